@@ -54,6 +54,12 @@ def write_lines(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
+def write_command(command: str) -> None:
+    """Print a command for a shell in one line, however narrow the terminal is: pasted in two, it would be two commands."""
+    sys.stdout.write(f"  {printable(command)}\n")
+    sys.stdout.flush()
+
+
 def wrapped(line: str, columns: int) -> list[str]:
     """Return a line in as many lines as it needs, the further ones indented. No id is cut."""
     if len(line) <= columns:

@@ -10,7 +10,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, pasted_options
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.output import warn, write_lines
+from snapkeep.cli.output import warn, write_command, write_lines
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
@@ -130,11 +130,12 @@ def carry_out(action: Any, run: RecoveryRun, again: str) -> RecoveryRun:
     try:
         ended: RecoveryRun = action(run)
     except BaseException:
-        warn([f"{run.id} is not finished. To continue: {again}"])
+        warn([f"{run.id} is not finished. To continue:", f"  {again}"])
         raise
     return ended
 
 
 def print_end(run: RecoveryRun, system: RecoverySystem) -> None:
     """Print how a recovery ended, and the command that removes what it made."""
-    write_lines([f"{run.id} is {run.state}; to remove what it made: {system.command('undo', run.id)}"])
+    write_lines([f"{run.id} is {run.state}. To remove what it made:"])
+    write_command(system.command("undo", run.id))

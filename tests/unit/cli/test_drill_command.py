@@ -140,7 +140,7 @@ def test_an_interrupted_wait_names_the_command_that_shows_the_drill(
     result = drill("run", "weekly", "--yes")
     assert result.exit_code != 0
     [run] = lab.ledger.open
-    assert f"{run.id}: not stopped, continues in AWS. To see it: snapkeep drill list --in {DR}" in result.output
+    assert f"{run.id}: not stopped, continues in AWS. To see it:\n  snapkeep drill list --in {DR}" in result.output
 
 
 def test_evidence_that_cannot_be_shown_is_explained(lab: DrillLab) -> None:

@@ -18,7 +18,7 @@ from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.recover import app
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.output import wrapped
-from snapkeep.cli.recovery_system import RecoverySystem
+from snapkeep.cli.recovery_system import RecoverySystem, print_end
 from snapkeep.domain.errors import AwsRefused, DocumentNotFound
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.lab.simulator.memory_ports import MemoryDocuments
@@ -188,6 +188,33 @@ def test_an_instance_of_another_region_takes_no_volume(lab: RecoveryLab) -> None
     result = recover("volume", lab.instance_id, "--in", DR, "--plan", "--attach", lab.instance_id)
     assert result.exit_code == 1
     assert f"obstacle: {lab.instance_id}: {DR} has no such instance" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("dbb",), "no recovery point in us-east-2 names it; did you mean db?"),
+        (("db", "--at", "2025-12-01T00:00Z"), "no snapshot in us-east-2 is that old; the oldest is of 2026-01-01 "),
+    ],
+)
+def test_a_plan_says_why_a_name_has_no_point(lab: RecoveryLab, arguments: tuple[str, ...], words: str) -> None:
+    """It said of either that nothing names it."""
+    result = recover("volume", *arguments, "--in", DR, "--plan")
+    assert f"obstacle: {arguments[0]}: {words}" in result.stdout
+    assert "full speed" not in result.stdout, "there is no volume"
+
+
+def test_a_printed_command_is_one_line_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was wrapped, and pasted in two lines it was two commands."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    lab = RecoveryLab()
+    system = RecoverySystem(AwsSettings(PRIMARY, DR, suffix="-back"), DR, "a-bucket-with-a-long-name")
+    run = lab.begin()
+    print_end(run, system)
+    assert capsys.readouterr().out.splitlines()[-1] == f"  {system.command('undo', run.id)}"
 
 
 def test_an_empty_list_says_so(lab: RecoveryLab) -> None:

@@ -184,7 +184,7 @@ class _DrillSystem:
                     ended_execution(client, arn, hours=PATIENCE_HOURS)
         except BaseException:
             to_see = f"snapkeep drill list --in {self.region}{pasted_options(self.settings)}"
-            warn([f"{'; '.join(executions)}: not stopped, continues in AWS. To see it: {to_see}"])
+            warn([f"{'; '.join(executions)}: not stopped, continues in AWS. To see it:", f"  {to_see}"])
             raise
 
     def evidence(self, run_id: str) -> DrillEvidence:

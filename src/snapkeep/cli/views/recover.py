@@ -24,13 +24,18 @@ def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
     for volume in plan.volumes:
         place = f", attached to {volume.instance_id} as {volume.device}" if volume.instance_id else ""
         yield from volume_lines(volume, now, place)
+    if plan.volumes:
+        yield from _times_and_price(plan)
+    yield from (f"note: {remark}" for remark in plan.remarks)
+    yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
+
+
+def _times_and_price(plan: RecoveryPlan) -> Iterator[str]:
     yield "usable: as soon as EC2 shows the volumes as available; AWS documents no time"
     yield f"full speed: {_full_speed(plan)}"
     yield "price: not known; AWS charges for the size of each volume, and for provisioned IOPS and throughput"
     if plan.rate_mibps:
         yield f"price: {INITIALISATION_PRICE}"
-    yield from (f"note: {remark}" for remark in plan.remarks)
-    yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
 
 
 def volume_lines(volume: VolumeRecovery, now: datetime, place: str) -> Iterator[str]:

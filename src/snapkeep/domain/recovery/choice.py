@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.model import Snapshot, Unusable
+from snapkeep.domain.nearest import nearest
 from snapkeep.domain.tag_names import DEVICE, DRILL, INSTANCE, POLICY, SET
 
 TOGETHER = timedelta(0)
@@ -40,6 +41,16 @@ class Lineages:
             older = " is that old" if self.by_volume.get(volume_id) else ""
             return f"no snapshot of it in {self.region}{older}"
         return f"the newest, {snapshots[0].id}, cannot be restored: {why_unusable(snapshots[0])}"
+
+    def why_unnamed(self, name: str, at: datetime) -> str:
+        """Return why no recovery point up to a moment is of an instance or a name, in words."""
+        snapshots = [snapshot for of_volume in self.by_volume.values() for snapshot in of_volume]
+        named = [snapshot for snapshot in snapshots if name in (snapshot.tags.get("Name"), snapshot.tags.get(INSTANCE))]
+        oldest = min((snapshot.origin.start_time for snapshot in named), default=at)
+        if oldest > at:
+            return f"no snapshot in {self.region} is that old; the oldest is of {oldest:%Y-%m-%d %H:%M:%S} UTC"
+        near = nearest(name, {snapshot.tags["Name"] for snapshot in snapshots if "Name" in snapshot.tags})
+        return f"no recovery point in {self.region} names it" + (f"; did you mean {near}?" if near else "")
 
 
 def is_point(snapshot: Snapshot) -> bool:

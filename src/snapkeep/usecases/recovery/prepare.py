@@ -135,7 +135,7 @@ class PrepareRecovery:
     def _choices(self, request: RecoveryRequest, lineages: Lineages, found: _Findings) -> list[PointChoice]:
         groups = request.target.groups(lineages, request.at)
         unnamed = [name for name, volume_ids in groups.items() if not volume_ids]
-        found.obstacles += [f"{name}: no recovery point in {self.looks.region} names it" for name in unnamed]
+        found.obstacles += [f"{name}: {lineages.why_unnamed(name, request.at)}" for name in unnamed]
         if later := request.target.later_than(lineages, request.at):
             found.remarks.append(f"not recovered, as all their snapshots are later: {', '.join(later)}")
         elif not groups:
