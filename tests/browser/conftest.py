@@ -72,9 +72,21 @@ def aws() -> Iterator[EmbeddedAws]:
 
 
 @pytest.fixture
-def console(aws: EmbeddedAws) -> Iterator[Console]:
-    command = [sys.executable, "-m", "snapkeep", "console", "--no-open", "--region", REGION]
-    process = subprocess.Popen(command, env=os.environ | aws.environment(), stdout=subprocess.PIPE, text=True)
+def options() -> list[str]:
+    """Options of `snapkeep console`."""
+    return []
+
+
+@pytest.fixture
+def credentials() -> dict[str, str]:
+    """Variables with other credentials than those of the embedded AWS."""
+    return {}
+
+
+@pytest.fixture
+def console(aws: EmbeddedAws, options: list[str], credentials: dict[str, str]) -> Iterator[Console]:
+    command = [sys.executable, "-m", "snapkeep", "console", "--no-open", "--region", REGION, *options]
+    process = subprocess.Popen(command, env=os.environ | aws.environment() | credentials, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         found = re.search(rf"(http://\S+)/\?{TOKEN}=(\S+)", process.stdout.readline())

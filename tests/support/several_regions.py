@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from threading import RLock
 from typing import Any
 
@@ -49,6 +51,8 @@ class Account:
     """Versions before those, oldest first."""
     waiting: dict[str, list[QueueEntry]] = field(default_factory=dict)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    objects: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The texts in the bucket of each region, by key."""
     away: set[str] = field(default_factory=set)
     lock: RLock = field(default_factory=RLock)
 
@@ -168,8 +172,29 @@ class Client:
     def get_caller_identity(self) -> dict[str, Any]:
         return {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/somebody"}
 
+    def list_service_quotas(self, **_: Any) -> dict[str, Any]:
+        return {"Quotas": []}
+
+    @property
+    def _objects(self) -> dict[str, str]:
+        return self.account.objects.setdefault(self.region, {})
+
     def get_object(self, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
+        if Key not in self._objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
+        return {"Body": BytesIO(self._objects[Key].encode()), "ETag": self._etag(Key)}
+
+    def put_object(self, Key: str, Body: bytes, IfMatch: str = "", IfNoneMatch: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        if (IfMatch and IfMatch != self._etag(Key)) or (IfNoneMatch and Key in self._objects):
+            raise ClientError({"Error": {"Code": "PreconditionFailed", "Message": Key}}, "PutObject")
+        self._objects[Key] = Body.decode()
+        return {"ETag": self._etag(Key)}
+
+    def _etag(self, key: str) -> str:
+        return hashlib.sha256(self._objects.get(key, "").encode()).hexdigest()
+
+    def list_objects_v2(self, Prefix: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        return {"Contents": [{"Key": key} for key in sorted(self._objects) if key.startswith(Prefix)]}
 
     def list_executions(self, **_: Any) -> dict[str, Any]:
         return {"executions": []}
@@ -200,7 +225,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Account:
     made = Account()
 
     def client(_: AwsSettings, service: str, region: str) -> Any:
-        return NoAnswer(region) if region in made.away else Client(made, region)
+        if region in made.away:
+            return NoAnswer(region)
+        return _LockedClient(made.world.client("ec2", region), made.lock) if service == "ec2" else Client(made, region)
 
     monkeypatch.setattr(AwsSettings, "client", client)
     for name in ("reader_of", "points_of"):

@@ -219,6 +219,11 @@ def _session(profile: str) -> boto3.Session:
         raise WrongUse(f"--profile {profile}: there is no such profile in the AWS configuration") from error
 
 
+def forget_sessions() -> None:
+    """Let the next client find the credentials anew, as they may have been renewed since."""
+    _session.cache_clear()
+
+
 def aws_settings(
     *,
     profile: str = "",

@@ -353,11 +353,12 @@ class InstalledSystem:
 
     def tolerant_plan_maker(self, regions: Sequence[str]) -> tuple[PlanMaker, list[str], dict[str, str]]:
         """List the regions once; return what plans those that answered, their names, and why the others could not be read."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
         def listing_or_problem(region: str) -> RegionListing | str:
             try:
                 return self._listing(region)
-            except SnapkeepError as error:
+            except (SnapkeepError, BotoCoreError, ClientError) as error:
                 return f"{region} could not be read: {one_line(error)}"
 
         results = side_by_side({region: partial(listing_or_problem, region) for region in regions})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.policy.model import RecoveryGroup
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
+    from snapkeep.usecases.recovery.find_points import SnapshotLister
+    from snapkeep.usecases.recovery.prepare import PrepareRecovery
     from snapkeep.usecases.recovery.record_ports import Documents
-    from snapkeep.usecases.recovery.recover import Recover
+    from snapkeep.usecases.recovery.recover import Recover, Reporter
+    from snapkeep.usecases.retention.delete import PacingClock
 
 In = Annotated[str, typer.Option("--in", metavar="REGION", help="The region to recover in. Default: the DR region.")]
 Bucket = Annotated[str, typer.Option("--bucket", metavar="NAME", help="The DR region's bucket, if its stack does not exist.")]
@@ -31,13 +34,15 @@ class RecoverySystem:
     The bucket is in the region of the recovery if a stack is there, else in the DR region.
     """
 
-    def __init__(self, settings: AwsSettings, in_region: str, bucket: str) -> None:
+    def __init__(self, settings: AwsSettings, in_region: str, bucket: str, clock: PacingClock | None = None) -> None:
+        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
         from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
         self.settings = settings
         self.installed: InstalledSystem = InstalledSystem(settings)
         self.region = in_region or self.installed.dr_region
         self._bucket = bucket
+        self._clock = clock or WallClock()
 
     @property
     def points(self) -> Any:
@@ -47,6 +52,17 @@ class RecoverySystem:
     def volumes_in(self, region: str, volume_ids: Collection[str]) -> Collection[str]:
         """Return those of the volumes that exist in a region. Raise AwsUnavailable and other errors of ours."""
         return self.installed.adapters.reader_of(region).volumes(volume_ids).keys()
+
+    def prepare(self, snapshots: SnapshotLister | None = None) -> PrepareRecovery:
+        """Return what plans recoveries of volumes, from a listing that there is already, or else a new one."""
+        from snapkeep.usecases.recovery.prepare import PrepareRecovery  # noqa: PLC0415
+
+        return PrepareRecovery(
+            snapshots=snapshots or self.points,
+            looks=self.ec2(self.region),
+            documents=self.documents_to_read(),
+            volumes_in=self.volumes_in,
+        )
 
     def group(self, name: str) -> RecoveryGroup:
         """Return a group of the policy document of the region, or else of the primary region. Raise WrongUse."""
@@ -113,16 +129,40 @@ class RecoverySystem:
         bucket = f" --bucket {shlex.quote(self._bucket)}" if self._bucket else ""
         return f"snapkeep recover {verb} {run_id} --in {self.region}{bucket}{pasted_options(self.settings)}"
 
-    def recover(self, region: str, *, quiet: bool) -> Recover:
-        """Return what carries out the recoveries of a region."""
-        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
-        from snapkeep.cli.views.recover import step_line  # noqa: PLC0415
+    def recover(self, region: str, report: Reporter = lambda _: None) -> Recover:
+        """Return what carries out the recoveries of a region, and calls `report` with each step."""
         from snapkeep.usecases.recovery.instance_actions import all_actions  # noqa: PLC0415
         from snapkeep.usecases.recovery.recover import Recover  # noqa: PLC0415
 
-        clock = WallClock()
-        report = (lambda _: None) if quiet else (lambda step: write_lines([step_line(step)]))
+        clock = self._clock
         return Recover(journal=self.journal(), actions=all_actions(self.ec2(region), clock), clock=clock, report=report)
+
+
+def printing(*, quiet: bool) -> Reporter:
+    """Return what prints each step of a recovery; nothing where it is to be quiet."""
+    from snapkeep.cli.views.recover import step_line  # noqa: PLC0415
+
+    return (lambda _: None) if quiet else (lambda step: write_lines([step_line(step)]))
+
+
+def rate_of(text: str) -> int:
+    """Return the initialisation rate (MiB/s) that a person writes; 0 for the default. Raise WrongUse."""
+    from snapkeep.domain.recovery.recovery_plan import FASTEST_RATE, SLOWEST_RATE  # noqa: PLC0415
+
+    if text == "default":
+        return 0
+    if not text.isdecimal() or not SLOWEST_RATE <= int(text) <= FASTEST_RATE:
+        raise WrongUse(f"--rate {text}: write default, or a whole number from {SLOWEST_RATE} to {FASTEST_RATE} (MiB/s)")
+    return int(text)
+
+
+def places_of(texts: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the instance and the devices of `--attach`. Raise WrongUse where several instances are named."""
+    pairs = [text.partition(":") for text in texts]
+    instances = {instance for instance, _, _ in pairs}
+    if len(instances) > 1:
+        raise WrongUse(f"--attach: name one instance, not {', '.join(sorted(instances))}")
+    return next(iter(instances), ""), tuple(device for _, _, device in pairs if device)
 
 
 def carry_out(action: Any, run: RecoveryRun, again: str) -> RecoveryRun:

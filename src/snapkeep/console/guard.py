@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
+from threading import Lock
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,7 +22,7 @@ HEADERS = {
         "base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with `no-referrer`, a form's origin is null (Fetch standard)
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -36,6 +37,8 @@ class VisitorGuard:
     application: ASGIApp
     port: int
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    allow_actions: bool = False
+    """Whether a form may act; without it, no method but GET is let through."""
 
     @property
     def cookie(self) -> str:
@@ -46,6 +49,11 @@ class VisitorGuard:
     def hosts(self) -> frozenset[str]:
         """The hosts that a request may name: another one is a foreign name that leads here (DNS rebinding)."""
         return frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are let through."""
+        return ("GET", "POST") if self.allow_actions else ("GET",)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -66,7 +74,13 @@ class VisitorGuard:
         host = headers.get("host", "")
         if host not in self.hosts:
             return _refused(HTTPStatus.MISDIRECTED_REQUEST, f"this console is at http://127.0.0.1:{self.port}")
-        if headers.get("origin", f"http://{host}") != f"http://{host}":
+        if scope["method"] not in self.methods:
+            refused = _refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{' and '.join(self.methods)} alone")
+            refused.headers["Allow"] = ", ".join(self.methods)
+            return refused
+        # Browsers name the origin of every form (Fetch standard, "append a request Origin header").
+        origin = headers.get("origin", f"http://{host}" if scope["method"] == "GET" else "")
+        if origin != f"http://{host}":
             return _refused(HTTPStatus.FORBIDDEN, "the request comes from another page")
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return self._first(scope) or _refused(HTTPStatus.FORBIDDEN, "the request comes from another site")
@@ -95,6 +109,32 @@ class VisitorGuard:
         answer = RedirectResponse(scope["path"] + (f"?{rest}" if rest else ""), HTTPStatus.SEE_OTHER)
         answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict")
         return answer
+
+
+MOST_FORMS = 1000
+"""Forms that may be open at once: a page that renews itself makes one with each reading."""
+
+
+@dataclass(slots=True)
+class FormTokens:
+    """Tokens of the forms that act. Each is taken once: a form that is sent twice acts once."""
+
+    _open: dict[str, None] = field(default_factory=dict, repr=False)
+    _lock: Lock = field(default_factory=Lock)
+
+    def issue(self) -> str:
+        """Return the token of a new form. The oldest forms become invalid."""
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._open[token] = None
+            while len(self._open) > MOST_FORMS:
+                del self._open[next(iter(self._open))]
+        return token
+
+    def take(self, token: str) -> bool:
+        """Whether a token is that of a form that was not sent before."""
+        with self._lock:
+            return token in self._open and self._open.pop(token, None) is None
 
 
 def _refused(status: HTTPStatus, text: str) -> Response:

@@ -58,8 +58,6 @@ class Page:
     """The command whose `--json` prints the data of the page without its filters; empty where none does."""
     listed: bool = True
     """Whether the navigation has it."""
-    takes_text: bool = False
-    """Whether it has a form whose text is too long for an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +119,7 @@ def _now(reading: Reading, _: Query) -> Context:
         ],
         "causes": list(_causes(status.volumes)),
         "copies": [copy for copy in status.queue if copy.needs_attention],
+        "recoveries": [run for run in reading.recoveries if run.open],
     }
 
 
@@ -386,7 +385,7 @@ PAGES = (
     Page("coverage", "Coverage", _coverage, _status_data, "snapkeep status --json"),
     Page("copies", "Copies", _copies, _status_data, "snapkeep status --json"),
     Page("proofs", "Proofs", _proofs, _points_data, "snapkeep recoverable --json"),
-    Page("policies", "Policies", _policies, _plan_data, "snapkeep plan --json", takes_text=True),
+    Page("policies", "Policies", _policies, _plan_data, "snapkeep plan --json"),
     Page("runs", "Runs", _runs, _runs_data, ""),
     Page("volume", "Volume", _volume, _plan_data, "snapkeep plan --json", listed=False),
     Page("instance", "Instance", _instance, _points_data, "snapkeep recoverable --json", listed=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,6 +14,7 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters, SystemNames
 from snapkeep.adapters.stepfunctions_run_history import RunHistory
 from snapkeep.cli.commands.status import look
+from snapkeep.cli.common import AwsSettings, forget_sessions
 from snapkeep.cli.drill_times import last_drills
 from snapkeep.cli.errors import one_line
 from snapkeep.cli.executions import state_machine_arn
@@ -24,11 +25,13 @@ from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeProtection
 from snapkeep.domain.recovery.choice import Lineages, lineages_of
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
 from snapkeep.domain.system import StackKind
 from snapkeep.usecases.look.explain import ExecutionSummary
 from snapkeep.usecases.look.status import SystemStatus
 from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.recovery.recover import Journal
 
 FRESH = timedelta(seconds=20)
 """A reading is shown this long before the next one begins, if anybody looks."""
@@ -38,6 +41,8 @@ MACHINES = {StackKind.PRIMARY: ("protect", "sweep"), StackKind.DR: ("receive", "
 """The state machines of each stack."""
 RUNS = 25
 """Executions of one state machine that are shown."""
+RECOVERIES = 10
+"""Recoveries of one bucket that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,12 @@ class Reading:
     """The latest executions of each state machine, the newest first."""
     unread_runs: tuple[str, ...]
     """Why executions of some state machines are not known."""
+    recoveries: tuple[RecoveryRun, ...] = ()
+    """The latest recoveries, the newest first."""
+    unread_recoveries: tuple[str, ...] = ()
+    """Why others may be in progress."""
+    unlisted: Mapping[str, str] = field(default_factory=dict)
+    """Why regions whose status is known are not planned, by region."""
 
     @property
     def at(self) -> datetime:
@@ -80,9 +91,15 @@ class Reading:
         return self.status.at
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """What could not be read, or is broken or missing."""
+        return *self.status.problems, *self.unlisted.values()
+
+    @property
     def unread(self) -> dict[str, str]:
         """Why regions are not known, by region."""
         problems = {self.status.region: ""} | {region.region: region.problem for region in self.status.destinations}
+        problems |= self.unlisted
         return {
             region: problem or f"{region} could not be read"
             for region, problem in problems.items()
@@ -103,39 +120,84 @@ class Reading:
         return {region: list(lineages.by_volume.get(volume_id, ())) for region, lineages in self.lineages.items()}
 
 
-def read(installed: InstalledSystem) -> Reading:
-    """Read every region once. Raise SnapkeepError, or botocore's errors, where the primary region refuses to be read."""
-    system = _ListedOnce(installed.settings)
-    status = look(system)
-    unread = {region.region for region in status.destinations if not region.known}
-    readings = [reading for reading in system.regions_in_use() if not reading.problem and reading.region not in unread]
-    policies = {reading.region: reading.policies for reading in readings}
-    make_plans, listed, _ = system.tolerant_plan_maker(list(policies))
-    policies = {region: policies[region] for region in listed}
-    lineages = {region: lineages_of(region, system.adapters.points_of(region).all_snapshots()) for region in listed}
-    runs, unread_runs = _runs(system, listed)
-    drills = {region: last_drills(system, region) for region in listed if region != system.settings.region}
-    plans = tuple(make_plans(policies, status.at))
-    return Reading(status, plans, policies, drills, lineages, make_plans, runs, unread_runs)
+@dataclass(slots=True)
+class SystemReader:
+    """Reads a system, again and again."""
 
+    settings: AwsSettings
+    _caller: Mapping[str, str] | None = None
+    """The caller's identity: its account stays the same."""
 
-def _runs(system: InstalledSystem, regions: Sequence[str]) -> tuple[tuple[Run, ...], tuple[str, ...]]:
-    runs: list[Run] = []
-    problems: list[str] = []
-    settings = system.settings
-    for region in regions:
-        kind = StackKind.PRIMARY if region == settings.region else StackKind.DR
-        client = settings.client("stepfunctions", region)
+    def read(self) -> Reading:
+        """Read every region once. Raise SnapkeepError, or botocore's errors, where the primary region refuses to be read."""
         try:
+            return self._read()
+        except Exception:
+            forget_sessions()  # credentials that ended may be renewed before the next reading
+            raise
+
+    def _read(self) -> Reading:
+        system = _ListedOnce(self.settings)
+        status = look(system)
+        unread = {region.region for region in status.destinations if not region.known}
+        readings = [reading for reading in system.regions_in_use() if not reading.problem and reading.region not in unread]
+        policies = {reading.region: reading.policies for reading in readings}
+        make_plans, listed, unlisted = system.tolerant_plan_maker(list(policies))
+        policies = {region: policies[region] for region in listed}
+        lineages = {region: lineages_of(region, system.adapters.points_of(region).all_snapshots()) for region in listed}
+        runs, unread_runs = self._runs(system, listed)
+        dr_regions = [region for region in listed if region != self.settings.region]
+        drills = {region: last_drills(system, region) for region in dr_regions}
+        recoveries, unread_recoveries = _recoveries(system, dr_regions)
+        return Reading(
+            status,
+            tuple(make_plans(policies, status.at)),
+            policies,
+            drills,
+            lineages,
+            make_plans,
+            runs,
+            unread_runs,
+            recoveries,
+            unread_recoveries,
+            unlisted,
+        )
+
+    def _runs(self, system: InstalledSystem, regions: Sequence[str]) -> tuple[tuple[Run, ...], tuple[str, ...]]:
+        runs: list[Run] = []
+        problems: list[str] = []
+        for region in regions:
+            kind = StackKind.PRIMARY if region == self.settings.region else StackKind.DR
+            client = self.settings.client("stepfunctions", region)
+            try:
+                caller = self._identity(region)
+                for machine in MACHINES[kind]:
+                    arn = state_machine_arn(caller, region, system.settings.system, machine)
+                    executions = RunHistory(client=client, state_machine_arn=arn).latest(RUNS)
+                    runs += [Run(machine, region, execution) for execution in executions]
+            except SnapkeepError as error:
+                problems.append(f"the executions in {region} are not known: {one_line(error)}")
+        return tuple(sorted(runs, key=lambda run: run.execution.started_at, reverse=True)), tuple(problems)
+
+    def _identity(self, region: str) -> Mapping[str, str]:
+        if self._caller is None:
             with translated("get_caller_identity"):
-                caller = settings.client("sts", region).get_caller_identity()
-            for machine in MACHINES[kind]:
-                arn = state_machine_arn(caller, region, settings.system, machine)
-                executions = RunHistory(client=client, state_machine_arn=arn).latest(RUNS)
-                runs += [Run(machine, region, execution) for execution in executions]
+                self._caller = self.settings.client("sts", region).get_caller_identity()
+        return self._caller
+
+
+def _recoveries(system: InstalledSystem, dr_regions: Iterable[str]) -> tuple[tuple[RecoveryRun, ...], tuple[str, ...]]:
+    runs: list[RecoveryRun] = []
+    problems: list[str] = []
+    for region in dr_regions:
+        try:
+            found, unreadable = Journal(documents=system.adapters.documents_of(region)).runs(RECOVERIES)
         except SnapkeepError as error:
-            problems.append(f"the executions in {region} are not known: {one_line(error)}")
-    return tuple(sorted(runs, key=lambda run: run.execution.started_at, reverse=True)), tuple(problems)
+            problems.append(f"the recoveries in the bucket of {region} are not known: {one_line(error)}")
+            continue
+        runs += found
+        problems += [f"{run_id}: {why}" for run_id, why in unreadable.items()]
+    return tuple(sorted(runs, key=lambda run: run.started_at, reverse=True)), tuple(problems)
 
 
 class _ListedOnce(InstalledSystem):

@@ -1,4 +1,4 @@
-"""The server: pages as HTML and as data, the table of volumes as CSV, and the news that a reading has ended."""
+"""The server: pages as HTML and as data, volumes as CSV, the forms that act, and the news that a page has changed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import io
 import socket
 import sys
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import uvicorn
+from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -29,15 +31,17 @@ from starlette.staticfiles import StaticFiles
 from snapkeep.adapters.clock import WallClock
 from snapkeep.cli.common import AwsSettings, pasted_options
 from snapkeep.cli.console_links import ConsoleLinks
-from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.installed_system import InstalledSystem
-from snapkeep.cli.output import csv_cell, printable
+from snapkeep.cli.errors import WrongUse, one_line
+from snapkeep.cli.output import csv_cell, printable, warn
 from snapkeep.cli.views.policy import summary_lines
 from snapkeep.console.guard import TOKEN, VisitorGuard
-from snapkeep.console.pages import PAGES, NotThere, Page, covered
-from snapkeep.console.reading import Readings, read
+from snapkeep.console.pages import PAGES, NotThere, Page, Query, covered
+from snapkeep.console.reading import Reading, Readings, SystemReader
+from snapkeep.console.recoveries import Recoveries
+from snapkeep.console.recovery_pages import RecoveryPages
 from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
 from snapkeep.domain.durations import span_text
+from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.protection import VolumeProtection, age_text
@@ -49,8 +53,10 @@ HOST = "127.0.0.1"
 HERE = Path(__file__).parent
 LOOK_SECONDS = 1.0
 """How often an open page's connection looks for a new reading."""
-MOST_BYTES = 256 * 1024
-"""The largest form that is read: any document that could be stored, in YAML and with comments."""
+MOST_FORM_BYTES = 16 * 1024
+"""The largest form that is read."""
+MOST_ADDRESS_BYTES = 512 * 1024
+"""The largest address that is read, with the headers: it has any document that could be stored, with comments."""
 VOLUME_COLUMNS = (
     "volume_id",
     "name",
@@ -72,6 +78,7 @@ class Console:
     links: ConsoleLinks
     suffix: str
     region: str
+    recoveries: RecoveryPages
     options: str = ""
     """The options that a command for this system needs, as `pasted_options` returns them."""
 
@@ -83,40 +90,76 @@ class Console:
     def application(self) -> Starlette:
         """Return the ASGI application; it refuses nobody: see `guard.py`."""
         routes = [Route("/", lambda _: RedirectResponse(f"/{PAGES[0].name}"))]
-        for page in PAGES:
-            methods = ["GET", "POST"] if page.takes_text else ["GET"]
-            routes.append(Route(f"/{page.name}", self._html(page), methods=methods))
+        for page in (*PAGES, *self.recoveries.pages):
+            routes.append(Route(f"/{page.name}", self._html(page)))
             routes.append(Route(f"/{page.name}.json", self._data(page)))
-        routes += [Route("/coverage.csv", self._csv), Route("/news", self._news)]
+        routes += [Route("/coverage.csv", self._csv), Route("/news", self._news), Route("/recovery/news", self._recovery_news)]
+        if self.allow_actions:
+            plan, recovery = self.recoveries.pages
+            routes.append(Route("/plan", self._acting(plan, self._start), methods=["POST"]))
+            routes.append(Route("/recovery", self._acting(recovery, self._go_on), methods=["POST"]))
         routes.append(Route("/static/palette.css", lambda _: FileResponse(FOLDER / "palette.css")))
         files = Mount("/static", StaticFiles(directory=HERE / "static"))
         return Starlette(routes=[*routes, files], exception_handlers={HTTPStatus.NOT_FOUND: self._not_found})
 
-    def _html(self, page: Page) -> Any:
-        async def answer(request: Request) -> Response:
-            texts = await _form(request) if request.method == "POST" else {}
-            return await run_in_threadpool(shown, request, {**request.query_params, **texts})
+    @property
+    def allow_actions(self) -> bool:
+        """Whether its forms act."""
+        return self.recoveries.allow_actions
 
-        def shown(request: Request, query: dict[str, str]) -> Response:
-            reading = self.readings.current()
-            if reading is None:
-                return self._rendered("wait", request, page=page, reading=None)
-            try:
-                context = page.context(reading, query)
-            except NotThere as error:
-                return self._rendered("not_there", request, HTTPStatus.NOT_FOUND, page=page, reading=reading, text=str(error))
-            return self._rendered(page.name, request, page=page, reading=reading, **context)
+    def _html(self, page: Page) -> Any:
+        def answer(request: Request) -> Response:
+            return self._shown(page, request, request.query_params)
 
         return answer
+
+    def _shown(self, page: Page, request: Request, query: Query, code: HTTPStatus = HTTPStatus.OK) -> Response:
+        reading = self.readings.current()
+        if reading is None:
+            return self._rendered("wait", request, page=page, reading=None)
+        try:
+            context = page.context(reading, query)
+        except _FAILURES as error:
+            return self._rendered("not_there", request, _code_of(error), page=page, reading=reading, text=one_line(error))
+        return self._rendered(page.name, request, code, page=page, reading=reading, **context)
 
     def _data(self, page: Page) -> Any:
         def answer(request: Request) -> Response:
             reading = self.readings.current()
             if reading is None:
                 return JSONResponse({"problem": self.readings.problem or "not read yet"}, HTTPStatus.SERVICE_UNAVAILABLE)
-            return JSONResponse(page.data(reading, request.query_params))
+            try:
+                return JSONResponse(page.data(reading, request.query_params))
+            except _FAILURES as error:
+                return JSONResponse({"problem": one_line(error)}, _code_of(error))
 
         return answer
+
+    def _acting(self, page: Page, act: Callable[[Reading, Query], tuple[str, str]]) -> Any:
+        """Return what carries out a form, and leads to the recovery; where it is refused, the page is shown with why."""
+
+        def acted(request: Request, fields: dict[str, str]) -> Response:
+            reading = self.readings.current()
+            if reading is None:
+                return self._rendered("wait", request, page=page, reading=None)
+            try:
+                region, run_id = act(reading, fields)
+            except _FAILURES as error:
+                return self._shown(page, request, fields | {"refused": one_line(error)}, HTTPStatus.CONFLICT)
+            return RedirectResponse(f"/recovery?{urlencode({'in': region, 'id': run_id})}", HTTPStatus.SEE_OTHER)
+
+        async def answer(request: Request) -> Response:
+            return await run_in_threadpool(acted, request, await _form(request))
+
+        return answer
+
+    def _start(self, reading: Reading, fields: Query) -> tuple[str, str]:
+        run = self.recoveries.start(reading, fields)
+        return run.region, run.id
+
+    def _go_on(self, _: Reading, fields: Query) -> tuple[str, str]:
+        self.recoveries.go_on(fields)
+        return fields["in"], fields["id"]
 
     def _csv(self, request: Request) -> Response:
         reading = self.readings.current()
@@ -129,19 +172,18 @@ class Console:
         headers = {"Content-Disposition": 'attachment; filename="volumes.csv"'}
         return Response(text.getvalue(), media_type="text/csv", headers=headers)
 
-    async def _news(self, request: Request) -> Response:
-        """Send the version of the latest reading whenever it changes: server-sent events (WHATWG HTML, section 9.2)."""
+    def _news(self, request: Request) -> Response:
+        """Send the version of the latest reading whenever it changes."""
 
-        async def versions() -> AsyncIterator[str]:
-            sent = -1
-            while not await request.is_disconnected():
-                self.readings.renew()
-                if self.readings.version != sent:
-                    sent = self.readings.version
-                    yield f"data: {sent}\n\n"
-                await asyncio.sleep(LOOK_SECONDS)
+        def version() -> str:
+            self.readings.renew()
+            return str(self.readings.version)
 
-        return StreamingResponse(versions(), media_type="text/event-stream")
+        return _changes(request, version)
+
+    def _recovery_news(self, request: Request) -> Response:
+        """Send the version of a recovery whenever a step is taken, here or in another session."""
+        return _changes(request, partial(self.recoveries.version, request.query_params))
 
     def _not_found(self, request: Request, _: Exception) -> Response:
         text = f"{request.url.path} is no page of the console"
@@ -154,8 +196,10 @@ class Console:
             "problem": self.readings.problem,
             "query": query,
             "address": lambda **changed: f"?{urlencode({**query, **changed})}",
+            "news": "/news",
+            "code": code,
         }
-        text = _TEMPLATES.get_template(f"{template}.html.j2").render(**shared, **context)
+        text = _TEMPLATES.get_template(f"{template}.html.j2").render(shared | context)
         return Response(text, code, media_type="text/html")
 
     def recovery_command(self, target: str, region: str, at: datetime) -> str:
@@ -163,13 +207,38 @@ class Console:
         return f"snapkeep recover volume {target} --in {region} --at {format_time(at)}{self.options}"
 
 
+_FAILURES = (SnapkeepError, BotoCoreError, ClientError)
+"""Errors that a page shows in words."""
+
+
+def _code_of(error: Exception) -> HTTPStatus:
+    if isinstance(error, NotThere | DocumentNotFound):
+        return HTTPStatus.NOT_FOUND
+    return HTTPStatus.BAD_REQUEST if isinstance(error, WrongUse) else HTTPStatus.BAD_GATEWAY
+
+
+def _changes(request: Request, version: Callable[[], str]) -> Response:
+    """Return a stream of versions, one whenever it changes: server-sent events (WHATWG HTML, section 9.2)."""
+
+    async def versions() -> AsyncIterator[str]:
+        sent = ""
+        while not await request.is_disconnected():
+            now = await run_in_threadpool(version)
+            if now != sent:
+                sent = now
+                yield f"data: {sent}\n\n"
+            await asyncio.sleep(LOOK_SECONDS)
+
+    return StreamingResponse(versions(), media_type="text/event-stream")
+
+
 async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a form that a page sent. Raise HTTPException if they are larger than any policy document."""
+    """Return the fields of a form that a page sent. Raise HTTPException if they are too large."""
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > MOST_BYTES:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a policy document has at most {MOST_BYTES} bytes")
+        if len(body) > MOST_FORM_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a form has at most {MOST_FORM_BYTES} bytes")
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
@@ -200,6 +269,7 @@ def _environment() -> Environment:
         "mark_as_text": mark_as_text,
         "drawing": {"width": WIDTH, "lane": LANE, "left": LEFT, "top": TOP},
     }
+    environment.filters["exactly"] = format_time
     environment.filters["when"] = lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC"
     return environment
 
@@ -207,21 +277,28 @@ def _environment() -> Environment:
 _TEMPLATES = _environment()
 
 
-def serve(settings: AwsSettings, port: int, *, open_browser: bool) -> None:
-    """Show a system until Ctrl-C. Raise WrongUse for a port that is in use."""
-    read_only = replace(settings, read_only=True)
-    readings = Readings(lambda: read(InstalledSystem(read_only)), WallClock())
+def serve(settings: AwsSettings, port: int, *, open_browser: bool, allow_actions: bool = False) -> None:
+    """Show a system until Ctrl-C; with `allow_actions`, forms begin recoveries. Raise WrongUse for a port that is in use."""
+    clock = WallClock()
+    readings = Readings(SystemReader(replace(settings, read_only=True)).read, clock)
     readings.renew()
-    console = Console(readings, settings.console_links, settings.suffix, settings.region, pasted_options(settings))
+    recoveries = Recoveries(settings, clock)
+    pages = RecoveryPages(recoveries, allow_actions)
+    links, options = settings.console_links, pasted_options(settings)
+    console = Console(readings, links, settings.suffix, settings.region, pages, options)
     with _listening(port) as listener:
         port = listener.getsockname()[1]
-        guard = VisitorGuard(console.application(), port)
+        guard = VisitorGuard(console.application(), port, allow_actions=allow_actions)
         address = f"http://{HOST}:{port}/?{TOKEN}={guard.token}"
         sys.stdout.write(f"The console is at {address}\nCtrl-C ends it.\n")
         sys.stdout.flush()
         if open_browser:
             webbrowser.open(address)
-        uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=1)).run(sockets=[listener])
+        config = uvicorn.Config(
+            guard, log_level="warning", timeout_graceful_shutdown=1, http="h11", h11_max_incomplete_event_size=MOST_ADDRESS_BYTES
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+    warn(f"{run.id} is not finished. To continue: {recoveries.command('resume', run)}" for run in recoveries.working())
 
 
 def _listening(port: int) -> socket.socket:

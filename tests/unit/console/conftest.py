@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from starlette.testclient import TestClient
@@ -9,9 +11,10 @@ from starlette.testclient import TestClient
 from snapkeep.adapters.clock import WallClock
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.console_links import NO_LINKS
-from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.console.guard import VisitorGuard
-from snapkeep.console.reading import Readings, read
+from snapkeep.console.reading import Readings, SystemReader
+from snapkeep.console.recoveries import Recoveries
+from snapkeep.console.recovery_pages import RecoveryPages
 from snapkeep.console.server import Console
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
 
@@ -27,13 +30,41 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 
 @pytest.fixture
 def readings(account: Account) -> Readings:
-    settings = AwsSettings(PRIMARY, "", read_only=True)
-    return Readings(lambda: read(InstalledSystem(settings)), WallClock())
+    return Readings(SystemReader(AwsSettings(PRIMARY, "", read_only=True)).read, WallClock())
+
+
+@dataclass
+class PausingClock:
+    """Lets the account's time pass while a recovery waits."""
+
+    account: Account
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def pause(self, seconds: float) -> None:
+        with self.account.lock:
+            self.account.clock.advance(seconds)
 
 
 @pytest.fixture
-def guard(readings: Readings) -> VisitorGuard:
-    return VisitorGuard(Console(readings, NO_LINKS, "", PRIMARY).application(), PORT)
+def allow_actions() -> bool:
+    return False
+
+
+@pytest.fixture
+def recoveries(account: Account) -> Recoveries:
+    return Recoveries(AwsSettings(PRIMARY, ""), PausingClock(account))
+
+
+@pytest.fixture
+def console(readings: Readings, recoveries: Recoveries, allow_actions: bool) -> Console:
+    return Console(readings, NO_LINKS, "", PRIMARY, RecoveryPages(recoveries, allow_actions))
+
+
+@pytest.fixture
+def guard(console: Console, allow_actions: bool) -> VisitorGuard:
+    return VisitorGuard(console.application(), PORT, allow_actions=allow_actions)
 
 
 @pytest.fixture

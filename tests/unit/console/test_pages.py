@@ -7,18 +7,20 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 from starlette.testclient import TestClient
 
-from snapkeep.cli.common import time_of
-from snapkeep.cli.console_links import NO_LINKS
+from snapkeep.cli.common import AwsSettings, time_of
+from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.console.pages import PAGES, Page
-from snapkeep.console.reading import MACHINES, Readings
+from snapkeep.console.reading import MACHINES, Readings, SystemReader
 from snapkeep.console.server import Console
 from snapkeep.console.timeline import PointState, state_of
+from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.model import KeyFault, Unusable
 from snapkeep.domain.system import StackKind
 from snapkeep.domain.tags import format_time, parse_time
-from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account
+from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, Client
 from support.templates import template
 
 WITH_LONG_RPO = {**DOCUMENT, "policies": [{**DOCUMENT["policies"][0], "rpo": "365d"}]}
@@ -102,10 +104,9 @@ def test_the_command_takes_the_point_that_is_shown(account: Account, browser: Te
     assert time_of(at) >= point.start_time
 
 
-def test_the_command_names_a_system_of_another_name(readings: Readings) -> None:
-    console = Console(readings, NO_LINKS, "-back", PRIMARY, " --name -back")
+def test_the_command_names_a_system_of_another_name(console: Console) -> None:
     moment = parse_time("2026-11-30T09:00:00Z")
-    assert console.recovery_command("i-1", NEAR, moment) == (
+    assert replace(console, options=" --name -back").recovery_command("i-1", NEAR, moment) == (
         f"snapkeep recover volume i-1 --in {NEAR} --at 2026-11-30T09:00:00.000Z --name -back"
     )
 
@@ -225,10 +226,10 @@ def test_a_document_is_checked_and_compared_and_not_pushed(account: Account, bro
     account.copy(account.snapshot(), NEAR)
     shown(browser, readings, "/policies")
     stored = dict(account.documents)
-    wrong = browser.post("/policies", data={"document": "version: 1\npolicies:\n- name: gold\n  rpo: soon\n"})
+    wrong = browser.get("/policies", params={"document": "version: 1\npolicies:\n- name: gold\n  rpo: soon\n"})
     assert "the document:4: policies[0].rpo" in html.unescape(wrong.text)
     other = json.dumps({**DOCUMENT, "policies": [{**DOCUMENT["policies"][0], "retention": {"keep_last": 9}}]})
-    page = text_of(html.unescape(browser.post("/policies", data={"document": other}).text))
+    page = text_of(html.unescape(browser.get("/policies", params={"document": other}).text))
     assert "Fields that change" in page
     assert "keep_last" in page
     assert account.documents == stored
@@ -242,12 +243,55 @@ def test_a_tried_document_shows_full_copies_and_regions_not_read(
     [policy] = DOCUMENT["policies"]
     copies = [{**policy["copies"][0], "kms_key": "alias/new"}, {**policy["copies"][1], "region": "eu-west-1"}]
     document = {**DOCUMENT, "policies": [{**policy, "copies": copies}]}
-    page = text_of(html.unescape(browser.post("/policies", data={"document": json.dumps(document)}).text))
+    page = text_of(html.unescape(browser.get("/policies", params={"document": json.dumps(document)}).text))
     assert "Not compared: eu-west-1" in page
     assert "Full copies" in page
     assert "alias/new" in page.partition("Full copies")[2]
 
 
-def test_a_document_larger_than_any_is_refused(account: Account, browser: TestClient, readings: Readings) -> None:
-    shown(browser, readings, "/policies")
-    assert browser.post("/policies", data={"document": "x" * 300_000}).status_code == 413
+def test_a_stack_that_may_not_be_described_is_said_and_does_not_fail_the_reading(
+    account: Account, browser: TestClient, readings: Readings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A throttled DescribeStacks failed every page."""
+    account.copy(account.snapshot(), NEAR)
+    describe = InstalledSystem.known_copies
+
+    def throttled(self: InstalledSystem, region: str) -> KnownCopies:
+        if region == NEAR:
+            raise ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "DescribeStacks")
+        return describe(self, region)
+
+    monkeypatch.setattr(InstalledSystem, "known_copies", throttled)
+    page = text_of(shown(browser, readings, "/now"))
+    assert "us-east-2 could not be read: DescribeStacks: Throttling: Rate exceeded" in page
+    assert readings.problem == ""
+    assert "? not known Not recoverable" in page
+
+
+def test_the_caller_is_asked_for_once(account: Account, readings: Readings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    identity = Client.get_caller_identity
+
+    def counted(self: Client) -> dict[str, str]:
+        asked.append(self.region)
+        return identity(self)
+
+    monkeypatch.setattr(Client, "get_caller_identity", counted)
+    for _ in range(2):
+        renew(readings)
+    assert readings.problem == ""
+    assert asked == [PRIMARY]
+
+
+def test_renewed_credentials_are_found_by_the_next_reading(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session of the first reading kept the credentials that had ended."""
+    settings = AwsSettings(PRIMARY, "", read_only=True)
+    former = settings.session()
+
+    def expired(_: Client, **__: str) -> None:
+        raise ClientError({"Error": {"Code": "ExpiredToken", "Message": "expired"}}, "DescribeStacks")
+
+    monkeypatch.setattr(Client, "describe_stacks", expired)
+    with pytest.raises(ClientError):
+        SystemReader(settings).read()
+    assert settings.session() is not former

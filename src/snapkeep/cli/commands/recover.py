@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,18 @@ from snapkeep.cli.commands.recoverable import At, OfPolicy, OfTags, moment_of
 from snapkeep.cli.common import AwsSettings, Json, Yes, pairs_of, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, warn, write_lines
-from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, RecoverySystem, RunId, carry_out, print_end
+from snapkeep.cli.recovery_system import (
+    Bucket,
+    In,
+    OnlyPlan,
+    RecoverySystem,
+    RunId,
+    carry_out,
+    places_of,
+    print_end,
+    printing,
+    rate_of,
+)
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
@@ -67,18 +77,18 @@ def volume(
     from snapkeep.cli.views.recover import plan_as_data, plan_lines, run_as_data  # noqa: PLC0415
     from snapkeep.cli.views.recoverable import measured_lines  # noqa: PLC0415
     from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
-    from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare import RecoveryRequest, begin  # noqa: PLC0415
 
     if not (targets or policy or tag):
         raise WrongUse("name what to recover: volumes, instances, names, --policy or --tag")
-    instance_id, devices = _places(attach or ())
+    instance_id, devices = places_of(attach or ())
     now = datetime.now(UTC)
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
     request = RecoveryRequest(
         target,
         moment_of(at, now),
         zone,
-        _rate(rate),
+        rate_of(rate),
         instance_id,
         devices,
         without=tuple(without or ()),
@@ -86,13 +96,7 @@ def volume(
         with_deleted=with_deleted,
     )
     system = RecoverySystem(settings, in_region, bucket)
-    prepare = PrepareRecovery(
-        snapshots=system.points,
-        looks=system.ec2(system.region),
-        documents=system.documents_to_read(),
-        volumes_in=system.volumes_in,
-    )
-    plan = prepare.plan(request)
+    plan = system.prepare().plan(request)
     if not json:
         write_lines(plan_lines(plan, now))
         volume_ids = [volume.point.origin.volume_id for volume in plan.volumes]
@@ -103,7 +107,7 @@ def volume(
         raise typer.Exit(NOT_ALL_RIGHT if plan.obstacles else 0)
     require_consent(f"Make {len(plan.volumes)} volumes in {plan.region}?", yes=yes, json=json, otherwise="nothing was made")
     run = begin(plan, system.caller(), datetime.now(UTC))
-    recover = system.recover(run.region, quiet=json)
+    recover = system.recover(run.region, printing(quiet=json))
     recover.journal.begin(run)
     ended = carry_out(recover.run, run, system.command("resume", run.id))
     if json:
@@ -170,7 +174,7 @@ def _continue(system: RecoverySystem, run: RecoveryRun, *, json: bool, undo: boo
     from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
     from snapkeep.usecases.recovery.recover import refuse_undone  # noqa: PLC0415
 
-    recover = system.recover(run.region, quiet=json)
+    recover = system.recover(run.region, printing(quiet=json))
     run = recover.journal.read(run.id)
     if not undo:
         refuse_undone(run)
@@ -179,22 +183,3 @@ def _continue(system: RecoverySystem, run: RecoveryRun, *, json: bool, undo: boo
         print_json(run_as_data(ended))
     else:
         write_lines([next(iter(run_lines(ended)))])
-
-
-def _rate(text: str) -> int:
-    from snapkeep.domain.recovery.recovery_plan import FASTEST_RATE, SLOWEST_RATE  # noqa: PLC0415
-
-    if text == "default":
-        return 0
-    if not text.isdecimal() or not SLOWEST_RATE <= int(text) <= FASTEST_RATE:
-        raise WrongUse(f"--rate {text}: write default, or a whole number from {SLOWEST_RATE} to {FASTEST_RATE} (MiB/s)")
-    return int(text)
-
-
-def _places(texts: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """Return the instance and the devices of `--attach`. Raise WrongUse where several instances are named."""
-    pairs = [text.partition(":") for text in texts]
-    instances = {instance for instance, _, _ in pairs}
-    if len(instances) > 1:
-        raise WrongUse(f"--attach: name one instance, not {', '.join(sorted(instances))}")
-    return next(iter(instances), ""), tuple(device for _, _, device in pairs if device)

@@ -14,7 +14,7 @@ from snapkeep.cli.commands.recoverable import At, moment_of
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, warn, write_lines
-from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, RecoverySystem, carry_out, print_end
+from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, RecoverySystem, carry_out, print_end, printing
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.instance_map import InstanceMap
@@ -143,7 +143,7 @@ def recover_stages(
         raise typer.Exit(NOT_ALL_RIGHT if hindered else 0)
     require_consent(question, yes=yes, json=json, otherwise="nothing was made")
     run = begin_instances(stages, system.caller(), datetime.now(UTC), checks=checks)
-    recover = system.recover(run.region, quiet=json)
+    recover = system.recover(run.region, printing(quiet=json))
     recover.journal.begin(run)
     ended = carry_out(recover.run, run, system.command("resume", run.id))
     if json:

@@ -11,9 +11,11 @@ from snapkeep.cli.views.recoverable import point_as_data
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
+from snapkeep.domain.prices import VOLUME_STORAGE
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, StepKind, StepState, VolumeRecovery
 from snapkeep.domain.tag_names import PROOF
 
+USABLE = "as soon as EC2 shows the volumes as available; AWS documents no time"
 INITIALISATION_PRICE = "AWS charges a provisioned rate for each GiB of snapshot data, even if the volume is deleted at once"
 
 
@@ -25,17 +27,11 @@ def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
         place = f", attached to {volume.instance_id} as {volume.device}" if volume.instance_id else ""
         yield from volume_lines(volume, now, place)
     if plan.volumes:
-        yield from _times_and_price(plan)
+        yield f"usable: {USABLE}"
+        yield f"full speed: {full_speed_text(plan)}"
+        yield from (f"price: {price}" for price in price_texts(plan))
     yield from (f"note: {remark}" for remark in plan.remarks)
     yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
-
-
-def _times_and_price(plan: RecoveryPlan) -> Iterator[str]:
-    yield "usable: as soon as EC2 shows the volumes as available; AWS documents no time"
-    yield f"full speed: {_full_speed(plan)}"
-    yield "price: not known; AWS charges for the size of each volume, and for provisioned IOPS and throughput"
-    if plan.rate_mibps:
-        yield f"price: {INITIALISATION_PRICE}"
 
 
 def volume_lines(volume: VolumeRecovery, now: datetime, place: str) -> Iterator[str]:
@@ -49,7 +45,20 @@ def volume_lines(volume: VolumeRecovery, now: datetime, place: str) -> Iterator[
     yield f"    proof: {point.tags.get(PROOF, unproved)}"
 
 
-def _full_speed(plan: RecoveryPlan) -> str:
+def price_texts(plan: RecoveryPlan) -> Iterator[str]:
+    """Yield the price of a plan in words, as far as it is known."""
+    dollars, gib = plan.dollars_per_month, sum(volume.size_gib for volume in plan.volumes)
+    if dollars is None:
+        yield "not known; AWS charges for the size of each volume, and for provisioned IOPS and throughput"
+    else:
+        storage = f"{gib:,} GiB of gp3 at {VOLUME_STORAGE.dollars:.2f} USD, as in us-east-1"
+        yield f"about {dollars:,.2f} USD a month: {storage}; provisioned IOPS and throughput cost more"
+    if plan.rate_mibps:
+        yield INITIALISATION_PRICE
+
+
+def full_speed_text(plan: RecoveryPlan) -> str:
+    """Return in words when the volumes of a plan are at full speed."""
     after = plan.full_speed_after
     if after is None and plan.rate_mibps:
         return "not predictable: the rates together exceed the quota"
@@ -104,6 +113,7 @@ def plan_as_data(plan: RecoveryPlan) -> dict[str, Any]:
             }
             for volume in plan.volumes
         ],
+        "dollars_per_month": plan.dollars_per_month,
         "full_speed_seconds": after.total_seconds() if after is not None else None,
         "remarks": list(plan.remarks),
         "obstacles": list(plan.obstacles),

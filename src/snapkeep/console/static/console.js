@@ -1,25 +1,38 @@
 // Renews the page when the console has read the regions again, and makes the time line's slider and the search key work.
 "use strict";
 
-let known = null;
-const news = new EventSource("/news");
-news.onmessage = (event) => {
-  document.getElementById("lost").hidden = true;
-  if (known !== null && known !== event.data) renew();
-  known = event.data;
-};
-news.onerror = () => { document.getElementById("lost").hidden = false; };
+let known = null, stale = false, news = null;
 
-// Replace what the page shows. A person who is typing is not disturbed.
+// A page that is not seen needs no news, and a browser has few connections to one server.
+function listen() {
+  if (document.hidden) { if (news) news.close(); news = null; return; }
+  if (news) return;
+  news = new EventSource(document.body.dataset.news);
+  news.onmessage = (event) => {
+    document.getElementById("lost").hidden = true;
+    if (known !== null && known !== event.data) renew();
+    known = event.data;
+  };
+  news.onerror = () => { document.getElementById("lost").hidden = false; };
+}
+document.addEventListener("visibilitychange", listen);
+
+// Replace what the page shows. A person who is typing is not disturbed; what was opened and typed stays.
 async function renew() {
-  const typing = document.activeElement && document.activeElement.matches("main input, main select, main textarea");
-  if (typing) return;
+  stale = document.activeElement !== null && document.activeElement.matches("main input, main select, main textarea");
+  if (stale) return;
   const answer = await fetch(location.href).catch(() => null);
   if (!answer || answer.redirected) return;
   const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const main = document.querySelector("main");
+  const opened = [...main.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
+  const typed = [...main.querySelectorAll("input[name=typed]")].map((input) => input.value);
   for (const part of ["main", "footer"]) document.querySelector(part).replaceChildren(...next.querySelector(part).childNodes);
+  for (const summary of main.querySelectorAll("summary")) summary.parentElement.open ||= opened.includes(summary.textContent);
+  main.querySelectorAll("input[name=typed]").forEach((input, number) => { input.value = typed[number] || ""; });
   prepare();
 }
+document.addEventListener("focusout", () => setTimeout(() => { if (stale) renew(); }));
 
 function prepare() {
   const form = document.querySelector("form.moment[data-begin]");
@@ -38,4 +51,5 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   document.getElementById("search").focus();
 });
+listen();
 prepare();

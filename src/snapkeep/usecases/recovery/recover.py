@@ -46,10 +46,10 @@ class Journal:
         """Return the ids of all runs, the newest last."""
         return [key.removeprefix("recoveries/").removesuffix(".json") for key in self.documents.keys("recoveries/")]
 
-    def runs(self) -> tuple[list[RecoveryRun], dict[str, str]]:
-        """Return all runs, the newest last, and by id why others cannot be read."""
+    def runs(self, most: int = 0) -> tuple[list[RecoveryRun], dict[str, str]]:
+        """Return all runs, or so many of the newest ones, the newest last, and by id why others cannot be read."""
         runs, unreadable = [], {}
-        for run_id in self.ids():
+        for run_id in self.ids()[-most:]:
             try:
                 runs.append(self.read(run_id))
             except SnapkeepError as error:

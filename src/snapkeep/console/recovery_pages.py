@@ -1,0 +1,144 @@
+"""The pages of recoveries: the plan of one, with the form that starts it, and a recovery with its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.recovery_system import places_of, rate_of
+from snapkeep.cli.views.recover import USABLE, full_speed_text, plan_as_data, price_texts, run_as_data, undo_lines
+from snapkeep.cli.views.recoverable import measured_text
+from snapkeep.console.guard import FormTokens
+from snapkeep.console.pages import Context, NotThere, Page, Query, moment_of
+from snapkeep.console.reading import Reading
+from snapkeep.console.recoveries import Recoveries, consent_to
+from snapkeep.domain.recovery.choice import Target
+from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryState, steps_of
+from snapkeep.domain.tags import format_time
+from snapkeep.usecases.recovery.prepare import RecoveryRequest
+
+OPTIONS = ("id", "in", "at", "zone", "rate", "attach")
+"""The fields of a plan's form."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPages:
+    """Pages over the recoveries of a console, and what their forms do."""
+
+    recoveries: Recoveries
+    allow_actions: bool
+    forms: FormTokens = field(default_factory=FormTokens)
+
+    @property
+    def pages(self) -> Sequence[Page]:
+        """Every page; a plan tries requests of EC2 as dry runs, which a console that only reads does not send."""
+        recovery = Page("recovery", "Recovery", self._recovery, self._run_data, "snapkeep recover show --json", listed=False)
+        command = "snapkeep recover volume --plan --json"
+        plan = Page("plan", "Plan of a recovery", self._plan, self._plan_data, command, listed=False)
+        return (plan, recovery) if self.allow_actions else (recovery,)
+
+    def _plan(self, reading: Reading, query: Query) -> Context:
+        plan, zones = self._planned(reading, query)
+        drills = reading.drills.get(plan.region, {})
+        moment, _ = moment_of(query, reading.at)
+        return {
+            "id": query["id"],
+            "plan": plan,
+            "zones": zones,
+            "fields": {name: query.get(name, "") for name in OPTIONS} | {"at": format_time(moment), "zone": plan.zone},
+            "moment": moment,
+            "steps": steps_of(plan) if plan.volumes else (),
+            "usable": USABLE,
+            "full_speed": full_speed_text(plan),
+            "prices": list(price_texts(plan)),
+            "measured": {volume_id: measured_text(drills[volume_id]) for volume_id in _volume_ids(plan) if volume_id in drills},
+            "consent": consent_to(plan),
+            "token": self.forms.issue(),
+            "refused": query.get("refused", ""),
+        }
+
+    def _planned(self, reading: Reading, query: Query) -> tuple[RecoveryPlan, list[str]]:
+        target, region = query.get("id", ""), query.get("in", "")
+        if region not in reading.lineages:
+            raise NotThere(f"{region or 'a region without a name'} was not read: nothing there can be planned")
+        if not target:
+            raise NotThere("nothing is named that could be recovered")
+        moment, problem = moment_of(query, reading.at)
+        if problem:
+            raise NotThere(problem)
+        instance, devices = places_of(filter(None, query.get("attach", "").split()))
+        rate = rate_of(query.get("rate", "") or "default")
+        request = RecoveryRequest(Target((target,)), moment, query.get("zone", ""), rate, instance, devices)
+        return self.recoveries.plan(reading.lineages[region], request)
+
+    def _plan_data(self, reading: Reading, query: Query) -> Any:
+        return {"plan": plan_as_data(self._planned(reading, query)[0])}
+
+    def start(self, reading: Reading, fields: Query) -> RecoveryRun:
+        """Begin the recovery of a form. Raise WrongUse where it is not the plan that was shown, or was not confirmed."""
+        self._check_token(fields)
+        _check_typed(fields, fields.get("id", ""))
+        plan, _ = self._planned(reading, fields)
+        if consent_to(plan) != fields.get("consent"):
+            raise WrongUse("the plan has changed since it was shown: look at it, and confirm it again")
+        return self.recoveries.begin(plan)
+
+    def go_on(self, fields: Query) -> None:
+        """Resume or undo the recovery of a form. Raise WrongUse where it was not confirmed, and RecoveryFailed."""
+        self._check_token(fields)
+        region, run_id = fields.get("in", ""), fields.get("id", "")
+        if fields.get("verb") == "resume":
+            self.recoveries.resume(region, run_id)
+        elif fields.get("verb") == "undo":
+            _check_typed(fields, run_id)
+            self.recoveries.undo(region, run_id)
+        else:
+            raise WrongUse("a recovery can be resumed or undone")
+
+    def _check_token(self, fields: Query) -> None:
+        if not self.forms.take(fields.get("token", "")):
+            raise WrongUse("this form was sent already, or is too old: confirm the one that is shown now")
+
+    def _recovery(self, _: Reading, query: Query) -> Context:
+        view = self._view(query)
+        run = view.run
+        return {
+            "run": run,
+            "view": view,
+            "next": next((step.id for step in run.steps if view.working and step.state == "planned"), ""),
+            "undone": list(undo_lines(run)),
+            "commands": {verb: self.recoveries.command(verb, run) for verb in ("resume", "undo")},
+            "can_resume": run.state is RecoveryState.RUNNING and not view.working,
+            "can_undo": run.state is not RecoveryState.UNDONE and not (view.working and run.state is RecoveryState.UNDOING),
+            "allow_actions": self.allow_actions,
+            "token": self.forms.issue(),
+            "refused": query.get("refused", ""),
+            "news": f"/recovery/news?in={run.region}&id={run.id}",
+        }
+
+    def _view(self, query: Query) -> Any:
+        region, run_id = query.get("in", ""), query.get("id", "")
+        if not (region.replace("-", "").isalnum() and run_id.replace("-", "").isalnum()):
+            raise NotThere("a recovery has a region and a name such as recovery-20261130-031500-0a1b2c")
+        return self.recoveries.view(region, run_id)
+
+    def version(self, query: Query) -> str:
+        """Return the version of a recovery's page. An error is one too: it changes the page."""
+        try:
+            return str(self._view(query).version)
+        except Exception as error:  # noqa: BLE001 - the page says it
+            return type(error).__name__
+
+    def _run_data(self, _: Reading, query: Query) -> Any:
+        return run_as_data(self._view(query).run)
+
+
+def _volume_ids(plan: RecoveryPlan) -> list[str]:
+    return [volume.point.origin.volume_id for volume in plan.volumes]
+
+
+def _check_typed(fields: Query, right: str) -> None:
+    if fields.get("typed", "").strip() != right:
+        raise WrongUse(f"type {right} to confirm")
