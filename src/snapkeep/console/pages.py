@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from snapkeep.cli.policy_files import parse_file
 from snapkeep.cli.views.plan import plan_as_data
 from snapkeep.cli.views.policy import comparison_lines, field_changes, field_lines, full_copy_lines
-from snapkeep.cli.views.recoverable import as_data, measured_text, togetherness
+from snapkeep.cli.views.recover import full_speed_text, price_texts
+from snapkeep.cli.views.recoverable import as_data, measured_text
 from snapkeep.cli.views.status import recovery_sentence
 from snapkeep.cli.views.status_forms import status_as_data
 from snapkeep.console.reading import Reading
@@ -21,7 +22,8 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Snapshot, Verdict
 from snapkeep.domain.policy.document import InvalidPolicy
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
-from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points
+from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points, volumes_of_instance
+from snapkeep.domain.recovery.recovery_plan import FASTEST_RATE, RecoveryPlan, RestoreOptions, plan_recovery
 from snapkeep.domain.recovery.verdict import ProofVerdict, is_proved
 from snapkeep.domain.retention.comparison import compare
 from snapkeep.domain.retention.rekeyed import full_copies
@@ -30,6 +32,7 @@ from snapkeep.domain.tags import parse_time
 from snapkeep.domain.wildcards import matches_any
 from snapkeep.policyfile.load import PolicyFile
 from snapkeep.usecases.recovery.find_points import RecoverableThings
+from snapkeep.usecases.recovery.read_records import records_of
 
 ROWS = 100
 """Rows on one page of a long list."""
@@ -175,13 +178,44 @@ def _points(reading: Reading, query: Query) -> list[RecoverableThings]:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionForecast:
+    """What a recovery in a region would take from its points, and what that means, as far as nobody asks EC2."""
+
+    region: str
+    choice: PointChoice
+    plan: RecoveryPlan
+    measured: Sequence[str]
+    """The times that the last drills of its volumes measured, in words."""
+
+    @property
+    def full_speed(self) -> str:
+        """When its volumes are at full speed, in words: at the fastest rate, by the size of the volumes."""
+        return f"at the default rate not predictable; {full_speed_text(self.plan)} at most"
+
+    @property
+    def prices(self) -> list[str]:
+        """The price, in words."""
+        return list(price_texts(self.plan))
+
+
+def _forecast(reading: Reading, region: str, volume_ids: Collection[str], moment: datetime) -> RegionForecast:
+    choice = choose_points(reading.lineages[region], volume_ids, moment)
+    records, remarks = records_of(reading.documents_for(region), choice.points)
+    plan = plan_recovery([choice], records, {}, RestoreOptions("", FASTEST_RATE))
+    drills = reading.drills.get(region, {})
+    measured = [measured_text(drills[volume_id]) for volume_id in volume_ids if volume_id in drills]
+    # The notes of the choice are shown beside its points.
+    kept = [remark for remark in (*plan.remarks, *remarks) if remark not in choice.notes]
+    return RegionForecast(region, choice, replace(plan, remarks=tuple(kept)), measured)
+
+
+@dataclass(frozen=True, slots=True)
 class RegionVolume:
-    """A volume's verdicts in one region, the newest first, and the point that a recovery would take."""
+    """A volume's verdicts in one region, the newest first."""
 
     region: str
     verdicts: Sequence[Verdict]
     states: Mapping[str, PointState]
-    chosen: PointChoice
 
 
 def _volume(reading: Reading, query: Query) -> Context:
@@ -194,9 +228,8 @@ def _volume(reading: Reading, query: Query) -> Context:
         )
     moment, problem = moment_of(query, reading.at)
     verdicts = {region: tuple(reversed(plan.outcome)) for region, plan in reading.plans_of(volume_id)}
-    chosen = {region: choose_points(lineages, [volume_id], moment) for region, lineages in reading.lineages.items()}
     regions = [
-        RegionVolume(region, verdicts.get(region, ()), {point.id: state_of(point) for point in points[region]}, chosen[region])
+        RegionVolume(region, verdicts.get(region, ()), {point.id: state_of(point) for point in points[region]})
         for region in points
     ]
     return {
@@ -207,7 +240,7 @@ def _volume(reading: Reading, query: Query) -> Context:
         "moment": moment,
         "moment_problem": problem,
         "regions": regions,
-        "drills": {region: measured_text(drills[volume_id]) for region, drills in reading.drills.items() if volume_id in drills},
+        "forecasts": [_forecast(reading, region, [volume_id], moment) for region in reading.lineages],
         "queue": [copy for copy in reading.status.queue if copy.volume_id == volume_id],
     }
 
@@ -219,20 +252,31 @@ def _name(protection: VolumeProtection | None, points: Mapping[str, Sequence[Sna
 
 def _instance(reading: Reading, query: Query) -> Context:
     instance_id = query.get("id", "")
+    moment, problem = moment_of(query, reading.at)
     members = [volume for volume in reading.status.volumes if instance_id in volume.volume.instance_ids]
-    found = _points(reading, query)
-    if not instance_id or not (members or any(choice.points for things in found for choice in things.choices.values())):
+    volume_ids = {volume.volume.id for volume in members}
+    volume_ids |= {
+        known for lineages in reading.lineages.values() for known in volumes_of_instance(lineages, instance_id, moment)
+    }
+    points = {
+        region: [point for volume_id in volume_ids for point in lineages.by_volume.get(volume_id, ())]
+        for region, lineages in reading.lineages.items()
+    }
+    if not instance_id or not volume_ids:
         raise NotThere(
             f"{instance_id or 'an instance without an id'} has no volume, and no snapshot in the regions that were read names it"
         )
-    moment, problem = moment_of(query, reading.at)
+    forecasts = [
+        _forecast(reading, region, volumes_of_instance(lineages, instance_id, moment), moment)
+        for region, lineages in reading.lineages.items()
+    ]
     return {
         "id": instance_id,
         "volumes": members,
-        "found": found,
+        "line": time_line(points, moment, reading.at),
+        "forecasts": forecasts,
         "moment": moment,
         "moment_problem": problem,
-        "togetherness": togetherness,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from threading import Lock, Thread
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from snapkeep.domain.system import StackKind
 from snapkeep.usecases.look.explain import ExecutionSummary
 from snapkeep.usecases.look.status import SystemStatus
 from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.recovery.recover import Journal
 
 FRESH = timedelta(seconds=20)
@@ -84,6 +85,8 @@ class Reading:
     """Why others may be in progress."""
     unlisted: Mapping[str, str] = field(default_factory=dict)
     """Why regions whose status is known are not planned, by region."""
+    documents: Mapping[str, Documents] = field(default_factory=dict)
+    """The documents of recoveries, by DR region, as far as their buckets are known."""
 
     @property
     def at(self) -> datetime:
@@ -105,6 +108,10 @@ class Reading:
             for region, problem in problems.items()
             if region not in self.lineages
         }
+
+    def documents_for(self, region: str) -> Documents | None:
+        """Return the documents that a recovery in a region reads: its own, or else those of a DR region; None without any."""
+        return self.documents.get(region) or next(iter(self.documents.values()), None)
 
     def protection(self, volume_id: str) -> VolumeProtection | None:
         """Return how well a volume of the primary region is protected; None if it does not exist."""
@@ -147,8 +154,9 @@ class SystemReader:
         lineages = {region: lineages_of(region, system.adapters.points_of(region).all_snapshots()) for region in listed}
         runs, unread_runs = self._runs(system, listed)
         dr_regions = [region for region in listed if region != self.settings.region]
+        documents, problems = _documents(system, dr_regions)
         drills = {region: last_drills(system, region) for region in dr_regions}
-        recoveries, unread_recoveries = _recoveries(system, dr_regions)
+        recoveries, unread_recoveries = _recoveries(documents)
         return Reading(
             status,
             tuple(make_plans(policies, status.at)),
@@ -159,8 +167,9 @@ class SystemReader:
             runs,
             unread_runs,
             recoveries,
-            unread_recoveries,
+            (*problems, *unread_recoveries),
             unlisted,
+            documents,
         )
 
     def _runs(self, system: InstalledSystem, regions: Sequence[str]) -> tuple[tuple[Run, ...], tuple[str, ...]]:
@@ -186,18 +195,41 @@ class SystemReader:
         return self._caller
 
 
-def _recoveries(system: InstalledSystem, dr_regions: Iterable[str]) -> tuple[tuple[RecoveryRun, ...], tuple[str, ...]]:
-    runs: list[RecoveryRun] = []
+def _documents(system: InstalledSystem, dr_regions: Iterable[str]) -> tuple[dict[str, Documents], list[str]]:
+    known: dict[str, Documents] = {}
     problems: list[str] = []
     for region in dr_regions:
         try:
-            found, unreadable = Journal(documents=system.adapters.documents_of(region)).runs(RECOVERIES)
+            known[region] = DocumentsReadOnce(system.adapters.documents_of(region))
+        except SnapkeepError as error:
+            problems.append(f"the recoveries in the bucket of {region} are not known: {one_line(error)}")
+    return known, problems
+
+
+def _recoveries(documents: Mapping[str, Documents]) -> tuple[tuple[RecoveryRun, ...], tuple[str, ...]]:
+    runs: list[RecoveryRun] = []
+    problems: list[str] = []
+    for region, of_region in documents.items():
+        try:
+            found, unreadable = Journal(documents=of_region).runs(RECOVERIES)
         except SnapkeepError as error:
             problems.append(f"the recoveries in the bucket of {region} are not known: {one_line(error)}")
             continue
         runs += found
         problems += [f"{run_id}: {why}" for run_id, why in unreadable.items()]
     return tuple(sorted(runs, key=lambda run: run.started_at, reverse=True)), tuple(problems)
+
+
+class DocumentsReadOnce:
+    """`Documents` that reads each document and each listing once, and writes none: the points of one instance share a record."""
+
+    def __init__(self, documents: Documents) -> None:
+        self.get = cache(documents.get)
+        self.keys = cache(documents.keys)
+
+    def put(self, key: str, text: str, version: str = "") -> str:
+        """Raise PermissionError: a reading writes nothing."""
+        raise PermissionError(f"{key} would be written: {len(text)} characters over {version or 'none'}")
 
 
 class _ListedOnce(InstalledSystem):

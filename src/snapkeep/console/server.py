@@ -34,6 +34,8 @@ from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import WrongUse, one_line
 from snapkeep.cli.output import csv_cell, printable, warn
 from snapkeep.cli.views.policy import summary_lines
+from snapkeep.cli.views.recover import USABLE
+from snapkeep.cli.views.recoverable import togetherness
 from snapkeep.console.guard import TOKEN, VisitorGuard
 from snapkeep.console.pages import PAGES, NotThere, Page, Query, covered
 from snapkeep.console.reading import Reading, Readings, SystemReader
@@ -265,6 +267,8 @@ def _environment() -> Environment:
         "age_text": age_text,
         "policy_lines": lambda policies: summary_lines(policies, [limit.name for limit in fields(Limits)]),
         "span_text": span_text,
+        "togetherness": togetherness,
+        "USABLE": USABLE,
         "counted": counted,
         "mark_as_text": mark_as_text,
         "drawing": {"width": WIDTH, "lane": LANE, "left": LEFT, "top": TOP},

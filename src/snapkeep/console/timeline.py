@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -97,11 +97,16 @@ def time_line(points: Mapping[str, Sequence[Snapshot]], at: datetime, now: datet
         Lane(
             region,
             TOP + LANE * (number + 0.5),
-            [Mark(x_of(point.origin.start_time), point, state_of(point)) for point in reversed(snapshots)],
+            _apart(Mark(x_of(point.origin.start_time), point, state_of(point)) for point in reversed(snapshots)),
         )
         for number, (region, snapshots) in enumerate(points.items())
     ]
     return TimeLine(TOP + LANE * len(lanes), lanes, _ticks(begin, now, x_of), x_of(at), begin, now)
+
+
+def _apart(marks: Iterable[Mark]) -> list[Mark]:
+    """Return the marks without those that the same mark of a later point would cover."""
+    return list({(mark.x, mark.state): mark for mark in marks}.values())
 
 
 def _ticks(begin: datetime, end: datetime, x_of: Callable[[datetime], float]) -> list[AxisMoment]:

@@ -19,7 +19,9 @@ from snapkeep.console.timeline import PointState, state_of
 from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.model import KeyFault, Unusable
 from snapkeep.domain.system import StackKind
+from snapkeep.domain.tag_names import INSTANCE
 from snapkeep.domain.tags import format_time, parse_time
+from snapkeep.lab.ebs_model import PUBLIC_LINUX
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, Client
 from support.templates import template
 
@@ -158,6 +160,34 @@ def test_a_volume_shows_each_region_with_its_newest_point(account: Account, brow
     before = text_of(shown(browser, readings, f"/volume?id={volume}&at={first.start_time:%Y-%m-%dT%H:%M}:59"))
     assert f"From {first.id}" in before
     assert f"From {second.id}" not in before
+
+
+def test_a_moment_has_its_loss_times_price_and_what_stays(account: Account, browser: TestClient, readings: Readings) -> None:
+    point = account.snapshot()
+    account.copy(point, NEAR)
+    moment = f"{point.start_time + timedelta(hours=5):%Y-%m-%dT%H:%M:%S}"
+    page = text_of(shown(browser, readings, f"/volume?id={point.origin.volume_id}&at={moment}"))
+    card = page.partition("us-east-2 Data of")[2].partition("snapkeep recover volume")[0]
+    assert "Lost what was written in the 5 hours before" in card
+    assert "and everything since" in card
+    assert "Usable as soon as EC2 shows the volumes as available" in card
+    assert "not predictable; about 1 minute after creation, at 300 MiB/s at most" in card
+    assert "about 0.64 USD a month: 8 GiB of gp3" in card
+    assert "no recovery record: it becomes a gp3 volume" in card
+
+
+def test_an_instance_is_forecast_as_a_set(account: Account, browser: TestClient, readings: Readings) -> None:
+    client = account.world.client("ec2", PRIMARY)
+    [instance] = client.run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1)["Instances"]
+    account.clock.advance(60)
+    made = account.snapshot()
+    tags = [{"Key": INSTANCE, "Value": instance["InstanceId"]}]
+    client.create_tags(Resources=[made.id], Tags=tags)
+    page = text_of(shown(browser, readings, f"/instance?id={instance['InstanceId']}"))
+    assert "Recovery points of its volumes" in page
+    assert f"From {made.id}" in page
+    assert "USD a month" in page
+    assert page.count("Nothing here names it.") == 2
 
 
 def test_a_time_that_is_none_is_refused_in_words(account: Account, browser: TestClient, readings: Readings) -> None:

@@ -43,8 +43,27 @@ function prepare() {
   // The field has minutes: the next one, so that the point under the slider is taken.
   const minuteOf = (time) => new Date(Math.ceil(time / 60_000) * 60_000).toISOString().slice(0, 16);
   slider.oninput = () => { moment.value = minuteOf(begin + (end - begin) * slider.value / 1000); };
-  slider.onchange = () => form.requestSubmit();
 }
+
+// Show what the fields of a form choose, without leaving the page. Of several answers the one to the latest fields counts.
+let latest = 0, timer = null;
+async function show(form) {
+  const query = "?" + new URLSearchParams(new FormData(form)), number = ++latest;
+  const answer = await fetch(location.pathname + query).catch(() => null);
+  const next = answer && new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (!next || number !== latest) return;
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const renewed = next.getElementById(part.id);
+    if (renewed) part.replaceChildren(...renewed.childNodes);
+  }
+  if (query.length < 2000) history.replaceState(null, "", query);
+}
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form.live");
+  if (!form) return;
+  clearTimeout(timer);
+  timer = setTimeout(() => show(form), 250);
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.target.matches("input, select, textarea")) return;
