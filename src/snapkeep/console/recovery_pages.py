@@ -11,7 +11,7 @@ from snapkeep.cli.recovery_system import places_of, rate_of
 from snapkeep.cli.views.recover import USABLE, full_speed_text, plan_as_data, price_texts, run_as_data, undo_lines
 from snapkeep.cli.views.recoverable import measured_text
 from snapkeep.console.guard import FormTokens
-from snapkeep.console.pages import Context, NotThere, Page, Query, moment_of
+from snapkeep.console.page import Context, NotThere, Page, Query, moment_of
 from snapkeep.console.reading import Reading
 from snapkeep.console.recoveries import Recoveries, consent_to
 from snapkeep.domain.recovery.choice import Target

@@ -37,7 +37,8 @@ from snapkeep.cli.views.policy import summary_lines
 from snapkeep.cli.views.recover import USABLE
 from snapkeep.cli.views.recoverable import togetherness
 from snapkeep.console.guard import TOKEN, VisitorGuard
-from snapkeep.console.pages import PAGES, NotThere, Page, Query, covered
+from snapkeep.console.page import NotThere, Page, Query
+from snapkeep.console.pages import PAGES, covered
 from snapkeep.console.reading import Reading, Readings, SystemReader
 from snapkeep.console.recoveries import Recoveries
 from snapkeep.console.recovery_pages import RecoveryPages

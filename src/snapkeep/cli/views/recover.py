@@ -13,6 +13,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
 from snapkeep.domain.prices import VOLUME_STORAGE
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, StepKind, StepState, VolumeRecovery
+from snapkeep.domain.recovery.storage import dollars_per_month
 from snapkeep.domain.tag_names import PROOF
 
 USABLE = "as soon as EC2 shows the volumes as available; AWS documents no time"
@@ -47,7 +48,7 @@ def volume_lines(volume: VolumeRecovery, now: datetime, place: str) -> Iterator[
 
 def price_texts(plan: RecoveryPlan) -> Iterator[str]:
     """Yield the price of a plan in words, as far as it is known."""
-    dollars, gib = plan.dollars_per_month, sum(volume.size_gib for volume in plan.volumes)
+    dollars, gib = dollars_per_month(plan.volumes), sum(volume.size_gib for volume in plan.volumes)
     if dollars is None:
         yield "not known; AWS charges for the size of each volume, and for provisioned IOPS and throughput"
     else:
@@ -113,7 +114,7 @@ def plan_as_data(plan: RecoveryPlan) -> dict[str, Any]:
             }
             for volume in plan.volumes
         ],
-        "dollars_per_month": plan.dollars_per_month,
+        "dollars_per_month": dollars_per_month(plan.volumes),
         "full_speed_seconds": after.total_seconds() if after is not None else None,
         "remarks": list(plan.remarks),
         "obstacles": list(plan.obstacles),

@@ -17,7 +17,6 @@ from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
-from snapkeep.domain.prices import VOLUME_STORAGE
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.holders import holders_of
 from snapkeep.domain.recovery.record import RecoveryRecord, VolumeSettings
@@ -246,13 +245,6 @@ class RecoveryPlan:
         times = [volume.full_speed_after(self.rate_mibps) for volume in self.volumes]
         known = [time for time in times if time is not None]
         return max(known) if known and len(known) == len(times) else None
-
-    @property
-    def dollars_per_month(self) -> float | None:
-        """The documented price of the volumes' storage, without provisioned performance; None where one is not gp3."""
-        if any(volume.volume_type != "gp3" for volume in self.volumes):
-            return None
-        return sum(volume.size_gib for volume in self.volumes) * VOLUME_STORAGE.dollars
 
 
 def plan_recovery(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from snapkeep.domain.prices import VOLUME_STORAGE
 from snapkeep.domain.recovery.recovery_plan import VolumeRecovery
 
 STORAGE_QUOTAS = {
@@ -48,6 +49,12 @@ class RegionStorage:
             yield f"whether the quota of storage admits them is not known for {', '.join(unknown)}" + (
                 f": {self.problem}" if self.problem else ""
             )
+
+
+def dollars_per_month(volumes: Iterable[VolumeRecovery]) -> float | None:
+    """Return the documented price of volumes' storage, without provisioned performance; None where one is not gp3."""
+    planned = _planned(volumes)
+    return planned["gp3"] * VOLUME_STORAGE.dollars if set(planned) <= {"gp3"} else None
 
 
 def _planned(volumes: Iterable[VolumeRecovery]) -> Counter[str]:
