@@ -40,9 +40,9 @@ def doctor(settings: AwsSettings, *, json: Json = False) -> None:
 
         print_json({"system": settings.system, "checks": [to_json(result) for result in results]})
     else:
-        from snapkeep.cli.views.doctor import doctor_view  # noqa: PLC0415 - imports rich
+        from snapkeep.cli.views.doctor import print_results  # noqa: PLC0415 - imports rich
 
-        make_console().print(doctor_view(results))
+        print_results(make_console(), results)
     if problems(results):
         raise typer.Exit(NOT_ALL_RIGHT)
 

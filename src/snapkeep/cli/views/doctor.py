@@ -1,15 +1,15 @@
-"""The doctor's results: a table for people, the worst first."""
+"""The doctor's results as lines for people."""
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
-from snapkeep.cli.output import BAD, literal
+from snapkeep.cli.output import BAD, literal, printable
 from snapkeep.deploy.doctor.results import CheckResult, CheckState
 from snapkeep.domain.plural import counted
 
@@ -22,16 +22,20 @@ _MARKS = {
 """From the worst to the best."""
 
 
-def doctor_view(results: Sequence[CheckResult]) -> RenderableType:
-    """Return the results as a table, the worst first, and a line with their number."""
+def print_results(console: Console, results: Sequence[CheckResult]) -> None:
+    """Print the results, the worst first, and a line with their number. A remedy is not broken: people copy its commands."""
     order = list(_MARKS)
-    table = Table.grid(padding=(0, 2))
+    marks = max(len(_MARKS[result.state][0]) for result in results)
+    regions = max(len(_place(result)) for result in results)
     for result in sorted(results, key=lambda result: order.index(result.state)):
-        text = literal(result.text)
-        if result.remedy:
-            text = Text.assemble(text, "\n", literal(f"→ {result.remedy}"))
         mark, style = _MARKS[result.state]
-        table.add_row(Text(mark, style), result.region or "account", result.check.label, text)
+        begin = f"  {_place(result):<{regions}}  "
+        indent = " " * (marks + len(begin))
+        text = f"{result.check.label}: {printable(result.text)}"
+        lines = textwrap.wrap(text, max(console.width - len(indent), 30), break_long_words=False, break_on_hyphens=False)
+        console.print(Text.assemble((f"{mark:<{marks}}", style), begin, f"\n{indent}".join(lines)), soft_wrap=True)
+        if result.remedy:
+            console.print(literal(f"    → {result.remedy}"), soft_wrap=True)
     counts = Counter(result.state for result in results)
     words = {
         CheckState.PROBLEM: counted(counts[CheckState.PROBLEM], "problem"),
@@ -39,7 +43,11 @@ def doctor_view(results: Sequence[CheckResult]) -> RenderableType:
         CheckState.NOT_KNOWN: f"{counts[CheckState.NOT_KNOWN]} not known",
         CheckState.OK: f"{counts[CheckState.OK]} ok",
     }
-    return Group(table, Text(), Text(", ".join(words[state] for state in order), "bold"))
+    console.print(Text("\n" + ", ".join(words[state] for state in order), "bold"))
+
+
+def _place(result: CheckResult) -> str:
+    return result.region or "account"
 
 
 def result_line(result: CheckResult) -> str:

@@ -155,12 +155,16 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
     def title(lineage: Lineage) -> str:
         return titled(comparison.names.get(lineage, ""), lineage.volume_id)
 
+    def dated(verdict: Verdict) -> str:
+        origin = verdict.snapshot.origin
+        return f"{title(origin.lineage)}  {verdict.snapshot.id} of {origin.start_time:%Y-%m-%d %H:%M}"
+
     moved = [f"{title(lineage)} from {before or 'none'} to {after}" for lineage, before, after in comparison.reassigned if after]
     freed = [f"{title(lineage)} from {before}" for lineage, before, after in comparison.reassigned if not after]
-    deleted = [_dated(change.after) for change in comparison.deleted]
-    kept = [_dated(change.after) for change in comparison.kept]
-    copies = [f"{copy.snapshot_id} to {copy.region}" for copy in comparison.copies]
-    later = [_dated(verdict) for verdict in comparison.deleted_after_copies]
+    deleted = [dated(change.after) for change in comparison.deleted]
+    kept = [dated(change.after) for change in comparison.kept]
+    copies = [f"{title(copy.lineage)}  {copy.snapshot_id} to {copy.region}" for copy in comparison.copies]
+    later = [dated(verdict) for verdict in comparison.deleted_after_copies]
     protected = [snapshot_id for plan in comparison.adopted for snapshot_id in plan.adopted]
     refused = [f"{title(plan.lineage)}: {'; '.join(plan.refusals)}" for plan in comparison.refused]
     yield region
@@ -178,10 +182,6 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         yield from (f"            {item}" for item in items[:_SHOWN])
         if len(items) > _SHOWN:
             yield f"            and {len(items) - _SHOWN:,} more"
-
-
-def _dated(verdict: Verdict) -> str:
-    return f"{verdict.snapshot.id} of {verdict.snapshot.origin.start_time:%Y-%m-%d %H:%M}"
 
 
 def full_copy_lines(full_copies: Sequence[FullCopies]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.plural import counted
+from snapkeep.domain.protection import age_text
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.tag_names import DEVICE, PROOF
 from snapkeep.domain.tags import format_time
@@ -41,13 +42,17 @@ NO_DRILLS: Drills = MappingProxyType({})
 
 
 def lines(found: Sequence[RecoverableThings], now: datetime, drills: Drills = NO_DRILLS) -> Iterator[str]:
-    """Yield a line for each volume, under a line for each instance with several volumes; and what its last drill measured."""
+    """Yield a line for each volume, under its region, and a line for each instance with several volumes.
+
+    Volumes that cannot be recovered come first. A line under a volume says what its last drill measured.
+    """
     yield summary(found)
     for things in found:
         if things.problem:
             yield things.problem
             continue
-        for owner, choice in things.choices.items():
+        yield f"{things.region}:"
+        for owner, choice in sorted(things.choices.items(), key=lambda item: item[1].whole and bool(item[1].points)):
             yield from _choice_lines(owner, choice, now, drills.get(things.region, {}))
 
 
@@ -89,16 +94,14 @@ def togetherness(choice: PointChoice) -> str:
 
 
 def point_text(point: Snapshot, now: datetime) -> str:
-    """Return a recovery point as one line."""
+    """Return a recovery point as one line, which fits 80 columns beside a short name."""
     start = point.origin.start_time
     older = "" if point.origin.start_known else " or older"
     device = f"  {point.tags[DEVICE]}" if DEVICE in point.tags else ""
-    proof = point.tags.get(PROOF, "not proved" if point.is_copy else "not a copy")
+    verdict = point.tags.get(PROOF, "").partition(" ")[0].lower()
+    proof = f"  {verdict or 'not proved'}" if point.is_copy else ""
     named = titled(point.tags.get("Name", ""), point.origin.volume_id)
-    return (
-        f"{named}{device}  {point.size_gib} GiB  {point.id}  {start:%Y-%m-%d %H:%M} UTC{older}, "
-        f"{span_text(now - start)} ago  {proof}"
-    )
+    return f"{named}{device}  {point.id}  {start:%Y-%m-%d %H:%M}{older}, {age_text(now - start)}{proof}"
 
 
 def as_data(found: Sequence[RecoverableThings], drills: Drills = NO_DRILLS) -> list[dict[str, Any]]:
