@@ -6,19 +6,21 @@ its removal is not announced.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.deploy.changes import Risk, parameter_changes
+from snapkeep.deploy.parameters import SUFFIX, InvalidParameters
 from snapkeep.domain.model import Snapshot, SnapshotInRegion
-from snapkeep.domain.policy.model import Limits, PolicySet, from_parameters
+from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
 from snapkeep.domain.retention.comparison import compare
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
 from snapkeep.domain.tag_names import POLICY
@@ -27,7 +29,8 @@ from snapkeep.usecases.retention.plan_regions import make_plans
 from support.policy_numbers import NAMES, make_policies
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
 
-SYSTEM, REGIONS = "snapkeep", (PRIMARY, DR)
+SYSTEM, SUCCESSOR, REGIONS = "snapkeep", "snapkeep-two", (PRIMARY, DR)
+OTHER_DR, KEYS = "eu-west-1", ("alias/former", "alias/present")
 NUMBERS = st.integers(0, 999)
 
 
@@ -52,15 +55,20 @@ def announcement_of(plans: Sequence[RegionPlan]) -> Announcement:
 class Account:
     """An account with three volumes: history from before the system was deployed, then its life with the system."""
 
-    def __init__(self, number: int, history: Sequence[int]) -> None:
+    def __init__(self, number: int, history: Sequence[int], **layout: Any) -> None:
         self.story = [f"policies {number}", f"history {list(history)}"]
-        self.world = SweepingWorld(policies=make_policies(number), verify=number % 4 < 2)
+        self.world = SweepingWorld(policies=make_policies(number), verify=number % 4 < 2, **layout)
+        self.system = SYSTEM
+        self.regions = (PRIMARY, *self.world.runner.layout.destinations)
         self.volumes = [self.world.volume(Backup=name) for name in NAMES[:3]]
         self.world.world.set_faults(Faults(event_lost=1.0))
         for volume in history:
             self.world.snapshot(self.volumes[volume])
             self.world.later(7 * HOUR)
         self.world.world.set_faults(Faults())
+        self.system_is_deployed()
+
+    def system_is_deployed(self) -> None:
         self.deployed_at = self.world.runner.composition.clock.now()
         self.world.runs[PRIMARY].deployed = self.world.runner.composition.deployed_at = self.deployed_at
 
@@ -121,28 +129,50 @@ class Account:
 
     # Deeds and announcements of the system
 
-    def sweep_all(self, settle: float, *, adopt: bool = False) -> None:
-        for region in (DR, PRIMARY):
-            self.world.sweep(region, settle=settle, adopt=adopt)
+    def system_is_renamed(self) -> None:
+        """Destroy the system, and deploy another one."""
+        former, self.system = self.world, SUCCESSOR
+        former.world.state.listeners.remove(former.runner._on_event)
+        self.world = SweepingWorld(former.world, former.policies, system=SUCCESSOR, verify=former.runner.layout.verify)
+        self.system_is_deployed()
+
+    def sweep_all(self, settle: float, *, adopt: bool = False, former: str = "") -> None:
+        for region in reversed(self.regions):
+            self.world.sweep(region, settle=settle, adopt=adopt, former=former)
 
     def come_to_rest(self) -> None:
         for _ in range(2):
             self.sweep_all(2 * HOUR)
         assert self.world.runner.run_until_idle(2 * DAY)
 
-    def plans(self, policies: PolicySet, *, adopt: bool = False) -> list[RegionPlan]:
-        """Return the plans that the commands make."""
-        composition = self.world.composition()
-        readers = [composition.reader(region) for region in REGIONS]
-        facts, now = self.world.facts(self.deployed_at), composition.clock.now()
-        return make_plans(readers, facts, dict.fromkeys(REGIONS, policies), now, system=SYSTEM, adopt=adopt)
+    def plans(self, policies: PolicySet, **options: Any) -> list[RegionPlan]:
+        """Return the plans that the commands make with a document in force in every region."""
+        return self.plans_by_region(dict.fromkeys(self.regions, policies), **options)
 
-    def next_day(self, *, adopt: bool = False) -> Announcement:
-        """Let a day pass, with four sweeps, the first with consent to an adoption or without. Return what happened."""
+    def plans_by_region(self, policies: Mapping[str, PolicySet], **options: Any) -> list[RegionPlan]:
+        """Return the plans that the commands make by what is in force in each region."""
+        composition = self.world.composition()
+        readers = [composition.reader(region) for region in self.regions]
+        facts, now = self.world.facts(self.deployed_at), composition.clock.now()
+        return make_plans(readers, facts, policies, now, system=self.system, **options)
+
+    def dr_regions_are_prepared(self) -> None:
+        """Make the keys of copies, under the same aliases, and a stack in every DR region."""
+        for region in self.regions[1:]:
+            self.world.policies_by_region[region] = from_dr_parameters(region, 1, Limits())
+            kms = self.world.world.client("kms", region)
+            for alias in KEYS:
+                kms.create_alias(AliasName=alias, TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+
+    def next_day(self, *, adopt: bool = False, former: str = "") -> Announcement:
+        """Let a day pass, with four sweeps, the first with consent to an adoption or without. Return what happened.
+
+        Each of them adopts the snapshots of a former system.
+        """
         before = self._listed()
         with patch.object(self.world.world, "call", wraps=self.world.world.call) as calls:
             for number in range(4):
-                self.sweep_all(3 * HOUR - 1, adopt=adopt and number == 0)
+                self.sweep_all(6 * HOUR / len(self.regions) - 1, adopt=adopt and number == 0, former=former)
         assert self.world.runner.unexpected == []
         after = self._listed()
         # By the calls: a copy may expire as soon as it has arrived, but it was made, and paid for.
@@ -151,8 +181,10 @@ class Account:
             for call in calls.call_args_list
             if call.args[1] == "CopySnapshot"
         }
-        unmanaged = {snapshot_id for snapshot_id, snapshot in before.items() if not snapshot.managed_by(SYSTEM)}
-        adopted = {snapshot_id for snapshot_id in unmanaged if snapshot_id not in after or after[snapshot_id].managed_by(SYSTEM)}
+        unmanaged = {snapshot_id for snapshot_id, snapshot in before.items() if not snapshot.managed_by(self.system)}
+        adopted = {
+            snapshot_id for snapshot_id in unmanaged if snapshot_id not in after or after[snapshot_id].managed_by(self.system)
+        }
         return Announcement(
             {snapshot_id for snapshot_id, snapshot in before.items() if snapshot.completed and snapshot_id not in after},
             copied,
@@ -160,7 +192,7 @@ class Account:
         )
 
     def _listed(self) -> dict[str, Snapshot]:
-        readers = [self.world.composition().reader(region) for region in REGIONS]
+        readers = [self.world.composition().reader(region) for region in self.regions]
         return {snapshot.id: snapshot for reader in readers for snapshot in reader.all_snapshots()}
 
 
@@ -230,6 +262,17 @@ def test_a_push_brings_what_its_comparison_announces(account: Account, number: i
     assert account.next_day() == announced
 
 
+@settings(max_examples=60)
+@given(accounts())
+def test_a_renamed_system_takes_over_what_its_plan_announces(account: Account) -> None:
+    """A deployment refuses another suffix; the way to one is a second system that takes over the first one's snapshots."""
+    with pytest.raises(InvalidParameters, match="a running system keeps its name"):
+        parameter_changes("stack", PRIMARY, {SUFFIX: ""}, {SUFFIX: SUCCESSOR.removeprefix(SYSTEM)})
+    account.system_is_renamed()
+    announced = announcement_of(account.plans(account.world.policies, former=SYSTEM))
+    assert account.next_day(former=SYSTEM) == announced
+
+
 def test_a_copy_that_expires_on_arrival_was_announced() -> None:
     """The first snapshot, which no policy governed when it was made, gets a run, and a newer snapshot has a copy already."""
     account = Account(249, [])
@@ -245,26 +288,46 @@ def test_a_copy_that_expires_on_arrival_was_announced() -> None:
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of both stacks that make the policy."""
+    """The parameters of the stacks that make the policies."""
 
     tag: str
     retention: int
     dr_retention: int
+    dr_region: str
+    key: str
+    limit: int
 
     @property
-    def policies(self) -> PolicySet:
-        return from_parameters(self.tag, DR, self.retention, self.dr_retention, "", 24, Limits(), region=PRIMARY)
+    def limits(self) -> Limits:
+        return Limits(max_deletions=self.limit, max_share_percent=100)
+
+    def put_in_force(self, world: SweepingWorld) -> None:
+        """Put the policies in force that each stack's functions make of them. Another DR region's stack keeps its own."""
+        world.policies = self._of_primary(1)
+        world.policies_by_region[self.dr_region] = from_dr_parameters(self.dr_region, self.dr_retention, self.limits)
+
+    def known_to_commands(self, world: SweepingWorld) -> dict[str, PolicySet]:
+        """Return the policies in force in each region as the commands know them, which read the parameters of all stacks."""
+        return {PRIMARY: self._of_primary(self.dr_retention), **world.policies_by_region}
+
+    def _of_primary(self, dr_retention: int) -> PolicySet:
+        return from_parameters(self.tag, self.dr_region, self.retention, dr_retention, self.key, 24, self.limits, region=PRIMARY)
 
     @property
     def of_stacks(self) -> dict[str, dict[str, str]]:
-        return {
-            PRIMARY: {"tagKeyValue": self.tag, "Retention": str(self.retention), "DRRegion": DR},
-            DR: {"Retention": str(self.dr_retention)},
-        }
+        primary = {"tagKeyValue": self.tag, "Retention": str(self.retention), "DRRegion": self.dr_region, "DRKmsKey": self.key}
+        limit = {"MaxDeletions": str(self.limit)}
+        return {PRIMARY: primary | limit, self.dr_region: {"Retention": str(self.dr_retention)} | limit}
 
 
 PARAMETERS = st.builds(
-    Parameters, st.sampled_from(("none", "Backup", f"Backup={NAMES[0]}")), st.integers(1, 4), st.integers(1, 3)
+    Parameters,
+    st.sampled_from(("none", "Backup", f"Backup={NAMES[0]}")),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.sampled_from((DR, OTHER_DR)),
+    st.sampled_from(("", *KEYS)),
+    st.sampled_from((1, 100)),
 )
 
 
@@ -277,22 +340,30 @@ def test_a_deployment_asks_before_it_deletes_or_ends_protection(
     before: Parameters,
     after: Parameters,
 ) -> None:
-    account = Account(number, history)
-    account.world.policies = before.policies
+    account = Account(number, history, destinations=(DR, OTHER_DR))
+    account.dr_regions_are_prepared()
+    before.put_in_force(account.world)
     account.do([deed for deed in life if deed[0] is not Account.policies_change])
     account.come_to_rest()
-    plans = account.plans(before.policies), account.plans(after.policies)
-    expected, announced = map(announcement_of, plans)
+    old = account.plans_by_region(before.known_to_commands(account.world))
+    after.put_in_force(account.world)
+    new = account.plans_by_region(after.known_to_commands(account.world))
+    expected, announced = announcement_of(old), announcement_of(new)
     governed, still_governed = (
-        {volume.lineage for plan in made for volume in plan.volumes if volume.volume and volume.policy_name} for made in plans
+        {volume.lineage for plan in plans for volume in plan.volumes if volume.volume and volume.policy_name}
+        for plans in (old, new)
     )
+    deployed, parameters = before.of_stacks, after.of_stacks
     changes = [
         change
-        for region in REGIONS
-        for change in parameter_changes("stack", region, before.of_stacks[region], after.of_stacks[region])
+        for region, values in parameters.items()
+        for change in parameter_changes("stack", region, deployed.get(region, {}), values)
     ]
     risks = {change.risk for change in changes}
     assert Risk.DELETES_SNAPSHOTS in risks or announced.deleted <= expected.deleted
     assert Risk.ENDS_PROTECTION in risks or governed <= still_governed
-    account.world.policies = after.policies
+    assert Risk.MOVES_COPIES in risks or announced.copied <= expected.copied or governed < still_governed
+    assert (Risk.CHANGES_KEY in risks) == (before.key != after.key)
+    if Risk.MOVES_COPIES in risks:
+        assert {region for _, region in announced.copied} <= {after.dr_region}
     assert account.next_day() == announced

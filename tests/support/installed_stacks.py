@@ -32,16 +32,21 @@ class Clients:
         return {"Stacks": [self._stack(StackName)]}
 
     def _stack(self, name: str) -> dict[str, Any]:
-        """Return a stack; its parameters that begin with `output:` are outputs."""
+        """Return a stack; its parameters that begin with `output:` or `tag:` are outputs or tags."""
         values = self.stacks[self.region, name]
+        tags = [{"Key": key.removeprefix("tag:"), "Value": value} for key, value in values.items() if key.startswith("tag:")]
         outputs = {key: value for key, value in values.items() if key.startswith("output:")}
         return {
             "StackStatus": "CREATE_COMPLETE",
             "StackId": name,
             "StackName": name,
-            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items() if key not in outputs],
+            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items() if ":" not in key],
+            "Tags": tags,
             "Outputs": [{"OutputKey": key.removeprefix("output:"), "OutputValue": value} for key, value in outputs.items()],
         }
+
+    def describe_regions(self) -> dict[str, Any]:
+        return {"Regions": [{"RegionName": region} for region in dict.fromkeys(region for region, _ in self.stacks)]}
 
     def get_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         value = self.documents.get(self.region, "{}")

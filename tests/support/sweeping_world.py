@@ -149,16 +149,24 @@ class SweepingWorld:
     ) -> None:
         self.world = world or World(seed=7)
         self.policies = policies or gold()
+        self.policies_by_region: dict[str, PolicySet] = {}
+        """Of regions where other policies are in force: those that the parameters of their stacks make."""
         self.runner = Runner(self.world, lambda: self.policies, SystemLayout(**layout))
+        self.runner.composition.policies_of = self.policies_of
         self.limits = limits or SweepLimits()
-        self.letters = {PRIMARY: Letters(), DR: Letters()}
-        self.runs = {PRIMARY: KernelRuns(self.runner, PROTECT, PRIMARY), DR: KernelRuns(self.runner, RECEIVE, DR)}
+        destinations = self.runner.layout.destinations
+        self.letters = {region: Letters() for region in (PRIMARY, *destinations)}
+        self.runs = {PRIMARY: KernelRuns(self.runner, PROTECT, PRIMARY)}
+        self.runs |= {region: KernelRuns(self.runner, RECEIVE, region) for region in destinations}
         self.waiting = {PRIMARY: CountedRuns(OpenRuns(self.runner, PRIMARY))}
         self.ec2 = self.world.client("ec2", PRIMARY)
         self.ec2_dr = self.world.client("ec2", DR)
         self.number = 0
-        self.reports = {PRIMARY: MemoryReports(), DR: MemoryReports()}
+        self.reports = {region: MemoryReports() for region in (PRIMARY, *destinations)}
         self.trail = Trail()
+
+    def policies_of(self, region: str) -> PolicySet:
+        return self.policies_by_region.get(region) or self.policies
 
     def later(self, seconds: float) -> None:
         self.runner.kernel.run_until(self.world.now() + seconds)
@@ -191,7 +199,7 @@ class SweepingWorld:
             "system": self.runner.layout.system,
             "reader": composition.points(region),
             "guards": RecentGuards(reader=Ec2Reader(client=client, region=region), clock=composition.clock),
-            "policies": lambda: self.policies,
+            "policies": lambda: self.policies_of(region),
             "tagger": Ec2Tagger(client=client),
             "letters": ReplayDeadLetters(letters=self.letters[region], runs=self.runs[region]),
             "exposure": self.exposure(region),
@@ -199,7 +207,7 @@ class SweepingWorld:
             "clock": composition.clock,
             "limits": self.limits,
         }
-        if region == DR:
+        if region != PRIMARY:
             return DrSweep(
                 reader_of=composition.reader,
                 queue=composition.queue_of(region),
@@ -232,10 +240,15 @@ class SweepingWorld:
 
     def facts(self, since: datetime | None = None) -> list[RegionFacts]:
         """Return the facts of `snapkeep plan`."""
-        composition = self.composition()
-        queue = composition.queue_of(DR)
-        known = {DR: known_copies(entry for state in EntryState for entry in queue.in_state(state))}
-        return gather_all_facts(composition.reader(PRIMARY), [composition.reader(DR)], known, since)
+        composition, destinations = self.composition(), self.runner.layout.destinations
+        queues = {region: composition.queue_of(region) for region in destinations}
+        known = {
+            region: known_copies(entry for state in EntryState for entry in queue.in_state(state))
+            for region, queue in queues.items()
+        }
+        return gather_all_facts(
+            composition.reader(PRIMARY), [composition.reader(region) for region in destinations], known, since
+        )
 
     def carried_out(self, region: str, swept: SweepResult) -> SweepReport:
         orders = deletion_orders(swept.plan.deletions, swept.remove)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from snapkeep.deploy.parameters import COPY_KEY, DR_REGION, RETENTION, STACK_KEY, SUFFIX, TAG_KEY, InvalidParameters
+from snapkeep.deploy.parameters import COPY_KEY, DR_REGION, LIMITS, RETENTION, STACK_KEY, SUFFIX, TAG_KEY, InvalidParameters
 from snapkeep.domain.errors import SnapkeepError
 
 ADOPT_HISTORY, FORMER_SYSTEM = "AdoptHistory", "FormerSystem"
@@ -138,18 +138,6 @@ _RENAMING = (
     "system, deploy one with --name '{after}', then `snapkeep rename` lets that take over the snapshots"
 )
 
-_MOVE = (
-    "new copies go to {after}. The copies in {before} and its DR stack stay and no copy is added there; "
-    "`snapkeep destroy --only dr --dr-region {before}` deletes that stack"
-)
-_KEY_CHANGES = {
-    COPY_KEY: (
-        Risk.CHANGES_KEY,
-        "the next copy of each volume is a full copy; earlier copies need the former key to be restored",
-    ),
-    STACK_KEY: (Risk.CHANGES_KEY, "what the former key encrypts, such as reports and logs, stays readable only with that key"),
-}
-
 
 def _same_value(before: str, after: str) -> bool:
     """Whether two values are equal, as numbers where both are numbers."""
@@ -159,18 +147,61 @@ def _same_value(before: str, after: str) -> bool:
         return before == after
 
 
+def _any(_: str, __: str) -> bool:
+    return True
+
+
+def _lower(before: str, after: str) -> bool:
+    return float(after) < float(before)
+
+
+def _higher(before: str, after: str) -> bool:
+    return float(after) > float(before)
+
+
+_LIMIT = (_higher, Risk.DELETES_SNAPSHOTS, "deletions that the former limit refused can be carried out")
+_RISKS: Mapping[str, tuple[Callable[[str, str], bool], Risk, str]] = {
+    DR_REGION: (
+        _any,
+        Risk.MOVES_COPIES,
+        (
+            "where the stack's parameters are the policy, copies go to {after}: the next sweep makes one of each volume, in "
+            "full. The copies in {before} and its DR stack stay and no copy is added there; "
+            "`snapkeep destroy --only dr --dr-region {before}` deletes that stack"
+        ),
+    ),
+    RETENTION: (
+        _lower,
+        Risk.DELETES_SNAPSHOTS,
+        "retention deletes all but the newest {after} of each volume, where the stack's parameters are the policy",
+    ),
+    **dict.fromkeys(LIMITS, _LIMIT),
+    TAG_KEY: (lambda _, after: after != "none", Risk.ENDS_PROTECTION, "volumes without {after} are no longer protected"),
+    ADOPT_HISTORY: (
+        lambda _, after: after == "yes",
+        Risk.DELETES_SNAPSHOTS,
+        "sweeps take over earlier snapshots, and retention then deletes some of them",
+    ),
+    FORMER_SYSTEM: (
+        lambda _, after: bool(after),
+        Risk.DELETES_SNAPSHOTS,
+        "sweeps take over the snapshots of {after}, and retention then deletes some of them",
+    ),
+    COPY_KEY: (
+        _any,
+        Risk.CHANGES_KEY,
+        "the next copy of each volume is a full copy; earlier copies need the former key to be restored",
+    ),
+    STACK_KEY: (
+        _any,
+        Risk.CHANGES_KEY,
+        "what the former key encrypts, such as reports and logs, stays readable only with that key",
+    ),
+}
+"""By parameter: which changes are a risk, the risk, and its consequence."""
+
+
 def _risk_of(name: str, before: str, after: str) -> tuple[Risk, str]:
     """Return the risk of a change, and the sentence that says what it leads to."""
-    if name == DR_REGION:
-        return Risk.MOVES_COPIES, _MOVE.format(before=before, after=after)
-    # More is no risk: nothing is deleted that would have stayed.
-    if name == RETENTION and float(after) < float(before):
-        lost = f"retention deletes all but the newest {after} of each volume, where the stack's parameters are the policy"
-        return Risk.DELETES_SNAPSHOTS, lost
-    if name == TAG_KEY and after != "none":
-        return Risk.ENDS_PROTECTION, f"volumes without {after} are no longer protected"
-    if name == ADOPT_HISTORY and after == "yes":
-        return Risk.DELETES_SNAPSHOTS, "sweeps take over earlier snapshots, and retention then deletes some of them"
-    if name == FORMER_SYSTEM and after:
-        return Risk.DELETES_SNAPSHOTS, f"sweeps take over the snapshots of {after}, and retention then deletes some of them"
-    return _KEY_CHANGES.get(name, (Risk.NONE, ""))
+    is_risk, risk, consequence = _RISKS.get(name, (_any, Risk.NONE, ""))
+    return (risk, consequence.format(before=before, after=after)) if is_risk(before, after) else (Risk.NONE, "")

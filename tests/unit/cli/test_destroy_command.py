@@ -16,11 +16,13 @@ from snapkeep.deploy import deployment
 from snapkeep.deploy.deployment import RemovalResult
 from support.installed_stacks import Settings, Stacks
 
-PRIMARY, DR, FURTHER = "eu-central-1", "eu-west-1", "eu-north-1"
+PRIMARY, DR, FURTHER, FORMER, FOREIGN = "eu-central-1", "eu-west-1", "eu-north-1", "eu-south-1", "us-east-1"
 STACKS: Stacks = {
     (PRIMARY, "snapkeep-primary"): {"DRRegion": DR},
     (DR, "snapkeep-dr"): {"Retention": "3"},
     (FURTHER, "snapkeep-dr"): {"Retention": "4"},
+    (FORMER, "snapkeep-dr"): {"Retention": "4", "tag:snapkeep:primary-region": PRIMARY},
+    (FOREIGN, "snapkeep-dr"): {"Retention": "4", "tag:snapkeep:primary-region": "us-west-2"},
 }
 COPIES = [{"region": region, "retention": {"keep_last": 1}} for region in (DR, FURTHER)]
 DOCUMENT = {"version": 1, "policies": [{"name": "gold", "select": {}, "retention": {"keep_last": 3}, "copies": COPIES}]}
@@ -53,7 +55,7 @@ def destroy(*arguments: str) -> None:
 
 def test_every_dr_stack_of_the_system_is_deleted(destroyed: list[Any]) -> None:
     destroy("--yes")
-    assert destroyed == [(("primary", "dr"), DR, [FURTHER])]
+    assert destroyed == [(("primary", "dr"), DR, [FURTHER, FORMER])]
 
 
 def test_the_question_names_every_region(destroyed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +69,7 @@ def test_the_question_names_every_region(destroyed: list[Any], monkeypatch: pyte
     monkeypatch.setattr("typer.confirm", refuse)
     with pytest.raises(NotConfirmed):
         destroy()
-    question = f"Delete the stacks of snapkeep in {PRIMARY} and {DR} and {FURTHER}? Snapshots stay. {deployment.KEY_OF_RECORDS}."
+    question = f"Delete the stacks of snapkeep in {PRIMARY} and {DR} and {FURTHER} and {FORMER}? Snapshots stay. {deployment.KEY_OF_RECORDS}."
     assert questions == [question]
     assert destroyed == []
 

@@ -6,10 +6,14 @@ import json
 
 import pytest
 
+from snapkeep.cli.commands.doctor import examined
 from snapkeep.cli.commands.sweep import _stacks
 from snapkeep.cli.common import RegionScope
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.deploy.doctor import examination
+from snapkeep.deploy.doctor.examination import System
+from snapkeep.domain.system import StackKind
 from support.installed_stacks import Settings, Stacks
 
 PRIMARY, DR, FURTHER = "eu-central-1", "eu-west-1", "eu-north-1"
@@ -60,3 +64,16 @@ def test_a_sweep_takes_every_dr_region_of_the_policies_before_the_primary() -> N
 
 def test_a_sweep_takes_the_dr_region_of_the_option_alone() -> None:
     assert _stacks(installed(dr_region=FURTHER, document=TO_BOTH), RegionScope.DR) == [("dr", FURTHER)]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({StackKind.DR: {}}, DR), ({StackKind.DR: {}, StackKind.PRIMARY: {"DRRegion": FURTHER}}, FURTHER)],
+)
+def test_a_further_dr_stack_alone_moves_no_key(
+    monkeypatch: pytest.MonkeyPatch, given: dict[StackKind, dict[str, str]], expected: str
+) -> None:
+    seen: list[System] = []
+    monkeypatch.setattr(examination, "examine", lambda system, *_, **__: seen.append(system) or [])
+    examined(installed(dr_region=FURTHER).settings, given, deploying=True)
+    assert [system.primary.parameters["DRRegion"] for system in seen] == [expected]

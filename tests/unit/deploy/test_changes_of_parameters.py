@@ -18,8 +18,14 @@ from support.silent_watcher import Silent
 
 PRIMARY, DR, OTHER_DR = "eu-central-1", "eu-west-1", "eu-north-1"
 DEPLOYED = {
-    (PRIMARY, "snapkeep-primary"): {"DRRegion": DR, "Retention": "7", "tagKeyValue": "none", "FunctionNameSuffix": ""},
-    (DR, "snapkeep-dr"): {"Retention": "3", "FunctionNameSuffix": ""},
+    (PRIMARY, "snapkeep-primary"): {
+        "DRRegion": DR,
+        "Retention": "7",
+        "tagKeyValue": "none",
+        "MaxDeletions": "100",
+        "FunctionNameSuffix": "",
+    },
+    (DR, "snapkeep-dr"): {"Retention": "3", "MaxDeletionSharePercent": "75", "FunctionNameSuffix": ""},
     (DR, "snapkeep-owned-dr"): {"Retention": "3", "FunctionNameSuffix": "-owned"},
 }
 
@@ -94,6 +100,8 @@ def test_another_dr_region_is_asked_before_anything_is_touched() -> None:
         ({"Retention": "6"}, {}, (PRIMARY, "Retention", Risk.DELETES_SNAPSHOTS)),
         ({}, {"Retention": "2"}, (DR, "Retention", Risk.DELETES_SNAPSHOTS)),
         ({"tagKeyValue": "Backup"}, {}, (PRIMARY, "tagKeyValue", Risk.ENDS_PROTECTION)),
+        ({"MaxDeletions": "101"}, {}, (PRIMARY, "MaxDeletions", Risk.DELETES_SNAPSHOTS)),
+        ({}, {"MaxDeletionSharePercent": "80"}, (DR, "MaxDeletionSharePercent", Risk.DELETES_SNAPSHOTS)),
     ],
 )
 def test_a_change_that_loses_protection_is_asked(
@@ -103,13 +111,14 @@ def test_a_change_that_loses_protection_is_asked(
 
 
 def test_harmless_changes_and_equal_values_carry_no_risk() -> None:
-    deployed = {"Retention": "7", "tagKeyValue": "Backup", "DRKmsKey": "", "LogLevel": "INFO"}
-    parameters = {"Retention": "9", "tagKeyValue": "none", "DRKmsKey": "", "LogLevel": "DEBUG", "MaxDeletions": "5"}
+    deployed = {"Retention": "7", "tagKeyValue": "Backup", "DRKmsKey": "", "LogLevel": "INFO", "MaxDeletions": "9"}
+    parameters = {"Retention": "9", "tagKeyValue": "none", "DRKmsKey": "", "LogLevel": "DEBUG", "MaxDeletions": "5", "New": "5"}
     changes = parameter_changes("snapkeep-primary", PRIMARY, deployed, parameters)
     assert [(change.name, change.risk) for change in changes] == [
         ("Retention", Risk.NONE),
         ("tagKeyValue", Risk.NONE),
         ("LogLevel", Risk.NONE),
+        ("MaxDeletions", Risk.NONE),
     ]
     assert parameter_changes("snapkeep-primary", PRIMARY, deployed, {"Retention": "7.0"}) == ()
 

@@ -65,9 +65,9 @@ def test_the_dr_stack_knows_its_own_retention() -> None:
 
 @pytest.mark.parametrize(("tag_key_value", "hours"), [("none", 24), ("Backup", 4), ("Backup=gold", 48)])
 def test_parameters_alone_decide_as_the_equal_document_does(tag_key_value: str, hours: int) -> None:
-    parameters = made(tag_key_value=tag_key_value, retention=3, dr_retention=2, copy_within=hours)
+    parameters = made(tag_key_value=tag_key_value, retention=3, dr_retention=1, copy_within=hours)
     selects = {"none": {}, "Backup": {"tags": {"Backup": "*"}}, "Backup=gold": {"tags": {"Backup": "gold"}}}
-    rule = {"region": "us-east-2", "copy_within": f"{hours}h", "retention": {"keep_last": 2}}
+    rule = {"region": "us-east-2", "copy_within": f"{hours}h", "retention": {"keep_last": 1}}
     policy = {"name": "default", "select": selects[tag_key_value], "retention": {"keep_last": 3}, "copies": [rule]}
     equal = parse_document({"version": 1, "policies": [policy | ({"rpo": "48h"} if hours == 48 else {})]})
     sources = [snapshot(NOW - timedelta(days=day), day + 1, policy="default") for day in range(9)]
@@ -83,3 +83,11 @@ def test_parameters_alone_decide_as_the_equal_document_does(tag_key_value: str, 
         assert by_parameters.volumes == by_document.volumes
         assert by_parameters.deletions
     assert parse_document(to_document(parameters), source=parameters.source) == parameters
+
+
+def test_a_primary_stack_does_not_know_how_many_copies_another_region_keeps() -> None:
+    policies = made(dr_retention=3)
+    assert policies.as_planned_in("us-east-1").policies[0].copies[0].retention == Retention(keep_last=1)
+    assert policies.as_planned_in("us-east-2") == policies
+    document = parse_document(to_document(policies))
+    assert document.as_planned_in("us-east-1") is document

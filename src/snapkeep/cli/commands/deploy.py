@@ -12,7 +12,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, consents, pairs_of, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.output import make_console, print_json
+from snapkeep.cli.output import make_console, print_json, warn
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
@@ -85,6 +85,8 @@ def deploy(
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     dr_region = _dr_region(settings, primary)
+    kinds = [only] if only else [StackKind.DR, StackKind.PRIMARY]
+    given = {StackKind.DR: dr, StackKind.PRIMARY: {"DRRegion": dr_region, **primary}}
     with make_watcher(json=json) as watcher:
 
         def may_remove(reason: str) -> bool:
@@ -95,15 +97,15 @@ def deploy(
 
         def examine() -> None:
             watcher.step("Checking the account")
-            examined_settings, given = replace(settings, dr_region=dr_region), {StackKind.PRIMARY: primary, StackKind.DR: dr}
-            _refuse_problems(examined(examined_settings, given, deploying=True, role_arn=role_arn), watcher)
+            examined_settings, changed = replace(settings, dr_region=dr_region), {kind: given[kind] for kind in kinds}
+            _refuse_problems(examined(examined_settings, changed, deploying=True, role_arn=role_arn), watcher)
 
         names = InstalledSystem(settings).other_stack_names([(StackKind.PRIMARY, settings.region), (StackKind.DR, dr_region)])
         deployed = make_deployment(settings, dr_region, watcher, names, role_arn).deploy(
             primary,
             dr,
             tags=tags,
-            kinds=[only] if only else (StackKind.DR, StackKind.PRIMARY),
+            kinds=kinds,
             may_change=may_change,
             may_remove_leftover=may_remove,
             examine=examine,
@@ -122,6 +124,7 @@ def destroy(
     json: Json = False,
 ) -> None:
     """Delete the stacks of every region and their artifact buckets. No snapshot is deleted."""
+    from snapkeep.cli.former_regions import former_dr_regions  # noqa: PLC0415 - imports boto3
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.deploy.deployment import KEY_OF_RECORDS  # noqa: PLC0415 - imports boto3
 
@@ -130,6 +133,10 @@ def destroy(
     further: list[str] = []
     if only is not StackKind.PRIMARY:
         further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
+        if not settings.dr_region:
+            former, unread = former_dr_regions(installed, [installed.dr_region, *further])
+            further += former
+            warn(f"{region}: whether it has a DR stack is not known: {reason}" for region, reason in unread.items())
         regions += [installed.dr_region, *further]
     question = f"Delete the stacks of {settings.system} in {' and '.join(regions)}? Snapshots stay. {KEY_OF_RECORDS}."
     require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")

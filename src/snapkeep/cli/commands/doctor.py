@@ -70,7 +70,7 @@ def examined(
     system = System(
         settings.system,
         __version__,
-        _subject(installed, StackKind.PRIMARY, settings.region, {"DRRegion": dr_regions[0], **given.get(StackKind.PRIMARY, {})}),
+        _subject(installed, StackKind.PRIMARY, settings.region, given.get(StackKind.PRIMARY, {}), dr_regions[0]),
         [_subject(installed, StackKind.DR, region, given.get(StackKind.DR, {})) for region in dr_regions],
         {region: _keys_into(region, policies) for region in dr_regions},
     )
@@ -110,7 +110,9 @@ def _keys_into(region: str, policies: PolicySet | None) -> list[str]:
     return [rule.kms_key for rule in rules if rule and rule.kms_key]
 
 
-def _subject(installed: InstalledSystem, kind: StackKind, region: str, parameters: Mapping[str, str]) -> StackSubject:
+def _subject(
+    installed: InstalledSystem, kind: StackKind, region: str, parameters: Mapping[str, str], dr_region: str = ""
+) -> StackSubject:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
     from snapkeep.deploy.doctor.subjects import stack_subject  # noqa: PLC0415
@@ -118,6 +120,6 @@ def _subject(installed: InstalledSystem, kind: StackKind, region: str, parameter
 
     suffix = installed.settings.suffix
     try:
-        return stack_subject(kind, region, suffix, installed.stack(kind, region), parameters)
+        return stack_subject(kind, region, suffix, installed.stack(kind, region), parameters, dr_region=dr_region)
     except (SnapkeepError, BotoCoreError, ClientError) as error:
-        return stack_subject(kind, region, suffix, StackDescription(ABSENT), parameters, one_line(error))
+        return stack_subject(kind, region, suffix, StackDescription(ABSENT), parameters, one_line(error), dr_region=dr_region)

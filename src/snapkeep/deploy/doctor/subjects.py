@@ -8,7 +8,7 @@ from typing import Any
 
 from snapkeep.deploy.doctor.examination import StackSubject
 from snapkeep.deploy.doctor.ports import ResourceKind
-from snapkeep.deploy.parameters import SUFFIX
+from snapkeep.deploy.parameters import DR_REGION, SUFFIX
 from snapkeep.deploy.stacks import StackDescription
 from snapkeep.deploy.templates import INFRA, read_template
 from snapkeep.domain.system import StackKind
@@ -30,13 +30,17 @@ def stack_subject(
     stack: StackDescription,
     parameters: Mapping[str, str],
     unreadable: str = "",
+    *,
+    dr_region: str = "",
 ) -> StackSubject:
     """Return the stack `primary` or `dr` of a region with its deployed parameters, and those that a deployment gives it.
 
-    `unreadable` says why it could not be described.
+    `unreadable` says why it could not be described. `dr_region` is that of a primary stack which is not deployed.
     """
     template = _template(kind)
     defaults = {name: str(rule["Default"]) for name, rule in template["Parameters"].items() if "Default" in rule}
+    if dr_region:
+        defaults[DR_REGION] = dr_region
     deployed = bool(stack.parameters)
     names = {} if deployed or unreadable else fixed_names(template, suffix)
     return StackSubject(

@@ -6,7 +6,7 @@ Stack parameters alone make a complete `PolicySet`, here; `document.py` makes on
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -304,13 +304,34 @@ class PolicySet:
         """The regions that the policies copy to, each once, in their order."""
         return list(dict.fromkeys(rule.region for policy in self.policies for rule in policy.copies))
 
+    def as_planned_in(self, region: str) -> PolicySet:
+        """Return the policies as the functions of a region know them.
+
+        The primary stack's parameters do not say how many copies another region keeps, so sweeps go by the newest, which every
+        region keeps.
+        """
+        if not self.primary_region:
+            return self
+        return replace(self, policies=tuple(_with_newest_copies_of(policy, region) for policy in self.policies))
+
     def named(self, name: str) -> Policy | None:
         """Return the policy of this name; None if there is none."""
         return next((policy for policy in self.policies if policy.name == name), None)
 
+    def copying_to(self, region: str, name: str) -> Policy | None:
+        """Return the policy of this name if it copies to a region, else the first that does; None if none does."""
+        copying = [policy for policy in self.policies if policy.copy_rule(region)]
+        return next((policy for policy in copying if policy.name == name), next(iter(copying), None))
+
     def drills_in(self, region: str) -> list[DrillRule]:
         """Return the drills of a DR region."""
         return [rule for rule in self.drills if rule.region == region]
+
+
+def _with_newest_copies_of(policy: Policy, region: str) -> Policy:
+    newest = Retention(keep_last=1)
+    rules = (rule if rule.region == region else replace(rule, retention=newest) for rule in policy.copies)
+    return replace(policy, copies=tuple(rules))
 
 
 def from_parameters(

@@ -169,6 +169,7 @@ def plan_region(
     `adopt` the snapshots that a sweep would adopt are planned as if they were adopted; so are those of the system `former`,
     which is renamed.
     """
+    policies = policies.as_planned_in(facts.region)
     planner = _Planner(facts, policies, now, system, protected_ids, adopt, former)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
 
@@ -318,8 +319,7 @@ class _Planner:
         return to_copy(uncopied, rule, copied, in_progress)
 
     def _plan_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
-        copying_here = next((policy for policy in self.policies.policies if policy.copy_rule(self.facts.region)), None)
-        snapshots, adopted = self._adopting(snapshots, lambda _: copying_here)
+        snapshots, adopted = self._adopting(snapshots, lambda copy: self.policies.copying_to(self.facts.region, copy.policy))
         selection = select_by_snapshots(snapshots, self.policies, system=self.system)
         policy = selection.policy
         rule = policy.copy_rule(self.facts.region) if policy else None

@@ -10,7 +10,7 @@ from snapkeep.domain.copies.check import faults_of_copy, is_older_than
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
-from snapkeep.domain.policy.model import Policy, PolicySet
+from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.prices import SNAPSHOT_STORAGE, transfer_price
 from snapkeep.domain.retention.region_plan import RegionPlan
 from snapkeep.domain.sweep.findings import Finding, FindingKind, ReceiveRepair, RetagRepair, SweepDecision, decision_of
@@ -132,30 +132,24 @@ class _Dr:
     def adoptable(self) -> Iterator[Finding]:
         """Find copies of the original system and of a renamed one, where a policy copies to this region."""
         region = self.facts.plan.region
-        policy = next((policy for policy in self.policies.policies if policy.copy_rule(region)), None)
         for copy in self.facts.snapshots:
-            foreign = copy.origin.region != region
-            if policy and foreign and copy.completed and is_of_former_system(copy, self.facts.former):
-                yield self._renamed(copy, policy)
-            if policy is None or not (foreign and copy.completed and is_of_original_system(copy)):
+            policy = self.policies.copying_to(region, copy.policy) if copy.completed and copy.origin.region != region else None
+            if policy is None:
                 continue
             tags = tags_for_copy(self.facts.system, policy.name, copy.origin)
+            if is_of_former_system(copy, self.facts.former):
+                text = f"system {self.facts.former} managed this copy of {copy.origin.snapshot_id}, and is renamed"
+                repair = RetagRepair(copy.id, tags)
+                yield Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
+            if not is_of_original_system(copy):
+                continue
             # Without the source's start, retention would take the copy's own: an old copy would pass for a new one.
-            repair = RetagRepair(copy.id, tags) if self.facts.adopt and copy.origin.start_known else None
+            adoption = RetagRepair(copy.id, tags) if self.facts.adopt and copy.origin.start_known else None
             text = f"a copy of {copy.origin.snapshot_id} that the original system made"
             if not copy.origin.start_known:
                 latest = f"{copy.origin.start_time:%Y-%m-%d %H:%M} UTC"
                 text += f"; left alone: its source is deleted or cannot be read, and its data is of {latest} or older"
-            yield Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
-
-    def _renamed(self, copy: Snapshot, policy: Policy) -> Finding:
-        """Return the finding that a renamed system made a copy; its own policy stays where it copies to this region."""
-        own = self.policies.named(copy.policy)
-        governing = own if own and own.copy_rule(self.facts.plan.region) else policy
-        tags = tags_for_copy(self.facts.system, governing.name, copy.origin)
-        text = f"system {self.facts.former} managed this copy of {copy.origin.snapshot_id}, and is renamed"
-        repair = RetagRepair(copy.id, tags)
-        return Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
+            yield Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, adoption)
 
 
 _MAY_CHANGE = frozenset({MANAGED, POLICY})

@@ -175,7 +175,7 @@ class StackComposition(Composition):
     @cached_property
     def policies(self) -> Callable[[], PolicySet]:
         """Returns the policies in force."""
-        return self._system.policies
+        return partial(self._system.policies_of, self.environment.region)
 
     @cached_property
     def verifications(self) -> Any:
@@ -221,7 +221,8 @@ class SystemComposition:
         self.notices = MemoryNotices()
         self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
         self.documents = {region: MemoryDocuments() for region in (*layout.primaries, *layout.destinations)}
-        self.policies = policies
+        self.policies_of: Callable[[str], PolicySet] = lambda _: policies()
+        """Returns the policies in force in a region."""
         self.proofs = MemoryProofs()
         self.verifications: list[Verification] = []
         self.on_verification: Callable[[Verification], None] = self.verifications.append

@@ -1,0 +1,35 @@
+"""DR regions that a system no longer copies to, and whose stacks it still has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.cli.errors import one_line
+from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.cli.side_by_side import side_by_side
+from snapkeep.deploy.deployment import PRIMARY_REGION_TAG
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.system import StackKind
+
+
+def former_dr_regions(installed: InstalledSystem, known: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the account's other regions with a DR stack of this primary region, and why others could not be searched.
+
+    After a move to another DR region, nothing but the tag of the former region's stack names the system.
+    """
+    primary, problems = installed.settings.region, dict[str, str]()
+
+    def belongs(region: str) -> bool:
+        try:
+            return installed.stack(StackKind.DR, region).tags.get(PRIMARY_REGION_TAG) == primary
+        except (SnapkeepError, BotoCoreError, ClientError) as error:
+            problems[region] = one_line(error)
+            return False
+
+    enabled = {region["RegionName"] for region in installed.settings.client("ec2", primary).describe_regions()["Regions"]}
+    others = sorted(enabled.difference(known, {primary}))
+    found = side_by_side({region: partial(belongs, region) for region in others})
+    return [region for region in others if found[region]], problems
