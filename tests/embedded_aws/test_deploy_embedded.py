@@ -16,10 +16,9 @@ from snapkeep.deploy.changes import ChangeNotConfirmed
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget, StackOfAnotherSystem
 from snapkeep.deploy.package import Package, write_zip
 from snapkeep.deploy.parameters import InvalidParameters
-from snapkeep.deploy.progress import StackEvent
+from snapkeep.deploy.progress import SilentWatcher, StackEvent
 from snapkeep.deploy.stacks import StackFailed, StackLeftover, StackOutcome
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.silent_watcher import Silent
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 TEMPLATE = """
@@ -68,7 +67,7 @@ KEPT = """Reports:
     Properties: { Description: of reports }"""
 
 
-class Recorder(Silent):
+class Recorder(SilentWatcher):
     """Records the lines of a deployment."""
 
     def __init__(self) -> None:
@@ -185,7 +184,7 @@ def test_a_further_dr_region_gets_a_dr_stack_alone(target: DeploymentTarget, inf
 
 
 def test_the_deployed_state_machine_runs_the_deployed_function(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
-    made = Deployment(target, Silent(), infra=infra).deploy({}, {}, build=tiny_package(tmp_path))
+    made = Deployment(target, SilentWatcher(), infra=infra).deploy({}, {}, build=tiny_package(tmp_path))
     machines = target.client("stepfunctions", PRIMARY)
     run = machines.start_execution(stateMachineArn=made.stacks[1].outputs["MachineArn"], input="{}")
     for _ in range(300):
@@ -200,7 +199,7 @@ def test_the_deployed_state_machine_runs_the_deployed_function(target: Deploymen
 
 def test_a_failed_deployment_names_the_first_failed_resource(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     write_templates(infra, FAILING)
-    deployment = Deployment(target, Silent(), infra=infra)
+    deployment = Deployment(target, SilentWatcher(), infra=infra)
     with pytest.raises(StackFailed) as caught:
         deployment.deploy({}, {}, build=tiny_package(tmp_path))
     message = str(caught.value)
@@ -256,24 +255,28 @@ def test_a_removed_bucket_is_asked_and_refused_before_any_stack_changes(
 
 def test_two_primaries_into_one_dr_region_have_names_of_their_own(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     build = tiny_package(tmp_path)
-    Deployment(target, Silent(), infra=infra).deploy({}, {}, build=build)
+    Deployment(target, SilentWatcher(), infra=infra).deploy({}, {}, build=build)
     with pytest.raises(StackOfAnotherSystem, match="--name"):
-        Deployment(DeploymentTarget(target.client, "eu-west-1", DR, "-test"), Silent(), infra=infra).deploy({}, {}, build=build)
-    made = Deployment(DeploymentTarget(target.client, "eu-west-1", DR, "-two"), Silent(), infra=infra).deploy({}, {}, build=build)
+        Deployment(DeploymentTarget(target.client, "eu-west-1", DR, "-test"), SilentWatcher(), infra=infra).deploy(
+            {}, {}, build=build
+        )
+    made = Deployment(DeploymentTarget(target.client, "eu-west-1", DR, "-two"), SilentWatcher(), infra=infra).deploy(
+        {}, {}, build=build
+    )
     assert [result.outcome for result in made.stacks] == [StackOutcome.CREATED] * 2
 
 
 def test_a_creation_that_rolls_back_leaves_no_bucket(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     write_templates(infra, f"{KEPT}\n  {FAILING}")
     with pytest.raises(StackFailed, match="Broken"):
-        Deployment(target, Silent(), infra=infra).deploy({}, {}, build=tiny_package(tmp_path))
+        Deployment(target, SilentWatcher(), infra=infra).deploy({}, {}, build=tiny_package(tmp_path))
     buckets = [bucket["Name"] for bucket in target.client("s3", PRIMARY).list_buckets()["Buckets"]]
     assert all(name.startswith("snapkeep-test-") for name in buckets), buckets
 
 
 def test_wrong_parameters_leave_nothing_behind(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidParameters, match="snapkeep-test-primary: Retention is 0; a whole number of 1 or more is right"):
-        Deployment(target, Silent(), infra=infra).deploy({"Retention": "0"}, {}, build=tiny_package(tmp_path))
+        Deployment(target, SilentWatcher(), infra=infra).deploy({"Retention": "0"}, {}, build=tiny_package(tmp_path))
     assert target.client("s3", PRIMARY).list_buckets()["Buckets"] == []
     with pytest.raises(ClientError, match="does not exist"):
         target.client("cloudformation", DR).describe_stacks(StackName="snapkeep-test-dr")

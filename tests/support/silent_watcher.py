@@ -1,28 +1,12 @@
-"""A watcher of a deployment that shows nothing."""
+"""A watcher of a deployment that keeps its notes."""
 
 from __future__ import annotations
 
-from snapkeep.deploy.progress import StackEvent
+from snapkeep.deploy.progress import SilentWatcher
 
 
-class Silent:
-    """Shows nothing: for programs and tests."""
-
-    def step(self, text: str) -> None:
-        """Show nothing."""
-
-    def note(self, text: str) -> None:
-        """Show nothing."""
-
-    def expect(self, resources: int) -> None:
-        """Show nothing."""
-
-    def event(self, event: StackEvent) -> None:
-        """Show nothing."""
-
-
-class Notes(Silent):
-    """Keeps the notes."""
+class Notes(SilentWatcher):
+    """Keeps the notes, and shows nothing."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []

@@ -8,7 +8,7 @@ from typing import Any
 from snapkeep.adapters.aws_errors import accepted, pages, translated
 from snapkeep.adapters.ec2_reader import tags_from
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
-from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.adapters.ec2_writers import tag_specifications
 from snapkeep.usecases.drills.ports import MadeSnapshot
 from snapkeep.usecases.recovery.actions import VolumeState
 
@@ -61,9 +61,9 @@ class Ec2Drills(Ec2Recovery):
 
     def create_snapshot(self, volume_id: str, description: str, tags: Mapping[str, str]) -> str:
         """Start a snapshot of a volume; return its id. It has no client token: callers look by tag first."""
-        specification: Any = [{"ResourceType": "snapshot", "Tags": tag_list(tags)}]
+        specifications = tag_specifications({"snapshot": tags})
         with translated(f"create_snapshot {volume_id}"):
-            made = self._client.create_snapshot(VolumeId=volume_id, Description=description, TagSpecifications=specification)
+            made = self._client.create_snapshot(VolumeId=volume_id, Description=description, TagSpecifications=specifications)
         return made["SnapshotId"]
 
     def delete_snapshot(self, snapshot_id: str) -> None:

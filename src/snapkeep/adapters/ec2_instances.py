@@ -9,7 +9,7 @@ from typing import Any
 from snapkeep.adapters.aws_errors import accepted, dry_run, pages, translated
 from snapkeep.adapters.ec2_reader import tags_from
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
-from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.recovery.instance_fit import Billing, InstanceTypeFacts, LaunchSite
 from snapkeep.domain.recovery.instance_map import LaunchInventory, RegionResource
 from snapkeep.usecases.recovery.instance_actions import GONE, ImageState, InstanceState, RootReplacement
@@ -197,23 +197,19 @@ def _filter(name: str, values: Iterable[str]) -> dict[str, Any]:
     return {"Name": name, "Values": list(values)}
 
 
-def _tagged(tags: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
-    return [{"ResourceType": kind, "Tags": tag_list(own)} for kind, own in tags.items()]
-
-
 def _launch(request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str]) -> dict[str, Any]:
-    launch = {**request, "ImageId": image_id, "TagSpecifications": _tagged({"instance": tags, "volume": own})}
+    launch = {**request, "ImageId": image_id, "TagSpecifications": tag_specifications({"instance": tags, "volume": own})}
     if "UserData" in launch:  # boto3 encodes it again
         launch["UserData"] = b64decode(launch["UserData"])
     return launch
 
 
 def _registration(request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> dict[str, Any]:
-    return {**request, "Name": name, "TagSpecifications": _tagged({"image": tags})}
+    return {**request, "Name": name, "TagSpecifications": tag_specifications({"image": tags})}
 
 
 def _replacement(instance_id: str, source: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
-    return {"InstanceId": instance_id, **source, "TagSpecifications": _tagged({"replace-root-volume-task": tags})}
+    return {"InstanceId": instance_id, **source, "TagSpecifications": tag_specifications({"replace-root-volume-task": tags})}
 
 
 def _image(item: Mapping[str, Any]) -> ImageState:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, message_of, translated
-from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.adapters.ec2_writers import tag_specifications
 from snapkeep.domain.creation.batch import Creation
 from snapkeep.domain.errors import PendingQuotaReached, SnapshotQuotaReached, VolumeBusy
 
@@ -36,7 +36,7 @@ class Ec2Maker:
 
     def create(self, creation: Creation, tags: Mapping[str, str]) -> list[str]:
         """Start the snapshots with their tags in the call; return their ids."""
-        specifications: Any = [{"ResourceType": "snapshot", "Tags": tag_list(tags)}]
+        specifications = tag_specifications({"snapshot": tags})
         with translated("create_snapshots" if creation.instance_id else "create_snapshot"):
             try:
                 if not creation.instance_id:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import accepted, code_of, dry_run, message_of, pages, translated
 from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
-from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.errors import AwsRefused, SnapkeepError
 from snapkeep.domain.recovery.recovery_plan import DEVICES, InstancePlace
 from snapkeep.domain.recovery.storage import STORAGE_QUOTAS, RegionStorage
@@ -51,7 +51,7 @@ class Ec2Recovery:
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Make a volume; return its id, and a remark where the initialisation rate is beyond the quota."""
-        wanted: dict[str, Any] = {**request, "TagSpecifications": _volume_tags(tags), "ClientToken": token}
+        wanted: dict[str, Any] = {**request, "TagSpecifications": tag_specifications({"volume": tags}), "ClientToken": token}
         with translated("create_volume"):
             try:
                 return self._client.create_volume(**wanted)["VolumeId"], ""
@@ -95,7 +95,7 @@ class Ec2Recovery:
 
     def refusal(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Return why CreateVolume would be refused with these tags, by a dry run; empty if it would not."""
-        return dry_run(self._client, "create_volume", **request, TagSpecifications=_volume_tags(tags))
+        return dry_run(self._client, "create_volume", **request, TagSpecifications=tag_specifications({"volume": tags}))
 
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
         """Return why CreateTags would be refused, by a dry run; empty if it would not."""
@@ -157,10 +157,6 @@ class Ec2Recovery:
             query = {"OwnerIds": ["self"], "Filters": [{"Name": "snapshot-id", "Values": ids}]}
             for page in pages(self._client, "describe_snapshots", query, f"describe_snapshots in {self.region}"):
                 yield from page["Snapshots"]
-
-
-def _volume_tags(tags: Mapping[str, str]) -> list[Mapping[str, Any]]:
-    return [{"ResourceType": "volume", "Tags": tag_list(tags)}]
 
 
 def _volume_state(item: Mapping[str, Any]) -> VolumeState:

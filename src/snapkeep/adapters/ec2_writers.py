@@ -26,6 +26,11 @@ def tag_list(tags: Mapping[str, str]) -> list[Any]:
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
+def tag_specifications(tags_by_type: Mapping[str, Mapping[str, str]]) -> list[Any]:
+    """Return the tags of what a call makes, by type of resource, as EC2 takes them."""
+    return [{"ResourceType": resource_type, "Tags": tag_list(tags)} for resource_type, tags in tags_by_type.items()]
+
+
 class Ec2Tagger:
     """`SnapshotTagger` over an EC2 client."""
 
@@ -59,7 +64,7 @@ class Ec2Copier:
             "SourceRegion": origin.region,
             "SourceSnapshotId": origin.snapshot_id,
             "Description": description_of_copy(origin),
-            "TagSpecifications": [{"ResourceType": "snapshot", "Tags": tag_list(request.tags)}],
+            "TagSpecifications": tag_specifications({"snapshot": request.tags}),
         }
         # Left out otherwise: "You cannot set this parameter to false" (botocore: ec2 2016-11-15, CopySnapshotRequest).
         if request.encrypted:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from snapkeep.adapters.aws_errors import accepted
+from snapkeep.adapters.stepfunctions_runs import execution_arn, start_once
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -20,8 +19,5 @@ class StepFunctionsDrills:
 
     def start(self, run_id: str, name: str, *, end: bool = False) -> str:
         """Start an execution for a drill, or one that ends it; return its ARN. A name that was taken starts nothing anew."""
-        request = json.dumps({"run": run_id, "end": end})
-        doing = f"start_execution of {self._arn}"
-        taken = ("ExecutionAlreadyExists",)
-        accepted(self._client.start_execution, doing, taken, stateMachineArn=self._arn, name=name, input=request)
-        return f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
+        start_once(self._client, self._arn, name, {"run": run_id, "end": end})
+        return execution_arn(self._arn, name)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import monotonic, sleep
 from typing import Any
 
 from snapkeep.domain.errors import AwsUnavailable
@@ -17,12 +17,16 @@ def state_machine_arn(caller: Mapping[str, str], region: str, system: str, machi
     return f"arn:{partition}:states:{region}:{caller['Account']}:stateMachine:{system}-{machine}"
 
 
-def ended_execution(client: Any, arn: str, *, hours: float) -> dict[str, Any]:
-    """Return the description of an execution once it has ended. Raise AwsUnavailable where it still runs after so many hours."""
-    deadline = time.monotonic() + hours * 3600
-    while time.monotonic() < deadline:
+def ended_execution(client: Any, arn: str, *, hours: float, waited: Callable[[float], None] = lambda _: None) -> dict[str, Any]:
+    """Return the description of an execution once it has ended. Raise AwsUnavailable where it still runs after so many hours.
+
+    `waited` is called with the seconds so far.
+    """
+    begun = monotonic()
+    while (seconds := monotonic() - begun) < hours * 3600:
+        waited(seconds)
         execution: dict[str, Any] = client.describe_execution(executionArn=arn)
         if execution["status"] != "RUNNING":
             return execution
-        time.sleep(LOOK_SECONDS)
+        sleep(LOOK_SECONDS)
     raise AwsUnavailable(f"{arn} is still running after {hours:g} hours; it continues without this command")

@@ -50,3 +50,19 @@ class Watcher(Protocol):
     def event(self, event: StackEvent) -> None:
         """Show one event of a stack."""
         ...
+
+
+class SilentWatcher:
+    """Shows nothing: for programs and tests."""
+
+    def step(self, text: str) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def expect(self, resources: int) -> None:
+        """Show nothing."""
+
+    def event(self, event: StackEvent) -> None:
+        """Show nothing."""

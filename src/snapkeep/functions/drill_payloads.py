@@ -38,7 +38,7 @@ class DrillState:
     verified: VerifyAnswer | None = field(default=None, metadata=OPTIONAL)
     removed: Removal | None = field(default=None, metadata=OPTIONAL)
     failure: CaughtError | None = field(default=None, metadata=OPTIONAL)
-    """Of making or comparing."""
+    """The error of making or comparing."""
     removal_failure: CaughtError | None = field(default=None, metadata=OPTIONAL)
 
 

@@ -81,7 +81,7 @@ class DeletionCall:
     volumes: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     copies: tuple[CopyResult, ...] = field(default=(), metadata=OPTIONAL)
     plan: PlanAnswer | None = field(default=None, metadata=OPTIONAL)
-    """Of a sweep, of failed copies, or of an execution that began under an earlier version."""
+    """The plan of a sweep, of failed copies, or of an execution that began under an earlier version."""
 
     @property
     def asked(self) -> tuple[DeletionOrder, ...]:
@@ -180,7 +180,7 @@ class DeletionResults:
 class DeletionAnswer(DeletionResults):
     """The answer of DeleteOldSnapshots: a problem for each volume whose plan is refused, and the deletions of its own plan.
 
-    Of those, `delete` has as many as a state has room for; audit lines have them all.
+    `delete` has as many of those as a state has room for; audit lines have them all.
     """
 
     problems: tuple[Problem, ...]

@@ -52,7 +52,7 @@ class SweepAdapters:
     watch: DeletionWatch
     limits: SweepLimits
     verifications: Verifications | None
-    """Of a DR region; None where nothing is compared."""
+    """Starts comparisons in a DR region; None where nothing is compared."""
 
 
 def sweep_adapters(parts: Composition) -> SweepAdapters:

@@ -35,7 +35,7 @@ class VerifyRequest:
     verified: VerifyAnswer | None = field(default=None, metadata=OPTIONAL)
     """The answer of the portion before."""
     point: str = field(default="", metadata=OPTIONAL)
-    """Of a drill: the point whose restored volume `copy` is a snapshot of, to be compared in place of a source."""
+    """In a drill, the point whose restored volume `copy` is a snapshot of, to be compared in place of a source."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from snapkeep.cli.views.deploy import changes_question
 from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, ResourceChange, Risk, parameter_changes, resource_lines
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget, StackOfAnotherSystem
 from snapkeep.deploy.parameters import InvalidParameters
-from support.silent_watcher import Silent
+from snapkeep.deploy.progress import SilentWatcher
 
 PRIMARY, DR, OTHER_DR = "eu-central-1", "eu-west-1", "eu-north-1"
 DEPLOYED = {
@@ -77,7 +77,7 @@ def deploy(primary: Mapping[str, str], dr: Mapping[str, str] | None = None, *, d
     asked = Asked()
     target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, dr_region, suffix)
     with pytest.raises(ChangeNotConfirmed, match=r"^nothing was changed"):
-        Deployment(target, Silent()).deploy(primary, dr or {}, may_change=asked)
+        Deployment(target, SilentWatcher()).deploy(primary, dr or {}, may_change=asked)
     return asked
 
 
@@ -138,13 +138,13 @@ def test_the_name_of_a_running_system_never_changes() -> None:
 def test_the_suffix_is_given_by_name_alone(primary: Mapping[str, str], dr: Mapping[str, str]) -> None:
     target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR)
     with pytest.raises(InvalidParameters, match="use --name"):
-        Deployment(target, Silent()).deploy(primary, dr)
+        Deployment(target, SilentWatcher()).deploy(primary, dr)
 
 
 def test_the_dr_region_as_a_parameter_must_be_the_dr_region() -> None:
     target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR)
     with pytest.raises(InvalidParameters, match=f"DRRegion is {OTHER_DR}, and the DR region {DR}"):
-        Deployment(target, Silent()).deploy({"DRRegion": OTHER_DR}, {})
+        Deployment(target, SilentWatcher()).deploy({"DRRegion": OTHER_DR}, {})
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_the_dr_region_as_a_parameter_must_be_the_dr_region() -> None:
 def test_a_key_that_the_roles_do_not_allow_is_refused(primary: Mapping[str, str], dr: Mapping[str, str], words: str) -> None:
     target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR)
     with pytest.raises(InvalidParameters, match=words):
-        Deployment(target, Silent()).deploy(primary, dr)
+        Deployment(target, SilentWatcher()).deploy(primary, dr)
 
 
 MOVE = ParameterChange("snapkeep-primary", PRIMARY, "DRRegion", DR, OTHER_DR, Risk.MOVES_COPIES, "moves")
@@ -183,7 +183,7 @@ def test_without_a_terminal_and_without_yes_nothing_changes() -> None:
 def test_another_primary_regions_dr_stack_is_refused_before_any_change() -> None:
     target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR, "-owned")
     with pytest.raises(StackOfAnotherSystem, match=r"belongs to the system with the primary region us-west-2; .* --name"):
-        Deployment(target, Silent()).deploy({}, {"Retention": "2"})
+        Deployment(target, SilentWatcher()).deploy({}, {"Retention": "2"})
 
 
 def test_resources_are_grouped_by_type_and_kind_of_change() -> None:

@@ -11,9 +11,9 @@ import pytest
 from snapkeep.deploy.buckets import bucket_name
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.deploy.parameters import InvalidParameters, check_parameters
+from snapkeep.deploy.progress import SilentWatcher
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
 from snapkeep.domain.errors import InvalidConfiguration
-from support.silent_watcher import Silent
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -142,7 +142,7 @@ def no_client(service: str, region: str) -> object:
 def test_wrong_parameters_of_our_templates_are_refused_before_any_call(
     primary: dict[str, str], dr: dict[str, str], words: str
 ) -> None:
-    deployment = Deployment(DeploymentTarget(no_client, "us-east-1", "us-east-2"), Silent())
+    deployment = Deployment(DeploymentTarget(no_client, "us-east-1", "us-east-2"), SilentWatcher())
     with pytest.raises(InvalidParameters, match=words):
         deployment.deploy(primary, dr)
 
@@ -150,7 +150,7 @@ def test_wrong_parameters_of_our_templates_are_refused_before_any_call(
 @pytest.mark.parametrize("do", [lambda deployment: deployment.deploy({}, {}), lambda deployment: deployment.destroy()])
 def test_a_suffix_invalid_in_stack_names_is_refused_before_any_call(do: Callable[[Deployment], object]) -> None:
     """A stack's name has letters, digits and hyphens (botocore: CreateChangeSet); a function's may have an underscore."""
-    deployment = Deployment(DeploymentTarget(no_client, "us-east-1", "us-east-2", "_test"), Silent())
+    deployment = Deployment(DeploymentTarget(no_client, "us-east-1", "us-east-2", "_test"), SilentWatcher())
     with pytest.raises(InvalidConfiguration, match=r"FunctionNameSuffix is '_test'; .*letters, digits and '-'"):
         do(deployment)
 

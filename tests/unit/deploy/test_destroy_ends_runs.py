@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
-from support.silent_watcher import Silent
+from snapkeep.deploy.progress import SilentWatcher
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"
 WAITING = f"{MACHINE.replace('stateMachine', 'execution')}:waits-for-its-copy"
@@ -72,7 +72,7 @@ class OneStack:
         raise refusal("404", "Not Found")
 
 
-class Notes(Silent):
+class Notes(SilentWatcher):
     """Keeps the notes."""
 
     def __init__(self) -> None:

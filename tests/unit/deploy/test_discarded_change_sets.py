@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from snapkeep.deploy.progress import SilentWatcher
 from snapkeep.deploy.stacks import ABSENT, PreparedStack, Stack, StackDescription
-from support.silent_watcher import Notes, Silent
+from support.silent_watcher import Notes
 
 
 class CloudFormation:
@@ -38,7 +39,7 @@ class CloudFormation:
 )
 def test_only_an_empty_stack_is_deleted_with_its_change_set(status: str, deleted: list[str]) -> None:
     cloudformation = CloudFormation(status)
-    stack = Stack(cloudformation, "snapkeep-dr", "us-east-2", Silent(), poll_seconds=0)
+    stack = Stack(cloudformation, "snapkeep-dr", "us-east-2", SilentWatcher(), poll_seconds=0)
     stack.discard(PreparedStack(StackDescription(ABSENT), "change-set"))
     assert cloudformation.deleted == deleted
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from snapkeep.deploy.progress import SilentWatcher
 from snapkeep.deploy.stacks import Stack, StackNested
-from support.silent_watcher import Silent
 
 ROLE = "arn:aws:iam::123456789012:role/cloudformation"
 
@@ -47,7 +47,7 @@ class CloudFormation:
 
 
 def stack(cloudformation: CloudFormation, role_arn: str = "") -> Stack:
-    return Stack(cloudformation, "snapkeep-dr", "us-east-2", Silent(), poll_seconds=0, role_arn=role_arn)
+    return Stack(cloudformation, "snapkeep-dr", "us-east-2", SilentWatcher(), poll_seconds=0, role_arn=role_arn)
 
 
 @pytest.mark.parametrize(("role_arn", "expected"), [(ROLE, ROLE), ("", None)])

@@ -100,8 +100,13 @@ def _swept(installed: InstalledSystem, stack: StackKind, region: str, options: S
     arn = client.start_execution(stateMachineArn=machine, input=to_text(options))["executionArn"]
     console = make_console(stderr=True)
     try:
-        with nullcontext() if quiet else console.status(f"Sweeping {region}"):
-            ended = ended_execution(client, arn, hours=PATIENCE_HOURS)
+        with nullcontext() if quiet else console.status(f"Sweeping {region}") as shown:
+            ended = ended_execution(
+                client,
+                arn,
+                hours=PATIENCE_HOURS,
+                waited=lambda seconds: shown.update(f"Sweeping {region}, {seconds:.0f} s") if shown else None,
+            )
     except KeyboardInterrupt:
         # Ctrl-C ends the wait and not the sweep: a stopped one would leave its deletions undone.
         raise KeyboardInterrupt(f"the sweep of {region} continues in AWS: {arn}") from None

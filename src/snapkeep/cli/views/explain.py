@@ -158,7 +158,7 @@ def _left_out(story: Story) -> Iterator[str]:
     policy = plan.selection.policy if plan else None
     if snapshot is None or snapshot.is_copy or plan is None or policy is None or story.problems:
         return
-    # Of other snapshots, no rule has decided anything.
+    # No rule has decided anything of other snapshots.
     if not snapshot.completed or not snapshot.policy or snapshot.not_copyable:
         return
     known = {copy.region for copy in story.copies} | {entry.request.region for entry in story.entries}

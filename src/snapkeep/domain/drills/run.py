@@ -124,7 +124,7 @@ class DrillRun:
     restored_id: str = field(default="", metadata=OPTIONAL)
     available_at: datetime | None = field(default=None, metadata=OPTIONAL)
     progress_percent: int = field(default=0, metadata=OPTIONAL)
-    """Of the initialisation."""
+    """The progress of the volume's initialisation."""
     initialised_at: datetime | None = field(default=None, metadata=OPTIONAL)
     snapshot_id: str = field(default="", metadata=OPTIONAL)
     """The snapshot of the restored volume."""

@@ -52,7 +52,7 @@ class BlockList:
     """The volume's size, as the listing states it."""
     requests: int
     related: bool = field(default=True, metadata=OPTIONAL)
-    """Of a listing of changes: False where AWS does not compare the two snapshots."""
+    """False in a listing of changes where AWS does not compare the two snapshots."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class GroupPlan:
     stages: tuple[tuple[InstancePlan, ...], ...]
     """Each is launched once the one before it is ready."""
     obstacles: tuple[str, ...]
-    """Of the group; each plan has its own."""
+    """The obstacles of the group; each plan has its own."""
 
     @property
     def hindered(self) -> bool:

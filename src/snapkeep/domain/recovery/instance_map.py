@@ -15,12 +15,12 @@ from snapkeep.domain.nearest import nearest
 from snapkeep.domain.recovery.record import InstanceSettings
 
 MAY_BE_LEFT_OUT = frozenset({"instance_profiles", "key_pairs", "placement_groups"})
-"""Kinds whose entries may be `null`: the instance is launched without."""
+"""Kinds whose entries may be `null`, which launches the instance without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceMap:
-    """Names and ids of an instance, and those that take their places, by kind; an empty text leaves it out."""
+    """The replacements of an instance's names and ids, by kind; an empty text launches it without one."""
 
     subnets: Mapping[str, str] = field(default_factory=dict)
     security_groups: Mapping[str, str] = field(default_factory=dict)

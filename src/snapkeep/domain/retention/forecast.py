@@ -31,7 +31,7 @@ def with_copies_made(facts: Sequence[RegionFacts], plan: RegionPlan, now: dateti
     }
     made: dict[str, list[Snapshot]] = defaultdict(list)
     for (snapshot_id, region), policy in policy_of.items():
-        # Of an unreachable region nothing is foreseen, so that copies missing there keep their sources.
+        # Nothing is foreseen of an unreachable region, so that copies missing there keep their sources.
         if region not in primary.copies_by_region or (snapshot_id, region) in pending or snapshot_id not in sources:
             continue
         source = sources[snapshot_id]

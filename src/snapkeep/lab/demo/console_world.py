@@ -11,7 +11,7 @@ from typing import Any
 
 from snapkeep.cli.common import AwsSettings
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
-from snapkeep.deploy.progress import StackEvent
+from snapkeep.deploy.progress import SilentWatcher
 from snapkeep.domain.policy.document import parse_document
 from snapkeep.domain.tag_names import (
     DEVICE,
@@ -102,7 +102,7 @@ def running_world(show: Callable[[str], None]) -> Iterator[EmbeddedAws]:
     show("Starting the embedded AWS, and deploying a system into it: about half a minute")
     with EmbeddedAws(world_document=world_document()) as aws:
         client = cache(aws.client)
-        Deployment(DeploymentTarget(client, REGION, DR_REGION), _Quiet()).deploy(
+        Deployment(DeploymentTarget(client, REGION, DR_REGION), SilentWatcher()).deploy(
             {"tagKeyValue": "none"}, {"CopyAttempts": str(ATTEMPTS), "CopyRetryDelaySeconds": "1"}
         )
         parse_document(DOCUMENT, region=REGION)
@@ -197,19 +197,3 @@ def _history(group: Group, volume: str) -> dict[str, Any]:
         "tags": own,
         "copies": [copy] if group.policy != "scratch" else [],
     }
-
-
-class _Quiet:
-    """Watches a deployment and shows nothing."""
-
-    def step(self, text: str) -> None:
-        """Begin a step."""
-
-    def note(self, text: str) -> None:
-        """Hear of something that is no error."""
-
-    def expect(self, resources: int) -> None:
-        """Hear how many resources the step changes."""
-
-    def event(self, event: StackEvent) -> None:
-        """Hear of one event of a stack."""

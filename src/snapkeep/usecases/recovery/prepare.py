@@ -216,7 +216,7 @@ class PrepareRecovery:
 
 @dataclass(slots=True)
 class _Findings:
-    """What is said beside the plan."""
+    """The notes beside a plan."""
 
     remarks: list[str] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
