@@ -56,6 +56,7 @@ class FakeRegion:
     encrypted: bool = True
     snapshots: Mapping[str, int] = field(default_factory=lambda: {"snapkeep": 3})
     quota: int = 20
+    most: int = 100_000
     executions: tuple[int, int] = (1000, 900)
     deployed: Sequence[DeployedFunction] = (DeployedFunction("TagSnapshots", "snapkeep"),)
     taken: Mapping[ResourceKind, Sequence[str]] = field(default_factory=dict)
@@ -86,6 +87,9 @@ class FakeRegion:
     def copies_at_once(self) -> int:
         return int(self._answer("copies_at_once", self.quota))
 
+    def most_snapshots(self) -> int:
+        return int(self._answer("most_snapshots", self.most))
+
     def concurrency(self) -> tuple[int, int]:
         limit, unreserved = self._answer("concurrency", self.executions)
         return limit, unreserved
@@ -107,7 +111,12 @@ class FakeRegion:
 DEPLOYED = System(
     "snapkeep",
     "0.3.0",
-    StackSubject(PRIMARY, {"DRRegion": DR, "DRKmsKey": "", "KmsKeyArn": ""}, deployed=True, version="0.3.0"),
+    StackSubject(
+        PRIMARY,
+        {"DRRegion": DR, "DRKmsKey": "", "KmsKeyArn": "", "SnapshotQuota": "100000"},
+        deployed=True,
+        version="0.3.0",
+    ),
     [StackSubject(DR, {"CopyQuota": "20", "KmsKeyArn": ""}, deployed=True, version="0.3.0")],
 )
 
@@ -147,6 +156,7 @@ FINDINGS: list[tuple[dict[str, Any], Check, CheckState, list[str]]] = [
     ({"recorded_by": []}, Check.TRAIL, WARNING, [PRIMARY, DR]),
     ({"executions": (10, 10)}, Check.CONCURRENCY, WARNING, [PRIMARY, DR]),
     ({"quota": 5}, Check.COPY_QUOTA, WARNING, [DR]),
+    ({"most": 10_000}, Check.SNAPSHOT_QUOTA, WARNING, [PRIMARY]),
     ({"snapshots": {"snapkeep-old": 2}}, Check.FORMER, WARNING, [PRIMARY, DR]),
     ({"opt_ins": {PRIMARY: "opted-in", DR: "not-opted-in"}}, Check.REGION, PROBLEM, [DR]),
     ({"opt_ins": {PRIMARY: "opted-in"}}, Check.REGION, PROBLEM, [DR]),
@@ -167,6 +177,7 @@ REFUSALS = {
     "encrypts_by_default": {Check.ENCRYPTION},
     "managed_snapshots": {Check.FORMER},
     "copies_at_once": {Check.COPY_QUOTA},
+    "most_snapshots": {Check.SNAPSHOT_QUOTA},
     "concurrency": {Check.CONCURRENCY},
     "functions": {Check.SAMPLE, Check.FORMER},
     "trails": {Check.TRAIL},
@@ -295,7 +306,8 @@ def test_the_stacks_key_has_to_admit_the_services_too() -> None:
 
 def test_keys_are_looked_up_in_the_regions_that_use_them() -> None:
     facts = KeyFacts(KEY, "Disabled", managed_by_aws=False, policy=None)
-    primary = replace(DEPLOYED.primary, parameters={"DRRegion": DR, "DRKmsKey": "alias/dr", "KmsKeyArn": "arn:stack"})
+    keys = {"DRKmsKey": "alias/dr", "KmsKeyArn": "arn:stack"}
+    primary = replace(DEPLOYED.primary, parameters={**DEPLOYED.primary.parameters, **keys})
     region = FakeRegion(keys={"alias/dr": facts, "arn:stack": facts})
     found = not_ok(results_of(replace(DEPLOYED, primary=primary), region=region))
     assert found == {(Check.COPY_KEY, PROBLEM, DR), (Check.STACK_KEY, PROBLEM, PRIMARY)}

@@ -64,6 +64,15 @@ def copy_quota_check(region: str, parameter: int, quota: int) -> CheckResult:
     return CheckResult(Check.COPY_QUOTA, CheckState.OK, region, f"CopyQuota {parameter} of {quota}")
 
 
+def snapshot_quota_check(region: str, parameter: int, quota: int) -> CheckResult:
+    """Compare SnapshotQuota with the quota of EBS: beyond that one, EBS refuses every snapshot, whoever makes it."""
+    if parameter > quota:
+        text = f"SnapshotQuota is {parameter}, and EBS keeps {quota} snapshots in this region: Snapkeep leaves no room for others"
+        remedy = f"deploy with --parameter SnapshotQuota={quota}, or have the quota raised in Service Quotas"
+        return CheckResult(Check.SNAPSHOT_QUOTA, CheckState.WARNING, region, text, remedy)
+    return CheckResult(Check.SNAPSHOT_QUOTA, CheckState.OK, region, f"SnapshotQuota {parameter} of {quota}")
+
+
 def concurrency_check(region: str, limit: int, unreserved: int) -> CheckResult:
     """Return whether Lambda leaves the functions enough concurrent executions."""
     if unreserved < LEAST_CONCURRENCY:

@@ -117,6 +117,9 @@ def _stack_results(
         decisions.append((Check.COPY_QUOTA, lambda: checks.copy_quota_check(region, quota, facts.copies_at_once())))
         keys = _copy_keys(system, stack)
         decisions += [(Check.COPY_KEY, partial(_key, Check.COPY_KEY, facts, region, key, caller)) for key in keys]
+    else:
+        most = int(stack.parameters["SnapshotQuota"])
+        decisions.append((Check.SNAPSHOT_QUOTA, lambda: checks.snapshot_quota_check(region, most, facts.most_snapshots())))
     if stack_key := stack.parameters.get("KmsKeyArn", ""):
         services = ("events.amazonaws.com", "cloudwatch.amazonaws.com", f"logs.{region}.amazonaws.com")
         decisions.append(

@@ -100,6 +100,10 @@ class RegionInventory(Protocol):
         """Return the quota of concurrent snapshot copies into this region."""
         ...
 
+    def most_snapshots(self) -> int:
+        """Return the quota of snapshots in this region."""
+        ...
+
     def concurrency(self) -> tuple[int, int]:
         """Return the account's concurrent executions of Lambda, and those of them that no function has reserved."""
         ...

@@ -20,7 +20,11 @@ class AwsRegion(Ec2Facts):
 
     def copies_at_once(self) -> int:
         """Return the quota of concurrent snapshot copies into this region."""
-        return service_quotas.copies_at_once(self._of("service-quotas"))
+        return service_quotas.ebs_quota(self._of("service-quotas"), service_quotas.COPIES_AT_ONCE)
+
+    def most_snapshots(self) -> int:
+        """Return the quota of snapshots in this region."""
+        return service_quotas.ebs_quota(self._of("service-quotas"), service_quotas.SNAPSHOTS)
 
     def concurrency(self) -> tuple[int, int]:
         """Return the concurrent executions of Lambda, and the unreserved ones."""

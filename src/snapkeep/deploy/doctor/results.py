@@ -19,6 +19,7 @@ class Check(LabelledEnum):
     REGION = "region_enabled", "region enabled"
     STACK = "stack", "stack"
     COPY_QUOTA = "copy_quota", "copies at once"
+    SNAPSHOT_QUOTA = "snapshot_quota", "snapshots in the region"
     CONCURRENCY = "lambda_concurrency", "Lambda concurrency"
     COPY_KEY = "copy_key", "key of the copies"
     STACK_KEY = "stack_key", "key of the stack"

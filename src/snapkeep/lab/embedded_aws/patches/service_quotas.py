@@ -1,4 +1,4 @@
-"""Service Quotas: lists the quotas of copies at once and of storage that the model enforces. Every other call is refused."""
+"""Service Quotas: lists the quotas of copies, snapshots and storage that the model enforces. Every other call is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 SERVICE = "servicequotas"
 COPIES_AT_ONCE = "Concurrent snapshot copies per destination Region"
-"""The quota's name [EBS user guide: quotas]."""
+SNAPSHOTS = "Snapshots per Region"
+"""The quotas' names [EBS user guide: quotas]."""
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
@@ -39,6 +40,7 @@ def service_quotas_handler(locked_world: LockedWorld) -> RouteHandler:
         with locked_world.lock():
             quotas = locked_world.world.region_account(get_region(), get_account_id()).quotas
         copies = {"QuotaName": COPIES_AT_ONCE, "Value": float(quotas.copies_per_destination), "Adjustable": False}
+        snapshots = {"QuotaName": SNAPSHOTS, "Value": float(quotas.snapshots_per_region), "Adjustable": True}
         storage = [
             {
                 "QuotaCode": STORAGE_QUOTAS[kind],
@@ -48,7 +50,7 @@ def service_quotas_handler(locked_world: LockedWorld) -> RouteHandler:
             }
             for kind, tib in quotas.storage_tib.items()
         ]
-        listed = [{"ServiceCode": "ebs", "GlobalQuota": False, **quota} for quota in (copies, *storage)]
+        listed = [{"ServiceCode": "ebs", "GlobalQuota": False, **quota} for quota in (copies, snapshots, *storage)]
         return 200, dict(_JSON), json.dumps({"Quotas": listed}).encode()
 
     return handle
