@@ -242,7 +242,7 @@ class Deployment:
             stack, region = self._stack(kind), self._target.region_of(kind)
             changes += parameter_changes(stack.name, region, stack.parameters(), parameters_of[kind])
         for change in changes:
-            self._watcher.note(f"{change.region}: {change.text}")
+            self._watcher.note(": ".join(filter(None, (change.region, change.text, change.consequence))))
         _require_consent(changes, may_change)
 
     def destroy(
