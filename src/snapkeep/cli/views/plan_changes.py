@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, TextIO
 
-from snapkeep.cli.output import printable, titled
+from snapkeep.cli.output import titled
 from snapkeep.cli.views.plan import BOLD, DIM, REASONS_AT, YELLOW, LineLayout, missing_lines, verdict_as_data, verdict_lines
 from snapkeep.cli.views.policy import comparison_as_data
 from snapkeep.domain.model import Lineage
@@ -50,7 +50,7 @@ def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> 
     yield "snapshots that would be deleted", _change_lines(comparison.deleted, comparison, layout)
     yield "snapshots that would be deleted once the copies are made and checked", _later_lines(comparison, layout)
     yield "snapshots that would be kept", _change_lines(comparison.kept, comparison, layout)
-    yield "snapshots that would be adopted", _adopted_lines(comparison)
+    yield "snapshots that would be adopted", _adopted_lines(comparison, layout)
     yield "copies that would be made", missing_lines(comparison.copies, comparison.names, layout)
     yield "copies that would no longer be made", missing_lines(comparison.copies_dropped, comparison.names, layout)
 
@@ -73,7 +73,7 @@ def _refused_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
 
 def _change_lines(changed: tuple[ActionChange, ...], comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for lineage, changes in groupby(changed, key=lambda change: change.after.snapshot.origin.lineage):
-        yield f"  of {printable(_title(lineage, comparison))}"
+        yield from layout.wrapped(f"of {_title(lineage, comparison)}", 2, 4)
         for change in changes:
             yield from verdict_lines(change.after, layout)
             before = f"now {change.before.action}: {'; '.join(reason.text for reason in change.before.reasons)}"
@@ -82,15 +82,15 @@ def _change_lines(changed: tuple[ActionChange, ...], comparison: Comparison, lay
 
 def _later_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for lineage, verdicts in groupby(comparison.deleted_after_copies, key=lambda verdict: verdict.snapshot.origin.lineage):
-        yield f"  of {printable(_title(lineage, comparison))}"
+        yield from layout.wrapped(f"of {_title(lineage, comparison)}", 2, 4)
         for verdict in verdicts:
             yield from verdict_lines(verdict, layout)
 
 
-def _adopted_lines(comparison: Comparison) -> Iterator[str]:
+def _adopted_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for plan in comparison.adopted:
         ids = set(plan.adopted)
-        yield f"  of {printable(_title(plan.lineage, comparison))}"
+        yield from layout.wrapped(f"of {_title(plan.lineage, comparison)}", 2, 4)
         snapshots = (verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.id in ids)
         yield from (f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id}" for snapshot in snapshots)
 
