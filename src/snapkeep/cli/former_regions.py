@@ -15,21 +15,24 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.system import StackKind
 
 
-def former_dr_regions(installed: InstalledSystem, known: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the account's other regions with a DR stack of this primary region, and why others could not be searched.
+def former_dr_regions(installed: InstalledSystem, known: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the account's other regions with a DR stack of this primary region, and what of them could not be searched.
 
     After a move to another DR region, nothing but the tag of the former region's stack names the system.
     """
-    primary, problems = installed.settings.region, dict[str, str]()
+    primary, problems = installed.settings.region, list[str]()
 
     def belongs(region: str) -> bool:
         try:
             return installed.stack(StackKind.DR, region).tags.get(PRIMARY_REGION_TAG) == primary
         except (SnapkeepError, BotoCoreError, ClientError) as error:
-            problems[region] = one_line(error)
+            problems.append(f"{region}: whether it has a DR stack is not known: {one_line(error)}")
             return False
 
-    enabled = {region["RegionName"] for region in installed.settings.client("ec2", primary).describe_regions()["Regions"]}
+    try:
+        enabled = {region["RegionName"] for region in installed.settings.client("ec2", primary).describe_regions()["Regions"]}
+    except (BotoCoreError, ClientError) as error:
+        return [], [f"whether other regions have DR stacks is not known: {one_line(error)}"]
     others = sorted(enabled.difference(known, {primary}))
     found = side_by_side({region: partial(belongs, region) for region in others})
     return [region for region in others if found[region]], problems

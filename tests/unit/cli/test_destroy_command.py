@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from snapkeep.cli import common
@@ -14,7 +15,7 @@ from snapkeep.cli.commands.deploy import destroy_app
 from snapkeep.cli.errors import NotConfirmed
 from snapkeep.deploy import deployment
 from snapkeep.deploy.deployment import RemovalResult
-from support.installed_stacks import Settings, Stacks
+from support.installed_stacks import Clients, Settings, Stacks
 
 PRIMARY, DR, FURTHER, FORMER, FOREIGN = "eu-central-1", "eu-west-1", "eu-north-1", "eu-south-1", "us-east-1"
 STACKS: Stacks = {
@@ -56,6 +57,29 @@ def destroy(*arguments: str) -> None:
 def test_every_dr_stack_of_the_system_is_deleted(destroyed: list[Any]) -> None:
     destroy("--yes")
     assert destroyed == [(("primary", "dr"), DR, [FURTHER, FORMER])]
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("describe_regions", "whether other regions have DR stacks is not known: "),
+        ("describe_stacks", f"{FORMER}: whether it has a DR stack is not known: "),
+    ],
+)
+def test_a_region_that_cannot_be_searched_is_told(
+    destroyed: list[Any], monkeypatch: pytest.MonkeyPatch, method: str, message: str
+) -> None:
+    answer = getattr(Clients, method)
+
+    def refused(self: Clients, **request: Any) -> Any:
+        if method == "describe_regions" or self.region == FORMER:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, method)
+        return answer(self, **request)
+
+    monkeypatch.setattr(Clients, method, refused)
+    result = CliRunner().invoke(destroy_app, ["--region", PRIMARY, "--yes"], catch_exceptions=False)
+    assert destroyed == [(("primary", "dr"), DR, [FURTHER])]
+    assert message in result.stderr
 
 
 def test_the_question_names_every_region(destroyed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,16 +63,16 @@ class Account:
         asked = json.loads(input)
         if self.broken:
             self.executions[name] = {"status": "FAILED", "error": "AwsRefused", "cause": "no", "startDate": self.clock.now()}
-            return {"executionArn": name}
+            return {"executionArn": f"{stateMachineArn.replace(':stateMachine:', ':execution:')}:{name}"}
         use_case = self.world.use_case(proofs=S3Proofs(client=self.bucket, bucket="reports"), clock=self.clock)  # type: ignore[arg-type]
         began = self.clock.now()
         method = from_json(Method, asked["method"])
         proof = to_the_end(use_case, use_case.begin(asked["copy"], method, asked.get("budget_usd", 0.0)))
         self.executions[name] = {"status": "SUCCEEDED" if proof.proved else "FAILED", "startDate": began}
-        return {"executionArn": name}
+        return {"executionArn": f"{stateMachineArn.replace(':stateMachine:', ':execution:')}:{name}"}
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
-        return self.executions[executionArn]
+        return self.executions[executionArn.rpartition(":")[2]]
 
 
 class AwsTime:

@@ -30,6 +30,7 @@ SOURCE = Path(snapkeep.__file__).parent
 ONLY_AT_HOME = {
     ("stepfunctions", "DescribeExecution"),  # `explain`
     ("ssm", "PutParameter"),  # `policy push`: it runs where a person sits
+    ("s3", "HeadBucket"),  # `recover list` and others that read a journal
     *(  # `recover`, as well
         ("ec2", operation)
         for operation in (

@@ -136,7 +136,7 @@ def destroy(
         if not settings.dr_region:
             former, unread = former_dr_regions(installed, [installed.dr_region, *further])
             further += former
-            warn(f"{region}: whether it has a DR stack is not known: {reason}" for region, reason in unread.items())
+            warn(unread)
         regions += [installed.dr_region, *further]
     question = f"Delete the stacks of {settings.system} in {' and '.join(regions)}? Snapshots stay. {KEY_OF_RECORDS}."
     require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
