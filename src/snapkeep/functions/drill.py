@@ -29,7 +29,6 @@ def build(parts: Composition) -> AdvanceDrill:
         looks=parts.drill_ec2,
         holds=parts.point_holds,
         ledger=parts.drill_ledger,
-        documents=parts.documents,
         pages=parts.pages,
         render=_render,
         clock=parts.clock,
@@ -89,13 +88,11 @@ def advance(use_case: AdvanceDrill, state: DrillState) -> DrillAnswer:
         return DrillAnswer(
             run, step, run.wait_seconds(use_case.clock.now()), "", _asked(run, state) if step is DrillStep.PROVE else None
         )
-    concluded = use_case.conclude(run)
-    own = concluded.evidence is not None
-    cause = run.cause if own else "another execution ended it; its evidence says why"
-    failed = (Problem(DrillFailed.__name__, run.volume_id, f"{run.drill}: {cause}"),)
-    problems = () if concluded.verdict is DrillVerdict.PASSED else failed
-    # A run that another execution concluded counts in no metric twice.
-    return DrillAnswer(run if own else None, step, 0, str(concluded.verdict), None, problems)
+    evidence = use_case.conclude(run)
+    failed = (Problem(DrillFailed.__name__, run.volume_id, f"{run.drill}: {evidence.cause}"),)
+    problems = () if evidence.verdict is DrillVerdict.PASSED else failed
+    # A run that another execution ended counts in no metric twice.
+    return DrillAnswer(run if evidence.run == run else None, step, 0, str(evidence.verdict), None, problems)
 
 
 def _without_ledger(state: DrillState) -> DrillAnswer:

@@ -68,7 +68,7 @@ def test_the_point_is_held_until_the_drill_ends() -> None:
 
 @pytest.mark.parametrize("moment", [1, 2, 3, 4])
 def test_an_end_that_is_retried_keeps_its_evidence(moment: int) -> None:
-    """The ledger is written, then the evidence: each has a moment before the call and one after it."""
+    """The evidence is written, then the ledger: each has a moment before the call and one after it."""
     left = [moment]
 
     def fail(name: str) -> None:
@@ -84,7 +84,7 @@ def test_an_end_that_is_retried_keeps_its_evidence(moment: int) -> None:
     lab.lab.runner.advance(36 * HOUR)
     [execution] = lab.lab.runs("drill")
     assert execution.status == "SUCCEEDED"
-    assert left[0] < 0, "it was retried"
+    assert left[0] <= 0, "a write failed"
     assert [evidence.verdict for evidence in lab.evidences()] == [DrillVerdict.PASSED]
     assert list(problems_of_chain(lab.ledger, lab.texts)) == []
 

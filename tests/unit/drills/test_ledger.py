@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
 
-from snapkeep.domain.drills.ledger import DrillLedger, evidence_of, problems_of_chain
+from snapkeep.domain.drills.ledger import DrillLedger, evidence_of, hash_of, problems_of_chain, run_of_key
 from snapkeep.domain.drills.run import CheckOutcome, DrillProof, DrillRun, DrillVerdict
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.lab.simulator.memory_ports import MemoryDocuments
 from snapkeep.usecases.drills.ledger_store import LedgerStore
+from snapkeep.usecases.recovery.record_ports import Document
+from support.recovering import Killed
 
 AT = datetime(2026, 11, 29, 4, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -120,20 +124,56 @@ def test_an_audit_sees_an_entry_that_was_taken_out() -> None:
     assert problem.startswith("drill-2: it follows the evidence")
 
 
-def test_two_drills_that_end_at_once_make_one_chain() -> None:
+class BeforeCall:
+    """Documents; right before their n-th call something happens."""
+
+    def __init__(self, documents: MemoryDocuments, moment: int, happens: Callable[[], None]) -> None:
+        self.documents, self.left, self.happens = documents, moment, happens
+
+    def get(self, key: str) -> Document:
+        self._called()
+        return self.documents.get(key)
+
+    def put(self, key: str, text: str, version: str = "") -> str:
+        self._called()
+        return self.documents.put(key, text, version)
+
+    def keys(self, prefix: str) -> list[str]:
+        return self.documents.keys(prefix)
+
+    def _called(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.happens()
+
+
+@pytest.mark.parametrize("killed_at", range(7))
+@pytest.mark.parametrize("moment", range(1, 5))
+def test_executions_that_end_a_drill_at_once_agree_on_one_chain(moment: int, killed_at: int) -> None:
+    """A second one, which is killed anywhere or nowhere, and another drill's end come between two calls of the first one."""
     documents = MemoryDocuments()
-    store = LedgerStore(documents)
-    other = evidence_of(replace(WHOLE, id="drill-other"), "1.0", "")
-    first = True
+    store, other, stopped = LedgerStore(documents), replace(WHOLE, id="drill-2"), WHOLE.failed("it was stopped")
+    store.change(lambda ledger: ledger.begun((WHOLE, other)))
 
-    def decide(ledger: DrillLedger) -> DrillLedger:
-        nonlocal first
-        if first:
-            first = False
-            LedgerStore(documents).change(lambda known: known.concluded(other))
-        return ledger.concluded(evidence_of(WHOLE, "1.0", ledger.last_hash))
+    def kill() -> None:
+        raise Killed
 
-    ledger = store.change(decide)
-    assert [ended.run for ended in ledger.ended] == ["drill-other", WHOLE.id]
-    texts = {"drill-other": other.text, WHOLE.id: evidence_of(WHOLE, "1.0", ledger.previous_of(WHOLE.id)).text}
+    def meanwhile() -> None:
+        with suppress(Killed):
+            LedgerStore(BeforeCall(documents, killed_at, kill)).conclude(stopped, "1.0")
+        store.conclude(other, "1.0")
+
+    evidence = LedgerStore(BeforeCall(documents, moment, meanwhile)).conclude(WHOLE, "1.0")
+    assert store.conclude(stopped, "1.0") == evidence
+    ledger = store.read()
+    texts = {run: document.text for key, document in documents.documents.items() if (run := run_of_key(key))}
     assert list(problems_of_chain(ledger, texts)) == []
+    assert (ledger.open, sorted(texts)) == ((), [WHOLE.id, other.id])
+    entry = ledger.entry(WHOLE.id)
+    assert entry is not None
+    assert entry.sha256 == hash_of(evidence.text)
+
+
+def test_the_evidence_of_an_open_drill_is_no_finding_of_an_audit() -> None:
+    ledger = DrillLedger().begun((WHOLE,))
+    assert list(problems_of_chain(ledger, {WHOLE.id: evidence_of(WHOLE, "1.0", "").text})) == []

@@ -220,7 +220,7 @@ def problems_of_chain(ledger: DrillLedger, texts: Mapping[str, str]) -> Iterator
         else:
             yield from _problems_of_evidence(ended, text, previous)
         previous = ended.sha256
-    known = {ended.run for ended in ledger.ended}
+    known = {ended.run for ended in ledger.ended} | {run.id for run in ledger.open}  # the evidence is kept before its entry
     yield from (f"{run}: the ledger does not have this evidence" for run in sorted(set(texts) - known))
 
 

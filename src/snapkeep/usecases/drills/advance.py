@@ -10,14 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from snapkeep.domain.drills.ledger import DrillEvidence, DrillLedger, evidence_key, evidence_of, hash_of, page_key
-from snapkeep.domain.drills.run import DrillRun, DrillStep, DrillVerdict, summary_of
-from snapkeep.domain.errors import DocumentChanged, SnapshotGone
+from snapkeep.domain.drills.ledger import DrillEvidence, page_key
+from snapkeep.domain.drills.run import DrillRun, DrillStep, summary_of
+from snapkeep.domain.errors import SnapshotGone
 from snapkeep.domain.recovery.proof import Proof
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.drills.ports import DrillLooks, Made, PageStore, PointHolder, Removal
 from snapkeep.usecases.ports import Clock
-from snapkeep.usecases.recovery.record_ports import Documents
 
 COMPLETE = 100
 
@@ -35,16 +34,6 @@ class StepResult:
     """Why the step failed, if it did."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """The end of a drill."""
-
-    verdict: DrillVerdict
-    """The ledger's."""
-    evidence: DrillEvidence | None
-    """None: another execution concluded the drill, with evidence of its own."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdvanceDrill:
     """Takes drills from one step to the next."""
@@ -52,7 +41,6 @@ class AdvanceDrill:
     looks: DrillLooks
     holds: PointHolder
     ledger: LedgerStore
-    documents: Documents
     pages: PageStore
     render: Callable[[DrillEvidence], str]
     clock: Clock
@@ -112,28 +100,13 @@ class AdvanceDrill:
             run = replace(run, snapshot_at=now if snapshot is not None and snapshot.state == "completed" else None)
         return run
 
-    def conclude(self, run: DrillRun) -> Conclusion:
-        """Release the point and keep the evidence, as the next one of the chain. It may be repeated.
-
-        Where another execution concluded the same drill before, its evidence stays, and its verdict is returned.
-        """
+    def conclude(self, run: DrillRun) -> DrillEvidence:
+        """Release the point and keep the evidence; return it, or that of another execution which ended the same drill first."""
         with suppress(SnapshotGone):
             self.holds.release([run.point], run.id)
-
-        def decide(ledger: DrillLedger) -> DrillLedger:
-            if ledger.entry(run.id) is not None:
-                return ledger
-            return ledger.concluded(evidence_of(run, self.version, ledger.previous_of(run.id)))
-
-        ledger = self.ledger.change(decide)
-        evidence = evidence_of(run, self.version, ledger.previous_of(run.id))
-        entry = ledger.entry(run.id)
-        if entry is not None and entry.sha256 != hash_of(evidence.text):
-            return Conclusion(entry.verdict, None)
-        with suppress(DocumentChanged):  # it was written before this step was repeated
-            self.documents.put(evidence_key(run.id), evidence.text)
+        evidence = self.ledger.conclude(run, self.version)
         self.pages.put(page_key(run.id), self.render(evidence), "text/html; charset=utf-8")
-        return Conclusion(evidence.verdict, evidence)
+        return evidence
 
 
 def _after_making(run: DrillRun, result: StepResult) -> DrillRun:

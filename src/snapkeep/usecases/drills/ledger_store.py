@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillEvidence, DrillLedger, evidence_key
+from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillEvidence, DrillLedger, evidence_key, evidence_of, hash_of
+from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.errors import AwsUnavailable, DocumentChanged, DocumentNotFound, InvalidConfiguration
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.usecases.recovery.record_ports import Documents
@@ -57,6 +59,41 @@ class LedgerStore:
                 continue
             return changed
         raise AwsUnavailable(f"{LEDGER_KEY} was written by others {ATTEMPTS} times meanwhile")
+
+    def conclude(self, run: DrillRun, version: str) -> DrillEvidence:
+        """Keep the evidence of a drill, then its entry in the ledger; return the evidence. It may be repeated.
+
+        Where another execution ends the same drill, the evidence that was written first stays. Raise AwsUnavailable if others
+        never stop writing.
+        """
+        key = evidence_key(run.id)
+        for _ in range(ATTEMPTS):
+            # The evidence first: whoever replaces it has then seen a newer ledger than its writer, whose entry is refused.
+            kept, kept_version = self._kept(key)
+            ledger, ledger_version = self._read()
+            entry = ledger.entry(run.id)
+            by = kept or evidence_of(run, version, "")
+            evidence = evidence_of(by.run, by.version, ledger.previous_of(run.id))
+            if entry is not None and entry.sha256 != hash_of(evidence.text):
+                continue  # another execution wrote both meanwhile
+            with suppress(DocumentChanged):
+                if evidence != kept:
+                    self.documents.put(key, evidence.text, kept_version)
+                if entry is None:
+                    self.documents.put(LEDGER_KEY, to_text(ledger.concluded(evidence)), ledger_version)
+                return evidence
+        raise AwsUnavailable(f"{LEDGER_KEY} was written by others {ATTEMPTS} times meanwhile")
+
+    def _kept(self, key: str) -> tuple[DrillEvidence | None, str]:
+        """Return the evidence under a key, and the version of the document."""
+        try:
+            document = self.documents.get(key)
+        except DocumentNotFound:
+            return None, ""
+        try:
+            return from_text(DrillEvidence, document.text), document.version
+        except ValueError:  # damaged: it is replaced
+            return None, document.version
 
 
 def _unreadable(key: str, error: ValueError) -> InvalidConfiguration:
