@@ -91,7 +91,7 @@ def test_a_thousand_failures_with_one_cause_are_one_line() -> None:
     (group,) = groups_of(items)
     assert (group.count, len(group.examples)) == (1000, 5)
     text = text_of(report(*items))
-    assert "1000 × copy failed for good" in text  # noqa: RUF001
+    assert "1,000 × copy failed for good" in text  # noqa: RUF001
     assert "and 995 more" in text
     assert len(text.splitlines()) < 20
 
@@ -256,7 +256,7 @@ def test_a_policy_without_recovery_points_shows_no_age() -> None:
     assert policy["VolumesMissingRpo"] == 3.0
     assert not {"RpoAgeWorst", "RpoAgeMedian"} & set(policy)
     assert [metric["Name"] for metric in policy["_aws"]["CloudWatchMetrics"][0]["Metrics"]] == ["VolumesMissingRpo"]
-    assert "policy gold: 3 volumes, nothing to restore from yet, asked 4 h, 3 missed" in text_of(made)
+    assert "policy gold: 3 volumes, nothing to restore from yet, RPO 4 h, 3 missed" in text_of(made)
     assert report_to_json(made)["policies"][0]["worst_seconds"] is None
     assert from_json(SweepReport, report_to_json(made)) == made
     page = render_page(made)

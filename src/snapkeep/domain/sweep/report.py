@@ -227,10 +227,10 @@ def subject_of(report: SweepReport) -> str:
 def summary_of(report: SweepReport) -> str:
     """Return the numbers of findings by their handling, in words."""
     failures = len(report.failures)
-    parts = [f"{failures} need{'s' if failures == 1 else ''} attention"] if failures else []
+    parts = [f"{failures:,} need{'s' if failures == 1 else ''} attention"] if failures else []
     for handling, word in ((Handling.REPAIRED, "repaired"), (Handling.LEFT, "left for next time")):
         if report.count(handling):
-            parts.append(f"{report.count(handling)} {word}")
+            parts.append(f"{report.count(handling):,} {word}")
     return "could not be done" if report.broken else ", ".join(parts) or "all is well"
 
 
@@ -263,13 +263,13 @@ def _section_lines(groups: Sequence[FindingGroup]) -> list[str]:
 
 
 def _group_lines(group: FindingGroup) -> list[str]:
-    times = f"{group.count} × " if group.count > 1 else ""  # noqa: RUF001 - the sign of multiplication is meant
+    times = f"{group.count:,} × " if group.count > 1 else ""  # noqa: RUF001 - the sign of multiplication is meant
     lines = [f"  {times}{group.kind.label}: {group.text}"]
     shown = [
         f"{item.subject} of {item.volume_id}" if item.volume_id not in ("", item.subject) else item.subject
         for item in group.examples
     ]
-    more = f", and {group.count - len(shown)} more" if group.count > len(shown) else ""
+    more = f", and {group.count - len(shown):,} more" if group.count > len(shown) else ""
     if any(shown):
         lines.append(f"      {', '.join(shown)}{more}")
     if group.advice:
@@ -286,7 +286,7 @@ def _figures(report: SweepReport) -> list[str]:
             standing = f"worst RPO age {age_text(ages.worst)}, median {age_text(ages.median)}"
         lines.append(
             f"  policy {ages.policy}: {counted(ages.volumes, 'volume')}, {standing}, "
-            f"asked {age_text(ages.rpo)}, {ages.late:,} missed"
+            f"RPO {age_text(ages.rpo)}, {ages.late:,} missed"
         )
     return lines
 

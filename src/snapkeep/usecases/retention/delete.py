@@ -155,9 +155,7 @@ class DeleteSnapshots:
         unlisted = [order.snapshot_id for order in orders if order.snapshot_id not in kept]
         existing = self.reader.snapshots(unlisted) if unlisted else {}
         for order in orders:
-            cause = kept.get(
-                order.snapshot_id, f"it is no managed snapshot of {order.volume_id}, or a copy that is not checked yet"
-            )
+            cause = kept.get(order.snapshot_id, "it is no managed snapshot of its volume, or a copy that is not checked yet")
             gone = order.snapshot_id not in kept and order.snapshot_id not in existing
             result = DeletionResult(order.snapshot_id, DeletionOutcome.ALREADY_GONE)
             if not gone:
