@@ -57,7 +57,8 @@ class Account:
 
     def __init__(self, number: int, history: Sequence[int], **layout: Any) -> None:
         self.story = [f"policies {number}", f"history {list(history)}"]
-        self.world = SweepingWorld(policies=make_policies(number), verify=number % 4 < 2, **layout)
+        self.world = SweepingWorld(verify=number % 4 < 2, **layout)
+        self.policies_change(number)
         self.system = SYSTEM
         self.regions = (PRIMARY, *self.world.runner.layout.destinations)
         self.volumes = [self.world.volume(Backup=name) for name in NAMES[:3]]
@@ -89,7 +90,7 @@ class Account:
         self.world.ec2.delete_volume(VolumeId=self.volumes[number % 3])
 
     def policies_change(self, number: int) -> None:
-        self.world.policies = make_policies(number)
+        self.world.policies = make_policies(number, self.world.runner.layout.destinations)
 
     def snapshot_is_deleted(self, number: int) -> None:
         region, snapshot_id = self._some(number)
@@ -218,9 +219,9 @@ LATE_DEEDS = st.lists(st.tuples(st.sampled_from(LATE), NUMBERS), max_size=5)
 
 
 @st.composite
-def accounts(draw: st.DrawFn) -> Account:
+def accounts(draw: st.DrawFn, dr_regions: tuple[str, ...] = (DR,)) -> Account:
     """An account at rest, and what people did since the last sweep."""
-    account = Account(draw(NUMBERS), draw(HISTORIES))
+    account = Account(draw(NUMBERS), draw(HISTORIES), destinations=dr_regions)
     account.do(draw(LIVES))
     account.come_to_rest()
     account.do(draw(LATE_DEEDS))
@@ -242,10 +243,10 @@ def test_an_adoption_brings_what_its_plan_announces(account: Account) -> None:
 
 
 @settings(max_examples=100)
-@given(accounts(), NUMBERS)
+@given(st.one_of(accounts(), accounts((DR, OTHER_DR))), NUMBERS)
 def test_a_push_brings_what_its_comparison_announces(account: Account, number: int) -> None:
-    """A rollback puts other policies in force in the same way."""
-    policies = make_policies(number)
+    """A rollback puts other policies in force in the same way. Policies may copy into another region than before."""
+    policies = make_policies(number, account.regions[1:])
     before, after = account.plans(account.world.policies), account.plans(policies)
     expected, announced = announcement_of(before), announcement_of(after)
     for old, new in zip(before, after, strict=True):
