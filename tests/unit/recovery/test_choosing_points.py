@@ -68,7 +68,7 @@ def test_a_volume_alone_is_not_shown_under_an_instance() -> None:
     choices["vol-0e"] = choose_points(lineages, ["vol-0e"], NOW)
     shown = list(lines([RecoverableThings("us-east-2", choices)], NOW))
     assert [line.startswith("  ") for line in shown] == [False, False, False, False, True, True, True, False]
-    assert shown[1:3] == ["us-east-2:", "vol-0e  not recoverable: no snapshot of it in us-east-2"]
+    assert shown[1:3] == ["us-east-2, times in UTC:", "vol-0e  not recoverable: no snapshot of it in us-east-2"]
 
 
 def test_without_a_set_the_spread_of_the_newest_points_is_said() -> None:

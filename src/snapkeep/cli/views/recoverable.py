@@ -51,7 +51,7 @@ def lines(found: Sequence[RecoverableThings], now: datetime, drills: Drills = NO
         if things.problem:
             yield things.problem
             continue
-        yield f"{things.region}:"
+        yield f"{things.region}, times in UTC:"
         for owner, choice in sorted(things.choices.items(), key=lambda item: item[1].whole and bool(item[1].points)):
             yield from _choice_lines(owner, choice, now, drills.get(things.region, {}))
 
