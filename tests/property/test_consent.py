@@ -1,7 +1,7 @@
-"""The announcements of `plan`, `plan --adopt`, `policy push`, `policy rollback` and `deploy` happen in the next 24 hours, no more and no less.
+"""The announcements of `plan`, `plan --adopt`, `policy push`, `policy rollback`, `deploy` and `rename` happen within 24 hours.
 
-The system has swept once before the announcement; what people do later is part of no announcement. A failed copy holds no data:
-its removal is not announced.
+No more happens, and no less. The system has swept once before the announcement; what people do later is part of none. A
+failed copy holds no data: its removal is not announced.
 """
 
 from __future__ import annotations
@@ -333,19 +333,22 @@ PARAMETERS = st.builds(
 
 
 @settings(max_examples=60)
-@given(NUMBERS, HISTORIES, LIVES, PARAMETERS, PARAMETERS)
+@given(NUMBERS, HISTORIES, LIVES, PARAMETERS, PARAMETERS, PARAMETERS)
 def test_a_deployment_asks_before_it_deletes_or_ends_protection(
     number: int,
     history: list[int],
     life: list[tuple[Callable[[Account, int], None], int]],
+    earlier: Parameters,
     before: Parameters,
     after: Parameters,
 ) -> None:
     account = Account(number, history, destinations=(DR, OTHER_DR))
     account.dr_regions_are_prepared()
-    before.put_in_force(account.world)
-    account.do([deed for deed in life if deed[0] is not Account.policies_change])
-    account.come_to_rest()
+    deeds = [deed for deed in life if deed[0] is not Account.policies_change]
+    for parameters, part in ((earlier, deeds[::2]), (before, deeds[1::2])):
+        parameters.put_in_force(account.world)
+        account.do(part)
+        account.come_to_rest()
     old = account.plans_by_region(before.known_to_commands(account.world))
     after.put_in_force(account.world)
     new = account.plans_by_region(after.known_to_commands(account.world))
@@ -354,10 +357,10 @@ def test_a_deployment_asks_before_it_deletes_or_ends_protection(
         {volume.lineage for plan in plans for volume in plan.volumes if volume.volume and volume.policy_name}
         for plans in (old, new)
     )
-    deployed, parameters = before.of_stacks, after.of_stacks
+    deployed = before.of_stacks
     changes = [
         change
-        for region, values in parameters.items()
+        for region, values in after.of_stacks.items()
         for change in parameter_changes("stack", region, deployed.get(region, {}), values)
     ]
     risks = {change.risk for change in changes}

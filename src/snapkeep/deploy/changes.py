@@ -165,8 +165,9 @@ _RISKS: Mapping[str, tuple[Callable[[str, str], bool], Risk, str]] = {
         _any,
         Risk.MOVES_COPIES,
         (
-            "where the stack's parameters are the policy, copies go to {after}: the next sweep makes one of each volume, in "
-            "full. The copies in {before} and its DR stack stay and no copy is added there; "
+            "where the stack's parameters are the policy, copies go to {after}: the next sweep copies the newest snapshot of "
+            "each volume, in full where {after} has no copy of it. The copies in {before} and its DR stack stay and no copy is "
+            "added there; "
             "`snapkeep destroy --only dr --dr-region {before}` deletes that stack"
         ),
     ),
