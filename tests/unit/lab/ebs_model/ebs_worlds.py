@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from botocore.exceptions import ClientError
-
 from snapkeep.lab.ebs_model import PUBLIC_LINUX, Speeds, World
+from support.refusals import code_of
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 
@@ -62,10 +60,7 @@ class Bench:
         return [entry for entry in self.events if entry["detail"].get("event") == event]
 
 
-def refused(action: Any, **params: Any) -> tuple[str, int]:
-    with pytest.raises(ClientError) as caught:
-        action(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
+refused = code_of
 
 
 def launch(bench: Bench, **more: Any) -> dict[str, Any]:
