@@ -140,9 +140,10 @@ class InstanceLab:
         without: tuple[str, ...] = (),
         stopped: bool = False,
         replace_root: bool = False,
+        rate: int = 0,
     ) -> InstancePlan:
         chosen = InstanceMap() if region == PRIMARY and names is None else parse_map(self.names if names is None else names)
-        options = InstanceOptions(chosen, without, stopped)
+        options = InstanceOptions(chosen, without, stopped, rate)
         return self.prepare(region).plan(InstanceRequest(instance, self.clock.now(), options, replace_root))
 
     def first_map(self, *instances: str) -> Any:

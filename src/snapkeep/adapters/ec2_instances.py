@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from snapkeep.adapters.aws_errors import accepted, dry_run, pages, translated
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import accepted, code_of, dry_run, message_of, pages, translated
 from snapkeep.adapters.ec2_reader import tags_from
-from snapkeep.adapters.ec2_recovery import Ec2Recovery
+from snapkeep.adapters.ec2_recovery import RATE_REFUSALS, Ec2Recovery
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.recovery.instance_fit import Billing, InstanceTypeFacts, LaunchSite
 from snapkeep.domain.recovery.instance_map import LaunchInventory, RegionResource
+from snapkeep.domain.recovery.rates import RATE
+from snapkeep.domain.recovery.vcpus import RegionVcpus, quota_of
 from snapkeep.usecases.recovery.instance_actions import GONE, ImageState, InstanceState, RootReplacement
 
 _NO_IMAGE = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable")
@@ -44,16 +49,24 @@ class Ec2Instances(Ec2Recovery):
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str]
     ) -> list[str]:
         """Return why RunInstances, or DeregisterImage afterwards, would be refused, by dry runs."""
-        launch = dry_run(self._client, "run_instances", **_launch(request, image_id, tags, own))
+        # The quota of initialisation rates is no refusal: `run_instance` goes on without a rate.
+        launch = dry_run(self._client, "run_instances", **_launch({**request, **_without_rates(request)}, image_id, tags, own))
         return [why for why in (launch, dry_run(self._client, "deregister_image", ImageId=image_id)) if why]
 
     def run_instance(
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
-    ) -> str:
-        """Launch an instance with tags, its volumes with those of its own; return its id."""
+    ) -> tuple[str, str]:
+        """Launch an instance with tags, its volumes with those of its own; return its id, and a remark as `create_volume`."""
         launch: Any = {**_launch(request, image_id, tags, own), "ClientToken": token}
         with translated("run_instances"):
-            return self._client.run_instances(**launch)["Instances"][0]["InstanceId"]
+            try:
+                return self._client.run_instances(**launch)["Instances"][0]["InstanceId"], ""
+            except ClientError as error:
+                slow = {**launch, **_without_rates(launch), "ClientToken": f"{token}-d"}
+                if slow["BlockDeviceMappings"] == launch["BlockDeviceMappings"] or code_of(error) not in RATE_REFUSALS:
+                    raise
+                remark = f"launched without an initialisation rate: {message_of(error)}"
+                return self._client.run_instances(**slow)["Instances"][0]["InstanceId"], remark
 
     def instances_of(self, tags: Mapping[str, str]) -> list[InstanceState]:
         """Return the instances that have all of these tags."""
@@ -137,6 +150,18 @@ class Ec2Instances(Ec2Recovery):
             standing=standing.state if standing and standing.state not in GONE else "",
         )
 
+    def vcpus(self) -> RegionVcpus:
+        """Return the vCPUs of the region's running On-Demand instances, and their quotas as far as they are known."""
+        used: Counter[str] = Counter()
+        for page in self._pages("describe_instances", {"Filters": [_filter("instance-state-name", ["pending", "running"])]}):
+            for item in (item for group in page["Reservations"] for item in group["Instances"]):
+                # Spot Instances have quotas of their own, and hosts are counted themselves.
+                if not item.get("InstanceLifecycle") and item.get("Placement", {}).get("Tenancy") != "host":
+                    cpu = item.get("CpuOptions") or {}
+                    used[quota_of(item["InstanceType"])] += cpu.get("CoreCount", 0) * cpu.get("ThreadsPerCore", 0)
+        values, problem = self._quotas_of("ec2")
+        return RegionVcpus(used, values, problem)
+
     def inventory(self, instance_types: Collection[str]) -> LaunchInventory:
         """Return what the region has that instances can be launched with."""
         return LaunchInventory(
@@ -202,6 +227,15 @@ def _launch(request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], 
     if "UserData" in launch:  # boto3 encodes it again
         launch["UserData"] = b64decode(launch["UserData"])
     return launch
+
+
+def _without_rates(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the block device mappings of a launch without initialisation rates."""
+    mappings = [
+        {**mapping, "Ebs": {name: value for name, value in mapping["Ebs"].items() if name != RATE}}
+        for mapping in request["BlockDeviceMappings"]
+    ]
+    return {"BlockDeviceMappings": mappings}
 
 
 def _registration(request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> dict[str, Any]:

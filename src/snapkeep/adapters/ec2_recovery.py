@@ -12,6 +12,7 @@ from snapkeep.adapters.aws_errors import accepted, code_of, dry_run, message_of,
 from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.errors import AwsRefused, SnapkeepError
+from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.recovery_plan import DEVICES, InstancePlace
 from snapkeep.domain.recovery.storage import STORAGE_QUOTAS, RegionStorage
 from snapkeep.usecases.recovery.actions import Attachment, VolumeState
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _GONE = ("InvalidVolume.NotFound",)
 _NO_INSTANCE = ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed")
-_RATE_QUOTA = frozenset({"ResourceLimitExceeded", "VolumeInitializationRateLimitExceeded", "MaxIOPSLimitExceeded"})
+RATE_REFUSALS = frozenset({"ResourceLimitExceeded", "VolumeInitializationRateLimitExceeded", "MaxIOPSLimitExceeded"})
 """AWS names no code for the quota of 5,000 MiB/s over all initialising volumes: a request with a rate that is refused for a
 limit is made without the rate; if the limit was another one, that is refused too."""
 
@@ -56,9 +57,9 @@ class Ec2Recovery:
             try:
                 return self._client.create_volume(**wanted)["VolumeId"], ""
             except ClientError as error:
-                if "VolumeInitializationRate" not in wanted or code_of(error) not in _RATE_QUOTA:
+                if RATE not in wanted or code_of(error) not in RATE_REFUSALS:
                     raise
-                rate = wanted.pop("VolumeInitializationRate")
+                rate = wanted.pop(RATE)
                 wanted["ClientToken"] = f"{token}-d"  # the same token takes no other parameters
                 remark = f"made without the rate of {rate} MiB/s: {message_of(error)}"
                 return self._client.create_volume(**wanted)["VolumeId"], remark
@@ -138,15 +139,19 @@ class Ec2Recovery:
         for page in pages(self._client, "describe_volumes", query, f"describe_volumes in {self.region}"):
             for item in page["Volumes"]:
                 used[item["VolumeType"]] += item["Size"]
-        if self._quotas is None:
-            return RegionStorage(used, {}, "Service Quotas was not asked")
-        try:
-            listing = list(pages(self._quotas(), "list_service_quotas", {"ServiceCode": "ebs"}, "list_service_quotas"))
-        except SnapkeepError as error:
-            return RegionStorage(used, {}, str(error))
-        values = {quota["QuotaCode"]: quota["Value"] for page in listing for quota in page["Quotas"] if "QuotaCode" in quota}
+        values, problem = self._quotas_of("ebs")
         known = {kind: values[code] for kind, code in STORAGE_QUOTAS.items() if code in values}
-        return RegionStorage(used, known, "" if known else "Service Quotas does not list them")
+        return RegionStorage(used, known, problem or ("" if known else "Service Quotas does not list them"))
+
+    def _quotas_of(self, service: str) -> tuple[dict[str, float], str]:
+        """Return the quotas of a service by their codes, and why they are not known."""
+        if self._quotas is None:
+            return {}, "Service Quotas was not asked"
+        try:
+            listing = list(pages(self._quotas(), "list_service_quotas", {"ServiceCode": service}, "list_service_quotas"))
+        except SnapkeepError as error:
+            return {}, str(error)
+        return {quota["QuotaCode"]: quota["Value"] for page in listing for quota in page["Quotas"] if "QuotaCode" in quota}, ""
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it (botocore: ec2 2016-11-15, Snapshot.FullSnapshotSizeInBytes)."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 In = Annotated[str, typer.Option("--in", metavar="REGION", help="The region to recover in. Default: the DR region.")]
 Bucket = Annotated[str, typer.Option("--bucket", metavar="NAME", help="The DR region's bucket, if its stack does not exist.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The name of a recovery.")]
+Rate = Annotated[str, typer.Option("--rate", metavar="MIB/S", help="Initialisation rate of volumes: default, or 100 to 300.")]
 OnlyPlan = Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")]
 
 
@@ -147,7 +148,7 @@ def printing(*, quiet: bool) -> Reporter:
 
 def rate_of(text: str) -> int:
     """Return the initialisation rate (MiB/s) that a person writes; 0 for the default. Raise WrongUse."""
-    from snapkeep.domain.recovery.recovery_plan import FASTEST_RATE, SLOWEST_RATE  # noqa: PLC0415
+    from snapkeep.domain.recovery.rates import FASTEST_RATE, SLOWEST_RATE  # noqa: PLC0415
 
     if text == "default":
         return 0

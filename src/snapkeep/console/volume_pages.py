@@ -16,7 +16,8 @@ from snapkeep.console.timeline import PointState, state_of, time_line
 from snapkeep.domain.model import Snapshot, Verdict
 from snapkeep.domain.protection import VolumeProtection
 from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points, volumes_of_instance
-from snapkeep.domain.recovery.recovery_plan import FASTEST_RATE, RecoveryPlan, RestoreOptions, plan_recovery
+from snapkeep.domain.recovery.rates import FASTEST_RATE
+from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RestoreOptions, plan_recovery
 from snapkeep.usecases.recovery.find_points import RecoverableThings
 from snapkeep.usecases.recovery.read_records import records_of
 

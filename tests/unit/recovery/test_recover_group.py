@@ -21,11 +21,13 @@ from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed_system import InstalledSystem, RegionReading
 from snapkeep.domain.policy.model import GroupMembers, PolicySet, RecoveryGroup
 from snapkeep.domain.recovery.group import GroupPlan
+from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.instance_map import parse_map
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, StepKind
 from snapkeep.domain.recovery.storage import GIB_IN_TIB, STORAGE_QUOTAS
+from snapkeep.lab.simulator.memory_ports import HookedPort
 from snapkeep.usecases.recovery.prepare_group import PrepareGroup
-from snapkeep.usecases.recovery.prepare_instance import begin_instances
+from snapkeep.usecases.recovery.prepare_instance import PrepareInstance, begin_instances
 from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.databases import protect_set
 from support.flows import DAY, DR, HOUR, INCLUDED, PRIMARY
@@ -42,7 +44,15 @@ class Shop:
 
     def plan(self, group: RecoveryGroup = SHOP, at: datetime | None = None, without: tuple[str, ...] = ()) -> GroupPlan:
         prepare = PrepareGroup(prepare=self.lab.prepare())
-        return prepare.plan(group, at or self.lab.clock.now(), parse_map(self.lab.names), without)
+        return prepare.plan(group, at or self.lab.clock.now(), InstanceOptions(parse_map(self.lab.names)), without)
+
+    def prepared_by(self, client: Any, quotas: Quotas | None = None) -> PrepareInstance:
+        looks = Ec2Instances(client=client, region=DR, quotas=(lambda: quotas) if quotas else None)
+        return replace(self.lab.prepare(), looks=looks)
+
+    def planned_by(self, quotas: Quotas) -> GroupPlan:
+        prepare = self.prepared_by(self.lab.lab.world.client("ec2", DR), quotas)
+        return PrepareGroup(prepare=prepare).plan(SHOP, self.lab.clock.now(), InstanceOptions(parse_map(self.lab.names)))
 
     def begin(self, plan: GroupPlan, *, checks: bool = True) -> RecoveryRun:
         run = begin_instances(plan.stages, "arn:operator", self.lab.clock.now(), checks=checks)
@@ -114,12 +124,37 @@ def test_a_group_beyond_the_quota_of_storage_is_an_obstacle(shop: Shop) -> None:
     """Each of its instances alone is within the quota."""
     volumes = [volume for stage in shop.plan().stages for plan in stage for volume in plan.volumes]
     (kind,), gib = {volume.volume_type for volume in volumes}, sum(volume.size_gib for volume in volumes)
-    client: Any = shop.lab.lab.world.client("ec2", DR)
     quotas = Quotas({STORAGE_QUOTAS[kind]: (gib - 1) / GIB_IN_TIB})
-    prepare = replace(shop.lab.prepare(), looks=Ec2Instances(client=client, region=DR, quotas=lambda: quotas))
-    plan = PrepareGroup(prepare=prepare).plan(SHOP, shop.lab.clock.now(), parse_map(shop.lab.names))
+    plan = shop.planned_by(quotas)
     assert not [obstacle for stage in plan.stages for each in stage for obstacle in each.obstacles]
     assert [obstacle.partition(" beside")[0] for obstacle in plan.obstacles] == [f"{gib} GiB of {kind}"]
+
+
+@pytest.mark.parametrize(("vcpus", "words"), [(6, ""), (5, "6 vCPUs beside 0 that run are more than the quota L-1216C47A, 5")])
+def test_a_group_beyond_the_quota_of_vcpus_is_an_obstacle(shop: Shop, vcpus: int, words: str) -> None:
+    """Each of its instances alone, an m5.large with two vCPUs, is within the quota."""
+    plan = shop.planned_by(Quotas({"L-1216C47A": vcpus}))
+    assert not [obstacle for stage in plan.stages for each in stage for obstacle in each.obstacles]
+    assert [obstacle.partition(":")[0] for obstacle in plan.obstacles] == [words][: bool(words)]
+
+
+def test_a_group_in_a_subnet_without_enough_addresses_is_an_obstacle(shop: Shop) -> None:
+    """Each of its instances alone has an address there. AWS keeps five of the 16 addresses for itself."""
+    ec2 = shop.lab.lab.ec2(DR)
+    vpc_id = ec2.describe_subnets(SubnetIds=[shop.lab.subnets[DR]])["Subnets"][0]["VpcId"]
+    small = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.9.0/28", AvailabilityZone=f"{DR}a")["Subnet"]["SubnetId"]
+    shop.lab.subnets[DR] = small
+    for _ in range(9):
+        group = {"SecurityGroupIds": [shop.lab.groups[DR]], "SubnetId": small}
+        ec2.run_instances(ImageId="ami-12345678", InstanceType="m5.large", MinCount=1, MaxCount=1, **group)
+    assert shop.plan().obstacles == (f"subnet {small} has 2 free addresses for 3 instances",)
+
+
+def test_the_region_is_listed_once_for_a_group(shop: Shop) -> None:
+    calls: list[str] = []
+    client: Any = HookedPort(shop.lab.lab.world.client("ec2", DR), "ec2", calls.append)
+    PrepareGroup(prepare=shop.prepared_by(client)).plan(SHOP, shop.lab.clock.now(), InstanceOptions(parse_map(shop.lab.names)))
+    assert len([name for name in calls if name == "ec2.describe_volumes"]) == 2, "before and after one call"
 
 
 def test_a_name_that_no_instance_has_is_an_obstacle(shop: Shop) -> None:

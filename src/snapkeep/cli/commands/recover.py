@@ -16,6 +16,7 @@ from snapkeep.cli.recovery_system import (
     Bucket,
     In,
     OnlyPlan,
+    Rate,
     RecoverySystem,
     RunId,
     carry_out,
@@ -51,9 +52,7 @@ def volume(
             "--attach", metavar="INSTANCE[:DEVICE]", help="Attach to this instance; repeat it to name the device of each volume."
         ),
     ] = None,
-    rate: Annotated[
-        str, typer.Option("--rate", metavar="MIB/S", help="Initialisation rate: default, or 100 to 300.")
-    ] = "default",
+    rate: Rate = "default",
     without: Annotated[
         list[str] | None,
         typer.Option("--without", metavar="VOLUME|DEVICE", help="Leave out this volume of an instance. Repeatable."),

@@ -14,7 +14,7 @@ from snapkeep.cli.commands.recoverable import At, moment_of
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, warn, write_lines
-from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, RecoverySystem, carry_out, print_end, printing
+from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, Rate, RecoverySystem, carry_out, print_end, printing, rate_of
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.instance_map import InstanceMap
@@ -35,6 +35,7 @@ def instance(
     at: At = "",
     in_region: In = "",
     map_file: MapFile = None,
+    rate: Rate = "default",
     stopped: Annotated[bool, typer.Option("--stopped", help="Stop the instance as soon as it runs.")] = False,
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="DEVICE", help="Leave out the volume of a device. Repeatable.")
@@ -58,7 +59,7 @@ def instance(
     if replace_root and (map_file or without or stopped):
         raise WrongUse("--replace-root takes neither --map nor --without nor --stopped: the instance stays as it is")
     now = datetime.now(UTC)
-    options = InstanceOptions(read_map(map_file), tuple(without or ()), stopped)
+    options = InstanceOptions(read_map(map_file), tuple(without or ()), stopped, rate_of(rate))
     request = InstanceRequest(target, moment_of(at, now), options, replace_root)
     system = RecoverySystem(settings, in_region, bucket)
     prepare = PrepareInstance(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
@@ -75,6 +76,7 @@ def group(
     at: At = "",
     in_region: In = "",
     map_file: MapFile = None,
+    rate: Rate = "default",
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="INSTANCE", help="Leave out an instance. Repeatable.")
     ] = None,
@@ -90,6 +92,7 @@ def group(
     """
     from snapkeep.cli.views.recover_instance import group_as_data, group_lines  # noqa: PLC0415
     from snapkeep.domain.policy.model import GroupWait  # noqa: PLC0415
+    from snapkeep.domain.recovery.instance_fit import InstanceOptions  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare_group import PrepareGroup  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare_instance import PrepareInstance  # noqa: PLC0415
 
@@ -97,7 +100,8 @@ def group(
     system = RecoverySystem(settings, in_region, bucket)
     chosen = system.group(group_name)
     prepare = PrepareInstance(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
-    plan = PrepareGroup(prepare=prepare).plan(chosen, moment_of(at, now), read_map(map_file), without or ())
+    options = InstanceOptions(read_map(map_file), rate_mibps=rate_of(rate))
+    plan = PrepareGroup(prepare=prepare).plan(chosen, moment_of(at, now), options, without or ())
     if not json:
         write_lines(group_lines(plan))
     recover_stages(

@@ -12,6 +12,7 @@ from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
 from snapkeep.domain.prices import VOLUME_STORAGE
+from snapkeep.domain.recovery.instance_plan import InstancePlan
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, StepKind, StepState, VolumeRecovery
 from snapkeep.domain.recovery.storage import dollars_per_month
 from snapkeep.domain.tag_names import PROOF
@@ -58,7 +59,7 @@ def price_texts(plan: RecoveryPlan) -> Iterator[str]:
         yield INITIALISATION_PRICE
 
 
-def full_speed_text(plan: RecoveryPlan) -> str:
+def full_speed_text(plan: RecoveryPlan | InstancePlan) -> str:
     """Return in words when the volumes of a plan are at full speed."""
     after = plan.full_speed_after
     if after is None and plan.rate_mibps:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from snapkeep.cli.views.recover import volume_lines
+from snapkeep.cli.views.recover import INITIALISATION_PRICE, full_speed_text, volume_lines
 from snapkeep.cli.views.recoverable import point_as_data
 from snapkeep.domain.plural import counted
 from snapkeep.domain.recovery.group import GroupPlan
@@ -35,9 +35,11 @@ def plan_lines(plan: InstancePlan, now: datetime) -> Iterator[str]:
     yield f"set {plan.set_id}: crash-consistent as one" if plan.set_id else ""
     yield from _launch_lines(plan)
     yield "usable: when its status checks pass; AWS documents no time" if not plan.stopped else ""
-    yield "full speed: not predictable: volumes are initialised at the default rate"
+    yield f"full speed: {full_speed_text(plan)}"
     yield "price: not known; AWS charges for the instance, and for its volumes"
-    yield ("" if plan.replaces_root else "not checked: the vCPU quota, and RunInstances: EC2 tries it once the AMI exists")
+    if plan.rate_mibps:
+        yield f"price: {INITIALISATION_PRICE}"
+    yield ("" if plan.replaces_root else "not checked: RunInstances: EC2 tries it once the AMI exists")
     yield from (f"note: {remark}" for remark in plan.remarks)
     yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
 
@@ -67,6 +69,9 @@ def plan_as_data(plan: InstancePlan) -> dict[str, Any]:
         "standing": plan.standing,
         "replaces_root": plan.replaces_root,
         "stopped": plan.stopped,
+        "rate_mibps": plan.rate_mibps,
+        "full_speed_seconds": plan.full_speed_after.total_seconds() if plan.full_speed_after is not None else None,
+        "vcpus": plan.vcpus,
         "volumes": [
             {
                 **point_as_data(volume.point),

@@ -78,6 +78,8 @@ class InstanceOptions:
     without: tuple[str, ...] = ()
     """Devices whose volumes are left out."""
     stopped: bool = False
+    rate_mibps: int = 0
+    """Of the volumes' initialisation; 0: the default rate, which AWS does not promise."""
 
 
 def volume_notes(volumes: Sequence[VolumeRecovery]) -> Iterator[str]:

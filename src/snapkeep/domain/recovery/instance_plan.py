@@ -7,11 +7,14 @@ snapshot; boot modes; NitroTPM; replace a root volume].
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from snapkeep.domain.durations import span_text
+from snapkeep.domain.plural import counted
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.instance_fit import (
     Billing,
@@ -23,12 +26,12 @@ from snapkeep.domain.recovery.instance_fit import (
     volume_notes,
 )
 from snapkeep.domain.recovery.instance_map import InstanceMap, Translation
+from snapkeep.domain.recovery.rates import RATE, rate_remarks
 from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord, ShapeSettings
 from snapkeep.domain.recovery.recovery_plan import (
-    RecoveryStep,
-    StepKind,
     VolumeRecovery,
     carried_tags,
+    full_speed_of,
     shared_remarks,
     volume_remarks,
 )
@@ -67,16 +70,35 @@ class InstancePlan:
     """The state of the recorded instance, where it still exists in this region."""
     replaces_root: str = ""
     """The root volume that is replaced in place; empty where an instance is launched."""
+    vcpus: int = 0
+    """That it counts to the quota; 0 where they are not known."""
+    free_addresses: int = 0
+    """Of the subnet that it is launched in."""
+    rate_mibps: int = 0
+    """Of the volumes' initialisation; 0: the default rate."""
 
     @property
     def point_ids(self) -> tuple[str, ...]:
         """The points that it restores."""
         return tuple(volume.point.id for volume in self.volumes)
 
+    @property
+    def full_speed_after(self) -> timedelta | None:
+        """The time until the last volume is at full speed; None where it cannot be predicted."""
+        return full_speed_of(self.volumes, self.rate_mibps)
+
 
 def no_plan(region: str, instance_id: str, *obstacles: str) -> InstancePlan:
     """Return the plan of an instance of which nothing can be planned, and why."""
     return InstancePlan(region, instance_id, "", "", "", (), Billing("", ""), {}, {}, {}, True, "", (), obstacles)
+
+
+def missing_addresses(plans: Iterable[InstancePlan]) -> Iterator[str]:
+    """Yield the subnets that have fewer free addresses than instances are launched in them."""
+    in_subnets = [(str(plan.launch["SubnetId"]), plan.free_addresses) for plan in plans if plan.launch]
+    for (subnet, free), count in Counter(in_subnets).items():
+        if count > free:
+            yield f"subnet {subnet} has {counted(free, 'free address', 'free addresses')} for {count} instances"
 
 
 def volumes_wanted(record: RecoveryRecord, without: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -120,6 +142,7 @@ def plan_instance(
     remarks = [
         *shared_remarks((volume, remark) for volume in volumes for remark in volume_remarks(volume, record, keys[volume.device])),
         *volume_notes(volumes),
+        *rate_remarks(len(volumes), options.rate_mibps),
         *([f"volumes {span_text(choice.spread)} apart: not crash-consistent as one"] if choice.spread else []),
         *choice.notes,
         *[f"without {device}: its volume is not restored" for device in options.without],
@@ -129,7 +152,7 @@ def plan_instance(
     ]
     mappings = [_mapping(volume) for volume in volumes]
     launch = _launch(instance, words, site, address) | {
-        "BlockDeviceMappings": [_encrypted(mapping, keys[mapping["DeviceName"]]) for mapping in mappings]
+        "BlockDeviceMappings": [_launched(mapping, keys[mapping["DeviceName"]], options.rate_mibps) for mapping in mappings]
     }
     obstacles = [
         *(f"{_device_of(record, volume_id)}{volume_id}: {why}" for volume_id, why in choice.missing.items()),
@@ -153,11 +176,19 @@ def plan_instance(
         obstacles=tuple(dict.fromkeys(obstacles)),
         stopped=options.stopped,
         standing=site.standing,
+        vcpus=_vcpus(launch, site),
+        free_addresses=site.subnet.free_addresses if site.subnet else 0,
+        rate_mibps=options.rate_mibps,
     )
 
 
 def plan_root(
-    choice: PointChoice, record: RecoveryRecord, data_bytes: Mapping[str, int], region: str, standing: str
+    choice: PointChoice,
+    record: RecoveryRecord,
+    data_bytes: Mapping[str, int],
+    region: str,
+    standing: str,
+    rate_mibps: int = 0,
 ) -> InstancePlan:
     """Return the plan that replaces the root volume of an instance in place; `choice` has that volume alone."""
     instance = record.instance
@@ -189,6 +220,7 @@ def plan_root(
         remarks=tuple(remarks),
         standing=standing,
         replaces_root=root.volume_id if root else "",
+        rate_mibps=rate_mibps,
     )
 
 
@@ -231,9 +263,17 @@ def _key(volume: VolumeRecovery, names: InstanceMap) -> str:
     return names.kms_keys.get(volume.settings.kms_key, "") if volume.settings else ""
 
 
-def _encrypted(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return a mapping with its key: RunInstances takes one, RegisterImage refuses it for a snapshot."""
-    return {**mapping, "Ebs": {**mapping["Ebs"], "Encrypted": True, "KmsKeyId": key}} if key else mapping
+def _launched(mapping: Mapping[str, Any], key: str, rate_mibps: int) -> Mapping[str, Any]:
+    """Return a mapping with its key and its rate: RunInstances takes them, RegisterImage refuses a key for a snapshot."""
+    of_launch = {"Encrypted": True, "KmsKeyId": key} if key else {}
+    rate = {RATE: rate_mibps} if rate_mibps else {}
+    return {**mapping, "Ebs": {**mapping["Ebs"], **of_launch, **rate}}
+
+
+def _vcpus(launch: Mapping[str, Any], site: LaunchSite) -> int:
+    cores, threads = site.type_facts.default_cpu if site.type_facts else (0, 0)
+    options: Mapping[str, int] = launch.get("CpuOptions", {})
+    return options.get("CoreCount", cores) * options.get("ThreadsPerCore", threads)
 
 
 def _launch(instance: InstanceSettings, words: Translation, site: LaunchSite, address: str) -> dict[str, Any]:
@@ -283,78 +323,3 @@ def _address(instance: InstanceSettings, site: LaunchSite) -> tuple[str, str]:
     if not site.subnet.cidr or ipaddress.ip_address(recorded) not in ipaddress.ip_network(site.subnet.cidr):
         return "", f"its private address {recorded} is not in {site.subnet.id} ({site.subnet.cidr}): EC2 chooses one"
     return (recorded, "") if site.address_free else ("", f"its private address {recorded} is in use: EC2 chooses another")
-
-
-def other_billing_text(plan: InstancePlan) -> str:
-    """Return how to go on where the registered AMI is billed as something else than the instance was."""
-    return (
-        f"launch an instance from the AMI of the product itself ({plan.billing.text}) with type {plan.instance_type} in "
-        f"{plan.zone}; accept the product's terms first if it is one of AWS Marketplace. Make the volumes with `snapkeep recover "
-        f"volume {plan.instance_id} --in {plan.region} --zone {plan.zone}`, and replace its root volume: `aws ec2 "
-        f"create-replace-root-volume-task --region {plan.region} --instance-id INSTANCE --volume-id VOLUME`"
-    )
-
-
-def instance_steps(stages: Sequence[Sequence[InstancePlan]], *, wait_for_checks: bool = True) -> tuple[RecoveryStep, ...]:
-    """Return the steps that recover instances, stage by stage.
-
-    All points are held and all AMIs checked before anything is launched. An AMI is deregistered as soon as its instance runs:
-    a registered one keeps its snapshots from being deleted.
-    """
-    plans = [plan for stage in stages for plan in stage]
-    numbers = {id(plan): number for number, plan in enumerate(plans, 1)}
-    points = list(dict.fromkeys(point for plan in plans for point in plan.point_ids))
-    steps = [RecoveryStep("hold", StepKind.HOLD, f"hold {', '.join(points)}", {"snapshots": points})]
-    steps += [_register(plan, numbers[id(plan)]) for plan in plans if not plan.replaces_root]
-    for stage in stages:
-        taken = [_stage_steps(plan, numbers[id(plan)], wait_for_checks=wait_for_checks) for plan in stage]
-        # Instances of one stage start at the same time: each kind of step of all of them before the next kind.
-        depth = max((len(steps_of_plan) for steps_of_plan in taken), default=0)
-        steps += [own[place] for place in range(depth) for own in taken if place < len(own)]
-    release = RecoveryStep("release", StepKind.RELEASE, "release the points", {"snapshots": points})
-    return (*steps, release)
-
-
-def _register(plan: InstancePlan, number: int) -> RecoveryStep:
-    parameters = {
-        "request": dict(plan.image),
-        "billing": {
-            "platform_details": plan.billing.platform_details,
-            "usage_operation": plan.billing.usage_operation,
-            "product_codes": list(plan.billing.product_codes),
-        },
-        "otherwise": other_billing_text(plan),
-    }
-    return RecoveryStep(
-        f"register-{number}", StepKind.REGISTER_IMAGE, f"register an AMI of {plan.instance_id} and check its billing", parameters
-    )
-
-
-def _stage_steps(plan: InstancePlan, number: int, *, wait_for_checks: bool) -> list[RecoveryStep]:
-    if plan.replaces_root:
-        parameters = {"instance": plan.instance_id, "snapshot": plan.point_ids[0], "root": plan.replaces_root}
-        about = f"replace the root volume of {plan.instance_id} by one of {plan.point_ids[0]}"
-        replacement = RecoveryStep(f"replace-{number}", StepKind.REPLACE_ROOT, about, parameters)
-        about = f"wait until the root volume of {plan.instance_id} is replaced"
-        return [replacement, RecoveryStep(f"wait-{number}", StepKind.WAIT_FOR_ROOT, about, made_by=replacement.id)]
-    launched = f"run-{number}"
-    owner = f"{plan.instance_id} ({plan.name})" if plan.name else plan.instance_id
-    launch = {"request": dict(plan.launch), "tags": dict(plan.tags)}
-    set_up = {
-        "volumes": {volume.device: volume.tags for volume in plan.volumes if volume.tags},
-        "source_dest_check": plan.source_dest_check,
-    }
-    steps = [
-        RecoveryStep(launched, StepKind.RUN_INSTANCE, f"launch {owner} again", launch, made_by=f"register-{number}"),
-        RecoveryStep(f"wait-{number}", StepKind.WAIT_FOR_INSTANCE, f"wait until {owner} runs", made_by=launched),
-        RecoveryStep(
-            f"deregister-{number}", StepKind.DEREGISTER_IMAGE, f"deregister the AMI of {owner}", made_by=f"register-{number}"
-        ),
-        RecoveryStep(f"set-up-{number}", StepKind.SET_UP_INSTANCE, f"tag the volumes of {owner}", set_up, made_by=launched),
-    ]
-    if plan.stopped:
-        return [*steps, RecoveryStep(f"stop-{number}", StepKind.STOP_INSTANCE, f"stop {owner}", made_by=launched)]
-    checks = RecoveryStep(
-        f"check-{number}", StepKind.CHECK_INSTANCE, f"wait until {owner} passes its status checks", made_by=launched
-    )
-    return [*steps, checks] if wait_for_checks else steps

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,15 +19,12 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.holders import holders_of
+from snapkeep.domain.recovery.rates import RATE, RATE_QUOTA, rate_remarks
 from snapkeep.domain.recovery.record import RecoveryRecord, VolumeSettings
 from snapkeep.domain.tag_names import DEVICE, HOLD, HOLDER, OWN_TAGS, RECOVERY, RECOVERY_STEP
 from snapkeep.domain.tags import TAG_LIMIT, has_room
 from snapkeep.domain.wildcards import matches_any
 
-SLOWEST_RATE, FASTEST_RATE = 100, 300
-"""MiB/s of VolumeInitializationRate (EBS user guide: initialize a volume)."""
-RATE_QUOTA = 5000
-"""MiB/s of all volumes of a region that initialise at provisioned rates (quota L-A37D9CF3)."""
 MIB = 1024 * 1024
 STEP_TAGS = (RECOVERY, RECOVERY_STEP)
 """The tags by which what a step made is found."""
@@ -217,6 +214,15 @@ class VolumeRecovery:
         return timedelta(seconds=data_bytes / (rate_mibps * MIB)) if rate_mibps else None
 
 
+def full_speed_of(volumes: Collection[VolumeRecovery], rate_mibps: int) -> timedelta | None:
+    """Return the time until the last of some volumes is at full speed; None where it cannot be predicted."""
+    if rate_mibps * len(volumes) > RATE_QUOTA:
+        return None
+    times = [volume.full_speed_after(rate_mibps) for volume in volumes]
+    known = [time for time in times if time is not None]
+    return max(known) if known and len(known) == len(times) else None
+
+
 def carried_tags(source: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Return the tags to carry over, without ours and those of other tools, and the keys of those that do not fit."""
     carried = sorted(tag for tag in source.items() if tag[0] not in OWN_TAGS and not matches_any(tag[0], NOT_CARRIED))
@@ -240,11 +246,7 @@ class RecoveryPlan:
     @property
     def full_speed_after(self) -> timedelta | None:
         """The time until the last volume is at full speed; None where it cannot be predicted."""
-        if self.rate_mibps * len(self.volumes) > RATE_QUOTA:
-            return None
-        times = [volume.full_speed_after(self.rate_mibps) for volume in self.volumes]
-        known = [time for time in times if time is not None]
-        return max(known) if known and len(known) == len(times) else None
+        return full_speed_of(self.volumes, self.rate_mibps)
 
 
 def plan_recovery(
@@ -291,11 +293,7 @@ def plan_recovery(
         if choice.spread
     ]
     remarks += [note for choice in choices for note in choice.notes]
-    if options.rate_mibps * len(points) > RATE_QUOTA:
-        remarks.append(
-            f"{len(points)} volumes at {options.rate_mibps} MiB/s are more than the quota L-A37D9CF3, {RATE_QUOTA} MiB/s "
-            "unless it was raised: the volumes beyond it are made at the default rate"
-        )
+    remarks += rate_remarks(len(points), options.rate_mibps)
     return RecoveryPlan(
         points[0].region if points else "", options.zone, options.rate_mibps, tuple(volumes), tuple(remarks), tuple(obstacles)
     )
@@ -370,7 +368,7 @@ def _creation(volume: VolumeRecovery, plan: RecoveryPlan) -> dict[str, Any]:
     if settings and settings.multi_attach:
         request["MultiAttachEnabled"] = True
     if plan.rate_mibps:
-        request["VolumeInitializationRate"] = plan.rate_mibps
+        request[RATE] = plan.rate_mibps
     return {"request": request, "tags": volume.tags}
 
 

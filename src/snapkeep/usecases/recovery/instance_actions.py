@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.recovery.instance_fit import Billing
+from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
 from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, POLL_SECONDS, VISIBLE_SECONDS, Actions, RecoveryEc2, VolumeState
@@ -74,8 +75,8 @@ class InstanceEc2(Protocol):
 
     def run_instance(
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
-    ) -> str:
-        """Launch an instance with tags, its volumes with those of its own; return its id."""
+    ) -> tuple[str, str]:
+        """Launch an instance with tags, its volumes with those of its own; return its id, and a remark as `create_volume`."""
         ...
 
     def instances_of(self, tags: Mapping[str, str]) -> list[InstanceState]:
@@ -194,7 +195,8 @@ class InstanceActions:
         refusals = self.ec2.refusals_to_launch(request, image_id, tags, _own_tags(run, step))
         if refusals:
             raise RecoveryFailed(f"nothing was launched: {'; '.join(refusals)}. Undo {run.id}, and recover again")
-        return replace(step, result=self.ec2.run_instance(request, image_id, tags, _own_tags(run, step), run.token(step)))
+        instance_id, remark = self.ec2.run_instance(request, image_id, tags, _own_tags(run, step), run.token(step))
+        return replace(step, result=instance_id, remark=remark)
 
     def _await_running(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
         instance_id = run.step(step.made_by).result
@@ -263,6 +265,8 @@ class InstanceActions:
         task = self._task(run, step, step.id)
         if task is None:
             source = {"SnapshotId": step.parameters["snapshot"]}
+            if rate := step.parameters.get("rate_mibps"):
+                source[RATE] = rate
             task_id = self.ec2.replace_root(step.parameters["instance"], source, _own_tags(run, step), run.token(step))
             return replace(step, result=task_id)
         return replace(step, result=task.id)

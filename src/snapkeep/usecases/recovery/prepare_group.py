@@ -10,8 +10,6 @@ from snapkeep.domain.policy.model import RecoveryGroup
 from snapkeep.domain.recovery.choice import Lineages, choose_points
 from snapkeep.domain.recovery.group import GroupPlan, is_member, one_moment, stages_of
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
-from snapkeep.domain.recovery.instance_map import InstanceMap
-from snapkeep.domain.recovery.instance_plan import InstancePlan
 from snapkeep.domain.recovery.record import RecoveryRecord
 from snapkeep.domain.tag_names import INSTANCE
 from snapkeep.usecases.recovery.prepare_instance import InstanceRequest, PrepareInstance
@@ -23,7 +21,7 @@ class PrepareGroup:
 
     prepare: PrepareInstance
 
-    def plan(self, group: RecoveryGroup, at: datetime, names: InstanceMap, without: Collection[str] = ()) -> GroupPlan:
+    def plan(self, group: RecoveryGroup, at: datetime, options: InstanceOptions, without: Collection[str] = ()) -> GroupPlan:
         """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
         lineages = self.prepare.lineages()
         members, obstacles = self._members(lineages, group, at, without)
@@ -35,18 +33,10 @@ class PrepareGroup:
             if choice.points:
                 newest[instance_id] = max(point.origin.start_time for point in choice.points)
         moment, behind = one_moment(newest)
-        options = InstanceOptions(names)
         requests = [InstanceRequest(instance_id, moment or at, options) for instance_id in members]
-        plans = [self.prepare.plan_from(lineages, request) for request in requests]
+        plans, exceeded = self.prepare.with_room([self.prepare.plan_from(lineages, request) for request in requests])
         stages, missing = stages_of(group, plans)
-        return GroupPlan(group.name, moment, stages, (*obstacles, *behind, *missing, *self._exceeded_quotas(plans)))
-
-    def _exceeded_quotas(self, plans: Collection[InstancePlan]) -> list[str]:
-        """Return the quotas of storage that the instances exceed together; each plan has those that its own volumes exceed."""
-        volumes = [volume for plan in plans for volume in plan.volumes]
-        if not volumes or any(plan.obstacles for plan in plans):
-            return []
-        return list(self.prepare.looks.storage({volume.volume_type for volume in volumes}).obstacles(volumes))
+        return GroupPlan(group.name, moment, stages, (*obstacles, *behind, *missing, *exceeded))
 
     def _members(
         self, lineages: Lineages, group: RecoveryGroup, at: datetime, without: Collection[str]

@@ -14,15 +14,17 @@ from snapkeep.domain.recovery.instance_fit import InstanceOptions, LaunchSite
 from snapkeep.domain.recovery.instance_map import LaunchInventory, ProposedMap, propose_map, translate
 from snapkeep.domain.recovery.instance_plan import (
     InstancePlan,
-    instance_steps,
+    missing_addresses,
     no_plan,
     plan_instance,
     plan_root,
     volumes_wanted,
 )
+from snapkeep.domain.recovery.instance_steps import instance_steps
 from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord
 from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, RecoveryRun
 from snapkeep.domain.recovery.storage import RegionStorage
+from snapkeep.domain.recovery.vcpus import RegionVcpus
 from snapkeep.usecases.recovery.begin import new_run
 from snapkeep.usecases.recovery.find_points import SnapshotLister
 from snapkeep.usecases.recovery.read_records import newest_record, records_of
@@ -63,6 +65,10 @@ class InstanceLooks(Protocol):
         """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
         ...
 
+    def vcpus(self) -> RegionVcpus:
+        """Return the vCPUs of the region's running On-Demand instances, and their quotas as far as they are known."""
+        ...
+
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it."""
         ...
@@ -91,14 +97,15 @@ class PrepareInstance:
 
     def plan(self, request: InstanceRequest) -> InstancePlan:
         """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
-        return self.plan_from(self.lineages(), request)
+        plans, _ = self.with_room([self.plan_from(self.lineages(), request)])
+        return plans[0]
 
     def lineages(self) -> Lineages:
         """Return the snapshots of the region, to plan several instances from one listing."""
         return lineages_of(self.looks.region, self.snapshots.all_snapshots())
 
     def plan_from(self, lineages: Lineages, request: InstanceRequest) -> InstancePlan:
-        """Return the plan of an instance from a listing that was read before."""
+        """Return the plan of an instance from a listing that was read before; whether there is room is left open."""
         region = self.looks.region
         named = self._named(lineages, request)
         if len(named) != 1:
@@ -113,14 +120,28 @@ class PrepareInstance:
         else:
             plan = self._plan_launch(lineages, record, record.instance, request)
         plan = replace(plan, remarks=(*plan.remarks, *notes))
-        if plan.obstacles:
-            return plan
-        storage = self.looks.storage({volume.volume_type for volume in plan.volumes})
-        return replace(
-            plan,
-            obstacles=(*self._refusals(plan), *storage.obstacles(plan.volumes)),
-            remarks=(*plan.remarks, *storage.remarks(plan.volumes)),
-        )
+        return plan if plan.obstacles else replace(plan, obstacles=tuple(self._refusals(plan)))
+
+    def with_room(self, plans: Sequence[InstancePlan]) -> tuple[list[InstancePlan], list[str]]:
+        """Return plans that are carried out together with what the quotas do not admit of each, and of all of them together.
+
+        The region is listed once, and not for plans with obstacles.
+        """
+        if not plans or any(plan.obstacles for plan in plans):
+            return list(plans), []
+        volumes = [volume for plan in plans for volume in plan.volumes]
+        storage = self.looks.storage({volume.volume_type for volume in volumes})
+        vcpus = RegionVcpus() if all(plan.replaces_root for plan in plans) else self.looks.vcpus()
+        checked = [
+            replace(
+                plan,
+                obstacles=(*storage.obstacles(plan.volumes), *vcpus.obstacles([plan])),
+                remarks=(*plan.remarks, *storage.remarks(plan.volumes), *vcpus.remarks([plan])),
+            )
+            for plan in plans
+        ]
+        together = [*storage.obstacles(volumes), *vcpus.obstacles(plans), *missing_addresses(plans)]
+        return checked, [] if any(plan.obstacles for plan in checked) else together
 
     def _named(self, lineages: Lineages, request: InstanceRequest) -> list[str]:
         if request.instance.startswith("i-"):
@@ -169,7 +190,9 @@ class PrepareInstance:
                 instance_id=record.instance.instance_id,
             )
             standing = site.standing
-        return plan_root(choice, record, self._data_bytes(choice), self.looks.region, standing)
+        return plan_root(
+            choice, record, self._data_bytes(choice), self.looks.region, standing, rate_mibps=request.options.rate_mibps
+        )
 
     def _data_bytes(self, choice: PointChoice) -> dict[str, int]:
         return self.looks.data_bytes([point.id for point in choice.points])

@@ -13,7 +13,7 @@ from snapkeep.lab.ebs_model.api import attachments, networks, volumes
 from snapkeep.lab.ebs_model.api.describe_instances import rendered
 from snapkeep.lab.ebs_model.api.images import billing_of, find_image, state_of
 from snapkeep.lab.ebs_model.api.instance_states import finish_start
-from snapkeep.lab.ebs_model.api.instance_types import DEFAULT_TYPE, check_image_fits, current_boot_mode, is_nitro
+from snapkeep.lab.ebs_model.api.instance_types import DEFAULT_TYPE, check_image_fits, current_boot_mode, default_cpu, is_nitro
 from snapkeep.lab.ebs_model.errors import ApiError, invalid_value, missing, not_modelled
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.idempotency import earlier_ids, remember_ids
@@ -175,6 +175,7 @@ def _group_named(call: Call, name: str, vpc_id: str) -> str:
 def _details(call: Call, image: ImageRecord, instance_type: str) -> dict[str, Any]:
     params = call.params
     placement = params.get("Placement") or {}
+    cores, threads = default_cpu(instance_type)
     details: dict[str, Any] = {
         **{name: image.details[name] for name in FROM_IMAGE if name in image.details},
         "Hypervisor": "xen",
@@ -186,6 +187,7 @@ def _details(call: Call, image: ImageRecord, instance_type: str) -> dict[str, An
             "Tenancy": "default",
             **{name: value for name, value in placement.items() if name != "AvailabilityZone"},
         },
+        "CpuOptions": {"CoreCount": cores, "ThreadsPerCore": threads},
         **{name: params[name] for name in FROM_REQUEST if params.get(name)},
     }
     if params.get("KeyName"):

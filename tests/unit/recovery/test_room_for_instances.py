@@ -1,0 +1,77 @@
+"""Initialisation rates and quotas of vCPUs: whether a region has room for an instance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from snapkeep.adapters.ec2_instances import Ec2Instances
+from snapkeep.domain.recovery.instance_fit import InstanceOptions
+from snapkeep.domain.recovery.instance_map import parse_map
+from snapkeep.domain.recovery.vcpus import quota_of
+from snapkeep.lab.ebs_model import Quotas
+from snapkeep.usecases.recovery.prepare_instance import InstanceRequest
+from support.databases import protect_set
+from support.flows import DR, PRIMARY, Laboratory
+from support.recovering import Quotas as ListedQuotas
+from support.recovering_instances import InstanceLab
+
+
+@pytest.fixture
+def lab() -> InstanceLab:
+    return InstanceLab()
+
+
+def initialisation(lab: InstanceLab, volume_ids: list[str], region: str = DR) -> set[str]:
+    listed = lab.lab.ec2(region).describe_volume_status(VolumeIds=volume_ids)["VolumeStatuses"]
+    return {item["InitializationStatusDetails"]["InitializationType"] for item in listed}
+
+
+def test_all_volumes_of_an_instance_are_initialised_at_a_rate(lab: InstanceLab) -> None:
+    plan = lab.plan(lab.protected(), rate=200)
+    assert plan.obstacles == ()
+    assert plan.full_speed_after is not None
+    _, made = lab.recover(plan)
+    volume_ids = [volume["VolumeId"] for volume in lab.volumes(made).values()]
+    assert initialisation(lab, volume_ids) == {"provisioned-rate"}
+
+
+def test_an_instance_beyond_the_quota_of_rates_is_launched_without_one() -> None:
+    lab = InstanceLab(Laboratory(quotas=Quotas(initialization_mib_per_second=300)))
+    source_id = lab.launch()
+    for volume in lab.volumes(lab.described(source_id, PRIMARY), PRIMARY).values():
+        lab.lab.world.write(volume["VolumeId"], 0, 2048, region=PRIMARY)
+    protect_set(lab.lab, source_id)
+    run, made = lab.recover(lab.plan(source_id, rate=200))
+    assert run.step("run-1").remark.startswith("launched without an initialisation rate: ")
+    assert initialisation(lab, [volume["VolumeId"] for volume in lab.volumes(made).values()]) == {"default"}
+
+
+def test_vcpus_beyond_the_quota_are_an_obstacle_and_an_unknown_quota_is_said(lab: InstanceLab) -> None:
+    source_id = lab.protected()
+    lab.lab.ec2(DR).run_instances(ImageId="ami-12345678", InstanceType="m5.xlarge", MinCount=1, MaxCount=1)
+    request = InstanceRequest(source_id, lab.clock.now(), InstanceOptions(parse_map(lab.names)))
+    assert "whether the quota of vCPUs admits them is not known: Service Quotas was not asked" in lab.plan(source_id).remarks
+    client: Any = lab.lab.world.client("ec2", DR)
+    quotas = ListedQuotas({"L-1216C47A": 5})
+    plan = replace(lab.prepare(), looks=Ec2Instances(client=client, region=DR, quotas=lambda: quotas)).plan(request)
+    words = "2 vCPUs beside 4 that run are more than the quota L-1216C47A, 5"
+    assert [obstacle.partition(":")[0] for obstacle in plan.obstacles] == [words]
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "code"),
+    [
+        *[
+            ("is4gen.large", "L-1216C47A"),
+            ("mac2.metal", "L-1216C47A"),
+            ("u-6tb1.metal", "L-43DA4232"),
+            ("g5.xlarge", "L-DB2E81BA"),
+        ],
+        *[("inf2.xlarge", "L-1945791B"), ("trn1.2xlarge", "L-2C3B7624"), ("x2idn.metal", "L-7295265B"), ("q9.large", "")],
+    ],
+)
+def test_each_family_counts_to_its_quota(instance_type: str, code: str) -> None:
+    assert quota_of(instance_type) == code
