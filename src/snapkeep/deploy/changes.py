@@ -159,25 +159,29 @@ def _higher(before: str, after: str) -> bool:
     return float(after) > float(before)
 
 
+_WITHOUT_DOCUMENT = "where the stack's parameters are the policy, "
 _LIMIT = (_higher, Risk.DELETES_SNAPSHOTS, "deletions that the former limit refused can be carried out")
 _RISKS: Mapping[str, tuple[Callable[[str, str], bool], Risk, str]] = {
     DR_REGION: (
         _any,
         Risk.MOVES_COPIES,
         (
-            "where the stack's parameters are the policy, copies go to {after}: the next sweep copies the newest snapshot of "
-            "each volume, in full where {after} has no copy of it. The copies in {before} and its DR stack stay and no copy is "
-            "added there; "
+            f"{_WITHOUT_DOCUMENT}copies go to {{after}}: the next sweep copies the newest snapshot of each volume, in full where "
+            "{after} has no copy of it. The copies in {before} and its DR stack stay and no copy is added there; "
             "`snapkeep destroy --only dr --dr-region {before}` deletes that stack"
         ),
     ),
     RETENTION: (
         _lower,
         Risk.DELETES_SNAPSHOTS,
-        "retention deletes all but the newest {after} of each volume, where the stack's parameters are the policy",
+        f"{_WITHOUT_DOCUMENT}retention deletes all but the newest {{after}} of each volume",
     ),
     **dict.fromkeys(LIMITS, _LIMIT),
-    TAG_KEY: (lambda _, after: after != "none", Risk.ENDS_PROTECTION, "volumes without {after} are no longer protected"),
+    TAG_KEY: (
+        lambda _, after: after != "none",
+        Risk.ENDS_PROTECTION,
+        f"{_WITHOUT_DOCUMENT}volumes without {{after}} are no longer protected",
+    ),
     ADOPT_HISTORY: (
         lambda _, after: after == "yes",
         Risk.DELETES_SNAPSHOTS,
@@ -191,7 +195,7 @@ _RISKS: Mapping[str, tuple[Callable[[str, str], bool], Risk, str]] = {
     COPY_KEY: (
         _any,
         Risk.CHANGES_KEY,
-        "the next copy of each volume is a full copy; earlier copies need the former key to be restored",
+        f"{_WITHOUT_DOCUMENT}the next copy of each volume is a full copy; earlier copies need the former key to be restored",
     ),
     STACK_KEY: (
         _any,
