@@ -48,6 +48,16 @@ def test_a_plan_fits_100_columns(plan: Callable[..., Result]) -> None:
     assert totals in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize("pattern", ["vol-0a", "ord*"])
+def test_a_plan_of_chosen_volumes_shows_them_in_every_region(plan: Callable[..., Result], world: World, pattern: str) -> None:
+    world.volumes = [replace(world.volumes[0], tags={"Name": "orders"}), Volume("vol-0b", REGION, 8, "gp3")]
+    world.listings[REGION].append(snapshot("2025-11-23T04:00", 7, volume="vol-0b"))
+    regions = json.loads(plan(pattern, "--json").output)["regions"]
+    assert [[volume["volume_id"] for volume in region["volumes"]] for region in regions] == [["vol-0a"], ["vol-0a"]]
+    assert [region["totals"]["snapshots"] for region in regions] == [4, 3]
+    assert "no volume matches vol-0c" in str(plan("vol-0c").exception)
+
+
 def test_json_has_the_same_plan(plan: Callable[..., Result]) -> None:
     regions = json.loads(plan("--json").output)["regions"]
     snapshots = regions[0]["volumes"][0]["snapshots"]

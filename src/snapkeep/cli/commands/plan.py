@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from snapkeep.cli.common import AwsSettings, Json, RegionScope, in_scope, is_in_
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import read_policies
+from snapkeep.domain.wildcards import matches_any
 
 if TYPE_CHECKING:
     from snapkeep.cli.views.plan import LineLayout
@@ -30,6 +32,9 @@ app = typer.Typer(help="Show what would be kept, copied and deleted, and why.")
 @with_aws_settings
 def plan(
     settings: AwsSettings,
+    volumes: Annotated[
+        list[str] | None, typer.Argument(metavar="[VOLUME]...", help="Only volumes of these ids or names (* and ?).")
+    ] = None,
     *,
     policy: Annotated[
         Path | None,
@@ -82,12 +87,12 @@ def plan(
         warn(missing)
     warn([*broken, *map(_not_known, unread.values())])
     about = f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
-    all_plans = make_plans(policies, moment, adopt=adopt)
+    all_plans = _chosen(make_plans(policies, moment, adopt=adopt), volumes)
     plans = in_scope(all_plans, scope, settings.region)
     problems = [problem for region, problem in unread.items() if is_in_scope(region, scope, settings.region)]
     layout = _layout(settings)
     if diff:
-        all_before = make_plans(in_force, now)
+        all_before = _chosen(make_plans(in_force, now), volumes)
         compared = list(zip(in_scope(all_before, scope, settings.region), plans, strict=True))
         _print_changes(compared, full_copies(all_before, all_plans), about, problems, layout, json=json)
     else:
@@ -95,6 +100,30 @@ def plan(
     refused = any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes)
     if broken or problems or by_defaults or refused:
         raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _chosen(plans: list[RegionPlan], patterns: Sequence[str] | None) -> list[RegionPlan]:
+    """Return the plans with the volumes whose ids or names match one of the patterns. Raise WrongUse if there is none."""
+    if not patterns:
+        return plans
+    chosen = {
+        volume.lineage
+        for plan in plans
+        for volume in plan.volumes
+        if any(matches_any(text, patterns) for text in (volume.lineage.volume_id, volume.name))
+    }
+    if not chosen:
+        raise WrongUse(f"no volume matches {' or '.join(patterns)}; without it `snapkeep plan` shows all")
+    return [
+        replace(
+            plan,
+            volumes=tuple(volume for volume in plan.volumes if volume.lineage in chosen),
+            deletions_after_copies=tuple(
+                verdict for verdict in plan.deletions_after_copies if verdict.snapshot.origin.lineage in chosen
+            ),
+        )
+        for plan in plans
+    ]
 
 
 def _not_known(problem: str) -> str:
