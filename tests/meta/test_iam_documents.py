@@ -17,6 +17,11 @@ from support.templates import FUNCTION, STACKS, resources, template
 
 FOLDER = Path(__file__).parents[2] / "docs/iam"
 NAMES = ("viewer", "operator", "recoverer", "recoverer-instances", "deployer", "deployer-resources")
+MAY_DELETE = {
+    "deployer-resources": "arn:aws:ssm:*:*:parameter/snapkeep*/bucket",
+    "operator": "arn:aws:ssm:*:*:parameter/snapkeep*/holds/*",
+}
+"""The parameters that a document's principal may delete."""
 READING = ("Describe", "Get", "List", "Query", "FilterLogEvents", "Decrypt")
 SERVICES = {
     "AWS::CloudWatch": "cloudwatch",
@@ -89,7 +94,7 @@ def test_no_policy_deletes_snapshots_or_the_policy_document() -> None:
     for name in NAMES:
         assert "ec2:DeleteSnapshot" not in actions(name)
         deleting = [statement["Resource"] for statement in statements(name) if "ssm:DeleteParameter" in statement["Action"]]
-        assert deleting == (["arn:aws:ssm:*:*:parameter/snapkeep*/bucket"] if name == "deployer-resources" else [])
+        assert deleting == [MAY_DELETE[name]] if name in MAY_DELETE else deleting == []
 
 
 def test_tags_are_written_by_a_recovery_alone() -> None:

@@ -80,11 +80,13 @@ FINDINGS = {
     "event_undelivered",
     "event_unreadable",
     "failed_copy_left",
+    "hold_placed",
     "key_at_risk",
     "plan_refused",
     "policy_document_broken",
     "policy_not_known",
     "policy_unknown",
+    "record_missing",
     "region_unreachable",
     "rpo_missed",
     "run_unanswered",
@@ -100,7 +102,6 @@ FINDINGS = {
     "snapshot_unhandled",
     "tags_lost",
     "volume_deleted",
-    "record_missing",
 }
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from snapkeep.domain.model import Action, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, LeaveAlone, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.retention.placed_holds import NOTHING_HELD
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
 from snapkeep.usecases.retention.plan_regions import guarded_plan, make_region_plan
@@ -94,7 +95,8 @@ def copies(draw: st.DrawFn, snapshots: list[Snapshot], region: str, ids: st.Sear
 
 @given(accounts())
 def test_a_run_and_a_sweep_of_all_volumes_decide_the_same(account: Account) -> None:
-    swept = guarded_plan(account.primary, account.facts(), account.policies, LATER, system=SYSTEM)
+    facts = account.facts()
+    swept = guarded_plan(account.primary, facts, account.policies, LATER, system=SYSTEM, placed=lambda _: NOTHING_HELD)
     volume_ids = [plan.lineage.volume_id for plan in swept.volumes]
     run = planner_of(account.primary, list(account.others.values()), account.policies, LATER).plan_sources(volume_ids)
     assert list(run.verdicts) == list(swept.outcomes)

@@ -52,6 +52,10 @@ class Clients:
         value = self.documents.get(self.region, "{}")
         return {"Parameter": {"Name": Name, "Version": 4, "Value": value, "LastModifiedDate": datetime(2026, 11, 1, tzinfo=UTC)}}
 
+    def get_parameters_by_path(self, Path: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        assert Path.endswith("/holds")
+        return {"Parameters": []}
+
     def get_parameter_history(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         return {"Parameters": [self.get_parameter(Name)["Parameter"]]}
 

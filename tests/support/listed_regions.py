@@ -14,6 +14,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 from support.lineages import SYSTEM
+from support.placing import SomeHolds
 
 
 @dataclass
@@ -70,6 +71,7 @@ def planner_of(here: ListedRegion, others: Sequence[ListedRegion], policies: Pol
         system=SYSTEM,
         reader=cast("SnapshotReader", here),
         guards=here,
+        holds=SomeHolds(),
         policies=lambda: policies,
         clock=cast("Clock", SimpleNamespace(now=lambda: now)),
         reader_of=cast("Callable[[str], SnapshotReader]", by_region.__getitem__),

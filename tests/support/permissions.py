@@ -36,6 +36,7 @@ _SEE_DELETED_VOLUMES = Permission(
 )
 _LOOK_FOR_HOLDS = Permission("sees what AMIs and locks hold", ("ec2:DescribeImages", "ec2:DescribeLockedSnapshots"))
 _READ_POLICY = Permission("reads the policy in force, and the last good one", ("ssm:GetParameter", "ssm:GetParameterHistory"))
+_READ_HOLDS = Permission("sees which holds people placed, in every region of the system", ("ssm:GetParametersByPath",))
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
 _DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
 _LOOK_AT_KEYS = Permission("sees which snapshots can be restored, by the state of their keys", ("kms:DescribeKey",))
@@ -51,6 +52,7 @@ _PLAN_SOURCES = (
     Permission("sees which copies of a volume wait or run, and which a run has seen", ("dynamodb:GetItem", "dynamodb:Query")),
     _READ_TABLE_KEY,
     _READ_POLICY,
+    _READ_HOLDS,
     _TELL,
     _OWN_KEY,
 )
@@ -92,6 +94,7 @@ _SWEEP_SHARED = (
     Permission("sees that there is no object yet, instead of a refusal", ("s3:ListBucket",), "S3"),
     Permission("publishes its report", ("sns:Publish",)),
     _READ_POLICY,
+    _READ_HOLDS,
     _TELL,
     _OWN_KEY,
 )
@@ -244,6 +247,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("sees which copies a run has checked", ("dynamodb:GetItem",)),
             _READ_TABLE_KEY,
             _READ_POLICY,
+            _READ_HOLDS,
             _TELL,
             _OWN_KEY,
         ),

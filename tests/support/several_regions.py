@@ -49,6 +49,8 @@ class Account:
     documents: dict[str, str] = field(default_factory=dict)
     former: dict[str, list[str]] = field(default_factory=dict)
     """Versions before those, oldest first."""
+    holds: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Parameters of holds, by region and name."""
     waiting: dict[str, list[QueueEntry]] = field(default_factory=dict)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     objects: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -154,10 +156,22 @@ class Client:
         }
 
     def put_parameter(self, Name: str, Value: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        if "/holds/" in Name:
+            self.account.holds[self.region, Name] = Value
+            return {"Version": 1}
         if self.region in self.account.documents:
             self.account.former.setdefault(self.region, []).append(self.account.documents[self.region])
         self.account.documents[self.region] = Value
         return {"Version": 5}
+
+    def get_parameters_by_path(self, Path: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        named = {name: value for (region, name), value in self.account.holds.items() if region == self.region}
+        return {"Parameters": [{"Name": name, "Value": named[name]} for name in named if name.startswith(f"{Path}/")]}
+
+    def delete_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        if self.account.holds.pop((self.region, Name), None) is None:
+            raise ClientError({"Error": {"Code": "ParameterNotFound", "Message": Name}}, "DeleteParameter")
+        return {}
 
     def query(self, **request: Any) -> dict[str, Any]:
         values = request["ExpressionAttributeValues"]

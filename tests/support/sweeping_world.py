@@ -30,6 +30,7 @@ from snapkeep.lab.simulator.executions import PROTECT, RECEIVE
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import OpenRuns
 from snapkeep.usecases.look.status import Destination, SystemStatus, gather_status
+from snapkeep.usecases.placed_holds import HoldsInForce
 from snapkeep.usecases.retention.plan_regions import gather_all_facts
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
@@ -199,6 +200,7 @@ class SweepingWorld:
             "system": self.runner.layout.system,
             "reader": composition.points(region),
             "guards": RecentGuards(reader=Ec2Reader(client=client, region=region), clock=composition.clock),
+            "holds": HoldsInForce(region=region, store_of=composition.hold_store_of, policies=lambda: self.policies_of(region)),
             "policies": lambda: self.policies_of(region),
             "tagger": Ec2Tagger(client=client),
             "letters": ReplayDeadLetters(letters=self.letters[region], runs=self.runs[region]),

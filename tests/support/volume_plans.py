@@ -1,10 +1,12 @@
 """A primary region and its DR region in memory, for the commands that plan and that push policies."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from snapkeep.domain.errors import DocumentAbsent
 from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.lab.simulator.memory_ports import MemoryHolds
 from snapkeep.usecases.policies import NOTHING, StoredDocument
 from support.lineages import REGION, copy_of, snapshot
 
@@ -29,6 +31,7 @@ class World:
     volumes: list[Volume] = field(default_factory=lambda: [Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})])
     documents: dict[str, list[str]] = field(default_factory=lambda: {REGION: [], DR: []})
     stacks: set[str] = field(default_factory=lambda: {REGION, DR})
+    holds: dict[str, MemoryHolds] = field(default_factory=lambda: defaultdict(MemoryHolds))
 
 
 @dataclass

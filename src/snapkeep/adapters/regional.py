@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.adapters.aws_errors import translated
@@ -15,7 +19,9 @@ from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.retention.delete import PacingClock
 
 if TYPE_CHECKING:
+    from snapkeep.adapters.ssm_holds import SsmHolds
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
+    from snapkeep.domain.retention.placed_holds import PlacedHolds
 
 
 class AwsClients(Protocol):
@@ -45,6 +51,11 @@ class SystemNames(Protocol):
     @property
     def policy_parameter(self) -> str:
         """The SSM parameter of the policy document."""
+        ...
+
+    @property
+    def holds_path(self) -> str:
+        """The path of the SSM parameters of holds."""
         ...
 
 
@@ -107,3 +118,17 @@ class RegionalAdapters:
         from snapkeep.adapters.ssm_policies import SsmPolicyStore  # noqa: PLC0415 - half of the functions need no policy
 
         return SsmPolicyStore(client=self.clients.get("ssm", region=region), name=self.names.policy_parameter, region=region)
+
+    def hold_store_of(self, region: str) -> SsmHolds:
+        """Return the store of the holds that are written in a region."""
+        from snapkeep.adapters.ssm_holds import SsmHolds  # noqa: PLC0415 - most functions read no holds
+
+        return SsmHolds(client=self.clients.get("ssm", region=region), path=self.names.holds_path, region=region)
+
+    def placed_holds(self, regions: Iterable[str], problems: Mapping[str, str] = MappingProxyType({})) -> PlacedHolds:
+        """Return the holds that are written in these regions; `problems` are those that are not asked, with the reasons."""
+        from snapkeep.usecases.placed_holds import read_holds  # noqa: PLC0415 - of commands alone
+
+        placed = read_holds({region: partial(self.hold_store_of, region) for region in regions if region not in problems})
+        not_asked = {region: f"the holds in {region} could not be read: {why}" for region, why in problems.items()}
+        return replace(placed, unread={**placed.unread, **not_asked})

@@ -125,6 +125,11 @@ class AwsSettings:
         return f"/{self.system}/policy"
 
     @property
+    def holds_path(self) -> str:
+        """The path of the SSM parameters of holds in each region."""
+        return f"/{self.system}/holds"
+
+    @property
     def console_links(self) -> ConsoleLinks:
         """Makes links to AWS's console; none where the endpoint is not AWS's."""
         return ConsoleLinks(enabled=not (self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")))

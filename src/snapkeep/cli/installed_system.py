@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.cli.common import AwsSettings, default_dr_region
@@ -364,7 +365,7 @@ class InstalledSystem:
         results = side_by_side({region: partial(listing_or_problem, region) for region in regions})
         listings = {region: result for region, result in results.items() if not isinstance(result, str)}
         problems = {region: result for region, result in results.items() if isinstance(result, str)}
-        return self._plans_of(listings), list(listings), problems
+        return self._plans_of(listings, problems), list(listings), problems
 
     def _listing(self, region: str) -> RegionListing:
         from snapkeep.usecases.retention.plan_regions import list_region  # noqa: PLC0415
@@ -374,11 +375,18 @@ class InstalledSystem:
         known = self.known_copies(region)  # before the listing: every copy that the queue calls done is in the listing
         return list_region(self.adapters.points_of(region), known)
 
-    def _plans_of(self, listings: Mapping[str, RegionListing]) -> PlanMaker:
+    def _plans_of(self, listings: Mapping[str, RegionListing], problems: Mapping[str, str] = MappingProxyType({})) -> PlanMaker:
         from snapkeep.usecases.retention.plan_regions import facts_of, make_plans  # noqa: PLC0415
 
         guards = [self.adapters.guards_of(region) for region in listings]
-        return partial(make_plans, guards, facts_of(self.settings.region, listings.values()), system=self.settings.system)
+        problems = {region: one_line(error) for region, error in self._unreachable.items()} | dict(problems)
+        return partial(
+            make_plans,
+            guards,
+            facts_of(self.settings.region, listings.values()),
+            system=self.settings.system,
+            placed=self.adapters.placed_holds({self.settings.region, *listings}, problems),
+        )
 
     def known_copies(self, region: str) -> KnownCopies:
         """Return the facts of a DR region's queue; nothing where there is no stack."""

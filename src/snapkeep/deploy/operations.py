@@ -38,7 +38,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "s3": ("GetObject", "ListObjectsV2", "PutObject"),
     "sns": ("Publish",),
     "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessage"),
-    "ssm": ("GetParameter", "GetParameterHistory"),
+    "ssm": ("GetParameter", "GetParameterHistory", "GetParametersByPath"),
     "stepfunctions": (
         "DescribeStateMachine",
         "GetExecutionHistory",

@@ -220,6 +220,8 @@ class DeletionPlan:
     verdicts: tuple[Verdict, ...]
     refusals: tuple[Refusal, ...] = ()
     """The lineages whose own plan is refused: their snapshots are kept."""
+    governing: Mapping[Lineage, str] = field(default_factory=dict)
+    """The name of the policy that governs each lineage; a hold may cover a policy."""
 
     @property
     def deletions(self) -> tuple[Verdict, ...]:

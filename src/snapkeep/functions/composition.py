@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns, PageStore
+    from snapkeep.usecases.placed_holds import HoldsInForce
     from snapkeep.usecases.ports import DeletionGuards
     from snapkeep.usecases.recovery.holding import PointHolds
     from snapkeep.usecases.recovery.ports import Workers
@@ -125,6 +126,13 @@ class Composition(RegionalAdapters):
             clock=self.clock,
             notices=self.notices,
         )
+
+    @cached_property
+    def holds(self) -> HoldsInForce:
+        """Reads the holds that people placed."""
+        from snapkeep.usecases.placed_holds import HoldsInForce  # noqa: PLC0415 - of what deletes, and sweeps, alone
+
+        return HoldsInForce(region=self.environment.region, store_of=self.hold_store_of, policies=self.policies)
 
     @cached_property
     def verifications(self) -> StepFunctionsVerifications:

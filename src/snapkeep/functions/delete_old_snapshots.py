@@ -23,6 +23,7 @@ def build(parts: Composition) -> DeleteSnapshots:
         plan=planner.plan_copies if parts.environment.stack == StackKind.DR else planner.plan_sources,
         reader=parts.reader,
         deleter=parts.deleter,
+        holds=parts.holds,
         pacer=parts.clock,
         audit=audit_deletion,
         planned=log_plan,

@@ -126,6 +126,11 @@ class Environment:
         return f"/{self.system}/bucket"
 
     @property
+    def holds_path(self) -> str:
+        """The path of the SSM parameters of holds, in whichever region."""
+        return f"/{self.system}/holds"
+
+    @property
     def known_accounts(self) -> frozenset[str]:
         """The accounts that snapshots may be shared with; none where the variable is empty."""
         return frozenset(filter(None, self.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(",")))

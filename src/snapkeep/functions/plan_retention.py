@@ -22,6 +22,7 @@ def build(parts: Composition) -> RetentionPlanner:
         system=parts.environment.system,
         reader=parts.points,
         guards=parts.guards,
+        holds=parts.holds,
         policies=parts.policies,
         clock=parts.clock,
         reader_of=parts.points_of,

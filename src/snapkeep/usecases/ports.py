@@ -114,6 +114,8 @@ class DeletionOutcome(LabelledEnum):
     NOT_ALLOWED = "not_allowed", "not allowed"
     UNSAFE = "unsafe", "not safe to delete"
     """It was planned elsewhere, and the plan of the deleting function keeps it."""
+    HELD = "held", "held"
+    """A person placed a hold that covers it (INV-26)."""
 
 
 @dataclass(frozen=True, slots=True)

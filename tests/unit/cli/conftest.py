@@ -23,6 +23,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(RegionalAdapters, "points_of", lambda _, region: Reader(made, region))
     monkeypatch.setattr(RegionalAdapters, "guards_of", lambda _, region: Reader(made, region))
     monkeypatch.setattr(RegionalAdapters, "policy_store_of", lambda _, region: Store(made, region))
+    monkeypatch.setattr(RegionalAdapters, "hold_store_of", lambda _, region: made.holds[region])
     known = KnownCopies(frozenset({(SOURCES[3].id, DR)}))
     monkeypatch.setattr(InstalledSystem, "known_copies", lambda *_: known)
 

@@ -31,6 +31,7 @@ ONLY_AT_HOME = {
     ("stepfunctions", "DescribeExecution"),  # `explain`
     ("ssm", "PutParameter"),  # `policy push`: it runs where a person sits
     ("s3", "HeadBucket"),  # `recover list` and others that read a journal
+    ("ssm", "DeleteParameter"),  # `hold release`
     *(  # `recover`, as well
         ("ec2", operation)
         for operation in (

@@ -9,9 +9,10 @@ from typing import cast
 import pytest
 
 from snapkeep.domain.model import Action, DeletionPlan, Origin, Reason, Snapshot, SnapshotState, Verdict
-from snapkeep.lab.simulator.composition import no_notice
+from snapkeep.lab.simulator.memory_ports import no_notice
 from snapkeep.usecases.ports import DeletionOutcome, DeletionResult, SnapshotReader
 from snapkeep.usecases.retention.delete import DeleteSnapshots
+from support.placing import SomeHolds
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -57,6 +58,7 @@ def test_a_refused_deletion_is_done_only_if_the_snapshot_no_longer_exists(there:
         plan=plan,
         reader=cast("SnapshotReader", Reader(there)),
         deleter=NotAllowed(),
+        holds=SomeHolds(),
         pacer=StandStill(),
         audit=lambda _, result, __: heard.append(result),
         planned=no_notice,

@@ -15,10 +15,11 @@ from snapkeep.domain.model import Action, DeletionPlan, Origin, Reason, Snapshot
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
 from snapkeep.lab.ebs_model import FaultRule, Faults
-from snapkeep.lab.simulator.composition import no_audit, no_notice
+from snapkeep.lab.simulator.memory_ports import no_audit, no_notice
 from snapkeep.usecases.ports import DeletionOutcome, DeletionResult, SnapshotDeleter, SnapshotReader
 from snapkeep.usecases.retention.delete import DeleteSnapshots
 from support.flows import DR, CallCounter, Laboratory, policy_set
+from support.placing import SomeHolds
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 VOLUME = "vol-1"
@@ -117,7 +118,9 @@ def make_step(deleter: Deleter, clock: StandingClock, *verdicts: Verdict, reads:
         return DeletionPlan("plan-1", "us-east-1", NOW, left)
 
     reader = cast("SnapshotReader", reads or Reads())
-    return DeleteSnapshots(plan=plan, reader=reader, deleter=deleter, pacer=clock, audit=no_audit, planned=no_notice)
+    return DeleteSnapshots(
+        plan=plan, reader=reader, deleter=deleter, holds=SomeHolds(), pacer=clock, audit=no_audit, planned=no_notice
+    )
 
 
 def test_a_plan_that_throttling_made_old_is_made_again() -> None:

@@ -89,4 +89,5 @@ def _explainer(settings: AwsSettings) -> Explain:
         trails={region: trail(region, stack) for region, stack in stacks.items()},
         executions={region: history(region, stack) for region, stack in stacks.items()},
         problems=unreachable,
+        placed=installed.adapters.placed_holds(readable, unreachable),
     )

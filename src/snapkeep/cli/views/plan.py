@@ -16,6 +16,7 @@ from snapkeep.cli.output import csv_cell, hyperlink, printable, titled
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Action, Lineage, Verdict
 from snapkeep.domain.plural import counted
+from snapkeep.domain.retention.placed_holds import HOLD_RULE
 from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
 from snapkeep.domain.tags import format_time
 
@@ -104,6 +105,8 @@ def totals_line(plan: RegionPlan) -> str:
     ]
     later = totals["deletions_after_copies"]
     parts += [f"{later:,} more would be deleted once the copies are made and checked"] if later else []
+    held = totals["held"]
+    parts += [f"{held:,} held"] if held else []
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
     parts += [f"{counted(refused, 'plan')} refused"] if refused else []
     return f"{plan.region}: " + ", ".join(parts)
@@ -116,6 +119,7 @@ def _totals(plan: RegionPlan) -> dict[str, int]:
         "deletions": len(plan.deletions),
         "deletions_after_copies": len(plan.deletions_after_copies),
         "copies_missing": len(plan.missing),
+        "held": sum(any(reason.rule == HOLD_RULE for reason in verdict.reasons) for verdict in plan.verdicts),
         "adopted": sum(len(volume.adopted) for volume in plan.volumes),
         "plans_refused": sum(1 for volume in plan.volumes if volume.refusals),
     }

@@ -24,6 +24,7 @@ def status_view(status: SystemStatus, layout: StatusLayout) -> RenderableType:
     above: list[RenderableType] = [_sentence(status), _headline(status)]
     above += [Text.assemble(("✗ ", BAD), literal(problem)) for problem in status.problems]
     above += [Text.assemble(("✗ ", BAD), literal(f"{key.fault.key_arn}: {key.text}")) for key in status.keys]
+    above += [Text.assemble(("■ ", WARN), literal(f"{hold.scope}: {hold.text}")) for hold in status.holds]
     below: list[RenderableType] = []
     if status.destinations:
         below += [Text(), _destinations(status)]

@@ -10,6 +10,7 @@ from snapkeep.cli.output import prometheus_label
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProtection
+from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.look.queued import QueuedCopy
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
@@ -26,6 +27,7 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
         "primary_known": status.primary_known,
         "recoverable": to_object(status.recoverability),
         "keys_at_risk": [to_object(key) | {"step": key.step} for key in status.keys],
+        "holds": [hold_as_data(hold) for hold in status.holds],
         "totals": {total.value: count for total, count in status.totals.items()},
         "policies": [
             {
@@ -43,6 +45,11 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
         "volumes": [_volume(protection) for protection in status.volumes],
         "queue": [_row(row) for row in status.queue],
     }
+
+
+def hold_as_data(hold: PlacedHold) -> dict[str, Any]:
+    """Return a hold as JSON values, with what it covers in words."""
+    return to_object(hold) | {"everything": hold.covers_everything, "scope": hold.scope}
 
 
 def _seconds(span: timedelta | None) -> float | None:
@@ -140,6 +147,7 @@ def _of_volumes(status: SystemStatus) -> list[Family]:
             [(base, status.recoverability.recoverable)],
         ),
         ("snapkeep_keys_at_risk", "KMS keys of snapshots or copies that cannot be used, or are not known.", _of_keys(status)),
+        ("snapkeep_holds", "Holds that people placed.", [(base, len(status.holds))]),
         (
             "snapkeep_snapshots_managed",
             "Managed snapshots in the primary region; without a sample while that could not be read.",

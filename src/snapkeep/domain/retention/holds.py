@@ -1,4 +1,7 @@
-"""Holds keep a snapshot regardless of its retention: its copy is missing, an AMI uses it, it is locked, another tool owns it."""
+"""Holds keep a snapshot regardless of its retention.
+
+Its copy is missing, an AMI uses it, it is locked, another tool owns it, a recovery restores it, or a person placed a hold.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from snapkeep.domain.policy.frequency import same_period
 from snapkeep.domain.policy.model import CopyRule
 from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
+from snapkeep.domain.retention.placed_holds import PlacedHolds
 
 WAITS_FOR_PROOF = Reason("INV-21", "held: no newer copy is proved yet; the first run or sweep after that decides again")
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
@@ -132,6 +136,11 @@ def recovery_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...
         for snapshot in snapshots
         if is_held(snapshot.tags)
     }
+
+
+def placed_holds(snapshots: Iterable[Snapshot], placed: PlacedHolds, policy: str) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds that people placed, given the policy that governs the snapshots' volume (INV-26)."""
+    return {snapshot.id: reasons for snapshot in snapshots if (reasons := placed.reasons_for(snapshot, policy))}
 
 
 def proof_holds(copies: Iterable[Snapshot], *, system: str, second_copies: Collection[str] = ()) -> dict[str, tuple[Reason, ...]]:

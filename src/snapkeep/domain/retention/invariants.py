@@ -16,6 +16,7 @@ from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts
+from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.verdicts import RETENTION_WORDS
 
 _RULES_THAT_DELETE = RETENTION_WORDS | {SECOND_COPY_RULE}
@@ -32,12 +33,15 @@ def find_problems(
     copy_rules: Sequence[CopyRule] = (),
     protected_ids: Collection[str] = (),
     compared: bool = False,
+    placed: PlacedHolds = NOTHING_HELD,
+    policy: str = "",
 ) -> list[str]:
     """Return the invariants that the verdicts of one lineage in one region break, in words that begin with their ids.
 
     `copies` are the known copies, and `copy_rules` the rules by which the policy copies the lineage (INV-04);
     `protected_ids` are the snapshots that an AMI uses, that are locked, or that are left to another tool (INV-06); `compared`
-    is whether the policy compares copies with their sources (INV-21).
+    is whether the policy compares copies with their sources (INV-21); `placed` are the holds that people placed, and `policy`
+    is the name of the lineage's policy (INV-26).
     """
     delete = Action.DELETE
     deletions = [verdict for verdict in verdicts if verdict.action is delete]
@@ -58,6 +62,12 @@ def find_problems(
         problems.extend(_missing_copies(to_delete, copies, copy_rules))
     if compared:
         problems.extend(_unproved(kept, to_delete))
+    if placed:
+        problems.extend(
+            f"{reason.rule}: {snapshot.id} is {reason.text}"
+            for snapshot in to_delete
+            for reason in placed.reasons_for(snapshot, policy)
+        )
     return problems
 
 

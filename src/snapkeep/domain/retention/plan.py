@@ -8,8 +8,17 @@ from datetime import datetime
 
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits, Retention
-from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts, holds_from_facts, merge_holds, policy_holds, proof_holds
+from snapkeep.domain.retention.holds import (
+    NO_COPY_FACTS,
+    CopyFacts,
+    holds_from_facts,
+    merge_holds,
+    placed_holds,
+    policy_holds,
+    proof_holds,
+)
 from snapkeep.domain.retention.invariants import find_problems
+from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.verdicts import NO_HOLDS, NO_POLICY, Holds, decide
 
 REFUSED = Reason("refused", "its plan is refused: nothing is deleted")
@@ -34,6 +43,8 @@ class LineageFacts:
     """Tags, with patterns of values, of source snapshots that its policy never deletes."""
     compared: bool = False
     """Whether its policy compares the copies: the newest proved copy is held until a newer one is proved (INV-21)."""
+    policy: str = ""
+    """The name of the policy that governs it; a hold may cover a policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +74,19 @@ class LineagePlan:
 
 
 def plan_lineage(
-    facts: LineageFacts, region: str, now: datetime, *, system: str, limits: Limits, protected_ids: Holds = NO_HOLDS
+    facts: LineageFacts,
+    region: str,
+    now: datetime,
+    *,
+    system: str,
+    limits: Limits,
+    protected_ids: Holds = NO_HOLDS,
+    placed: PlacedHolds = NOTHING_HELD,
 ) -> LineagePlan:
     """Return the plan of one lineage in one region.
 
     `protected_ids` are the snapshots, of this lineage or others, that an AMI uses, that are locked, or that another tool owns,
-    with the reasons (INV-06).
+    with the reasons (INV-06); `placed` are the holds that people placed (INV-26).
     """
     if facts.retention is None:
         return LineagePlan(facts.lineage, keep_all(facts.snapshots, NO_POLICY))
@@ -80,6 +98,8 @@ def plan_lineage(
         for snapshot in facts.snapshots:
             if snapshot.id in protected_ids:
                 held[snapshot.id] = held.get(snapshot.id, ()) + protected_ids[snapshot.id]
+    if placed:
+        held = merge_holds(held, placed_holds(facts.snapshots, placed, facts.policy))
     if facts.compared:
         held = merge_holds(held, proof_holds(facts.snapshots, system=system, second_copies=facts.second_copies))
     verdicts = tuple(decide(facts.snapshots, facts.retention, now, system=system, holds=held, second_copies=facts.second_copies))
@@ -96,6 +116,8 @@ def plan_lineage(
         copy_rules=facts.copy_rules,
         protected_ids=protected_ids,
         compared=facts.compared,
+        placed=placed,
+        policy=facts.policy,
     )
     return LineagePlan(facts.lineage, verdicts, tuple(refusals))
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from snapkeep.domain.copies.check import has_key, names_one_key
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import (
     NEVER,
@@ -19,7 +18,6 @@ from snapkeep.domain.model import (
     Snapshot,
     SnapshotInRegion,
     SnapshotState,
-    Unusable,
     Verdict,
     Volume,
 )
@@ -28,6 +26,8 @@ from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts
 from snapkeep.domain.retention.kept_apart import kept_apart
+from snapkeep.domain.retention.missing_copies import is_missing, waits_for_key
+from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, plan_lineage
 from snapkeep.domain.retention.second_copies import second_copies
 from snapkeep.domain.retention.unhandled import unhandled
@@ -160,17 +160,18 @@ def plan_region(
     *,
     system: str,
     protected_ids: Holds = NO_HOLDS,
+    placed: PlacedHolds = NOTHING_HELD,
     adopt: bool = False,
     former: str = "",
 ) -> RegionPlan:
     """Return the plan for a whole region.
 
-    `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons. With
-    `adopt` the snapshots that a sweep would adopt are planned as if they were adopted; so are those of the system `former`,
-    which is renamed.
+    `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons; `placed`
+    are the holds that people placed. With `adopt` the snapshots that a sweep would adopt are planned as if they were adopted; so
+    are those of the system `former`, which is renamed.
     """
     policies = policies.as_planned_in(facts.region)
-    planner = _Planner(facts, policies, now, system, protected_ids, adopt, former)
+    planner = _Planner(facts, policies, now, system, protected_ids, placed, adopt, former)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
 
 
@@ -190,6 +191,7 @@ class _Planner:
     now: datetime
     system: str
     protected_ids: Holds
+    placed: PlacedHolds
     adopt: bool
     former: str
 
@@ -268,14 +270,14 @@ class _Planner:
         a run get one, which always copies them.
         """
         known = list(copies.listed.get((snapshots[0].origin.lineage, rule.region), ())) if snapshots else []
-        awaited = max((copy.origin.start_time for copy in known if _waits_for_key(copy, rule)), default=NEVER)
+        awaited = max((copy.origin.start_time for copy in known if waits_for_key(copy, rule)), default=NEVER)
         uncopied = [
             snapshot
             for snapshot in snapshots
             if snapshot.completed
             and snapshot.managed_by(self.system)
             and snapshot.origin.start_time > awaited
-            and _is_missing(snapshot, rule, copies.facts, superfluous_too=snapshot.id in without_run)
+            and is_missing(snapshot, rule, copies.facts, superfluous_too=snapshot.id in without_run)
         ]
         uncopied = self._by_frequency(uncopied, snapshots, known, rule, copies.facts)
         retention, newest_copy = policy.retention_of(rule.retention, gone=gone), NEVER
@@ -341,8 +343,15 @@ class _Planner:
         missing: tuple[MissingCopy, ...] = (),
         adopted: tuple[str, ...] = (),
     ) -> VolumePlan:
-        limits, system = self.policies.limits, self.system
-        plan = plan_lineage(facts, self.facts.region, self.now, system=system, limits=limits, protected_ids=self.protected_ids)
+        plan = plan_lineage(
+            replace(facts, policy=selection.policy.name) if selection.policy and self.placed else facts,
+            self.facts.region,
+            self.now,
+            system=self.system,
+            limits=self.policies.limits,
+            protected_ids=self.protected_ids,
+            placed=self.placed,
+        )
         parts = plan.lineage, plan.verdicts, plan.refusals
         return VolumePlan(*parts, volume=volume, selection=selection, missing=missing, adopted=adopted)
 
@@ -377,19 +386,3 @@ class _Planner:
 def _is_adoptable_copy(copy: Snapshot) -> bool:
     """Whether the original system made it, and the start of its source is known."""
     return is_of_original_system(copy) and copy.origin.start_known
-
-
-def _waits_for_key(copy: Snapshot, rule: CopyRule) -> bool:
-    """Whether another copy of a completed copy's source would be no better: its key is the rule's own, or may be usable."""
-    if copy.key_fault is None:
-        return False
-    return copy.unusable is Unusable.KEY_NOT_KNOWN or (names_one_key(rule.kms_key) and has_key(copy, rule.kms_key))
-
-
-def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts, *, superfluous_too: bool) -> bool:
-    if snapshot.unusable not in (None, Unusable.KEY_NOT_KNOWN):  # EC2 cannot read it
-        return False
-    if snapshot.not_copyable or (snapshot.id, rule.region) in copies.completed:
-        return False
-    newest = copies.newest_copied.get((snapshot.origin.lineage, rule.region))
-    return newest is None or superfluous_too or snapshot.origin.start_time >= newest

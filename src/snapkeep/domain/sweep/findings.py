@@ -23,6 +23,7 @@ from snapkeep.domain.recovery.holders import holders_of
 from snapkeep.domain.recovery.methods import Method
 from snapkeep.domain.recovery.points import KeyAtRisk
 from snapkeep.domain.retention.deleted_volumes import DeletedVolumes
+from snapkeep.domain.retention.placed_holds import PlacedHolds
 from snapkeep.domain.retention.region_plan import VolumePlan
 from snapkeep.domain.tags import parse_time
 
@@ -152,11 +153,17 @@ class FindingKind(LabelledEnum):
         True,
         "What the key encrypts counts as no recovery point until the key can be used again: nothing is deleted because of it.",
     )
+    HOLD_PLACED = (
+        "hold_placed",
+        "hold that a person placed",
+        False,
+        "Nothing that it covers is deleted. See all with snapkeep hold list; end it with snapkeep hold release ID.",
+    )
     HELD_LONG = (
         "snapshot_held_long",
-        "snapshot that is held for long",
+        "hold that lasts for long",
         False,
-        "Nothing deletes it. Resume or undo the recovery (snapkeep recover list); if it has ended, remove its tags.",
+        "Nothing it covers is deleted. A recovery's: snapkeep recover list, or remove its tags; a person's: snapkeep hold list.",
     )
     DRILL_LEFT = (
         "drill_left",
@@ -337,6 +344,15 @@ def hold_findings(snapshots: Iterable[Snapshot], now: datetime) -> list[Finding]
         Finding(FindingKind.HELD_LONG, holder, "", f"holds {_named(ids)} since {since or 'a time that is not known'}")
         for (since, holder), ids in sorted(held.items())
     ]
+
+
+def placed_hold_findings(placed: PlacedHolds, now: datetime) -> list[Finding]:
+    """Return a finding for each hold that people placed, and for each region whose holds could not be read."""
+    findings = [Finding(FindingKind.OUT_OF_REACH, f"holds in {region}", "", why) for region, why in placed.unread.items()]
+    for hold in placed.holds:
+        kind = FindingKind.HELD_LONG if hold.is_due_for_review(now) else FindingKind.HOLD_PLACED
+        findings.append(Finding(kind, hold.id, "", f"{hold.scope}: {hold.text}"))
+    return findings
 
 
 def _is_long(since: str, now: datetime) -> bool:

@@ -52,6 +52,7 @@ class Figure(LabelledEnum):
     VOLUMES_WITH_COPY = "volumes_with_copy", "volumes with a copy"
     SNAPSHOTS = "snapshots", "snapshots"
     SNAPSHOTS_MANAGED = "snapshots_managed", "snapshots managed"
+    SNAPSHOTS_HELD = "snapshots_held", "snapshots that people hold"
     SNAPSHOTS_NOT_COVERED = "snapshots_not_covered", "snapshots not covered (imports, and copies made here)"
     DELETED_VOLUMES = "deleted_volumes", "deleted volumes with snapshots"
     DELETED_VOLUMES_SNAPSHOTS = "deleted_volumes_snapshots", "snapshots of deleted volumes"

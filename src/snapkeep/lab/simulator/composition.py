@@ -17,7 +17,6 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.policy.model import PolicySet
-from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.system import StackKind
 from snapkeep.functions import (
     copy_snapshot_to_dr,
@@ -39,9 +38,12 @@ from snapkeep.lab.simulator.memory_ports import (
     KernelTaskTokens,
     MemoryDocuments,
     MemoryDrillRuns,
+    MemoryHolds,
     MemoryNotices,
     MemoryPages,
     ReachablePort,
+    no_audit,
+    no_notice,
 )
 from snapkeep.lab.simulator.memory_proofs import MemoryProofs, MemoryVerifications, OneAfterAnother, Verification
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
@@ -51,21 +53,11 @@ from snapkeep.usecases.copies.receive import ReceiveCopy
 from snapkeep.usecases.copies.record_proof import RecordProof
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.creation.make import MakeSnapshots
-from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.protect import TagSnapshots
 from snapkeep.usecases.recovery.read_blocks import ReadBlocks
 from snapkeep.usecases.recovery.verify import VerifyCopy
 from snapkeep.usecases.retention.delete import Audit, DeleteSnapshots
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
-
-
-def no_audit(_: DeletionOrder, __: DeletionResult, ___: str) -> None:
-    """Keep no audit of deletions."""
-
-
-def no_notice(_: DeletionPlan) -> None:
-    """Tell nobody of a plan."""
-
 
 CALLER = "snapkeep"
 """The caller of the system's requests to the model, by which an observer tells them from a person's."""
@@ -128,6 +120,10 @@ class StackComposition(Composition):
     def queue_of(self, region: str) -> Any:
         """Return the queue of copies into a DR region."""
         return self._system.queue_of(region)
+
+    def hold_store_of(self, region: str) -> Any:
+        """Return the holds that are written in a region."""
+        return self._system.hold_store_of(region)
 
     def documents_of(self, region: str) -> Any:
         """Return recovery's documents in a DR region."""
@@ -221,6 +217,7 @@ class SystemComposition:
         self.notices = MemoryNotices()
         self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
         self.documents = {region: MemoryDocuments() for region in (*layout.primaries, *layout.destinations)}
+        self.hold_stores = {region: MemoryHolds() for region in (*layout.primaries, *layout.destinations)}
         self.policies_of: Callable[[str], PolicySet] = lambda _: policies()
         """Returns the policies in force in a region."""
         self.proofs = MemoryProofs()
@@ -254,8 +251,6 @@ class SystemComposition:
         """Return the composition of one stack in a region, made anew: each function keeps what it lists to itself."""
         return StackComposition(self, region, stack)
 
-    # Ports
-
     def reach(self, region: str) -> None:
         """Raise AwsUnavailable while a region is unreachable."""
         if not self.world.is_reachable(region):
@@ -284,6 +279,11 @@ class SystemComposition:
         """Return the queue of copies into a DR region, which is as reachable as the region."""
         checked = partial(ReachablePort, self.queues[region], partial(self.reach, region))
         return self._once("queue", region, lambda: self.port("queue", checked()))
+
+    def hold_store_of(self, region: str) -> Any:
+        """Return the holds that are written in a region, which are as reachable as the region."""
+        held, reach = self.hold_stores[region], partial(self.reach, region)
+        return self._once("holds", region, lambda: self.port("holds", ReachablePort(held, reach)))
 
     def documents_of(self, region: str) -> Any:
         """Return the documents in a region's bucket, which are as reachable as the region."""

@@ -8,10 +8,14 @@ from typing import Any
 
 from snapkeep.domain.errors import DocumentChanged, DocumentNotFound
 from snapkeep.domain.json_codec import to_object
+from snapkeep.domain.model import DeletionPlan
+from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.kernel import Kernel, TokenAnswer
 from snapkeep.usecases.drills.ports import DrillRuns
-from snapkeep.usecases.ports import Clock, CopyResult, Notice, Notices, TaskTokens
+from snapkeep.usecases.placed_holds import HoldStore
+from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Notices, TaskTokens
 from snapkeep.usecases.recovery.record_ports import Document, Documents
 
 Hook = Callable[[str], None]
@@ -20,6 +24,14 @@ Hook = Callable[[str], None]
 
 class StepKill(Exception):
     """The step was ended between two calls, as a function is when its time is over."""
+
+
+def no_audit(_: DeletionOrder, __: DeletionResult, ___: str) -> None:
+    """Keep no audit of deletions."""
+
+
+def no_notice(_: DeletionPlan) -> None:
+    """Tell nobody of a plan."""
 
 
 class KernelClock(Clock):
@@ -93,6 +105,25 @@ class MemoryDocuments(Documents):
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with a prefix, in order."""
         return sorted(key for key in self.documents if key.startswith(prefix))
+
+
+class MemoryHolds(HoldStore):
+    """`HoldStore` in memory."""
+
+    def __init__(self) -> None:
+        self.holds: dict[str, PlacedHold] = {}
+
+    def all(self) -> list[PlacedHold]:
+        """Return every hold."""
+        return list(self.holds.values())
+
+    def place(self, hold: PlacedHold) -> None:
+        """Write a hold."""
+        self.holds.setdefault(hold.id, hold)
+
+    def release(self, hold_id: str) -> bool:
+        """Remove a hold; return False if there is none with this id."""
+        return self.holds.pop(hold_id, None) is not None
 
 
 class MemoryPages:

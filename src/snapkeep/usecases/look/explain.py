@@ -16,6 +16,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Lineage, Origin, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
@@ -146,6 +147,8 @@ class Explain:
     executions: Mapping[str, ExecutionHistory]
     problems: Mapping[str, str] = field(default_factory=dict)
     """Regions that are not read, with the reason."""
+    placed: PlacedHolds = NOTHING_HELD
+    """The holds that people placed."""
 
     def run(self, snapshot_id: str, now: datetime) -> Story:
         """Return a snapshot's story; an empty one where nothing is known about it."""
@@ -225,7 +228,9 @@ class _StoryBuilder:
         lineage, sources = snapshot.origin.lineage, self.sources
         reader = sources.primary if snapshot.region == sources.primary.region else sources.others[snapshot.region]
         policies = sources.policies[snapshot.region]
-        plan = make_region_plan(reader, self._facts(reader, snapshot), policies, now, system=sources.system)
+        plan = make_region_plan(
+            reader, self._facts(reader, snapshot), policies, now, system=sources.system, placed=sources.placed
+        )
         return next((volume for volume in plan.volumes if volume.lineage == lineage), None)
 
     def _facts(self, reader: SnapshotReader, snapshot: Snapshot) -> RegionFacts:

@@ -26,6 +26,7 @@ from snapkeep.domain.protection import (
 from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
 from snapkeep.domain.recovery.recoverability import Recoverability, recoverability_of
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
+from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.domain.wildcards import matches_any
 from snapkeep.usecases.look.queued import QueuedCopy, queued_copies
@@ -143,6 +144,8 @@ class SystemStatus:
     """Whether the primary region could be read. Where it could not, the volumes are those of the copies that were listed."""
     keys: tuple[KeyAtRisk, ...] = ()
     """KMS keys that cannot be used, or are not known, and what they encrypt."""
+    holds: tuple[PlacedHold, ...] = ()
+    """The holds that people placed, in whichever region."""
 
     @property
     def recoverability(self) -> Recoverability:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import Protocol
 
 from snapkeep.domain.errors import AwsThrottled
-from snapkeep.domain.model import DeletionPlan, Refusal, SnapshotState
+from snapkeep.domain.model import DeletionPlan, Reason, Refusal, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
+from snapkeep.domain.retention.placed_holds import HOLD_RULE
+from snapkeep.usecases.placed_holds import HoldReader
 from snapkeep.usecases.ports import Clock, CopyResult, DeletionOutcome, DeletionResult, SnapshotDeleter, SnapshotReader
 
 
@@ -61,6 +64,7 @@ class DeleteSnapshots:
     plan: Planner
     reader: SnapshotReader
     deleter: SnapshotDeleter
+    holds: HoldReader
     pacer: PacingClock
     audit: Audit
     planned: Callable[[DeletionPlan], None]
@@ -108,6 +112,7 @@ class DeleteSnapshots:
             plan = self.plan(left, results, as_sweep=asked is not None)
             self.planned(plan)
             orders = deletion_orders(plan.deletions)
+            snapshots = {verdict.snapshot.id: verdict.snapshot for verdict in plan.deletions}
             before = done.calls
             while left:
                 volume_id = left[0]
@@ -122,19 +127,20 @@ class DeleteSnapshots:
                     break
                 left.pop(0)
                 for order in of_volume:
-                    self._carry_out(order, plan.id, done)
+                    snapshot = snapshots[order.snapshot_id]
+                    self._carry_out(order, snapshot, plan.governing.get(snapshot.origin.lineage, ""), plan.id, done)
                 if asked is None:
                     done.refusals += [refusal for refusal in plan.refusals if refusal.lineage.volume_id == volume_id]
                 else:
                     deleted_ids = {order.snapshot_id for order in of_volume}
                     self._refuse([order for order in asked_of_volume if order.snapshot_id not in deleted_ids], plan, done)
 
-    def _carry_out(self, order: DeletionOrder, plan_id: str, done: Deletions) -> None:
+    def _carry_out(self, order: DeletionOrder, snapshot: Snapshot, policy: str, plan_id: str, done: Deletions) -> None:
         # Within the burst the bucket has tokens, so that a usual run, with a few deletions, waits for nothing.
         if done.calls >= self.burst:
             self.pacer.pause(self.seconds_between)
         done.calls += 1
-        self._note(order, self._unless_gone(self._delete(order.snapshot_id)), plan_id, done)
+        self._note(order, self._unless_gone(self._delete(snapshot, policy)), plan_id, done)
 
     def _note(self, order: DeletionOrder, result: DeletionResult, plan_id: str, done: Deletions) -> None:
         # At once, and not at the end: a function that is killed has logged what it has done.
@@ -147,18 +153,15 @@ class DeleteSnapshots:
         if not orders:  # the usual case: the plan of a sweep has the snapshots of hundreds of volumes
             return
         ids = {order.snapshot_id for order in orders}
-        kept = {
-            verdict.snapshot.id: "; ".join(reason.text for reason in verdict.reasons)
-            for verdict in plan.verdicts
-            if verdict.snapshot.id in ids
-        }
+        kept = {verdict.snapshot.id: verdict for verdict in plan.verdicts if verdict.snapshot.id in ids}
         unlisted = [order.snapshot_id for order in orders if order.snapshot_id not in kept]
         existing = self.reader.snapshots(unlisted) if unlisted else {}
         for order in orders:
-            cause = kept.get(order.snapshot_id, "it is no managed snapshot of its volume, or a copy that is not checked yet")
-            gone = order.snapshot_id not in kept and order.snapshot_id not in existing
+            cause = "it is no managed snapshot of its volume, or a copy that is not checked yet"
             result = DeletionResult(order.snapshot_id, DeletionOutcome.ALREADY_GONE)
-            if not gone:
+            if verdict := kept.get(order.snapshot_id):
+                result = _kept(verdict)
+            elif order.snapshot_id in existing:
                 result = DeletionResult(order.snapshot_id, DeletionOutcome.UNSAFE, cause)
             self._note(order, result, plan.id, done)
 
@@ -170,7 +173,7 @@ class DeleteSnapshots:
             if copy is None:
                 self._note(order, DeletionResult(order.snapshot_id, DeletionOutcome.ALREADY_GONE), "", done)
             elif copy.is_copy and copy.state is SnapshotState.ERROR:
-                self._carry_out(order, "", done)
+                self._carry_out(order, copy, copy.policy, "", done)
             else:
                 cause = f"INV-03: it is {copy.state}, and no failed copy"
                 self._note(order, DeletionResult(order.snapshot_id, DeletionOutcome.UNSAFE, cause), "", done)
@@ -183,10 +186,25 @@ class DeleteSnapshots:
             return DeletionResult(result.snapshot_id, DeletionOutcome.ALREADY_GONE)
         return result
 
-    def _delete(self, snapshot_id: str) -> DeletionResult:
-        for _ in range(self.throttled_at_most):
+    def _delete(self, snapshot: Snapshot, policy: str) -> DeletionResult:
+        for attempt in count():
+            # Right before each call, and not once for a plan: this function is the last one that can stop.
+            if reasons := self.holds.placed([snapshot]).reasons_for(snapshot, policy):
+                break
             try:
-                return self.deleter.delete(snapshot_id)
+                return self.deleter.delete(snapshot.id)
             except AwsThrottled:
+                if attempt == self.throttled_at_most:
+                    raise
                 self.pacer.pause(self.seconds_after_throttling)
-        return self.deleter.delete(snapshot_id)
+        return DeletionResult(snapshot.id, DeletionOutcome.HELD, _text(reasons))
+
+
+def _kept(verdict: Verdict) -> DeletionResult:
+    """Return the result of a deletion that the function's own plan does not confirm."""
+    held = any(reason.rule == HOLD_RULE for reason in verdict.reasons)
+    return DeletionResult(verdict.snapshot.id, DeletionOutcome.HELD if held else DeletionOutcome.UNSAFE, _text(verdict.reasons))
+
+
+def _text(reasons: Iterable[Reason]) -> str:
+    return "; ".join(reason.text for reason in reasons)

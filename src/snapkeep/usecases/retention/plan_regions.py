@@ -17,6 +17,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
 from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
+from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.tags import with_source_starts
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
@@ -33,13 +34,25 @@ def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot]) -> dict
     )
 
 
-def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str) -> RegionPlan:
-    """Return a region's plan as a run or a sweep carries it out. `guards` are asked only about what it would delete."""
+def guarded_plan(
+    guards: DeletionGuards,
+    facts: RegionFacts,
+    policies: PolicySet,
+    now: datetime,
+    *,
+    system: str,
+    placed: Callable[[Sequence[Snapshot]], PlacedHolds],
+) -> RegionPlan:
+    """Return a region's plan as a run or a sweep carries it out.
+
+    `guards`, and `placed` for the holds that people placed, are asked only about what it would delete.
+    """
     plan = plan_region(facts, policies, now, system=system)
     to_delete = [verdict.snapshot for verdict in plan.verdicts if verdict.action is Action.DELETE]
     held = protected_ids(guards, to_delete)
+    holds = placed(to_delete) if to_delete else NOTHING_HELD
     # Planned again, and not only filtered: a held snapshot counts in the limits and in the numbers of the others.
-    return plan_region(facts, policies, now, system=system, protected_ids=held) if held else plan
+    return plan_region(facts, policies, now, system=system, protected_ids=held, placed=holds) if held or holds else plan
 
 
 def deleted_sources(
@@ -64,14 +77,21 @@ def deleted_sources(
 
 
 def make_region_plan(
-    guards: DeletionGuards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str, adopt: bool = False
+    guards: DeletionGuards,
+    facts: RegionFacts,
+    policies: PolicySet,
+    now: datetime,
+    *,
+    system: str,
+    placed: PlacedHolds = NOTHING_HELD,
+    adopt: bool = False,
 ) -> RegionPlan:
     """Return a region's plan under these policies.
 
     `guards` are asked about every snapshot, also one that retention keeps, so that its verdict has every reason.
     """
     protected = protected_ids(guards, facts.snapshots)
-    return plan_region(facts, policies, now, system=system, protected_ids=protected, adopt=adopt)
+    return plan_region(facts, policies, now, system=system, protected_ids=protected, placed=placed, adopt=adopt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +161,30 @@ def make_plans(
     now: datetime,
     *,
     system: str,
+    placed: PlacedHolds = NOTHING_HELD,
     adopt: bool = False,
     former: str = "",
 ) -> list[RegionPlan]:
     """Return a plan for each region, with what its next sweeps delete once snapshots are adopted, and copies made and proved.
 
     The first facts and guards are the primary region's, unless that was not listed; `policies` are those in force in each
-    region. A copy in a region that was not listed is not known: it is not missing, and its source is kept. `adopt` and
-    `former`: see `plan_region`.
+    region. A copy in a region that was not listed is not known: it is not missing, and its source is kept. `placed`,
+    `adopt` and `former`: see `plan_region`.
     """
     protected = [protected_ids(guard, region.snapshots) for guard, region in zip(guards, facts, strict=True)]
 
     def plan_all(all_facts: Sequence[RegionFacts], *, adopt: bool = False, former: str = "") -> list[RegionPlan]:
         return [
-            plan_region(region, policies[region.region], now, system=system, protected_ids=held, adopt=adopt, former=former)
+            plan_region(
+                region,
+                policies[region.region],
+                now,
+                system=system,
+                protected_ids=held,
+                placed=placed,
+                adopt=adopt,
+                former=former,
+            )
             for region, held in zip(all_facts, protected, strict=True)
         ]
 

@@ -24,6 +24,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_retention, tells_what_governs
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.tags import format_time
+from snapkeep.usecases.placed_holds import HoldReader
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader
 from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan
 
@@ -44,6 +45,7 @@ class RetentionPlanner:
     system: str
     reader: SnapshotReader
     guards: DeletionGuards
+    holds: HoldReader
     policies: Callable[[], PolicySet]
     clock: Clock
     reader_of: Callable[[str], SnapshotReader]
@@ -179,10 +181,11 @@ class RetentionPlanner:
 
     def _plan(self, facts: RegionFacts, policies: PolicySet) -> DeletionPlan:
         region, now = self.reader.region, self.clock.now()
-        plans = guarded_plan(self.guards, facts, policies, now, system=self.system).volumes
+        plans = guarded_plan(self.guards, facts, policies, now, system=self.system, placed=self.holds.placed).volumes
         verdicts = tuple(verdict for plan in plans for verdict in plan.outcome)
         refusals = tuple(Refusal(plan.lineage, plan.refusal) for plan in plans if plan.refusals)
-        return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, refusals)
+        governing = {plan.lineage: plan.policy_name for plan in plans}
+        return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, refusals, governing)
 
 
 def recent_copies(results: Sequence[CopyResult], now: datetime) -> list[CopyResult]:

@@ -31,6 +31,7 @@ from snapkeep.domain.sweep.findings import (
     document_findings,
     hold_findings,
     key_findings,
+    placed_hold_findings,
     rotating_sample,
 )
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
@@ -49,6 +50,7 @@ from snapkeep.usecases.sweep.shared import (
     SweepOptions,
     SweepResult,
     deletion_plan,
+    held_count,
     not_done,
     queue_counts,
 )
@@ -81,7 +83,8 @@ class DrSweep(RegionSweep):
         listing = RegionFacts(
             region=self.reader.region, volumes=(), snapshots=known.counted(snapshots), checked=known.checked, gone=gone
         )
-        plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
+        placed = self.holds.placed([copy for copy in snapshots if copy.managed_by(self.system)])
+        plan = guarded_plan(self.guards, listing, policies, started, system=self.system, placed=lambda _: placed)
         facts = DrFacts(
             system=self.system,
             plan=plan,
@@ -96,7 +99,7 @@ class DrSweep(RegionSweep):
         actor = _Actor(self)
         repairs = Repairs(self.limits.repairs)
         keys = key_findings(keys_at_risk(self.reader.region, snapshots, self.system))
-        holds = hold_findings(snapshots, started)
+        holds = [*hold_findings(snapshots, started), *placed_hold_findings(placed, started)]
         repairs.carry_out([*document_findings(policies), *keys, *holds, *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
@@ -110,7 +113,7 @@ class DrSweep(RegionSweep):
         comparisons.carry_out(unproved, actor.repair)
         items, counts = (
             (*repairs.items, *comparisons.items, *actor.problems, *postponed),
-            _counts(snapshots, entries, self.system),
+            _counts(snapshots, entries, self.system) | held_count(placed, snapshots, self.system),
         )
         if self.verifications is not None:
             oldest = started - min((finding.urgency for finding in unproved), default=started)

@@ -28,6 +28,7 @@ from snapkeep.domain.sweep.findings import (
     document_findings,
     hold_findings,
     key_findings,
+    placed_hold_findings,
 )
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from snapkeep.domain.sweep.report import Figure, Handling
@@ -45,6 +46,7 @@ from snapkeep.usecases.sweep.shared import (
     SweepOptions,
     SweepResult,
     deletion_plan,
+    held_count,
     not_done,
     queue_counts,
 )
@@ -78,7 +80,8 @@ class PrimarySweep(RegionSweep):
             waiting=dr.waiting(),
         )
         # The plan is made before the repairs, so that no repair of this sweep can be the reason for a deletion in it.
-        plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
+        placed = self.holds.placed([one for one in listing.snapshots if one.managed_by(self.system)])
+        plan = guarded_plan(self.guards, listing, policies, started, system=self.system, placed=lambda _: placed)
         runs = self._runs_seen(dr, plan, listing.snapshots, started)
         facts = PrimaryFacts(
             system=self.system,
@@ -110,6 +113,7 @@ class PrimarySweep(RegionSweep):
                 *document_findings(policies),
                 *key_findings(self._keys_at_risk(listing)),
                 *hold_findings(listing.snapshots, started),
+                *placed_hold_findings(placed, started),
                 *dr.findings,
                 *runs.findings,
                 *decision.findings,
@@ -125,6 +129,7 @@ class PrimarySweep(RegionSweep):
         repairs.carry_out(self.watch.run(listing, policies, started, self.system), lambda _: Handling.NOTED)
         counts = _counts(protections, listing.snapshots, dr.entries, self.system, started)
         counts |= {Figure(name): number for name, number in deleted.figures.items()}
+        counts |= held_count(placed, listing.snapshots, self.system)
         counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.not_read}
         ages_of_policies = tuple(ages_by_policy(protections))
         report = self.report(

@@ -19,9 +19,11 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
+from snapkeep.domain.retention.placed_holds import PlacedHolds
 from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision, rotating_sample
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
+from snapkeep.usecases.placed_holds import HoldReader
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.retention.plan_volumes import plan_id
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
@@ -120,6 +122,14 @@ def queue_counts(entries: Sequence[QueueEntry]) -> dict[Figure, int]:
     }
 
 
+def held_count(placed: PlacedHolds, snapshots: Iterable[Snapshot], system: str) -> dict[Figure, int]:
+    """Return how many managed snapshots the placed holds cover; nothing where no hold is in force, or that is not known."""
+    if not placed.holds or placed.unread:
+        return {}
+    held = [one for one in snapshots if one.managed_by(system) and any(hold.covers(one) for hold in placed.holds)]
+    return {Figure.SNAPSHOTS_HELD: len(held)}
+
+
 def deletion_plan(decision: SweepDecision, region: str, now: datetime, limit: int) -> tuple[DeletionPlan, list[ReportItem]]:
     """Return the plan of the oldest deletions, up to the limit, and the others as findings that are left."""
     # The oldest first, as runs would have deleted them.
@@ -211,6 +221,7 @@ class RegionSweep:
     reader: SnapshotReader
     reader_of: Callable[[str], SnapshotReader]
     guards: DeletionGuards
+    holds: HoldReader
     policies: Callable[[], PolicySet]
     tagger: SnapshotTagger
     letters: ReplayDeadLetters

@@ -5,6 +5,7 @@ ministack asks one question for each EC2 call, on an ARN with an account in it a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -56,9 +57,25 @@ def _noting_checks(locked_world: LockedWorld, extract: Callable[..., Any]) -> Ca
         if service in {"ec2", "ebs"}:
             caller = CallContext(region, account_id, locked_world.tags_of)
             _pending.set(_checks_of(locked_world, service, method, path, headers, body, params, caller))
+        if service == "ssm" and (hierarchy := _hierarchy(headers, body)):
+            return f"arn:aws:ssm:{region}:{account_id}:parameter/{hierarchy.strip('/')}"
         return str(extract(service, method, path, headers, body, params, region, account_id))
 
     return extract_resource_arn
+
+
+def _hierarchy(headers: Mapping[str, str], body: bytes) -> str:
+    """Return the path of a request GetParametersByPath, which is its resource; empty for any other request.
+
+    Source: Systems Manager user guide, "Restricting access to Parameter Store parameters using IAM policies".
+    """
+    target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
+    if not target.endswith(".GetParametersByPath"):
+        return ""
+    try:
+        return str(json.loads(body).get("Path", ""))
+    except ValueError:
+        return ""
 
 
 def _asking_all(enforce_once: Callable[..., Any]) -> Callable[..., Any]:
