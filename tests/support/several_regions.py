@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from threading import RLock
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -137,6 +138,7 @@ class Client:
                     "StackId": StackName,
                     "StackName": StackName,
                     "Parameters": [{"ParameterKey": "Retention", "ParameterValue": "5"}],
+                    "Outputs": [{"OutputKey": "ReportsBucketName", "OutputValue": "reports"}],
                 }
             ]
         }
@@ -207,8 +209,12 @@ class Client:
     def _etag(self, key: str) -> str:
         return hashlib.sha256(self._objects.get(key, "").encode()).hexdigest()
 
-    def list_objects_v2(self, Prefix: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        return {"Contents": [{"Key": key} for key in sorted(self._objects) if key.startswith(Prefix)]}
+    def list_objects_v2(self, Prefix: str, StartAfter: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        keys = [key for key in sorted(self._objects) if key.startswith(Prefix) and key > StartAfter]
+        return {"Contents": [{"Key": key} for key in keys]}
+
+    def get_paginator(self, _: str) -> Any:
+        return SimpleNamespace(paginate=lambda **query: [self.list_objects_v2(**query)])
 
     def list_executions(self, **_: Any) -> dict[str, Any]:
         return {"executions": []}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from snapkeep.cli.installed_system import InstalledSystem
-    from snapkeep.domain.drills.ledger import EndedDrill
+    from snapkeep.domain.drills.ledger import DrillLedger, EndedDrill
 
 
 def last_drills(installed: InstalledSystem, region: str) -> Mapping[str, EndedDrill]:
@@ -23,4 +23,9 @@ def last_drills(installed: InstalledSystem, region: str) -> Mapping[str, EndedDr
         ledger = LedgerStore(installed.adapters.documents_of(region)).read()
     except (SnapkeepError, BotoCoreError, ClientError):  # a forecast stops no recovery
         return {}
+    return passed_by_volume(ledger)
+
+
+def passed_by_volume(ledger: DrillLedger) -> Mapping[str, EndedDrill]:
+    """Return the newest drill that passed, by volume."""
     return {ended.volume_id: ended for ended in ledger.ended if ended.passed}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from snapkeep.cli.policy_files import parse_file
@@ -14,43 +14,73 @@ from snapkeep.cli.views.policy import comparison_lines, field_changes, field_lin
 from snapkeep.cli.views.status import recovery_sentence
 from snapkeep.cli.views.status_forms import status_as_data
 from snapkeep.console.page import Context, Page, Query, matches, rows_of
+from snapkeep.console.proof_pages import (
+    coverage_of_drills,
+    drill_context,
+    evidence_data,
+    proofs_context,
+    unproved,
+    unread_ledgers,
+)
 from snapkeep.console.reading import Reading
+from snapkeep.console.trend import DAYS, Trend, trend_of, values_of
 from snapkeep.console.volume_pages import instance_context, points_data, recover_context, volume_context
 from snapkeep.domain.json_codec import to_object
-from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.document import InvalidPolicy
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
-from snapkeep.domain.recovery.verdict import ProofVerdict, is_proved
 from snapkeep.domain.retention.comparison import compare
 from snapkeep.domain.retention.rekeyed import full_copies
-from snapkeep.domain.tag_names import PROOF
-from snapkeep.domain.tags import parse_time
+from snapkeep.domain.sweep.report import Figure
 from snapkeep.policyfile.load import PolicyFile
-
-WEEKS = 12
-"""Weeks of the table of proofs."""
 
 # Now
 
 
 def _now(reading: Reading, _: Query) -> Context:
     status = reading.status
-    counts = status.recoverability
     governed = [volume for volume in status.volumes if volume.health is not VolumeHealth.NO_POLICY]
     return {
         "sentence": recovery_sentence(status),
-        "counts": counts,
-        "everything_read": not reading.unread,
-        "numbers": [
-            ("Not recoverable", counts.not_recoverable, "/coverage"),
-            ("RPO missed", sum(volume.health is VolumeHealth.LATE for volume in governed), "/coverage?health=late"),
-            ("Not proved", len(_unproved(reading, governed)), "/proofs?show=unproved"),
-            ("Not known", sum(volume.health is VolumeHealth.UNKNOWN for volume in governed), "/coverage?health=unknown"),
-        ],
+        "counts": status.recoverability,
+        "numbers": list(_numbers(reading, governed)),
+        "unknown": sum(volume.health is VolumeHealth.UNKNOWN for volume in governed),
         "causes": list(_causes(status.volumes)),
         "copies": [copy for copy in status.queue if copy.needs_attention],
         "recoveries": [run for run in reading.recoveries if run.open],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One of the first page's numbers."""
+
+    label: str
+    count: int
+    address: str
+    trend: Trend
+    urgent: bool
+    """Whether somebody is needed at once."""
+    known: bool
+    """Whether everything that could raise it was read."""
+
+
+def _numbers(reading: Reading, governed: Sequence[VolumeProtection]) -> Iterator[Number]:
+    missed = sum(volume.needs_attention for volume in governed)
+    not_recoverable = reading.status.recoverability.not_recoverable
+    figures = (
+        ("Not recoverable", not_recoverable, f"/coverage?health={NOT_RECOVERABLE}", Figure.VOLUMES_NOT_RECOVERABLE, True),
+        ("RPO missed", missed, f"/coverage?health={MISSED}", Figure.VOLUMES_NOT_AS_ASKED, True),
+        ("Not proved", len(unproved(reading, governed)), "/proofs?show=unproved", Figure.VOLUMES_NOT_PROVED, False),
+    )
+    for label, count, address, figure, urgent in figures:
+        trend = trend_of(values_of(reading.trend, figure), reading.at)
+        yield Number(label, count, address, trend, urgent, not reading.unread)
+    drills = coverage_of_drills(reading)
+    days = [reading.at - timedelta(days=day) for day in range(DAYS, -1, -1)]
+    values = [(day, len(drills.missing(governed, day))) for day in days]
+    known = not reading.unread and not unread_ledgers(reading)
+    trend = trend_of(values, reading.at) if known else Trend("", "not known")
+    yield Number("Not drilled", values[-1][1], "/proofs?show=undrilled", trend, urgent=False, known=known)
 
 
 def _causes(volumes: Iterable[VolumeProtection]) -> Iterator[tuple[VolumeProtection, Sequence[VolumeProtection]]]:
@@ -60,18 +90,6 @@ def _causes(volumes: Iterable[VolumeProtection]) -> Iterator[tuple[VolumeProtect
         if volume.needs_attention or volume.health is VolumeHealth.UNKNOWN:
             groups[volume.health, volume.cause].append(volume)
     yield from ((members[0], members) for members in groups.values())
-
-
-def _unproved(reading: Reading, volumes: Iterable[VolumeProtection]) -> list[VolumeProtection]:
-    """Return the volumes with copies of which, in a region that was read, none is proved."""
-    return [volume for volume in volumes if any(not proofs for proofs in _proofs_by_region(reading, volume).values())]
-
-
-def _proofs_by_region(reading: Reading, volume: VolumeProtection) -> dict[str, list[Snapshot]]:
-    """Return a volume's proved copies, by each region that its policy copies to and that was read."""
-    points = reading.snapshots_of(volume.volume.id)
-    regions = [copy.region for copy in volume.copies if copy.region in points]
-    return {region: [copy for copy in points[region] if is_proved(copy) and copy.unusable is None] for region in regions}
 
 
 # Coverage, copies, policies, proofs
@@ -86,7 +104,15 @@ def _coverage(reading: Reading, query: Query) -> Context:
         "volumes": rows_of(volumes, query),
         "healths": Counter(volume.health for volume in reading.status.volumes),
         "policies": sorted({volume.policy for volume in reading.status.volumes if volume.policy}),
+        "groups": {
+            group: (label, sum(_is_in(volume, group) for volume in reading.status.volumes))
+            for group, label in ((MISSED, "RPO missed"), (NOT_RECOVERABLE, "not recoverable"))
+        },
     }
+
+
+MISSED, NOT_RECOVERABLE = "missed", "not_recoverable"
+"""Filters of several states: the RPO is missed, or nothing can be recovered."""
 
 
 def covered(reading: Reading, query: Query) -> list[VolumeProtection]:
@@ -95,8 +121,16 @@ def covered(reading: Reading, query: Query) -> list[VolumeProtection]:
     return [
         volume
         for volume in reading.status.volumes
-        if (not text or matches(volume, text)) and health in ("", volume.health) and policy in ("", volume.policy)
+        if (not text or matches(volume, text)) and _is_in(volume, health) and policy in ("", volume.policy)
     ]
+
+
+def _is_in(volume: VolumeProtection, health: str) -> bool:
+    if health == MISSED:
+        return volume.needs_attention
+    if health == NOT_RECOVERABLE:
+        return bool(volume.policy) and not volume.recovery_points and volume.health is not VolumeHealth.UNKNOWN
+    return health in ("", volume.health)
 
 
 def _copies(reading: Reading, query: Query) -> Context:
@@ -146,64 +180,6 @@ def _runs_data(reading: Reading, _: Query) -> Any:
     return [{"machine": run.machine, "region": run.region, **to_object(run.execution)} for run in reading.runs]
 
 
-@dataclass(frozen=True, slots=True)
-class ProofWeek:
-    """The strongest proof of a volume's copies that was made in one week; None where none was."""
-
-    monday: date
-    verdict: ProofVerdict | None
-    text: str = ""
-
-
-def _proofs(reading: Reading, query: Query) -> Context:
-    governed = [volume for volume in reading.status.volumes if volume.copies]
-    unproved = _unproved(reading, governed)
-    unread = [volume for volume in governed if not _proofs_by_region(reading, volume)]
-    only_unproved = query.get("show") == "unproved"
-    rows = rows_of(unproved if only_unproved else governed, query)
-    first = (reading.at - timedelta(weeks=WEEKS - 1)).date()
-    mondays = [first - timedelta(days=first.weekday()) + timedelta(weeks=week) for week in range(WEEKS)]
-    return {
-        "rows": rows,
-        "show": "unproved" if only_unproved else "",
-        "unproved": len(unproved),
-        "proved": len(governed) - len(unproved) - len(unread),
-        "unread": len(unread),
-        "mondays": mondays,
-        "weeks": {volume.volume.id: list(_weeks(reading, volume, mondays)) for volume in rows},
-        "differing": [
-            copy
-            for copies in reading.lineages.values()
-            for listed in copies.by_volume.values()
-            for copy in listed
-            if copy.found_wrong
-        ],
-    }
-
-
-def _weeks(reading: Reading, volume: VolumeProtection, mondays: Iterable[date]) -> Iterator[ProofWeek]:
-    by_week: dict[date, list[tuple[ProofVerdict, str]]] = defaultdict(list)
-    for snapshots in reading.snapshots_of(volume.volume.id).values():
-        for copy in snapshots:
-            if parsed := _parsed(copy.tags.get(PROOF, "")):
-                verdict, when, method = parsed
-                by_week[when.date() - timedelta(days=when.weekday())].append((verdict, f"{copy.id}: {method}, {verdict.label}"))
-    order = (ProofVerdict.DIFFERS, ProofVerdict.PROVED, ProofVerdict.INCOMPLETE, ProofVerdict.UNREADABLE)
-    for monday in mondays:
-        proofs = sorted(by_week.get(monday, ()), key=lambda proof: order.index(proof[0]))
-        yield ProofWeek(monday, proofs[0][0] if proofs else None, "; ".join(text for _, text in proofs))
-
-
-def _parsed(proof: str) -> tuple[ProofVerdict, datetime, str] | None:
-    """Return verdict, time and method of a proof's tag; None for a value that Verify did not write."""
-    parts = proof.split(" ")
-    try:
-        verdict, method, when = parts
-        return ProofVerdict(verdict), parse_time(when), method
-    except ValueError:
-        return None
-
-
 def _status_data(reading: Reading, _: Query) -> Any:
     return status_as_data(reading.status)
 
@@ -218,10 +194,11 @@ PAGES = (
     Page("recover", "Recover", recover_context, points_data, "snapkeep recoverable --json"),
     Page("coverage", "Coverage", _coverage, _status_data, "snapkeep status --json"),
     Page("copies", "Copies", _copies, _status_data, "snapkeep status --json"),
-    Page("proofs", "Proofs", _proofs, points_data, "snapkeep recoverable --json"),
+    Page("proofs", "Drills and proofs", proofs_context, points_data, "snapkeep recoverable --json"),
     Page("policies", "Policies", _policies, _plan_data, "snapkeep plan --json"),
     Page("runs", "Runs", _runs, _runs_data, ""),
     Page("volume", "Volume", volume_context, _plan_data, "snapkeep plan --json", listed=False),
+    Page("drill", "Drill", drill_context, evidence_data, "snapkeep drill show --json", listed=False),
     Page("instance", "Instance", instance_context, points_data, "snapkeep recoverable --json", listed=False),
 )
 """Every page, in the order of the navigation."""

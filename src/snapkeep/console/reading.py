@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, cached_property
@@ -15,11 +16,12 @@ from snapkeep.adapters.regional import AwsClients, RegionalAdapters, SystemNames
 from snapkeep.adapters.stepfunctions_run_history import RunHistory
 from snapkeep.cli.commands.status import look
 from snapkeep.cli.common import AwsSettings, forget_sessions
-from snapkeep.cli.drill_times import last_drills
+from snapkeep.cli.drill_times import passed_by_volume
 from snapkeep.cli.errors import one_line
 from snapkeep.cli.executions import state_machine_arn
 from snapkeep.cli.installed_system import CliClients, InstalledSystem, PlanMaker
-from snapkeep.domain.drills.ledger import EndedDrill
+from snapkeep.console.trend import TrendPoint, TrendReader
+from snapkeep.domain.drills.ledger import DrillLedger, EndedDrill
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
@@ -28,6 +30,7 @@ from snapkeep.domain.recovery.choice import Lineages, lineages_of
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
 from snapkeep.domain.system import StackKind
+from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.look.explain import ExecutionSummary
 from snapkeep.usecases.look.status import SystemStatus
 from snapkeep.usecases.ports import Clock
@@ -86,7 +89,13 @@ class Reading:
     unlisted: Mapping[str, str] = field(default_factory=dict)
     """Why regions whose status is known are not planned, by region."""
     documents: Mapping[str, Documents] = field(default_factory=dict)
-    """The documents of recoveries, by DR region, as far as their buckets are known."""
+    """The documents of recoveries and drills, by DR region, as far as their buckets are known."""
+    ledgers: Mapping[str, DrillLedger] = field(default_factory=dict)
+    """The ledgers of drills, by DR region, as far as they could be read."""
+    trend: tuple[TrendPoint, ...] = ()
+    """The counts of the last sweeps of the primary region, the oldest first."""
+    trend_problem: str = ""
+    """Why they are not known."""
 
     @property
     def at(self) -> datetime:
@@ -134,6 +143,7 @@ class SystemReader:
     settings: AwsSettings
     _caller: Mapping[str, str] | None = None
     """The caller's identity: its account stays the same."""
+    _trend: TrendReader = field(default_factory=TrendReader)
 
     def read(self) -> Reading:
         """Read every region once. Raise SnapkeepError, or botocore's errors, where the primary region refuses to be read."""
@@ -155,7 +165,8 @@ class SystemReader:
         runs, unread_runs = self._runs(system, listed)
         dr_regions = [region for region in listed if region != self.settings.region]
         documents, problems = _documents(system, dr_regions)
-        drills = {region: last_drills(system, region) for region in dr_regions}
+        ledgers = _ledgers(documents)
+        drills = {region: passed_by_volume(ledger) for region, ledger in ledgers.items()}
         recoveries, unread_recoveries = _recoveries(documents)
         return Reading(
             status,
@@ -170,6 +181,8 @@ class SystemReader:
             (*problems, *unread_recoveries),
             unlisted,
             documents,
+            ledgers,
+            *self._trend.read(system, status.at),
         )
 
     def _runs(self, system: InstalledSystem, regions: Sequence[str]) -> tuple[tuple[Run, ...], tuple[str, ...]]:
@@ -204,6 +217,14 @@ def _documents(system: InstalledSystem, dr_regions: Iterable[str]) -> tuple[dict
         except SnapkeepError as error:
             problems.append(f"the recoveries in the bucket of {region} are not known: {one_line(error)}")
     return known, problems
+
+
+def _ledgers(documents: Mapping[str, Documents]) -> dict[str, DrillLedger]:
+    ledgers = {}
+    for region, of_region in documents.items():
+        with suppress(SnapkeepError):  # a ledger that is not known shows no drill
+            ledgers[region] = LedgerStore(of_region).read()
+    return ledgers
 
 
 def _recoveries(documents: Mapping[str, Documents]) -> tuple[tuple[RecoveryRun, ...], tuple[str, ...]]:

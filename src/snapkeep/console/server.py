@@ -33,9 +33,11 @@ from snapkeep.cli.common import AwsSettings, pasted_options
 from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import WrongUse, one_line
 from snapkeep.cli.output import csv_cell, printable, warn
+from snapkeep.cli.views.drill import measured_span
 from snapkeep.cli.views.policy import summary_lines
 from snapkeep.cli.views.recover import USABLE
 from snapkeep.cli.views.recoverable import togetherness
+from snapkeep.console import trend
 from snapkeep.console.guard import TOKEN, VisitorGuard
 from snapkeep.console.page import NotThere, Page, Query
 from snapkeep.console.pages import PAGES, covered
@@ -68,6 +70,7 @@ VOLUME_COLUMNS = (
     "rpo_age_seconds",
     "rpo_seconds",
     "newest_snapshot",
+    "made_by",
     "newest_copies",
     "why",
 )
@@ -249,8 +252,9 @@ def _cells(volume: VolumeProtection) -> tuple[str, ...]:
     age = "" if volume.age is None else f"{volume.age.total_seconds():.0f}"
     copies = " ".join(copy.id for copy in volume.copies if copy.there)
     name = volume.volume.tags.get("Name", "")
+    maker = volume.snapshot.maker.value if volume.snapshot.maker else ""
     rpo = f"{volume.rpo.total_seconds():.0f}" if volume.policy else ""
-    return volume.volume.id, name, volume.policy, volume.health.value, age, rpo, volume.snapshot.id, copies, volume.why
+    return volume.volume.id, name, volume.policy, volume.health.value, age, rpo, volume.snapshot.id, maker, copies, volume.why
 
 
 def _environment() -> Environment:
@@ -269,6 +273,8 @@ def _environment() -> Environment:
         "policy_lines": lambda policies: summary_lines(policies, [limit.name for limit in fields(Limits)]),
         "span_text": span_text,
         "togetherness": togetherness,
+        "measured_span": measured_span,
+        "trend_size": {"width": trend.WIDTH, "height": trend.HEIGHT},
         "USABLE": USABLE,
         "counted": counted,
         "mark_as_text": mark_as_text,

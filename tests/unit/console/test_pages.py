@@ -22,29 +22,12 @@ from snapkeep.domain.system import StackKind
 from snapkeep.domain.tag_names import INSTANCE
 from snapkeep.domain.tags import format_time, parse_time
 from snapkeep.lab.ebs_model import PUBLIC_LINUX
+from support.console_pages import renew, shown, text_of
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, Client
 from support.templates import template
 
 WITH_LONG_RPO = {**DOCUMENT, "policies": [{**DOCUMENT["policies"][0], "rpo": "365d"}]}
 HOSTILE = '<script>alert(1)</script>\x1b[31m\u202e=cmd"'
-
-
-def renew(readings: Readings) -> None:
-    readings._begun = None
-    readings.renew()
-    readings.wait()
-
-
-def shown(browser: TestClient, readings: Readings, address: str) -> str:
-    readings.renew()
-    readings.wait()
-    answer = browser.get(address)
-    assert answer.status_code == 200, answer.text
-    return html.unescape(answer.text)
-
-
-def text_of(page: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.listed], ids=lambda page: page.name)
@@ -77,7 +60,7 @@ def test_no_number_is_zero_while_the_primary_region_is_unread(account: Account, 
     account.snapshot()
     account.take_away(PRIMARY)
     page = text_of(shown(browser, readings, "/now"))
-    for label in ("Not recoverable", "RPO missed", "Not proved", "Not known"):
+    for label in ("Not recoverable", "RPO missed", "Not proved", "Not drilled"):
         assert f"? not known {label}" in page
     assert "No volume with copies is known" in shown(browser, readings, "/proofs")
     assert "No volume with a copy that was read matches" in text_of(shown(browser, readings, "/recover?q=nothing"))
@@ -90,7 +73,7 @@ def test_copies_in_unread_regions_are_not_known(account: Account, browser: TestC
     account.take_away(NEAR)
     account.take_away(FAR)
     page = text_of(shown(browser, readings, "/proofs"))
-    assert "0 volumes with a proved copy" in page
+    assert "0 that no drill covered in time" in page
     assert "1 volume not known" in page
     assert "Not known of us-east-2, us-west-2; else empty." in shown(browser, readings, "/copies")
 

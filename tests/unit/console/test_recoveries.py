@@ -17,6 +17,7 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.tag_names import RECOVERY
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.ebs_model import FaultRule
+from support.console_pages import renew
 from support.several_regions import NEAR, Account
 
 HERE = {"origin": "http://127.0.0.1:8470", "sec-fetch-site": "same-origin"}
@@ -32,14 +33,8 @@ def point(account: Account, readings: Readings) -> Snapshot:
     """A snapshot with a copy in the near region; everything was read."""
     source = account.snapshot()
     account.copy(source, NEAR)
-    read(readings)
+    renew(readings)
     return source
-
-
-def read(readings: Readings) -> None:
-    readings._begun = None
-    readings.renew()
-    readings.wait()
 
 
 def plan_of(browser: TestClient, point: Snapshot, **more: str) -> str:
@@ -93,7 +88,7 @@ def test_a_recovery_is_planned_started_and_undone(
     assert str(made["VolumeId"]) in shown
     run_id = address.rpartition("id=")[2]
     assert {"Key": RECOVERY, "Value": run_id} in made["Tags"]
-    read(readings)
+    renew(readings)
     assert run_id in browser.get("/recover").text
     assert f"deletes {made['VolumeId']}" in shown
     fields = fields_of(shown, "/recovery", "undo")
@@ -184,13 +179,13 @@ def test_recoveries_of_others_are_shown_and_their_end_is_news(
     account.objects[NEAR][key] = json.dumps(journal | {"state": "running"})
     query = {"in": NEAR, "id": run_id}
     before = console.recoveries.version(query)
-    read(readings)
+    renew(readings)
     assert "Recoveries that are not finished" in browser.get("/now").text
     assert "another session may work on it" in browser.get("/recovery", params=query).text
     account.objects[NEAR][key] = json.dumps(journal)
     assert console.recoveries.version(query) != before
     account.objects[NEAR][key] = "{"
-    read(readings)
+    renew(readings)
     assert run_id in browser.get("/recover").text
     assert "cannot be read" in browser.get("/recover").text
 

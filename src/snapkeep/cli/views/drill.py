@@ -47,22 +47,23 @@ def evidence_lines(evidence: DrillEvidence) -> Iterator[str]:
     yield f"{run.id}  {evidence.verdict}  {run.drill}  {run.volume_id}  {run.region}"
     yield f"  cause: {evidence.cause}" if evidence.cause else ""
     yield f"  point: {run.point}, data of {run.point_start:%Y-%m-%d %H:%M} UTC, {run.size_gib} GiB"
-    yield f"  usable: {_span(run.usable_after)}" + (f", objective {span_text(run.rto)}" if run.rto else "")
-    yield f"  full speed: {_span(run.full_speed_after)}"
+    yield f"  usable: {measured_span(run.usable_after)}" + (f", objective {span_text(run.rto)}" if run.rto else "")
+    yield f"  full speed: {measured_span(run.full_speed_after)}"
     if run.proof:
         yield f"  proof: {run.proof.verdict} by {run.proof.method}, {run.proof.compared} blocks, {run.proof.differing} differ"
     yield from (f"  check: {check.label}: {outcome.replace('_', ' ')}" for check, outcome in run.checks.items())
     yield f"  price: {evidence.dollars:.2f} USD"
 
 
-def _span(span: timedelta | None) -> str:
+def measured_span(span: timedelta | None) -> str:
+    """Return a time that a drill measured, in words."""
     return "not reached" if span is None else short_span_text(span)
 
 
 def ledger_lines(ledger: DrillLedger) -> Iterator[str]:
     """Yield the drills of a ledger."""
     for ended in ledger.ended:
-        times = f"usable {_span(ended.usable_after)}, full speed {_span(ended.full_speed_after)}"
+        times = f"usable {measured_span(ended.usable_after)}, full speed {measured_span(ended.full_speed_after)}"
         yield f"{ended.run}  {ended.verdict}  {ended.drill}  {ended.volume_id}  {times}  {ended.dollars:.2f} USD"
     yield from (_open_line(run) for run in ledger.open)
     if not (ledger.ended or ledger.open):

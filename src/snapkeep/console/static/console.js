@@ -35,6 +35,7 @@ async function renew() {
 document.addEventListener("focusout", () => setTimeout(() => { if (stale) renew(); }));
 
 function prepare() {
+  for (const line of document.querySelectorAll(".timeline")) line.scrollLeft = line.scrollWidth;  // the newest points
   const form = document.querySelector("form.moment[data-begin]");
   const slider = form && form.querySelector("input[type=range]");
   if (!slider) return;

@@ -1,12 +1,14 @@
-"""How many volumes can be recovered, where, and to when."""
+"""How many volumes can be recovered, where, and to when; and which have no proved copy."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from snapkeep.domain.model import Snapshot
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
+from snapkeep.domain.recovery.verdict import is_proved
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,16 @@ def recoverability_of(volumes: Sequence[VolumeProtection], now: datetime) -> Rec
         regions=tuple(sorted({point.region for volume in governed for point in volume.recovery_points})),
         oldest=min(newest.values(), default=None),
     )
+
+
+def not_proved(volumes: Iterable[VolumeProtection], copies_by_region: Mapping[str, Iterable[Snapshot]]) -> list[VolumeProtection]:
+    """Return the volumes without a proved copy in a region that their policy copies to and that was read."""
+    proved = {
+        region: {copy.origin.lineage for copy in copies if is_proved(copy) and copy.unusable is None}
+        for region, copies in copies_by_region.items()
+    }
+    return [
+        volume
+        for volume in volumes
+        if any(copy.region in proved and volume.lineage not in proved[copy.region] for copy in volume.copies)
+    ]

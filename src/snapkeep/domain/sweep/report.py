@@ -48,6 +48,8 @@ class Figure(LabelledEnum):
     VOLUMES_FIRST_COPY_PENDING = "volumes_first_copy_pending", "volumes whose first copy is pending"
     VOLUMES_NOT_KNOWN = "volumes_not_known", "volumes not known"
     VOLUMES_NOT_AS_ASKED = "volumes_not_as_policy_asks", "volumes not as their policy asks"
+    VOLUMES_NOT_RECOVERABLE = "volumes_not_recoverable", "volumes that cannot be recovered"
+    VOLUMES_NOT_PROVED = "volumes_not_proved", "volumes without a proved copy"
     VOLUMES_WITHOUT_POLICY = "volumes_without_policy", "volumes without a policy"
     VOLUMES_WITH_COPY = "volumes_with_copy", "volumes with a copy"
     SNAPSHOTS = "snapshots", "snapshots"

@@ -16,6 +16,7 @@ from snapkeep.domain.policy.document import parse_document
 from snapkeep.domain.tag_names import (
     DEVICE,
     INSTANCE,
+    MADE,
     MANAGED,
     ORIGINAL_REGION,
     ORIGINAL_VOLUME,
@@ -26,6 +27,7 @@ from snapkeep.domain.tag_names import (
     SOURCE_START,
     SOURCE_VOLUME,
 )
+from snapkeep.lab.demo.console_history import keep_history
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from snapkeep.usecases.policies import stored_text
 
@@ -51,6 +53,16 @@ DOCUMENT: dict[str, Any] = {
             "copies": [{"region": DR_REGION, "retention": {"keep_daily": 7, "keep_weekly": 4}}],
         },
         {"name": "scratch", "select": {"tags": {"Backup": "scratch"}}, "rpo": "8d", "retention": {"keep_weekly": 4}},
+    ],
+    "drills": [
+        {
+            "name": "gold-weekly",
+            "policies": ["gold"],
+            "in": DR_REGION,
+            "schedule": {"cron": "0 4 ? * SUN *", "timezone": "UTC"},
+            "rto": "15m",
+            "covered_within": "30d",
+        }
     ],
 }
 
@@ -109,6 +121,7 @@ def running_world(show: Callable[[str], None]) -> Iterator[EmbeddedAws]:
         for region in (DR_REGION, REGION):
             client("ssm", region).put_parameter(Name=f"/{SYSTEM}/policy", Value=stored_text(DOCUMENT), Type="String")
         _fail_one_copy(aws, client)
+        keep_history(client)
         yield aws
 
 
@@ -173,6 +186,7 @@ def _volumes(group: Group) -> list[dict[str, Any]]:
 def _history(group: Group, volume: str) -> dict[str, Any]:
     own = {MANAGED: SYSTEM, POLICY: group.policy, "Name": volume}
     own |= {INSTANCE: "{instance}", DEVICE: "{device}"} if group.instance else {}
+    makers = {"gold": {MADE: "gold"}, "silver": {"dlm:managed": "true"}}
     origin = {
         SOURCE_VOLUME: "{volume}",
         ORIGINAL_VOLUME: "{volume}",
@@ -194,6 +208,6 @@ def _history(group: Group, volume: str) -> dict[str, Any]:
         "every_hours": group.every_hours,
         "count": group.snapshots,
         "newest_hours_ago": group.newest_hours_ago,
-        "tags": own,
+        "tags": own | makers.get(group.policy, {}),
         "copies": [copy] if group.policy != "scratch" else [],
     }

@@ -13,6 +13,7 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection, ages_by_policy, volume_protections
 from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
+from snapkeep.domain.recovery.recoverability import not_proved, recoverability_of
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
 from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
@@ -127,7 +128,7 @@ class PrimarySweep(RegionSweep):
         )
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
         repairs.carry_out(self.watch.run(listing, policies, started, self.system), lambda _: Handling.NOTED)
-        counts = _counts(protections, listing.snapshots, dr.entries, self.system, started)
+        counts = _counts(protections, listing, dr.entries, self.system, started)
         counts |= {Figure(name): number for name, number in deleted.figures.items()}
         counts |= held_count(placed, listing.snapshots, self.system)
         counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.not_read}
@@ -234,11 +235,12 @@ def _missed(protections: list[VolumeProtection]) -> list[Finding]:
 
 def _counts(
     protections: list[VolumeProtection],
-    snapshots: Sequence[Snapshot],
+    listing: RegionFacts,
     entries: list[QueueEntry],
     system: str,
     now: datetime,
 ) -> dict[Figure, int]:
+    snapshots = listing.snapshots
     by_health = [protection.health for protection in protections]
     waiting = [entry.enqueued_at for entry in entries if entry.state in NOT_STARTED]
     return {
@@ -247,6 +249,8 @@ def _counts(
         Figure.VOLUMES_FIRST_COPY_PENDING: by_health.count(VolumeHealth.FIRST_COPY_PENDING),
         Figure.VOLUMES_NOT_KNOWN: by_health.count(VolumeHealth.UNKNOWN),
         Figure.VOLUMES_NOT_AS_ASKED: sum(protection.needs_attention for protection in protections),
+        Figure.VOLUMES_NOT_RECOVERABLE: recoverability_of(protections, now).not_recoverable,
+        Figure.VOLUMES_NOT_PROVED: len(not_proved(protections, listing.copies_by_region)),
         Figure.VOLUMES_WITHOUT_POLICY: by_health.count(VolumeHealth.NO_POLICY),
         Figure.SNAPSHOTS: len(snapshots),
         Figure.SNAPSHOTS_MANAGED: sum(snapshot.managed_by(system) for snapshot in snapshots),

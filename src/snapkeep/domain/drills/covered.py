@@ -1,0 +1,46 @@
+"""Which volumes a drill has covered: at any moment, by the ledgers. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from snapkeep.domain.drills.ledger import DrillLedger
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.protection import VolumeProtection
+
+COVERED_WITHIN = timedelta(days=90)
+"""How long a drill counts where no drill of the policy says it."""
+
+
+class DrillCoverage:
+    """The drills that passed, by volume, and how long they count."""
+
+    def __init__(self, ledgers: Mapping[str, DrillLedger], policies: PolicySet) -> None:
+        self._passed: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+        for region, ledger in ledgers.items():
+            for ended in ledger.ended:
+                if ended.passed:
+                    self._passed[region, ended.volume_id].append(ended.asked_at)
+        self._within = {
+            (rule.region, policy): rule.covered_within
+            for rule in policies.drills
+            if rule.covered_within
+            for policy in rule.policies
+        }
+        self._regions = frozenset(ledgers)
+
+    def missing(self, volumes: Iterable[VolumeProtection], at: datetime) -> list[VolumeProtection]:
+        """Return the volumes with copies of which no drill had passed in time at a moment, as far as the ledgers were read."""
+        return [volume for volume in volumes if self._is_known(volume) and not self._is_covered(volume, at)]
+
+    def _is_known(self, volume: VolumeProtection) -> bool:
+        return bool(volume.copies) and all(copy.region in self._regions for copy in volume.copies)
+
+    def _is_covered(self, volume: VolumeProtection, at: datetime) -> bool:
+        return any(
+            at - self._within.get((copy.region, volume.policy), COVERED_WITHIN) <= asked <= at
+            for copy in volume.copies
+            for asked in self._passed.get((copy.region, volume.volume.id), ())
+        )

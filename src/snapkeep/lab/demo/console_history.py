@@ -1,0 +1,87 @@
+"""The weeks before `snapkeep console --demo`: reports of sweeps and evidence of drills, in the buckets of the embedded AWS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from snapkeep import __version__
+from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, evidence_key, evidence_of
+from snapkeep.domain.drills.run import DrillProof, DrillRun
+from snapkeep.domain.json_codec import to_text
+from snapkeep.domain.recovery.verdict import ProofVerdict
+from snapkeep.domain.sweep.report import Figure, SweepReport, report_to_json
+from snapkeep.domain.system import StackKind, stack_name
+
+REGION, DR_REGION, SYSTEM = "us-east-1", "us-east-2", "snapkeep"
+SWEEPS, DAYS = 28, 14
+DRILLS = (("orders-db", 3, 6), ("orders-log", 10, 5), ("customers-db", 17, 22), ("orders-index", 24, 7), ("orders-db", 45, 9))
+"""The volume of each drill, how many days ago it was, and the minutes until the volume was usable."""
+
+
+def keep_history(client: Callable[[str, str], Any]) -> None:
+    """Keep what sweeps and drills of the last weeks would have kept."""
+    now = datetime.now(UTC)
+    bucket = _bucket(client, REGION, StackKind.PRIMARY)
+    for report in _reports(now):
+        key = f"reports/{report.started_at:%Y/%m/%d}/{report.id}.json"
+        client("s3", REGION).put_object(Bucket=bucket, Key=key, Body=json.dumps(report_to_json(report)).encode())
+    _keep_drills(client, now)
+
+
+def _bucket(client: Callable[[str, str], Any], region: str, kind: StackKind) -> str:
+    [stack] = client("cloudformation", region).describe_stacks(StackName=stack_name(SYSTEM, kind))["Stacks"]
+    return next(str(output["OutputValue"]) for output in stack["Outputs"] if output["OutputKey"] == "ReportsBucketName")
+
+
+def _reports(now: datetime) -> Iterator[SweepReport]:
+    for number in range(SWEEPS):
+        at = now - timedelta(days=DAYS * (SWEEPS - number) / SWEEPS)
+        counts = {
+            Figure.VOLUMES_NOT_RECOVERABLE: 3 if number > SWEEPS / 2 else 1,
+            Figure.VOLUMES_NOT_AS_ASKED: 1 + (number * 7) % 4,
+            Figure.VOLUMES_NOT_PROVED: max(14 - number // 2, 6),
+        }
+        yield SweepReport(f"sweep-{at:%Y%m%dT%H%M%SZ}", SYSTEM, "primary", REGION, at, at + timedelta(seconds=20), counts=counts)
+
+
+def _keep_drills(client: Callable[[str, str], Any], now: datetime) -> None:
+    bucket, s3 = _bucket(client, DR_REGION, StackKind.DR), client("s3", DR_REGION)
+    copies = client("ec2", DR_REGION).describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    ledger = DrillLedger()
+    for name, days, minutes in sorted(DRILLS, key=lambda drill: -drill[1]):
+        copy = next(copy for copy in copies if {"Key": "Name", "Value": name} in copy["Tags"])
+        evidence = evidence_of(_drill(copy, now - timedelta(days=days), minutes), __version__, ledger.last_hash)
+        ledger = ledger.concluded(evidence)
+        s3.put_object(Bucket=bucket, Key=evidence_key(evidence.run.id), Body=evidence.text.encode())
+    s3.put_object(Bucket=bucket, Key=LEDGER_KEY, Body=to_text(ledger).encode())
+
+
+def _drill(copy: dict[str, Any], at: datetime, minutes: int) -> DrillRun:
+    volume_id = next(tag["Value"] for tag in copy["Tags"] if tag["Key"] == "snapkeep:source-volume")
+    blocks = copy["VolumeSize"] * 2048
+    return DrillRun(
+        id=f"drill-{at:%Y%m%dT%H%M%S}-{volume_id}-a1b2c3",
+        drill="gold-weekly",
+        policy="gold",
+        volume_id=volume_id,
+        region=DR_REGION,
+        point=copy["SnapshotId"],
+        point_start=at - timedelta(hours=3),
+        size_gib=copy["VolumeSize"],
+        asked_at=at,
+        ends_at=at + timedelta(days=1),
+        rto=timedelta(minutes=15),
+        estimate_usd=1.66,
+        restored_id="vol-0d1e2f3a4b5c6d7e8",
+        available_at=at + timedelta(minutes=minutes),
+        progress_percent=100,
+        initialised_at=at + timedelta(minutes=8 * minutes),
+        snapshot_id="snap-0d1e2f3a4b5c6d7e8",
+        snapshot_at=at + timedelta(minutes=9 * minutes),
+        proof=DrillProof(str(ProofVerdict.PROVED), "full", blocks, 0, "9f2c" * 16, blocks // 5000, 2 * blocks, 2 * blocks * 3e-6),
+        removed_at=at + timedelta(minutes=14 * minutes),
+        removal_ended=True,
+    )
