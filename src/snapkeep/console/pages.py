@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from snapkeep.cli.policy_files import parse_file
 from snapkeep.cli.views.plan import plan_as_data
-from snapkeep.cli.views.policy import comparison_lines, field_changes, field_lines, full_copy_lines
 from snapkeep.cli.views.status import recovery_sentence
 from snapkeep.cli.views.status_forms import status_as_data
 from snapkeep.console.page import Context, Page, Query, matches, rows_of
+from snapkeep.console.policy_page import policies_context
 from snapkeep.console.proof_pages import (
     coverage_of_drills,
     drill_context,
@@ -26,12 +25,8 @@ from snapkeep.console.reading import Reading
 from snapkeep.console.trend import DAYS, Trend, trend_of, values_of
 from snapkeep.console.volume_pages import instance_context, points_data, recover_context, volume_context
 from snapkeep.domain.json_codec import to_object
-from snapkeep.domain.policy.document import InvalidPolicy
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
-from snapkeep.domain.retention.comparison import compare
-from snapkeep.domain.retention.rekeyed import full_copies
 from snapkeep.domain.sweep.report import Figure
-from snapkeep.policyfile.load import PolicyFile
 
 # Now
 
@@ -139,30 +134,6 @@ def _copies(reading: Reading, query: Query) -> Context:
     return {"region": region, "queue": rows_of(queue, query), "unread": list(reading.unread)}
 
 
-def _policies(reading: Reading, query: Query) -> Context:
-    text = query.get("document", "")
-    primary = next(iter(reading.policies.values()), None)
-    context: Context = {"in_force": reading.policies, "document": text, "problems": [], "changes": None}
-    if text and primary is None:
-        context["problems"] = ["no region was read: nothing can be compared"]
-    elif text and primary:
-        file = PolicyFile("the document", text)
-        try:
-            proposed = parse_file(file, region=reading.status.region, limits=primary.limits)[1]
-        except InvalidPolicy as invalid:
-            context["problems"] = [f"{file.place(problem.path)}: {problem}" for problem in invalid.problems]
-        else:
-            after = reading.make_plans(dict.fromkeys(reading.policies, proposed), reading.at)
-            context["changes"] = [
-                (new.region, list(comparison_lines(new.region, compare(old, new))))
-                for old, new in zip(reading.plans, after, strict=True)
-            ]
-            context["full_copies"] = list(full_copy_lines(full_copies(reading.plans, after)))
-            context["not_compared"] = sorted({*proposed.copy_regions, *reading.unread}.difference(reading.policies))
-            context["fields"] = list(field_lines(field_changes(primary, proposed)))
-    return context
-
-
 def _runs(reading: Reading, query: Query) -> Context:
     machine, status = query.get("machine", ""), query.get("status", "")
     runs = [run for run in reading.runs if machine in ("", run.machine) and status in ("", run.execution.status)]
@@ -195,7 +166,7 @@ PAGES = (
     Page("coverage", "Coverage", _coverage, _status_data, "snapkeep status --json"),
     Page("copies", "Copies", _copies, _status_data, "snapkeep status --json"),
     Page("proofs", "Drills and proofs", proofs_context, points_data, "snapkeep recoverable --json"),
-    Page("policies", "Policies", _policies, _plan_data, "snapkeep plan --json"),
+    Page("policies", "Policies", policies_context, _plan_data, "snapkeep plan --json"),
     Page("runs", "Runs", _runs, _runs_data, ""),
     Page("volume", "Volume", volume_context, _plan_data, "snapkeep plan --json", listed=False),
     Page("drill", "Drill", drill_context, evidence_data, "snapkeep drill show --json", listed=False),

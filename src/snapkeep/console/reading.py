@@ -10,6 +10,8 @@ from functools import cache, cached_property
 from threading import Lock, Thread
 from typing import Any, cast
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters, SystemNames
@@ -33,6 +35,7 @@ from snapkeep.domain.system import StackKind
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.look.explain import ExecutionSummary
 from snapkeep.usecases.look.status import SystemStatus
+from snapkeep.usecases.policies import ShowResult, history
 from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.recovery.recover import Journal
@@ -96,6 +99,8 @@ class Reading:
     """The counts of the last sweeps of the primary region, the oldest first."""
     trend_problem: str = ""
     """Why they are not known."""
+    versions: tuple[ShowResult, ...] = ()
+    """The versions of the primary region's policy document, the newest first; none where they could not be read."""
 
     @property
     def at(self) -> datetime:
@@ -183,6 +188,7 @@ class SystemReader:
             documents,
             ledgers,
             *self._trend.read(system, status.at),
+            _versions(system),
         )
 
     def _runs(self, system: InstalledSystem, regions: Sequence[str]) -> tuple[tuple[Run, ...], tuple[str, ...]]:
@@ -217,6 +223,13 @@ def _documents(system: InstalledSystem, dr_regions: Iterable[str]) -> tuple[dict
         except SnapkeepError as error:
             problems.append(f"the recoveries in the bucket of {region} are not known: {one_line(error)}")
     return known, problems
+
+
+def _versions(system: InstalledSystem) -> tuple[ShowResult, ...]:
+    try:
+        return tuple(history(*system.primary_document()))
+    except (SnapkeepError, BotoCoreError, ClientError):  # the page says that none could be read
+        return ()
 
 
 def _ledgers(documents: Mapping[str, Documents]) -> dict[str, DrillLedger]:

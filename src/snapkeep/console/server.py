@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -38,9 +39,10 @@ from snapkeep.cli.views.policy import summary_lines
 from snapkeep.cli.views.recover import USABLE
 from snapkeep.cli.views.recoverable import togetherness
 from snapkeep.console import trend
-from snapkeep.console.guard import TOKEN, VisitorGuard
+from snapkeep.console.guard import CONTENT, TOKEN, VisitorGuard
 from snapkeep.console.page import NotThere, Page, Query
 from snapkeep.console.pages import PAGES, covered
+from snapkeep.console.policy_page import Simulator, simulation
 from snapkeep.console.reading import Reading, Readings, SystemReader
 from snapkeep.console.recoveries import Recoveries
 from snapkeep.console.recovery_pages import RecoveryPages
@@ -48,6 +50,7 @@ from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
 from snapkeep.domain.plural import counted
+from snapkeep.domain.policy.document import InvalidPolicy
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.protection import VolumeProtection, age_text
 from snapkeep.domain.system import system_name
@@ -85,6 +88,8 @@ class Console:
     suffix: str
     region: str
     recoveries: RecoveryPages
+    simulate: Simulator | None = None
+    """Simulates tried documents."""
     options: str = ""
     """The options that a command for this system needs, as `pasted_options` returns them."""
 
@@ -100,6 +105,8 @@ class Console:
             routes.append(Route(f"/{page.name}", self._html(page)))
             routes.append(Route(f"/{page.name}.json", self._data(page)))
         routes += [Route("/coverage.csv", self._csv), Route("/news", self._news), Route("/recovery/news", self._recovery_news)]
+        if self.simulate:
+            routes.append(Route("/simulation", self._simulation))
         if self.allow_actions:
             plan, recovery = self.recoveries.pages
             routes.append(Route("/plan", self._acting(plan, self._start), methods=["POST"]))
@@ -167,6 +174,18 @@ class Console:
         self.recoveries.go_on(fields)
         return fields["in"], fields["id"]
 
+    def _simulation(self, request: Request) -> Response:
+        """Answer with the simulator's page, which has its styles in itself, and no script."""
+        reading = self.readings.current()
+        if reading is None or self.simulate is None:
+            return self._rendered("wait", request, page=None, reading=None)
+        try:
+            with _ONE_SIMULATION:
+                text = simulation(reading, request.query_params, self.simulate)
+        except (*_FAILURES, InvalidPolicy) as error:
+            return self._rendered("not_there", request, HTTPStatus.BAD_REQUEST, page=None, reading=reading, text=one_line(error))
+        return Response(text, media_type="text/html", headers={CONTENT: _STYLES_ALONE})
+
     def _csv(self, request: Request) -> Response:
         reading = self.readings.current()
         if reading is None:
@@ -213,6 +232,9 @@ class Console:
         return f"snapkeep recover volume {target} --in {region} --at {format_time(at)}{self.options}"
 
 
+_STYLES_ALONE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_ONE_SIMULATION = Lock()
+"""Two at once would take twice as long, and the pages with them."""
 _FAILURES = (SnapkeepError, BotoCoreError, ClientError)
 """Errors that a page shows in words."""
 
@@ -270,7 +292,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "PAGES": PAGES,
         "age_text": age_text,
-        "policy_lines": lambda policies: summary_lines(policies, [limit.name for limit in fields(Limits)]),
+        "policy_lines": lambda policies: list(summary_lines(policies, [limit.name for limit in fields(Limits)])),
         "span_text": span_text,
         "togetherness": togetherness,
         "measured_span": measured_span,
@@ -288,7 +310,9 @@ def _environment() -> Environment:
 _TEMPLATES = _environment()
 
 
-def serve(settings: AwsSettings, port: int, *, open_browser: bool, allow_actions: bool = False) -> None:
+def serve(
+    settings: AwsSettings, port: int, simulate: Simulator | None = None, *, open_browser: bool, allow_actions: bool = False
+) -> None:
     """Show a system until Ctrl-C; with `allow_actions`, forms begin recoveries. Raise WrongUse for a port that is in use."""
     clock = WallClock()
     readings = Readings(SystemReader(replace(settings, read_only=True)).read, clock)
@@ -296,7 +320,7 @@ def serve(settings: AwsSettings, port: int, *, open_browser: bool, allow_actions
     recoveries = Recoveries(settings, clock)
     pages = RecoveryPages(recoveries, allow_actions)
     links, options = settings.console_links, pasted_options(settings)
-    console = Console(readings, links, settings.suffix, settings.region, pages, options)
+    console = Console(readings, links, settings.suffix, settings.region, pages, simulate, options)
     with _listening(port) as listener:
         port = listener.getsockname()[1]
         guard = VisitorGuard(console.application(), port, allow_actions=allow_actions)

@@ -1,6 +1,5 @@
 """The console's pages over an account in memory."""
 
-import html
 import json
 import re
 from dataclasses import replace
@@ -233,33 +232,6 @@ def test_long_lists_have_pages(account: Account, browser: TestClient, readings: 
     assert page.count('<th scope="row">') == 100
     assert shown(browser, readings, "/coverage?page=2").count('<th scope="row">') == 1
     assert shown(browser, readings, "/coverage?page=nonsense").count('<th scope="row">') == 100
-
-
-def test_a_document_is_checked_and_compared_and_not_pushed(account: Account, browser: TestClient, readings: Readings) -> None:
-    account.copy(account.snapshot(), NEAR)
-    shown(browser, readings, "/policies")
-    stored = dict(account.documents)
-    wrong = browser.get("/policies", params={"document": "version: 1\npolicies:\n- name: gold\n  rpo: soon\n"})
-    assert "the document:4: policies[0].rpo" in html.unescape(wrong.text)
-    other = json.dumps({**DOCUMENT, "policies": [{**DOCUMENT["policies"][0], "retention": {"keep_last": 9}}]})
-    page = text_of(html.unescape(browser.get("/policies", params={"document": other}).text))
-    assert "Fields that change" in page
-    assert "keep_last" in page
-    assert account.documents == stored
-
-
-def test_a_tried_document_shows_full_copies_and_regions_not_read(
-    account: Account, browser: TestClient, readings: Readings
-) -> None:
-    account.copy(account.snapshot(), NEAR)
-    shown(browser, readings, "/policies")
-    [policy] = DOCUMENT["policies"]
-    copies = [{**policy["copies"][0], "kms_key": "alias/new"}, {**policy["copies"][1], "region": "eu-west-1"}]
-    document = {**DOCUMENT, "policies": [{**policy, "copies": copies}]}
-    page = text_of(html.unescape(browser.get("/policies", params={"document": json.dumps(document)}).text))
-    assert "Not compared: eu-west-1" in page
-    assert "Full copies" in page
-    assert "alias/new" in page.partition("Full copies")[2]
 
 
 def test_a_stack_that_may_not_be_described_is_said_and_does_not_fail_the_reading(

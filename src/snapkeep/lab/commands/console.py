@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from snapkeep.cli.common import AwsSettings, with_aws_settings
+
+if TYPE_CHECKING:
+    from snapkeep.domain.model import Volume
+    from snapkeep.domain.policy.model import PolicySet
 
 app = typer.Typer(help="Show the system in a browser.")
 
@@ -36,7 +41,29 @@ def console(
     from snapkeep.console.server import serve  # noqa: PLC0415 - imports what --help does not need
 
     with _demo_system() if demo else nullcontext(make_settings()) as settings:
-        serve(settings, port, open_browser=open_browser, allow_actions=allow_actions)
+        serve(settings, port, simulated, open_browser=open_browser, allow_actions=allow_actions)
+
+
+SIMULATED_DAYS, MOST_VOLUMES = 30, 30
+"""The length of a simulation of a tried document, and the volumes that it takes at most, spread over the account."""
+
+
+def simulated(volumes: Sequence[Volume], policy_sets: Mapping[str, PolicySet], region: str, days: int = SIMULATED_DAYS) -> str:
+    """Return the simulator's page of an account's volumes under policies, by their names."""
+    from snapkeep.lab.commands.simulate import CHANGED_SHARE_PER_DAY  # noqa: PLC0415
+    from snapkeep.lab.simulator import fleet  # noqa: PLC0415
+    from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions  # noqa: PLC0415
+    from snapkeep.lab.simulator.page import render  # noqa: PLC0415
+
+    sample = volumes[:: -(-len(volumes) // MOST_VOLUMES) or 1]
+    options = ExperimentOptions(days, primary=region)
+    results = []
+    for name, policies in policy_sets.items():
+        dr_regions = tuple(policy_region for policy_region in policies.copy_regions if policy_region != region)
+        world = fleet.make_world(fleet.from_account(sample, CHANGED_SHARE_PER_DAY), region, dr_regions, seed=1, faults=None)
+        fleet.give_keys(world, policies)
+        results.append(Experiment(name, world, policies, options).run())
+    return render(results, datetime.now(UTC))
 
 
 def _demo_system() -> AbstractContextManager[AwsSettings]:

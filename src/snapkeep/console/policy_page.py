@@ -1,0 +1,84 @@
+"""The page of policies: those in force, their history, and a document to try, which is checked, compared and simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.policy_files import parse_file
+from snapkeep.cli.views.policy import comparison_lines, field_changes, field_lines, full_copy_lines, version_as_data
+from snapkeep.console.page import Context, Query
+from snapkeep.console.reading import Reading
+from snapkeep.domain.model import Volume
+from snapkeep.domain.policy.document import InvalidPolicy
+from snapkeep.domain.policy.gaps import policy_gaps
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.comparison import compare
+from snapkeep.domain.retention.rekeyed import full_copies
+from snapkeep.policyfile.load import PolicyFile, readable_yaml
+
+Simulator: TypeAlias = Callable[[Sequence[Volume], Mapping[str, PolicySet], str], str]
+"""Returns a page about volumes of a primary region under policies, by their names."""
+
+
+def policies_context(reading: Reading, query: Query) -> Context:
+    """Return the policies, their versions, and what `document` or `version` in a query would change."""
+    text = query.get("document", "") or _text_of_version(reading, query.get("version", ""))
+    context: Context = {
+        "in_force": reading.policies,
+        "versions": [version_as_data(version) for version in reading.versions],
+        "document": text,
+        "problems": [],
+        "warnings": [],
+        "changes": None,
+    }
+    if text and not reading.policies:
+        context["problems"] = ["no region was read: nothing can be compared"]
+    elif text:
+        file = PolicyFile("the document", text)
+        try:
+            proposed = _parsed(file, reading)
+        except InvalidPolicy as invalid:
+            context["problems"] = [f"{file.place(problem.path)}: {problem}" for problem in invalid.problems]
+        else:
+            context["warnings"] = [f"{file.place(gap.path)}: {gap.text}" for gap in policy_gaps(proposed)]
+            context |= _changes(reading, proposed)
+    return context
+
+
+def _text_of_version(reading: Reading, number: str) -> str:
+    """Return the document of a version as YAML; empty where there is none that can be used."""
+    known = {str(version.stored.version): version.policies for version in reading.versions}
+    policies = known.get(number)
+    return readable_yaml(policies) if policies else ""
+
+
+def _parsed(file: PolicyFile, reading: Reading) -> PolicySet:
+    """Return the policies of a document. Raise InvalidPolicy."""
+    primary = next(iter(reading.policies.values()))
+    return parse_file(file, region=reading.status.region, limits=primary.limits)[1]
+
+
+def _changes(reading: Reading, proposed: PolicySet) -> Context:
+    primary = next(iter(reading.policies.values()))
+    after = reading.make_plans(dict.fromkeys(reading.policies, proposed), reading.at)
+    return {
+        "changes": [
+            (new.region, list(comparison_lines(new.region, compare(old, new))))
+            for old, new in zip(reading.plans, after, strict=True)
+        ],
+        "full_copies": list(full_copy_lines(full_copies(reading.plans, after))),
+        "not_compared": sorted({*proposed.copy_regions, *reading.unread}.difference(reading.policies)),
+        "fields": list(field_lines(field_changes(primary, proposed))),
+    }
+
+
+def simulation(reading: Reading, query: Query, simulate: Simulator) -> str:
+    """Return the simulator's page of the policies in force and of a tried document. Raise InvalidPolicy or WrongUse."""
+    if not reading.policies or not reading.status.primary_known:
+        raise WrongUse(f"{reading.status.region} was not read: there are no volumes to simulate")
+    policies = {"in force": next(iter(reading.policies.values()))}
+    if text := query.get("document", ""):
+        policies["the document"] = _parsed(PolicyFile("the document", text), reading)
+    return simulate([volume.volume for volume in reading.status.volumes], policies, reading.status.region)
