@@ -107,6 +107,11 @@ def _of_volumes(status: SystemStatus) -> list[Family]:
     return [
         ("snapkeep_healthy", "1 when nothing needs attention.", [(base, float(status.healthy))]),
         (
+            "snapkeep_read_timestamp_seconds",
+            "When all of this was read, in seconds since 1970: samples that are old look like new ones.",
+            [(base, float(int(status.at.timestamp())))],
+        ),
+        (
             "snapkeep_volumes",
             "Volumes by health.",
             [
