@@ -21,6 +21,8 @@ from support.stacks import wait_for
 pytestmark = pytest.mark.xdist_group("installation")
 
 PAGE = (Path(__file__).parents[2] / "docs/recovery.md").read_text(encoding="utf-8")
+BACK = ("--region", DR, "--dr-region", PRIMARY, "--name", "-back")
+"""The options of the system that the section on failing back deploys."""
 IMAGE, BLOCKS = "ami-0abcdef1234567890", 40
 
 
@@ -154,9 +156,42 @@ def undo(installation: Installation, region: str, run_id: str) -> None:
     assert volumes_of(installation, region, run_id) == []
 
 
-def test_a_database_is_attached_in_the_dr_region_while_the_primary_is_down(
-    installation: Installation, database: Database
-) -> None:
+def fail_back(installation: Installation, database: Database, made: list[dict[str, Any]]) -> None:
+    """Bring what was recovered in the DR region back into the primary one, and remove all that this makes."""
+    deploy, recover = commands("Failing back")
+    near, far = installation.client("ec2", DR), installation.client("ec2")
+    try:
+        deployed = snapkeep(installation, deploy)
+        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        last = near.create_snapshots(InstanceSpecification={"InstanceId": database.target_id})["Snapshots"]
+        filters = [{"Name": "tag:snapkeep:source-snapshot", "Values": [snapshot["SnapshotId"] for snapshot in last]}]
+
+        def copies() -> list[dict[str, Any]]:
+            listed = far.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
+            return [copy for copy in listed if copy["State"] == "completed"]
+
+        wait_for(lambda: len(copies()) == len(last))
+        names = {"i-0123456789abcdef0": database.target_id}
+        result = snapkeep(installation, [*(names.get(word, word) for word in recover), "--yes"])
+        assert result.returncode == 0, result.stdout + result.stderr
+    finally:
+        destroyed = snapkeep(installation, ["destroy", *BACK, "--yes"])
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    _, back = recovered(installation, PRIMARY, result)
+    assert {volume["AvailabilityZone"] for volume in back} == {f"{PRIMARY}a"}
+    lost = {volume["VolumeId"]: installation.tags_of(volume["SnapshotId"], DR)["snapkeep:source-volume"] for volume in made}
+    contents = {}
+    for volume in back:
+        source = installation.tags_of(volume["SnapshotId"])["snapkeep:source-volume"]
+        contents[lost.get(source, "the instance's own")] = content(installation, PRIMARY, volume["SnapshotId"])
+        far.delete_volume(VolumeId=volume["VolumeId"])
+    assert {volume_id: contents[volume_id] for volume_id in database.expected} == database.expected
+    for ec2, snapshots in ((far, copies()), (near, last)):  # other tests sweep these regions
+        for snapshot in snapshots:
+            ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
+
+
+def test_a_database_is_attached_while_its_region_is_down_and_fails_back(installation: Installation, database: Database) -> None:
     sets = {installation.tags_of(snapshot_id).get("snapkeep:set") for snapshot_id in database.sources.values()}
     assert sets == {min(database.sources.values())}
     assert all("snapkeep:record" in installation.tags_of(snapshot_id) for snapshot_id in database.sources.values())
@@ -173,6 +208,7 @@ def test_a_database_is_attached_in_the_dr_region_while_the_primary_is_down(
     assert [volume["Attachments"][0]["InstanceId"] for volume in made] == [database.target_id] * 3
     for volume in made:
         assert_content(installation, DR, volume, database)
+    fail_back(installation, database, made)
     undo(installation, DR, run_id)
 
 
