@@ -109,7 +109,8 @@ class PrepareInstance:
         region = self.looks.region
         named = self._named(lineages, request)
         if len(named) != 1:
-            words = f"several instances: {', '.join(named)}; name one" if named else f"no recovery point in {region} names it"
+            several = f"several instances: {', '.join(named)}; name one"
+            words = several if named else lineages.why_unnamed(request.instance, request.at)
             return no_plan(region, request.instance, f"{request.instance}: {words}")
         record, notes = self.record_at(lineages, named[0], request.at)
         if record is None or record.instance is None:
@@ -153,7 +154,7 @@ class PrepareInstance:
         """Return the record of the instance's newest point up to a moment: it says which volumes the instance had then."""
         points = [point for volume in volumes_of_instance(lineages, instance_id, at) if (point := lineages.newest(volume, at))]
         if not points:
-            return None, [f"no recovery point in {lineages.region} names it"]
+            return None, [lineages.why_unnamed(instance_id, at)]
         newest = max(points, key=lambda point: (point.origin.start_time, point.id))
         records, notes = records_of(self.documents, [newest])
         return records.get(newest.id), notes
