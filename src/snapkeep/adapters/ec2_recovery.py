@@ -15,6 +15,7 @@ from snapkeep.domain.errors import AwsRefused, SnapkeepError
 from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.recovery_plan import DEVICES, InstancePlace
 from snapkeep.domain.recovery.storage import STORAGE_QUOTAS, RegionStorage
+from snapkeep.domain.tag_names import RECOVERY
 from snapkeep.usecases.recovery.actions import Attachment, VolumeState
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ class Ec2Recovery:
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
         """Return the volumes that have all of these tags."""
         return self._volumes([{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()])
+
+    def recovered_from(self, snapshot_ids: Collection[str]) -> list[VolumeState]:
+        """Return the volumes that recoveries made of snapshots, and that exist."""
+        made_by_recovery = {"Name": "tag-key", "Values": [RECOVERY]}
+        listed = (self._volumes([{"Name": "snapshot-id", "Values": ids}, made_by_recovery]) for ids in batches(snapshot_ids))
+        return [volume for volumes in listed for volume in volumes]
 
     def _volumes(self, filters: list[dict[str, Any]]) -> list[VolumeState]:
         listing = pages(self._client, "describe_volumes", {"Filters": filters}, f"describe_volumes in {self.region}")

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.adapters.regional import RegionalAdapters
@@ -216,6 +217,18 @@ def test_a_printed_command_is_one_line_on_a_narrow_terminal(
     run = lab.begin()
     print_end(run, system)
     assert capsys.readouterr().out.splitlines()[-1] == f"  {system.command('undo', run.id)}"
+
+
+def test_a_plan_names_the_volumes_of_an_earlier_recovery(lab: RecoveryLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recovery that was repeated by mistake made all volumes again, without a word."""
+    run = lab.begin()
+    lab.carry_out(run.id, lambda recover, begun: recover.run(begun))
+    made = sorted(volume["VolumeId"] for volume in lab.made(run))
+    monkeypatch.setattr(
+        RecoverySystem, "ec2", lambda _, region: Ec2Instances(client=lab.lab.world.client("ec2", region), region=region)
+    )
+    result = recover("volume", lab.instance_id, "--in", DR, "--plan")
+    assert f"note: {run.id} made {', '.join(made)} of these points" in result.stdout
 
 
 def test_an_empty_list_says_so(lab: RecoveryLab) -> None:

@@ -26,7 +26,8 @@ from snapkeep.domain.recovery.recovery_plan import (
     steps_of,
 )
 from snapkeep.domain.recovery.storage import RegionStorage
-from snapkeep.domain.tag_names import DEVICE
+from snapkeep.domain.tag_names import DEVICE, RECOVERY
+from snapkeep.usecases.recovery.actions import VolumeState
 from snapkeep.usecases.recovery.begin import new_run
 from snapkeep.usecases.recovery.find_points import SnapshotLister
 from snapkeep.usecases.recovery.read_records import records_of
@@ -63,6 +64,10 @@ class RecoveryLooks(Protocol):
 
     def storage(self, volume_types: Collection[str]) -> RegionStorage:
         """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
+        ...
+
+    def recovered_from(self, snapshot_ids: Collection[str]) -> list[VolumeState]:
+        """Return the volumes that recoveries made of snapshots, and that exist."""
         ...
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
@@ -124,7 +129,7 @@ class PrepareRecovery:
             found.obstacles += self._refusals(plan)
             storage = self.looks.storage({volume.volume_type for volume in plan.volumes})
             found.obstacles += storage.obstacles(plan.volumes)
-            found.remarks += storage.remarks(plan.volumes)
+            found.remarks += [*storage.remarks(plan.volumes), *self._recovered_before(plan)]
         return replace(
             plan,
             region=self.looks.region,
@@ -204,6 +209,15 @@ class PrepareRecovery:
         if zone not in zones:
             found.obstacles.append(f"{zone or 'no zone'} cannot be used; {self.looks.region} has {', '.join(zones)}")
         return zone
+
+    def _recovered_before(self, plan: RecoveryPlan) -> list[str]:
+        """Return which recoveries made volumes of the same points that still exist: this one may be a repetition."""
+        by_run: dict[str, list[str]] = defaultdict(list)
+        for volume in self.looks.recovered_from([volume.point.id for volume in plan.volumes]):
+            by_run[volume.tags[RECOVERY]].append(volume.id)
+        return [
+            f"{run} made {', '.join(sorted(ids))} of these points, and a new recovery makes others" for run, ids in by_run.items()
+        ]
 
     def _refusals(self, plan: RecoveryPlan) -> list[str]:
         steps = steps_of(plan)
