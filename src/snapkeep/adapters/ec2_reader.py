@@ -87,6 +87,10 @@ class Ec2Reader:
         """Return the copies here of source snapshots, by tag, in any state."""
         return [snapshot for snapshot in self._snapshots_with(f"tag:{SOURCE_SNAPSHOT}", snapshot_ids) if snapshot.is_copy]
 
+    def tagged_snapshots(self, keys: Collection[str]) -> list[Snapshot]:
+        """Return the snapshots here that have a tag with one of these keys."""
+        return self._snapshots_with("tag-key", keys)
+
     def all_snapshots(self) -> Iterator[Snapshot]:
         """Return every snapshot that the account owns in the region."""
         return self._snapshots([])

@@ -71,6 +71,10 @@ class SnapshotReader(DeletionGuards, Protocol):
         """Return the copies in this region of source snapshots, by tag, in any state."""
         ...
 
+    def tagged_snapshots(self, keys: Collection[str]) -> list[Snapshot]:
+        """Return the snapshots of this region that have a tag with one of these keys."""
+        ...
+
     def all_snapshots(self) -> Iterator[Snapshot]:
         """Return every snapshot that the account owns in the region."""
         ...

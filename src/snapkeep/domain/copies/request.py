@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.model import Origin, SnapshotInRegion
+from snapkeep.domain.other_tools import left_alone_by
 from snapkeep.domain.tag_names import CHECK, HOLD, HOLDER, OWN_TAGS, PROOF, RECOVERY_TAGS, WRONG
 from snapkeep.domain.tags import carried_tags, tags_for_copy
 
@@ -77,14 +78,18 @@ class CopyRequest:
 def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, volume: Volume | None) -> CopyRequest:
     """Return the copy of a source snapshot that a copy rule requests.
 
-    It has its volume's own tags and those of recovery, never all tags of the snapshot: by those, other tools find what they
-    expire. Room is left for the findings of checks and for a hold. Where the volume is deleted, only the snapshot's name is
-    taken for a tag of the volume.
+    It has its volume's own tags, those of recovery and those by which its policy holds, never all tags of the snapshot: by
+    those, other tools find what they expire. Room is left for the findings of checks and for a hold. Where the volume is
+    deleted, only the snapshot's name is taken for a tag of the volume.
     """
     own = tags_for_copy(system, policy.name, snapshot.origin)
     volume_tags = volume.tags if volume else {key: value for key, value in snapshot.tags.items() if key == "Name"}
     later = {CHECK: WRONG, PROOF: "", HOLD: "", HOLDER: ""}
     recovery = {key: snapshot.tags[key] for key in RECOVERY_TAGS if key in snapshot.tags}
+    # A copy whose source is deleted by others is held by its own tag.
+    recovery |= {
+        key: snapshot.tags[key] for key in policy.hold_tags if left_alone_by(snapshot.tags, {key: policy.hold_tags[key]})
+    }
     tags, _ = carried_tags(own, later, volume_tags if rule.carry_tags else {}, policy.carry_tags.excluded, recovery)
     return CopyRequest(
         origin=snapshot.origin,

@@ -320,6 +320,11 @@ POLICY = Shape(
         ),
         Field("copies", ValueType.OBJECTS, "The copies to make of the snapshots.", shape=COPY),
         Field("leave_alone", ValueType.OBJECT, "Snapshots that are never deleted.", shape=LEAVE_ALONE),
+        Field(
+            "hold_tags",
+            ValueType.TAGS,
+            "Tag keys with values that hold a snapshot with its copies: it stays, and counts for nobody. `*` and `?` match.",
+        ),
         Field("carry_tags", ValueType.OBJECT, "Which of a volume's tags go onto its snapshots and copies.", shape=CARRY_TAGS),
         Field(
             "gone",

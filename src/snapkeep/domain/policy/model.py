@@ -176,6 +176,8 @@ class Policy:
     rpo: timedelta = DEFAULT_RPO
     """Recovery point objective: how old the newest completed copy's origin may be."""
     leave_alone: LeaveAlone = field(default_factory=LeaveAlone)
+    hold_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tag key -> patterns of values; a snapshot with one such tag is held with its copies, and counts for nobody."""
     carry_tags: CarryTags = field(default_factory=CarryTags)
     record: RecordContent = field(default_factory=RecordContent)
     gone: GoneRetention | None = None

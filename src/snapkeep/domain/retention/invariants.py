@@ -35,13 +35,14 @@ def find_problems(
     compared: bool = False,
     placed: PlacedHolds = NOTHING_HELD,
     policy: str = "",
+    held_by_tag: Collection[str] = (),
 ) -> list[str]:
     """Return the invariants that the verdicts of one lineage in one region break, in words that begin with their ids.
 
     `copies` are the known copies, and `copy_rules` the rules by which the policy copies the lineage (INV-04);
     `protected_ids` are the snapshots that an AMI uses, that are locked, or that are left to another tool (INV-06); `compared`
     is whether the policy compares copies with their sources (INV-21); `placed` are the holds that people placed, and `policy`
-    is the name of the lineage's policy (INV-26).
+    is the name of the lineage's policy, which holds `held_by_tag` (INV-26).
     """
     delete = Action.DELETE
     deletions = [verdict for verdict in verdicts if verdict.action is delete]
@@ -62,6 +63,7 @@ def find_problems(
         problems.extend(_missing_copies(to_delete, copies, copy_rules))
     if compared:
         problems.extend(_unproved(kept, to_delete))
+    problems.extend(f"INV-26: a tag holds {snapshot.id}" for snapshot in to_delete if snapshot.id in held_by_tag)
     if placed:
         problems.extend(
             f"{reason.rule}: {snapshot.id} is {reason.text}"

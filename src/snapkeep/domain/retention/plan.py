@@ -45,6 +45,8 @@ class LineageFacts:
     """Whether its policy compares the copies: the newest proved copy is held until a newer one is proved (INV-21)."""
     policy: str = ""
     """The name of the policy that governs it; a hold may cover a policy."""
+    held_by_tag: Holds = field(default_factory=dict)
+    """The snapshots that its policy holds by a tag: they stay, and do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,14 @@ def plan_lineage(
         held = merge_holds(held, placed_holds(facts.snapshots, placed, facts.policy))
     if facts.compared:
         held = merge_holds(held, proof_holds(facts.snapshots, system=system, second_copies=facts.second_copies))
-    verdicts = tuple(decide(facts.snapshots, facts.retention, now, system=system, holds=held, second_copies=facts.second_copies))
+    apart = facts.held_by_tag
+    counted = [snapshot for snapshot in facts.snapshots if snapshot.id not in apart] if apart else facts.snapshots
+    verdicts = tuple(decide(counted, facts.retention, now, system=system, holds=held, second_copies=facts.second_copies))
     if facts.second_copies:
         verdicts = tuple(_without_second_copy(verdict, facts.second_copies, held) for verdict in verdicts)
+    if apart:
+        kept = (Verdict(snapshot, Action.KEEP, apart[snapshot.id]) for snapshot in facts.snapshots if snapshot.id in apart)
+        verdicts = tuple(sorted((*verdicts, *kept), key=lambda verdict: verdict.snapshot.origin.start_time))
     # The result is checked by code that knows nothing of the decision above.
     refusals = find_problems(
         verdicts,
@@ -118,6 +125,7 @@ def plan_lineage(
         compared=facts.compared,
         placed=placed,
         policy=facts.policy,
+        held_by_tag=apart,
     )
     return LineagePlan(facts.lineage, verdicts, tuple(refusals))
 

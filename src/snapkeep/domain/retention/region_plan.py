@@ -30,6 +30,7 @@ from snapkeep.domain.retention.missing_copies import is_missing, waits_for_key
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, plan_lineage
 from snapkeep.domain.retention.second_copies import second_copies
+from snapkeep.domain.retention.tag_holds import NO_SOURCES, TaggedSources, tag_holds
 from snapkeep.domain.retention.unhandled import unhandled
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds, decide
 from snapkeep.domain.tag_names import MANAGED
@@ -58,6 +59,8 @@ class RegionFacts:
     """When the system was deployed: later snapshots that no run tagged are planned as if a sweep had tagged them."""
     not_read: frozenset[str] = frozenset()
     """Ids of volumes that were not read, because the snapshots show their policy: none of them is known to be deleted."""
+    sources: TaggedSources = NO_SOURCES
+    """The source snapshots by whose tags copies may be held, where a policy holds by tags."""
     proofs_awaited: bool = True
     """Whether proved copies are held for newer ones without a proof. A forecast plans as if every copy were proved."""
 
@@ -250,7 +253,8 @@ class _Planner:
             for copy in self._missing(snapshots, policy, rule, copies, adopted, without_run, gone=gone)
         )
         retention = policy.retention_of(policy.retention, gone=gone)
-        facts = LineageFacts(lineage, snapshots, retention, copies.facts, policy.copies, leave_alone=policy.leave_alone.tags)
+        alone, held = policy.leave_alone.tags, tag_holds(snapshots, policy.hold_tags)
+        facts = LineageFacts(lineage, snapshots, retention, copies.facts, policy.copies, leave_alone=alone, held_by_tag=held)
         return self._plan(facts, selection, volume=volume, missing=missing, adopted=adopted)
 
     def _missing(
@@ -331,7 +335,8 @@ class _Planner:
         compared = rule.verify.verifies and self.facts.proofs_awaited
         # A run does not know the copies that other runs checked: it leaves second copies to the sweep.
         doubled = {} if self.facts.checked is None else second_copies(snapshots, self.system, rule.kms_key, self.facts.checked)
-        facts = LineageFacts(lineage, snapshots, retention, second_copies=doubled, compared=compared)
+        held = tag_holds(snapshots, policy.hold_tags, self.facts.sources)
+        facts = LineageFacts(lineage, snapshots, retention, second_copies=doubled, compared=compared, held_by_tag=held)
         return self._plan(facts, selection, adopted=adopted)
 
     def _plan(

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.known_copies import KnownCopies, known_copies
-from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Lineage, Origin, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
@@ -22,7 +22,7 @@ from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.ports import CopyQueue, DeletionOutcome, SnapshotReader
-from snapkeep.usecases.retention.plan_regions import make_region_plan
+from snapkeep.usecases.retention.plan_regions import make_region_plan, tagged_sources
 
 SEARCHED = timedelta(days=400)
 """How far back logs are searched where the snapshot is deleted and its start is not known."""
@@ -240,7 +240,8 @@ class _StoryBuilder:
             known = self._known(reader.region, copies)
             counted = {copy.id for copy in known.counted(copies)} | {snapshot.id}
             copies = [copy for copy in copies if copy.id in counted]
-            return RegionFacts(reader.region, (), copies, checked=known.checked, gone=self._gone(lineage))
+            tagged = tagged_sources(copies, reader.region, self.sources.policies[reader.region], self._reader_of)
+            return RegionFacts(reader.region, (), copies, checked=known.checked, gone=self._gone(lineage), sources=tagged)
         volumes: list[Volume] = list(reader.volumes([lineage.volume_id]).values())
         listings: dict[str, list[Snapshot]] = {}
         for region, other in self.sources.others.items():
@@ -254,6 +255,12 @@ class _StoryBuilder:
             for entry in self.regions.read(region, partial(queue.open_entries, lineage.volume_id), list[QueueEntry]())
         )
         return RegionFacts(reader.region, volumes, reader.snapshots_of_volumes([lineage.volume_id]), listings, waiting)
+
+    def _reader_of(self, region: str) -> SnapshotReader:
+        """Return the reader of a source region. Raise AwsUnavailable where it is not read."""
+        if region == self.sources.primary.region and region not in self.regions.problems:
+            return self.sources.primary
+        raise AwsUnavailable(self.regions.problems.get(region, f"{region} is no region of the system"))
 
     def _known(self, region: str, copies: Sequence[Snapshot]) -> KnownCopies:
         """Return the copies that the region's queue calls wrong, and of twice copied snapshots those that it calls checked."""

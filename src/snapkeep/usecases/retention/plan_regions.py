@@ -19,6 +19,7 @@ from snapkeep.domain.retention.forecast import with_copies_made
 from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
+from snapkeep.domain.retention.tag_holds import NO_SOURCES, TaggedSources, holding_keys
 from snapkeep.domain.tags import with_source_starts
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
 
@@ -74,6 +75,26 @@ def deleted_sources(
         except SnapkeepError:
             all_known = False
     return deleted, all_known
+
+
+def tagged_sources(
+    copies: Iterable[Snapshot], region: str, policies: PolicySet, reader_of: Callable[[str], SnapshotReader]
+) -> TaggedSources:
+    """Return the source snapshots by whose tags copies of a DR region may be held.
+
+    Nothing is read where no policy holds by tags.
+    """
+    keys = holding_keys(policies)
+    if not keys:
+        return NO_SOURCES
+    tags: dict[str, Mapping[str, str]] = {}
+    unread: dict[str, str] = {}
+    for source in sorted({copy.origin.region for copy in copies} - {region}):
+        try:
+            tags |= {snapshot.id: snapshot.tags for snapshot in reader_of(source).tagged_snapshots(keys)}
+        except SnapkeepError as error:
+            unread[source] = f"{source} could not be read: {error}"
+    return TaggedSources(tags, unread)
 
 
 def make_region_plan(
@@ -136,12 +157,16 @@ def facts_of(primary: str, listings: Iterable[RegionListing]) -> list[RegionFact
     source = by_region.pop(primary, None)
     sources = {snapshot.id: snapshot for snapshot in source.snapshots} if source else {}
     listed = {region: with_source_starts(listing.snapshots, sources) for region, listing in by_region.items()}
+    tagged = TaggedSources({snapshot.id: snapshot.tags for snapshot in sources.values()})
+    if source is None:
+        tagged = TaggedSources(unread={primary: f"{primary} was not read"})
     copies = [
         RegionFacts(
             region,
             (),
             [snapshot for snapshot in by_region[region].known.counted(snapshots) if snapshot.origin.region != region],
             checked=by_region[region].known.checked,
+            sources=tagged,
         )
         for region, snapshots in listed.items()
     ]

@@ -26,7 +26,7 @@ from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.placed_holds import HoldReader
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader
-from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan
+from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan, tagged_sources
 
 ANSWER_GOOD_FOR = timedelta(hours=1)
 """Time for which a run relies on what it has seen: the policy of a snapshot that it tagged, and a copy that it saw complete."""
@@ -85,11 +85,13 @@ class RetentionPlanner:
         copies, and the copies of deleted volumes, are left to the sweep.
         """
         copies = self._counted(self.reader.copies_of_volumes(volume_ids))
-        facts = RegionFacts(self.reader.region, (), copies, checked=None)
+        policies = self.policies()
+        sources = tagged_sources(copies, self.reader.region, policies, self.reader_of)
+        facts = RegionFacts(self.reader.region, (), copies, checked=None, sources=sources)
         if as_sweep:
             gone, _all_known = deleted_sources(copies, self.reader.region, self.reader_of)
             facts = replace(facts, checked=self._checked(copies), gone=gone)
-        return self._plan(facts, self.policies())
+        return self._plan(facts, policies)
 
     def _confirmed(self, results: Sequence[CopyResult]) -> list[SnapshotInRegion]:
         """Return the copies that a run saw complete within the last hour, as the queues say too, and whose keys can be used now.

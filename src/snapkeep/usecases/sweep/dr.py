@@ -43,7 +43,7 @@ from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.drills.watch import DrillWatch
 from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.recovery.ports import Verifications
-from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan
+from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan, tagged_sources
 from snapkeep.usecases.sweep.shared import (
     RegionSweep,
     Repairs,
@@ -78,12 +78,17 @@ class DrSweep(RegionSweep):
         snapshots = self._with_source_starts(list(self.reader.all_snapshots()))
         done = list(self.queue.in_state(EntryState.DONE))
         known = known_copies([*entries, *done])
-        managed = (copy for copy in snapshots if copy.managed_by(self.system))
+        managed = [copy for copy in snapshots if copy.managed_by(self.system)]
         gone, all_known = deleted_sources(managed, self.reader.region, self.reader_of)
         listing = RegionFacts(
-            region=self.reader.region, volumes=(), snapshots=known.counted(snapshots), checked=known.checked, gone=gone
+            region=self.reader.region,
+            volumes=(),
+            snapshots=known.counted(snapshots),
+            checked=known.checked,
+            gone=gone,
+            sources=tagged_sources(managed, self.reader.region, policies, self.reader_of),
         )
-        placed = self.holds.placed([copy for copy in snapshots if copy.managed_by(self.system)])
+        placed = self.holds.placed(managed)
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system, placed=lambda _: placed)
         facts = DrFacts(
             system=self.system,
