@@ -47,9 +47,8 @@ def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_
     proof = json.loads(execution["output"])["verified"]["proof"]
     assert (proof["verdict"], proof["compared"], proof["reads"], proof["differing"]) == ("PROVED", 8, 16, 0)
     assert len(proof["root"]) == 64
-    kept = installation.report(
-        "dr", f"s3://{installation.outputs['dr']['ReportsBucketName']}/proofs/{DR}/{volume_id}/{snapshot_id}/{good}/full.json"
-    )
+    name = f"proofs/{DR}/{volume_id}/{snapshot_id}/{good}/full-{proof['ended_at'].replace(':', '')}.json"
+    kept = installation.report("dr", f"s3://{installation.outputs['dr']['ReportsBucketName']}/{name}")
     assert kept == proof
 
     execution = installation.run("dr", "VerifyStateMachineArn", {"copy": wrong, "method": FULL})

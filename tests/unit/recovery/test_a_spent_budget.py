@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from snapkeep.adapters.s3_proofs import S3Proofs
+from snapkeep.domain.errors import ProofNotFound
+from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, VerifyRule
-from snapkeep.domain.recovery.methods import FULL
-from snapkeep.domain.recovery.proof import Pair, Proof, ProofProgress
+from snapkeep.domain.recovery.methods import FULL, STRUCTURE
+from snapkeep.domain.recovery.proof import Pair, Proof, ProofEnd, ProofProgress
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.lab.simulator.composition import SystemLayout
 from support.flows import DR, PRIMARY, Laboratory
@@ -104,3 +107,25 @@ def test_the_bucket_knows_what_a_policy_spent_in_a_month() -> None:
     assert not store.spending("gold", NOW + timedelta(minutes=1)).reduced
     assert store.spending("silver", NOW).dollars == 0
     assert store.proof(replace(PAIR, copy_id="snap-3"), FULL).progress.due == FULL
+
+
+@pytest.mark.parametrize("verdict", [ProofVerdict.INCOMPLETE, ProofVerdict.UNREADABLE])
+def test_a_later_attempt_without_a_result_overwrites_no_proof(verdict: ProofVerdict) -> None:
+    bucket = Bucket()
+    store = S3Proofs(client=bucket, bucket="reports")  # type: ignore[arg-type]
+    proved = proof_of("snap-2", 1000, NOW)
+    failed = replace(proved, verdict=verdict, ended_at=NOW + timedelta(milliseconds=1), end=ProofEnd.TIME)
+    pair = proved.progress.pair
+    for proof in (proved, failed):
+        place = store.put(proof)
+        assert store.proof(pair, FULL) == proof, "the newest attempt is what is told"
+        assert place.removeprefix("s3://reports/") in bucket.objects
+    kept = [from_json(Proof, json.loads(body)) for name, body in bucket.objects.items() if "/full-" in name]
+    assert kept == [proved, failed]
+
+
+def test_a_pair_that_was_never_compared_by_a_method_has_no_proof() -> None:
+    store = S3Proofs(client=Bucket(), bucket="reports")  # type: ignore[arg-type]
+    store.put(proof_of("snap-2", 1000, NOW))
+    with pytest.raises(ProofNotFound, match=r"proofs/us-east-2/.*/snap-2/structure-"):
+        store.proof(replace(PAIR, copy_id="snap-2"), STRUCTURE)
