@@ -257,7 +257,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("tags a copy in the call that makes it, and in no other", ("ec2:CreateTags",), "EC2"),
             Permission(
                 "takes the lease, reads and writes entries",
-                ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"),
+                ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"),
             ),
             _TABLE_KEY,
             Permission(

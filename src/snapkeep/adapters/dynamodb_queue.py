@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.adapters.aws_errors import accepted, pages, translated
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import accepted, code_of, pages, translated
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
 from snapkeep.domain.errors import EntryChanged, EntryNotFound, InvalidConfiguration
 from snapkeep.domain.json_codec import from_json, to_json
-from snapkeep.domain.tags import format_time
+from snapkeep.domain.tags import format_time, parse_time
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
 BY_STATE, BY_VOLUME = "by-state", "by-volume"
 LEASE = "lease#dispatch"
 LEASE_KEY = {"pk": {"S": LEASE}}
+FREE = "0"
+"""When a free lease expires: before every moment."""
 NOT_DUE = "finished"
 """Start of a settled entry's sort key: it sorts after every moment, so that open entries are read without settled ones."""
 SETTLED_KEPT = timedelta(days=30)
+NOT_AS_READ = "ConditionalCheckFailedException"
 
 
 class DynamoDbQueue:
@@ -75,23 +80,40 @@ class DynamoDbQueue:
         entries = self._query(BY_VOLUME, condition, values)
         return [entry for entry in entries if entry.is_open]  # earlier versions gave settled entries a moment to sort by
 
-    def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
-        """Take the lease if it is free or has expired. If not, ask its holder to go on, and return False."""
-        expires = format_time(now + timedelta(seconds=seconds))
-        item = LEASE_KEY | {"holder": {"S": holder}, "expires_at": {"S": expires}, "again": {"BOOL": False}}
-        free = "attribute_not_exists(pk) OR expires_at < :now"
-        if self._conditionally("put_item", free, {":now": {"S": format_time(now)}}, Item=item):
-            return True
+    def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
+        """Take the lease if it is free or has expired; return when it was first taken in this table.
+
+        If another dispatcher holds it, ask that one to go on, and return None.
+        """
+        moment, expires = format_time(now), format_time(now + timedelta(seconds=seconds))
+        values: dict[str, Any] = {":me": {"S": holder}, ":until": {"S": expires}, ":no": {"BOOL": False}, ":now": {"S": moment}}
+        taken = "SET holder = :me, expires_at = :until, again = :no, first_taken_at = if_not_exists(first_taken_at, :now)"
+        with translated(f"update_item in {self._table} in {self.region}"):
+            try:
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=LEASE_KEY,
+                    UpdateExpression=taken,
+                    ConditionExpression="attribute_not_exists(pk) OR expires_at < :now",
+                    ExpressionAttributeValues=values,
+                    ReturnValues="ALL_NEW",
+                )
+            except ClientError as error:
+                if code_of(error) != NOT_AS_READ:
+                    raise
+            else:
+                return parse_time(answer["Attributes"]["first_taken_at"]["S"])
         # The holder sees the mark when it releases the lease: no work is lost between its last look and its end.
-        again = {":yes": {"BOOL": True}}
-        self._conditionally("update_item", "attribute_exists(pk)", again, Key=LEASE_KEY, UpdateExpression="SET again = :yes")
-        return False
+        marks = {":yes": {"BOOL": True}, ":free": {"S": FREE}}
+        self._conditionally("update_item", "expires_at > :free", marks, Key=LEASE_KEY, UpdateExpression="SET again = :yes")
+        return None
 
     def release_lease(self, holder: str) -> bool:
         """Give the lease back. If another dispatcher asked its holder to go on, keep it and return False."""
         values = {":me": {"S": holder}, ":no": {"BOOL": False}}
-        # Delete only what is ours and unmarked: both conditions in one request, or a mark in between would be lost.
-        if self._conditionally("delete_item", "holder = :me AND again = :no", values, Key=LEASE_KEY):
+        # Only what is ours and unmarked: both conditions in one request, or a mark in between would be lost.
+        free, freed = values | {":free": {"S": FREE}}, "SET expires_at = :free REMOVE holder"
+        if self._conditionally("update_item", "holder = :me AND again = :no", free, Key=LEASE_KEY, UpdateExpression=freed):
             return True
         return not self._conditionally("update_item", "holder = :me", values, Key=LEASE_KEY, UpdateExpression="SET again = :no")
 
@@ -106,7 +128,7 @@ class DynamoDbQueue:
         if values:
             request["ExpressionAttributeValues"] = values
         doing = f"{operation} in {self._table} in {self.region}"
-        return accepted(getattr(self._client, operation), doing, ("ConditionalCheckFailedException",), **request)
+        return accepted(getattr(self._client, operation), doing, (NOT_AS_READ,), **request)
 
     def _in_state(self, state: EntryState, limit: int = 0, until: str = "") -> Iterator[QueueEntry]:
         condition, values = "#state = :state", {":state": {"S": str(state)}}

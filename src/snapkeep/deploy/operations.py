@@ -7,7 +7,7 @@ from __future__ import annotations
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "cloudtrail": ("LookupEvents",),
-    "dynamodb": ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+    "dynamodb": ("GetItem", "PutItem", "Query", "UpdateItem"),
     "ebs": ("GetSnapshotBlock", "ListChangedBlocks", "ListSnapshotBlocks"),
     "ec2": (
         "CopySnapshot",

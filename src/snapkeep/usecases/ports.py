@@ -180,8 +180,11 @@ class CopyQueue(Protocol):
         """Return the entries of a source volume whose copies wait or run. Settled ones, however many, add no cost."""
         ...
 
-    def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
-        """Take the dispatcher's lease if it is free or has expired. If not, ask its holder to go on, and return False."""
+    def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
+        """Take the dispatcher's lease if it is free or has expired; return when it was first taken in this table.
+
+        A table that was lost and made anew begins anew. If another dispatcher holds it, ask that one to go on, and return None.
+        """
         ...
 
     def release_lease(self, holder: str) -> bool:

@@ -300,14 +300,39 @@ def test_releasing_a_free_lease_is_no_error(queue: CopyQueue) -> None:
 
 def test_a_message_for_a_released_lease_does_not_block_it(table: Any) -> None:
     first = DynamoDbQueue(client=table, table=TABLE, region=REGION)
+    released: list[bool] = []
+
+    def release_before_the_mark(request: dict[str, Any]) -> None:
+        if ":yes" in request["ExpressionAttributeValues"]:
+            released.append(first.release_lease("one"))
+
     late = DynamoDbQueue(
-        client=Between(table, update_item=lambda _: first.release_lease("one")),  # type: ignore[arg-type]
+        client=Between(table, update_item=release_before_the_mark),  # type: ignore[arg-type]
         table=TABLE,
         region=REGION,
     )
     assert first.take_lease("one", NOW, 60)
     assert not late.take_lease("two", NOW, 60)
+    assert released == [True]
     assert first.take_lease("three", NOW, 60)
+
+
+def test_the_lease_knows_since_when_the_queue_remembers(queue: CopyQueue) -> None:
+    assert queue.take_lease("one", NOW, 60) == NOW
+    assert queue.release_lease("one")
+    assert queue.take_lease("two", NOW + timedelta(days=40), 60) == NOW
+    assert queue.take_lease("three", NOW + timedelta(days=80), 60) == NOW
+
+
+def test_the_lease_of_an_earlier_version_is_taken_and_given_back(table: Any) -> None:
+    """Its item has no first moment, and was deleted when it was given back."""
+    queue = DynamoDbQueue(client=table, table=TABLE, region=REGION)
+    held = {"holder": {"S": "former"}, "expires_at": {"S": format_time(NOW)}, "again": {"BOOL": False}}
+    table.put_item(TableName=TABLE, Item={"pk": {"S": LEASE}} | held)
+    assert not queue.take_lease("one", NOW, 60)
+    later = NOW + timedelta(seconds=1)
+    assert queue.take_lease("one", later, 60) == later
+    assert queue.release_lease("one")
 
 
 def test_an_entry_is_read_as_it_was_last_written(table: Any) -> None:

@@ -28,7 +28,7 @@ def test_stores_and_queues_refuse_every_write(settings: AwsSettings) -> None:
     installed = InstalledSystem(settings)
     with pytest.raises(PermissionError, match="PutParameter would write"):
         installed.adapters.policy_store_of(REGION).put("{}", advanced=False)
-    with pytest.raises(PermissionError, match="DeleteItem would write"):
+    with pytest.raises(PermissionError, match="UpdateItem would write"):
         installed.adapters.queue_of(DR).release_lease("somebody")
     with pytest.raises(PermissionError, match="DeleteSnapshot would write"):
         settings.client("ec2", REGION).delete_snapshot(SnapshotId="snap-0123456789abcdef0")

@@ -11,6 +11,7 @@ from snapkeep.domain.errors import (
     AwsRefused,
     SnapshotGone,
 )
+from snapkeep.domain.model import CLOCK_SKEW
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.composition import SystemLayout
 from support.dispatch_scenarios import QUOTA, ManualClock, PausedDispatcher, RecordingKeys
@@ -179,3 +180,46 @@ def test_a_stale_index_hides_no_entry_behind_the_former_batch(lab: PausedDispatc
     before = [lab.entry(snapshot_id) for snapshot_id in waiting]
     monkeypatch.setattr(lab.runner.composition.queues[DR], "most_urgent", lambda count: before[:count])
     assert lab.run(SnapshotGone("it is gone"))[1] == waiting
+
+
+@pytest.mark.parametrize(
+    ("seconds", "change", "looked_for"),
+    [
+        (0, {}, False),
+        (3600, {}, True),
+        (0, {"attempts": 1}, True),
+        (0, {"again": True}, True),
+    ],
+    ids=["first", "long ago", "tried before", "settled before"],
+)
+def test_only_an_entry_that_may_have_a_copy_is_looked_for(
+    lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch, seconds: float, change: dict[str, object], looked_for: bool
+) -> None:
+    lab.run()
+    lab.runner.advance(CLOCK_SKEW.total_seconds() + 60)
+    (source,) = lab.waiting(1)
+    lab.put(source, **change)
+    lab.runner.advance(seconds)
+    assert bool(looks_for_copies(lab, monkeypatch)) is looked_for
+    assert lab.state(source) is EntryState.RUNNING
+
+
+def test_a_queue_that_was_lost_knows_of_no_first_copy(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.run()
+    lab.runner.advance(CLOCK_SKEW.total_seconds() + 60)
+    (source,) = lab.waiting(1)
+    entry, queue = lab.entry(source), lab.runner.composition.queues[DR]
+    copy_id = lab.copy_by_hand(source, **entry.request.tags)
+    queue.lose_everything()
+    queue.insert(entry)
+    assert looks_for_copies(lab, monkeypatch) == [source]
+    assert lab.entry(source).copy_id == copy_id
+
+
+def looks_for_copies(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Dispatch once; return the sources whose copies EC2 was asked for."""
+    dispatch, _ = lab.dispatcher()
+    listing, asked = dispatch.reader.copies_of_snapshots, list[str]()
+    monkeypatch.setattr(dispatch.reader, "copies_of_snapshots", lambda ids: asked.extend(ids) or listing(ids))
+    dispatch.run("the dispatcher")
+    return asked

@@ -75,11 +75,14 @@ def test_an_unattached_volume_has_a_record_of_its_own_and_no_set() -> None:
     }  # fmt: skip
 
 
-def test_an_unchanged_instance_costs_no_call_until_a_day_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_instance_costs_no_call_until_a_week_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Laboratory()
     instance_id, volumes = run_database(lab)
     protect_set(lab, instance_id)
     completed = completions(lab, monkeypatch)
+    lab.protect(volumes["/dev/sdf"])
+    assert completed == []
+    lab.runner.advance(6 * DAY)
     lab.protect(volumes["/dev/sdf"])
     assert completed == []
     lab.runner.advance(DAY)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.json_codec import NOT_IN_JSON, OPTIONAL, named
 from snapkeep.domain.labels import LabelledEnum
+from snapkeep.domain.model import CLOCK_SKEW
 
 
 class EntryState(LabelledEnum):
@@ -30,6 +31,9 @@ OPEN = (*NOT_STARTED, EntryState.RUNNING)
 """The copy is not started or runs; the entry is settled later."""
 SETTLED = (EntryState.DONE, EntryState.FAILED)
 """The copy is done, or failed for good. Every state is either open or settled."""
+
+
+FIRST_WITHIN = timedelta(hours=1)
 
 
 class EntryStep(StrEnum):
@@ -99,6 +103,8 @@ class QueueEntry:
     """Whether the copy that is done was a full one, although its volume had copies in the region before it."""
     wrong: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     """Copies whose blocks differ from their source's. None is taken for this entry, whether EC2 shows their mark yet or not."""
+    again: bool = field(default=False, metadata=OPTIONAL)
+    """Whether the copy was requested anew after it was settled."""
 
     @classmethod
     def requested(cls, request: CopyRequest, now: datetime, token: str = "", run: str = "") -> QueueEntry:
@@ -119,6 +125,17 @@ class QueueEntry:
     def due(self) -> datetime:
         """Position in the order of its state: `not_before` if DELAYED, else the latest start that meets the deadline."""
         return self.not_before if self.state is EntryState.DELAYED else self.request.latest_start
+
+    def is_first_since(self, remembered: datetime, now: datetime) -> bool:
+        """Whether there is no copy yet, as the queue alone knows, which remembers everything since a moment.
+
+        A copy's entry is written before the copy is started, and is remembered for long: what began after that moment, and was
+        never started, has no copy of ours. A queue that was restored from a backup remembers less than it says: no entry is
+        believed an hour after its snapshot began.
+        """
+        untried = self.state is EntryState.WAITING and not self.attempts and not self.again
+        start = self.request.origin.start_time
+        return untried and remembered + CLOCK_SKEW <= start and now - start <= FIRST_WITHIN
 
     def joined(self, token: str, run: str) -> QueueEntry:
         """Add an execution that waits: its task token and its ARN. Without a token none waits, and nothing changes."""
@@ -177,6 +194,7 @@ class QueueEntry:
             not_before=now,
             requester=requester,
             wrong=_with(self.wrong, wrong),
+            again=True,
         )
 
     def _after(self, step: EntryStep, **changes: Any) -> QueueEntry:

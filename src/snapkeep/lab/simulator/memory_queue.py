@@ -68,6 +68,7 @@ class MemoryQueue(CopyQueue):
         self._holder = ""
         self._lease_expires: datetime | None = None
         self._again = False
+        self._first_taken_at: datetime | None = None
 
     def __len__(self) -> int:
         """Return the number of entries, settled ones too."""
@@ -120,13 +121,14 @@ class MemoryQueue(CopyQueue):
         due = self._by_volume.get(volume_id, {})
         return [self._entries[key] for key in sorted(due, key=due.__getitem__)]
 
-    def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
-        """Take the lease if it is free or has expired. If not, ask its holder to go on, and return False."""
+    def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
+        """Take the lease if it is free or has expired; return when it was first taken. If not, ask its holder to go on."""
         if self._lease_expires is not None and self._lease_expires >= now:
             self._again = True
-            return False
+            return None
         self._holder, self._lease_expires, self._again = holder, now + timedelta(seconds=seconds), False
-        return True
+        self._first_taken_at = self._first_taken_at or now
+        return self._first_taken_at
 
     def release_lease(self, holder: str) -> bool:
         """Give the lease back. If another dispatcher asked its holder to go on, keep it and return False."""
@@ -153,7 +155,7 @@ class MemoryQueue(CopyQueue):
         """Become an empty table, as after its deletion."""
         for entry in list(self._entries.values()):
             self._remove(entry)
-        self._lease_expires = None
+        self._lease_expires = self._first_taken_at = None
 
     def _put(self, entry: QueueEntry) -> QueueEntry:
         key, due = entry.key, entry.due

@@ -80,9 +80,10 @@ class Dispatch:
         Raise the first error by which an execution could not be answered, once everything else is done.
         """
         began = self.clock.now()
-        if not self.queue.take_lease(holder, began, self.lease_seconds):
+        remembered = self.queue.take_lease(holder, began, self.lease_seconds)
+        if remembered is None:
             return DispatchResult(lease_taken=False)
-        round_ = _Round(stop_at=began + timedelta(seconds=self.work_seconds))
+        round_ = _Round(stop_at=began + timedelta(seconds=self.work_seconds), remembered=remembered)
         # Requests that came while it worked keep the lease taken: the holder does their round too, so none waits for the
         # schedule.
         released = False
@@ -142,7 +143,8 @@ class Dispatch:
 
     def _dispatch_batch(self, batch: list[QueueEntry], round_: _Round) -> None:
         # Before each start: the copy may exist although its entry does not know it (INV-09).
-        existing = self._existing(batch)
+        now = self.clock.now()
+        existing = self._existing(entry for entry in batch if not entry.is_first_since(round_.remembered, now))
         for entry in batch:
             if self._is_over(round_):
                 return
@@ -314,6 +316,8 @@ class _Round:
     """The state of one dispatcher's work while it holds the lease."""
 
     stop_at: datetime
+    remembered: datetime
+    """Since when the queue remembers every copy."""
     started: list[str] = field(default_factory=list)
     copy_ids: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)

@@ -14,8 +14,11 @@ from snapkeep.domain.recovery.record import SHORT_HASH, NewestRecord, RecoveryRe
 from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.record_ports import Documents, Observation, RecordReader
 
-READ_AGAIN_AFTER = timedelta(hours=24)
-"""A security group's rules and an instance's attributes change without a change of the instance's description."""
+READ_AGAIN_AFTER = timedelta(days=7)
+"""A security group's rules and an instance's attributes change without a change of the instance's description.
+
+To read them takes four to seven calls for each instance: every day that would be more than the rest of a daily snapshot's calls.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ class RecordWriter:
     def write(self, record: RecoveryRecord, regions: Sequence[str], *, user_data: bool) -> WrittenRecord:
         """Write a record to DR regions.
 
-        EC2 is asked for the rest of the record only where its description changed, or was read a day ago.
+        EC2 is asked for the rest of the record only where its description changed, or was read a week ago.
         """
         key = record.owner, tuple(regions), user_data
         if key not in self._written:
