@@ -25,7 +25,8 @@ ARGUMENTS = {
     EntryStep.POSTPONE: st.tuples(MOMENTS),
     EntryStep.RUN: st.tuples(IDS, MOMENTS),
     EntryStep.RETRY: st.tuples(st.just("a cause"), MOMENTS),
-    EntryStep.SUCCEED: st.tuples(IDS),
+    EntryStep.SUCCEED: st.tuples(IDS, MOMENTS),
+    EntryStep.PROVE: st.tuples(st.just("PROVED full 2026-11-23T12:00:00.000Z")),
     EntryStep.FAIL: st.tuples(st.just("a cause"), IDS),
     EntryStep.RESTART: st.tuples(st.just(REQUEST), MOMENTS),
 }
@@ -55,6 +56,7 @@ def test_a_walk_takes_allowed_steps_and_keeps_each_states_fields(
         else:
             assert (entry.tokens, entry.runs) == ((), ())
             assert (entry.state is EntryState.FAILED) == bool(entry.cause)
+        assert entry.state is EntryState.DONE or not (entry.proof or entry.done_at)
 
 
 def test_walks_reach_every_row_of_the_table_and_no_other() -> None:

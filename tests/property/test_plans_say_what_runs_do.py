@@ -126,9 +126,13 @@ class Account:
         plan = self.world.composition().planner(PRIMARY).plan_sources([volume_id])
         return REFUSED if plan.refusals else {verdict.snapshot.id for verdict in plan.deletions}
 
-    def deletions_of_receive(self, plan: VolumePlan) -> set[str]:
+    def listed_of(self, plan: VolumePlan) -> set[str]:
+        """Return the copies of a lineage that a run finds by their tag."""
+        return {copy.id for copy in self.world.composition().reader(DR).copies_of_volumes([plan.lineage.volume_id])}
+
+    def deletions_of_receive(self, plan: VolumePlan, *, as_sweep: bool = False) -> set[str]:
         """Return the deletions of a run of Receive for a copy of this lineage, among the copies that it finds by their tag."""
-        made = self.world.composition().planner(DR).plan_copies([plan.lineage.volume_id])
+        made = self.world.composition().planner(DR).plan_copies([plan.lineage.volume_id], as_sweep=as_sweep)
         if any(refusal.lineage == plan.lineage for refusal in made.refusals):
             return REFUSED
         return {verdict.snapshot.id for verdict in made.deletions if verdict.snapshot.origin.lineage == plan.lineage}
@@ -169,6 +173,10 @@ def test_a_plan_shows_the_actions_of_every_run(number: int, story: Sequence[tupl
             deed(account, what)
         except (ClientError, LookupError):  # what a person's own call is refused does not matter here
             continue
+    for plan in account.plans()[1].volumes:  # at once: copies run, or nobody has checked them yet
+        assert planned(plan) == REFUSED or account.listed_of(plan) & planned(plan) <= account.deletions_of_receive(
+            plan, as_sweep=True
+        )
     account.world.later(2 * HOUR)  # a run takes what governs a volume from a snapshot that is younger than an hour
     assert account.world.runner.unexpected == []
     sources, copies = account.plans()

@@ -244,8 +244,9 @@ class SweepingWorld:
         """Return the facts of `snapkeep plan`."""
         composition, destinations = self.composition(), self.runner.layout.destinations
         queues = {region: composition.queue_of(region) for region in destinations}
+        now = composition.clock.now()
         known = {
-            region: known_copies(entry for state in EntryState for entry in queue.in_state(state))
+            region: known_copies([entry for state in EntryState for entry in queue.in_state(state)], now)
             for region, queue in queues.items()
         }
         return gather_all_facts(

@@ -393,7 +393,7 @@ class InstalledSystem:
         if not self.stack_parameters(StackKind.DR, region):
             return KnownCopies()
         queue = self.adapters.queue_of(region)
-        return known_copies(entry for state in EntryState for entry in queue.in_state(state))
+        return known_copies((entry for state in EntryState for entry in queue.in_state(state)), self.adapters.clock.now())
 
 
 def _limits(parameters: Mapping[str, str]) -> Limits:

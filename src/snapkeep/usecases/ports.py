@@ -212,8 +212,7 @@ class CopyResult:
     volume_id: str = field(default="", metadata=OPTIONAL)
     copy_id: str = field(default="", metadata=OPTIONAL)
     confirmed_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    kms_key: str = field(default="", metadata=OPTIONAL)
-    """ARN of the key that the copy is encrypted with; empty where it is not encrypted."""
+    """When it was answered, for people. Retention believes the queue's entry alone."""
     error: str = field(default="", metadata=OPTIONAL)
     cause: str = field(default="", metadata=OPTIONAL)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.composition import SystemLayout
-from snapkeep.usecases.ports import CopyResult, CopyResultStatus
-from snapkeep.usecases.retention.plan_volumes import recent_copies
+from snapkeep.usecases.retention.plan_volumes import is_recent
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 
 FAR = "eu-west-1"
@@ -44,20 +45,9 @@ def test_a_deleted_copy_that_a_long_run_saw_complete_frees_no_snapshot() -> None
     assert first in lab.ids()
 
 
-def test_a_plan_looks_again_for_a_copy_seen_long_before() -> None:
+@pytest.mark.parametrize(
+    ("minutes", "recent"), [(5, True), (59, True), (61, False), (14 * 24 * 60, False), (-10, True), (-60, False)]
+)
+def test_a_copy_that_was_checked_long_before_is_looked_for_again(minutes: int, recent: bool) -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-    def result(minutes: int, status: CopyResultStatus = CopyResultStatus.COPIED) -> CopyResult:
-        return CopyResult(status, f"snap-{minutes}", DR, confirmed_at=now - timedelta(minutes=minutes))
-
-    results = [
-        result(5),
-        result(59),
-        result(61),
-        result(14 * 24 * 60),
-        result(-60),
-        result(1, CopyResultStatus.COPIED_EARLIER),
-        result(2, CopyResultStatus.FAILED),
-    ]
-    assert [result.snapshot_id for result in recent_copies(results, now)] == ["snap-5", "snap-59"]
-    assert recent_copies([CopyResult(CopyResultStatus.COPIED, "snap-1", DR)], now) == []
+    assert is_recent(now - timedelta(minutes=minutes), now) is recent

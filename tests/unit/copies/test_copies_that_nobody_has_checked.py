@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from snapkeep.domain.copies.entry import EntryState
+import pytest
+
+from snapkeep.domain.copies.entry import EntryState, entry_key
+from snapkeep.domain.copies.known_copies import known_copies
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.usecases.copies.receive import ReceiveOutcome
 from snapkeep.usecases.ports import CopyResult, CopyResultStatus
+from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
 from support.flows import DAY, DR, PRIMARY, policy_set
 from support.unreceived import Meanwhile, Unreceived
 
@@ -82,3 +86,20 @@ def test_a_copy_that_nobody_checked_for_days_counts_again() -> None:
     lab.put(second, state=EntryState.RUNNING)
     done = lab.runner.composition.delete_snapshots(DR).run(volumes)
     assert [order.snapshot_id for order in done.orders] == [good]
+
+
+@pytest.mark.parametrize(("days", "counts"), [(0, False), (2, True)])
+def test_a_plan_counts_an_unchecked_copy_as_a_run_does(days: int, counts: bool) -> None:
+    lab = Unreceived(policies=policy_set(keep_copies=1))
+    (first, good), (second, _) = lab.two_copies()
+    volumes = lab.receive(first, good).volume_ids
+    lab.runner.advance(days * DAY)
+    lab.put(second, state=EntryState.RUNNING)
+    composition = lab.runner.composition
+    readers, queue = [composition.reader(PRIMARY), composition.reader(DR)], composition.queues[DR]
+    known = known_copies([queue.get(entry_key(PRIMARY, source, DR)) for source in (first, second)], composition.clock.now())
+    facts = gather_all_facts(readers[0], readers[1:], {DR: known})
+    made = make_plans(readers, facts, dict.fromkeys((PRIMARY, DR), lab.policies), composition.clock.now(), system="snapkeep")
+    run = composition.planner(DR).plan_copies(volumes)
+    for plan in (made[1], run):
+        assert [verdict.snapshot.id for verdict in plan.deletions] == ([good] if counts else [])

@@ -123,7 +123,7 @@ def test_a_region_that_fails_keeps_no_copy_from_another_queue(first: SnapkeepErr
 
 @pytest.mark.parametrize("token", ["two", ""])
 def test_a_waiting_execution_for_a_finished_copy_is_answered_at_once(token: str) -> None:
-    queue, done = queue_with(WAITING.done("snap-copy"))
+    queue, done = queue_with(WAITING.done("snap-copy", NOW))
     tokens = RecordingTokens()
     assert enqueue(queue, tokens).run(REQUEST, token, "run-2") == done
     answers = [(answered, output.status, output.copy_id) for answered, output in tokens.answers]
@@ -131,7 +131,7 @@ def test_a_waiting_execution_for_a_finished_copy_is_answered_at_once(token: str)
 
 
 def test_a_copy_that_is_settled_while_an_execution_joins_is_answered() -> None:
-    queue = BusyQueue(lambda queue: queue.write(queue.get(WAITING.key).done("snap-copy")))
+    queue = BusyQueue(lambda queue: queue.write(queue.get(WAITING.key).done("snap-copy", NOW)))
     queue.insert(WAITING)
     tokens = RecordingTokens()
     assert enqueue(queue, tokens).run(REQUEST, "two", "run-2").state is EntryState.DONE

@@ -35,7 +35,8 @@ TAKE: dict[EntryStep, Callable[[QueueEntry], QueueEntry]] = {
     EntryStep.POSTPONE: lambda entry: entry.postponed(LATER),
     EntryStep.RUN: lambda entry: entry.running("snap-copy", LATER),
     EntryStep.RETRY: lambda entry: entry.retrying("a cause", LATER),
-    EntryStep.SUCCEED: lambda entry: entry.done("snap-copy"),
+    EntryStep.SUCCEED: lambda entry: entry.done("snap-copy", NOW),
+    EntryStep.PROVE: lambda entry: entry.proved("PROVED full 2026-11-23T12:00:00.000Z"),
     EntryStep.FAIL: lambda entry: entry.failed("a cause", "snap-copy"),
     EntryStep.RESTART: lambda entry: entry.restarted(replace(REQUEST, kms_key="alias/new"), LATER),
 }
@@ -52,6 +53,7 @@ ALLOWED = {
     "running": {(W, R), (S, R)},
     "retrying": {(S, D), (R, D)},
     "done": {(W, OK), (D, OK), (S, OK), (R, OK), (F, OK)},
+    "proved": {(OK, OK)},
     "failed": {(W, F), (D, F), (S, F), (R, F), (F, F)},
     "restarted": {(OK, W), (F, W)},
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -195,10 +194,10 @@ def test_a_confirmed_copy_counts_only_while_its_key_can_be_used() -> None:
     world.use(world.key)
     planner = world.composition().planner(PRIMARY)
     (oldest, _, newest), (*_, copy_id) = world.ids(PRIMARY), world.ids(DR)
-    result = CopyResult(CopyResultStatus.COPIED, newest, DR, world.volume_id, copy_id, planner.clock.now(), world.key)
+    result = CopyResult(CopyResultStatus.COPIED, newest, DR, world.volume_id, copy_id)
 
     def deleted() -> set[str]:
-        plan = planner.plan_sources([world.volume_id], [replace(result, confirmed_at=planner.clock.now())])
+        plan = planner.plan_sources([world.volume_id], [result])
         return {verdict.snapshot.id for verdict in plan.deletions}
 
     assert oldest in deleted()

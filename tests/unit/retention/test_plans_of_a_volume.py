@@ -34,10 +34,7 @@ def plan(lab: Laboratory, volumes: Sequence[str], confirmed: Sequence[str] = ())
     """Return a run's plan. `confirmed` are the sources whose copies the run saw complete."""
     planner = lab.runner.composition.planner(PRIMARY)
     copies = {copy.source_id: copy.id for copy in lab.snapshots(DR)}
-    results = [
-        CopyResult(CopyResultStatus.COPIED, source, DR, copy_id=copies[source], confirmed_at=planner.clock.now())
-        for source in confirmed
-    ]
+    results = [CopyResult(CopyResultStatus.COPIED, source, DR, copy_id=copies[source]) for source in confirmed]
     return planner.plan_sources(volumes, results)
 
 
@@ -79,7 +76,7 @@ def test_a_source_stays_while_its_copy_waits_despite_a_newer_copy(state: EntrySt
 def test_an_answer_that_the_queue_does_not_confirm_is_not_believed(told: str) -> None:
     """Whoever reads a task token can answer the run that waits for it."""
     lab, volume, (first, second) = protected(2)
-    made_up = CopyResult(CopyResultStatus.COPIED, second, DR, copy_id="snap-0", confirmed_at=lab.runner.composition.clock.now())
+    made_up = CopyResult(CopyResultStatus.COPIED, second, DR, copy_id="snap-0")
     if told == "no entry":
         lab.runner.composition.queues[DR].lose_everything()
     for copy in lab.snapshots(DR):
@@ -87,6 +84,36 @@ def test_an_answer_that_the_queue_does_not_confirm_is_not_believed(told: str) ->
     made = lab.runner.composition.planner(PRIMARY).plan_sources([volume], [made_up])
     assert deleted(made) == []
     assert reasons(made)[first].startswith(f"held: no completed copy in {DR}")
+
+
+@pytest.mark.parametrize(("minutes", "believed"), [(50, True), (61, False), (14 * 24 * 60, False)])
+def test_an_answer_about_a_copy_checked_long_ago_is_not_believed(minutes: int, believed: bool) -> None:
+    """The entry is true, and the copy deleted since: an answer, or a redriven run, comes long after the check."""
+    lab, volume, (first, second) = protected(2)
+    lab.runner.advance(minutes * 60 - (lab.world.now() - done_at(lab, second)))
+    (copy_id,) = [copy.id for copy in lab.snapshots(DR) if copy.source_id == second]
+    for copy in lab.snapshots(DR):
+        lab.ec2(DR).delete_snapshot(SnapshotId=copy.id)
+    answered = CopyResult(CopyResultStatus.COPIED, second, DR, copy_id=copy_id, confirmed_at=lab.runner.composition.clock.now())
+    made = lab.runner.composition.planner(PRIMARY).plan_sources([volume], [answered])
+    assert deleted(made) == ([first] if believed else [])
+
+
+def test_an_answer_of_an_earlier_version_is_looked_after() -> None:
+    """Its entry has no moment at which the copy was checked."""
+    lab, volume, (_, second) = protected(2)
+    queue = lab.runner.composition.queues[DR]
+    queue.write(replace(queue.get(entry_key(PRIMARY, second, DR)), done_at=None))
+    answered = CopyResult(CopyResultStatus.COPIED, second, DR, copy_id=queue.get(entry_key(PRIMARY, second, DR)).copy_id)
+    for copy in lab.snapshots(DR):
+        lab.ec2(DR).delete_snapshot(SnapshotId=copy.id)
+    assert deleted(lab.runner.composition.planner(PRIMARY).plan_sources([volume], [answered])) == []
+
+
+def done_at(lab: Laboratory, source: str) -> float:
+    moment = lab.runner.composition.queues[DR].get(entry_key(PRIMARY, source, DR)).done_at
+    assert moment is not None
+    return moment.timestamp()
 
 
 def test_a_copy_confirms_nothing_about_another_volume_of_the_set() -> None:

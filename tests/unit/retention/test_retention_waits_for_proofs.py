@@ -7,12 +7,18 @@ from io import StringIO
 import pytest
 
 from snapkeep.cli.views.plan import LineLayout, write_plan
+from snapkeep.domain.copies.entry import entry_key
+from snapkeep.domain.copies.known_copies import known_copies
 from snapkeep.domain.model import Action, Reason, Snapshot, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, VerifyRule
+from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method
+from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
+from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.usecases.retention.plan_regions import make_plans
+from support.flows import DAY, PRIMARY, Laboratory
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
 
 DR = "us-east-2"
@@ -107,6 +113,50 @@ def test_inv_21_the_second_look_refuses_to_delete_the_only_proved_copy() -> None
     assert find_problems(verdicts, lineage, DR, system=SYSTEM, limits=limits) == []
     [problem] = find_problems(verdicts, lineage, DR, system=SYSTEM, limits=limits, compared=True)
     assert problem == f"INV-21: {proved.id} is the newest proved copy of {lineage.volume_id}"
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_a_proof_that_ec2_shows_late_holds_its_copy(days: int) -> None:
+    """A newer copy arrives before EC2 shows the tag that was just written; the queue knows the proof."""
+    lab = Laboratory(policies=policies(), layout=SystemLayout(verify=True))
+    volume = lab.make_volume()
+    first = lab.protect(volume)
+    [copy_id] = lab.ids(DR)
+    composition = lab.runner.composition
+    entry = composition.queues[DR].get(entry_key(PRIMARY, first, DR))
+    assert entry.proof == lab.tags(copy_id, DR)[PROOF]
+    lab.runner.advance(days * DAY)
+    lab.ec2(DR).delete_tags(Resources=[copy_id], Tags=[{"Key": PROOF}])
+    composition.on_verification = composition.verifications.append
+    lab.protect(volume)
+    assert len(lab.ids(DR)) == 2, "the newer copy is not proved"
+    known = known_copies([entry], composition.clock.now())
+    [shown, _] = known.counted(composition.reader(DR).copies_of_volumes([volume]))
+    assert shown.tags[PROOF] == entry.proof
+
+
+def test_the_queue_keeps_the_strongest_proof_of_a_copy() -> None:
+    lab = Laboratory(policies=policies(), layout=SystemLayout(verify=True))
+    composition = lab.runner.composition
+    composition.on_verification = composition.verifications.append
+    first = lab.protect(lab.make_volume())
+    [copy_id] = lab.ids(DR)
+
+    def proved_by(method: Method) -> str:
+        """Prove the copy, and let EC2 show no tag of it."""
+        verify = composition.verify(DR)
+        proof = verify.run(verify.begin(copy_id, method))
+        assert isinstance(proof, Proof)
+        composition.record_proof(DR).run(proof)
+        lab.ec2(DR).delete_tags(Resources=[copy_id], Tags=[{"Key": PROOF}])
+        return composition.queues[DR].get(entry_key(PRIMARY, first, DR)).proof
+
+    assert proved_by(STRUCTURE).startswith("PROVED structure ")
+    full = proved_by(FULL)
+    assert full.startswith("PROVED full ")
+    lab.runner.advance(60)
+    assert proved_by(STRUCTURE) == full
+    assert PROOF not in lab.tags(copy_id, DR)
 
 
 class NoGuards:

@@ -48,6 +48,7 @@ class EntryStep(StrEnum):
     RUN = "running"
     RETRY = "retrying"
     SUCCEED = "done"
+    PROVE = "proved"
     FAIL = "failed"
     RESTART = "restarted"
 
@@ -65,6 +66,7 @@ TRANSITIONS: Mapping[EntryStep, Mapping[EntryState, EntryState]] = {
     EntryStep.RETRY: dict.fromkeys((EntryState.STARTING, EntryState.RUNNING), EntryState.DELAYED),
     # A copy may complete whatever the queue knows of it, even one that was given up. A done entry stays done.
     EntryStep.SUCCEED: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.DONE),
+    EntryStep.PROVE: {EntryState.DONE: EntryState.DONE},
     EntryStep.FAIL: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.FAILED),
     EntryStep.RESTART: dict.fromkeys(SETTLED, EntryState.WAITING),
 }
@@ -105,6 +107,12 @@ class QueueEntry:
     """Copies whose blocks differ from their source's. None is taken for this entry, whether EC2 shows their mark yet or not."""
     again: bool = field(default=False, metadata=OPTIONAL)
     """Whether the copy was requested anew after it was settled."""
+    done_at: datetime | None = field(default=None, metadata=OPTIONAL)
+    """When the copy that is done was checked."""
+    kms_key: str = field(default="", metadata=OPTIONAL)
+    """ARN of the key that the copy that is done is encrypted with; empty where it is not encrypted."""
+    proof: str = field(default="", metadata=OPTIONAL)
+    """What the tag `snapkeep:proof` of the copy that is done says of its strongest proof; EC2 may show a tag late."""
 
     @classmethod
     def requested(cls, request: CopyRequest, now: datetime, token: str = "", run: str = "") -> QueueEntry:
@@ -171,9 +179,14 @@ class QueueEntry:
         """Record a failed attempt and its cause; the next attempt follows after the delay."""
         return self._after(EntryStep.RETRY, cause=cause, copy_id="", not_before=until)
 
-    def done(self, copy_id: str, *, full: bool = False) -> QueueEntry:
-        """Record the copy that completed and was checked, and whether it was full. No execution waits any more."""
-        return self._after(EntryStep.SUCCEED, copy_id=copy_id, cause="", tokens=(), runs=(), full=full)
+    def done(self, copy_id: str, now: datetime, *, full: bool = False, kms_key: str = "") -> QueueEntry:
+        """Record the copy that completed and was checked, its key, and whether it was full. No execution waits any more."""
+        settled: dict[str, Any] = {"cause": "", "tokens": (), "runs": (), "proof": ""}
+        return self._after(EntryStep.SUCCEED, copy_id=copy_id, done_at=now, full=full, kms_key=kms_key, **settled)
+
+    def proved(self, proof: str) -> QueueEntry:
+        """Record the proof of the copy that is done, as its tag has it."""
+        return self._after(EntryStep.PROVE, proof=proof)
 
     def failed(self, cause: str, copy_id: str) -> QueueEntry:
         """Record that the copy failed for good, or is wrong. No execution waits any more."""
@@ -190,6 +203,9 @@ class QueueEntry:
             attempts=0,
             copy_id="",
             full=False,
+            done_at=None,
+            kms_key="",
+            proof="",
             enqueued_at=now,
             not_before=now,
             requester=requester,

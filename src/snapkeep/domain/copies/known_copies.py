@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
-from snapkeep.domain.copies.entry import OPEN, EntryState, QueueEntry
-from snapkeep.domain.model import Origin, Snapshot, SnapshotInRegion
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.model import NEVER, Origin, Snapshot, SnapshotInRegion
+from snapkeep.domain.recovery.verdict import is_proved
+from snapkeep.domain.tag_names import PROOF
+
+CHECKED_WITHIN = timedelta(days=1)
+"""Time after its end within which a copy is checked, by its event or by a sweep."""
+
+
+def completed_lately(copy: Snapshot, now: datetime) -> bool:
+    """Whether a copy completed so lately that no run may have checked it."""
+    return _completed_since(copy, now - CHECKED_WITHIN)
+
+
+def _completed_since(copy: Snapshot, since: datetime) -> bool:
+    return copy.completed and (copy.completed_at or copy.start_time) >= since
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +33,11 @@ class KnownCopies:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     """The origins of the copies that runs checked, by id."""
     wrong: frozenset[str] = frozenset()
-    """Ids of the copies that a person must decide about."""
+    """Ids of the copies that a person must decide about, or whose blocks differ."""
+    checked_until: datetime = NEVER
+    """Copies that completed before have been checked, or are left to a sweep."""
+    proofs: Mapping[str, str] = field(default_factory=dict)
+    """What the tags of proved copies say, by id: EC2 may show a tag late."""
 
     @property
     def checked(self) -> frozenset[str]:
@@ -26,18 +45,35 @@ class KnownCopies:
         return frozenset(self.origins)
 
     def counted(self, copies: Iterable[Snapshot]) -> list[Snapshot]:
-        """Return the copies that count: no good copy is deleted for a wrong one, or for one whose tags name another origin."""
-        return [copy for copy in copies if copy.id not in self.wrong and self.origins.get(copy.id, copy.origin) == copy.origin]
+        """Return the copies that count, with their proofs: no good copy is deleted for one of the others.
+
+        Those are a wrong one, one whose tags name another origin, and one that completed lately and is not checked yet. An older
+        one without an end in the queue counts until a sweep settles it.
+        """
+        return [self._with_proof(copy) for copy in copies if self._counts(copy)]
+
+    def _counts(self, copy: Snapshot) -> bool:
+        if copy.id in self.wrong or self.origins.get(copy.id, copy.origin) != copy.origin:
+            return False
+        return (copy.origin.snapshot_id, copy.region) not in self.waiting or not _completed_since(copy, self.checked_until)
+
+    def _with_proof(self, copy: Snapshot) -> Snapshot:
+        proof = "" if is_proved(copy) else self.proofs.get(copy.id, "")
+        return replace(copy, tags={**copy.tags, PROOF: proof}) if proof else copy
 
 
-def known_copies(entries: Iterable[QueueEntry]) -> KnownCopies:
+def known_copies(entries: Iterable[QueueEntry], now: datetime) -> KnownCopies:
     """Return the facts of a queue's entries."""
-    waiting, origins, wrong = set(), {}, set()
+    waiting, wrong = set[SnapshotInRegion](), set[str]()
+    origins, proofs = dict[str, Origin](), dict[str, str]()
     for entry in entries:
-        if entry.state in OPEN:
+        wrong.update(entry.wrong)
+        if entry.is_open:
             waiting.add(entry.request.snapshot_in_region)
         elif entry.state is EntryState.FAILED:
             wrong.add(entry.copy_id)
         else:
             origins[entry.copy_id] = entry.request.origin
-    return KnownCopies(frozenset(waiting), origins, frozenset(wrong - {""}))
+            if entry.proof:
+                proofs[entry.copy_id] = entry.proof
+    return KnownCopies(frozenset(waiting), origins, frozenset(wrong - {""}), now - CHECKED_WITHIN, proofs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from snapkeep.domain.copies.entry import EntryState, entry_key
+from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, EntryChanged, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery.proof import Proof, is_weaker
@@ -32,7 +32,7 @@ class RecordProof:
     def run(self, proof: Proof) -> bool:
         """Record the verdict; return whether another copy is requested.
 
-        Raise TagsDoNotFit when a copy that differs cannot be marked, or AwsUnavailable when its entry changed meanwhile.
+        Raise TagsDoNotFit when a copy that differs cannot be marked, or AwsUnavailable when an entry changed meanwhile.
         """
         copy_id = proof.progress.pair.copy_id
         copy = self.reader.snapshots([copy_id]).get(copy_id)
@@ -42,10 +42,20 @@ class RecordProof:
             self.notices.add(self._budget_spent(proof))
         if proof.verdict is ProofVerdict.DIFFERS:
             return self._differs(copy, proof)
-        if proof.proved and not is_weaker(proof, copy.tags.get(PROOF, "")):
-            with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):  # the proof itself is kept anyway
-                self.tagger.tag([copy_id], {PROOF: proof.tag})
+        if proof.proved:
+            self._proved(copy, proof)
         return False
+
+    def _proved(self, copy: Snapshot, proof: Proof) -> None:
+        """Keep the proof in the queue and on the copy, unless a stronger one is there."""
+        entry = self._entry_of(copy)
+        if is_weaker(proof, copy.tags.get(PROOF, "")) or (entry and is_weaker(proof, entry.proof)):
+            return
+        # The queue first: EC2 may show the tag late, and a copy that arrives meanwhile must not displace this one (INV-21).
+        if entry and entry.proof != proof.tag:
+            self._write(entry.proved(proof.tag))
+        with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):  # the proof itself is kept anyway
+            self.tagger.tag([copy.id], {PROOF: proof.tag})
 
     def _budget_spent(self, proof: Proof) -> Notice:
         progress, region = proof.progress, self.reader.region
@@ -65,17 +75,23 @@ class RecordProof:
     def _differs(self, copy: Snapshot, proof: Proof) -> bool:
         if not copy.found_wrong:
             self._mark(copy, proof)
-        origin = copy.origin
-        entry = find_entry(self.queue, entry_key(origin.region, origin.snapshot_id, self.reader.region))
-        # Without an entry, a sweep finds that a copy is missing.
-        if entry is None or entry.state is not EntryState.DONE or entry.copy_id != copy.id:
+        entry = self._entry_of(copy)
+        if entry is None:  # a sweep finds that a copy is missing
             return False
-        others = self.reader.copies_of_snapshots([origin.snapshot_id])
+        others = self.reader.copies_of_snapshots([copy.origin.snapshot_id])
         wrong = {copy.id, *entry.wrong, *(other.id for other in others if other.found_wrong)}
         if len(wrong) >= MOST_WRONG_COPIES:
             return False
+        self._write(entry.restarted(entry.request, self.clock.now(), wrong=copy.id))
+        return True
+
+    def _entry_of(self, copy: Snapshot) -> QueueEntry | None:
+        """Return the entry that the copy settled; None where the queue does not know it (any more)."""
+        entry = find_entry(self.queue, entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region))
+        return entry if entry and entry.state is EntryState.DONE and entry.copy_id == copy.id else None
+
+    def _write(self, entry: QueueEntry) -> None:
         try:
-            self.queue.write(entry.restarted(entry.request, self.clock.now(), wrong=copy.id))
+            self.queue.write(entry)
         except EntryChanged as error:
             raise AwsUnavailable(f"the queue's entry {entry.key} changed since it was read; retry") from error
-        return True

@@ -43,10 +43,11 @@ class Settlement:
             for token in entry.tokens:
                 if token not in tried:
                     tried.add(token)
-                    answer = None if error else success_output(entry.request, copy_id, self.clock.now(), kms_key=kms_key)
+                    answer = None if error else success_output(entry.request, copy_id, self.clock.now())
                     answered += self._answer(entry, token, answer, error, cause)
             try:
-                self.queue.write(entry.failed(cause, copy_id) if error else entry.done(copy_id, full=full))
+                done = None if error else entry.done(copy_id, self.clock.now(), full=full, kms_key=kms_key)
+                self.queue.write(done or entry.failed(cause, copy_id))
             except EntryChanged:
                 entry = self.queue.get(entry.key)
                 # Another writer decided meanwhile. Otherwise only an execution joined: it is answered in the next turn.
@@ -63,15 +64,11 @@ class Settlement:
 
 
 def success_output(
-    request: CopyRequest,
-    copy_id: str,
-    now: datetime,
-    status: CopyResultStatus = CopyResultStatus.COPIED,
-    kms_key: str = "",
+    request: CopyRequest, copy_id: str, now: datetime, status: CopyResultStatus = CopyResultStatus.COPIED
 ) -> CopyResult:
     """Return the answer to an execution that waits for a copy which was checked."""
     origin = request.origin
-    return CopyResult(status, origin.snapshot_id, request.region, origin.volume_id, copy_id, now, kms_key)
+    return CopyResult(status, origin.snapshot_id, request.region, origin.volume_id, copy_id, now)
 
 
 def unusable_cause(copy: Snapshot) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -229,17 +228,17 @@ class _StoryBuilder:
         reader = sources.primary if snapshot.region == sources.primary.region else sources.others[snapshot.region]
         policies = sources.policies[snapshot.region]
         plan = make_region_plan(
-            reader, self._facts(reader, snapshot), policies, now, system=sources.system, placed=sources.placed
+            reader, self._facts(reader, snapshot, now), policies, now, system=sources.system, placed=sources.placed
         )
         return next((volume for volume in plan.volumes if volume.lineage == lineage), None)
 
-    def _facts(self, reader: SnapshotReader, snapshot: Snapshot) -> RegionFacts:
+    def _facts(self, reader: SnapshotReader, snapshot: Snapshot, now: datetime) -> RegionFacts:
         lineage = snapshot.origin.lineage
         if reader.region != lineage.region:
             copies = [copy for copy in reader.copies_of_volumes([lineage.volume_id]) if copy.origin.lineage == lineage]
-            known = self._known(reader.region, copies)
-            counted = {copy.id for copy in known.counted(copies)} | {snapshot.id}
-            copies = [copy for copy in copies if copy.id in counted]
+            known = self._known(reader.region, copies, now)
+            counted = {copy.id: copy for copy in known.counted(copies)}
+            copies = [counted.get(copy.id, copy) for copy in copies if copy.id in counted or copy.id == snapshot.id]
             tagged = tagged_sources(copies, reader.region, self.sources.policies[reader.region], self._reader_of)
             return RegionFacts(reader.region, (), copies, checked=known.checked, gone=self._gone(lineage), sources=tagged)
         volumes: list[Volume] = list(reader.volumes([lineage.volume_id]).values())
@@ -262,16 +261,15 @@ class _StoryBuilder:
             return self.sources.primary
         raise AwsUnavailable(self.regions.problems.get(region, f"{region} is no region of the system"))
 
-    def _known(self, region: str, copies: Sequence[Snapshot]) -> KnownCopies:
-        """Return the copies that the region's queue calls wrong, and of twice copied snapshots those that it calls checked."""
+    def _known(self, region: str, copies: Sequence[Snapshot], now: datetime) -> KnownCopies:
+        """Return the facts of the region's queue about these copies, and the copies that it calls wrong."""
         queue = self.sources.queues.get(region)
         if queue is None:
             return KnownCopies()
         failed = self.regions.read(region, lambda: list(queue.in_state(EntryState.FAILED)), list[QueueEntry]())
-        times = Counter((copy.origin.region, copy.origin.snapshot_id) for copy in copies)
-        keys = [entry_key(*source, region) for source, number in times.items() if number > 1]
+        keys = sorted({entry_key(copy.origin.region, copy.origin.snapshot_id, region) for copy in copies})
         entries = [self.regions.read(region, partial(find_entry, queue, key), None) for key in keys]
-        return known_copies([*failed, *(entry for entry in entries if entry is not None)])
+        return known_copies([*failed, *(entry for entry in entries if entry is not None)], now)
 
     def _gone(self, lineage: Lineage) -> frozenset[Lineage]:
         """Return the lineage if its volume is known to be deleted."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from snapkeep.domain.copies.entry import EntryState, entry_key
+from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.copies.known_copies import KnownCopies, completed_lately, known_copies
 from snapkeep.domain.errors import CopyWrong, EntryNotFound
 from snapkeep.domain.model import (
     CLOCK_SKEW,
@@ -22,6 +23,7 @@ from snapkeep.domain.model import (
 )
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_retention, tells_what_governs
+from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.placed_holds import HoldReader
@@ -30,8 +32,6 @@ from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_pl
 
 ANSWER_GOOD_FOR = timedelta(hours=1)
 """Time for which a run relies on what it has seen: the policy of a snapshot that it tagged, and a copy that it saw complete."""
-CHECKED_WITHIN = timedelta(days=1)
-"""Time after its end within which a copy was checked, by its event or by a sweep: the queue is asked about younger ones alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,68 +84,57 @@ class RetentionPlanner:
         With `as_sweep` it knows also which copies runs have checked, and which source volumes are deleted; otherwise second
         copies, and the copies of deleted volumes, are left to the sweep.
         """
-        copies = self._counted(self.reader.copies_of_volumes(volume_ids))
-        policies = self.policies()
+        policies, listed = self.policies(), self.reader.copies_of_volumes(volume_ids)
+        known = self._known(listed, policies, doubled=as_sweep)
+        copies = known.counted(listed)
         sources = tagged_sources(copies, self.reader.region, policies, self.reader_of)
         facts = RegionFacts(self.reader.region, (), copies, checked=None, sources=sources)
         if as_sweep:
             gone, _all_known = deleted_sources(copies, self.reader.region, self.reader_of)
-            facts = replace(facts, checked=self._checked(copies), gone=gone)
+            facts = replace(facts, checked=known.checked, gone=gone)
         return self._plan(facts, policies)
 
     def _confirmed(self, results: Sequence[CopyResult]) -> list[SnapshotInRegion]:
         """Return the copies that a run saw complete within the last hour, as the queues say too, and whose keys can be used now.
 
-        A result alone does not count: anyone who reads a task token can forge it. Raise AwsUnavailable where a queue, or KMS,
-        does not answer.
+        A result counts for nothing but a look into the queue: anyone who reads a task token can forge it, also for a copy that
+        was checked long ago and is deleted since. Raise AwsUnavailable where a queue, or KMS, does not answer.
         """
+        now = self.clock.now()
         return [
             (result.snapshot_id, result.region)
-            for result in recent_copies(results, self.clock.now())
-            if self._is_done(self.reader.region, result.snapshot_id, result.region, result.copy_id)
-            and (not result.kms_key or self.fault_of_key(result.region, result.kms_key) is None)
+            for result in results
+            if result.status is CopyResultStatus.COPIED
+            and (entry := self._entry(self.reader.region, result.snapshot_id, result.region)) is not None
+            and entry.state is EntryState.DONE
+            and entry.copy_id == result.copy_id
+            and entry.done_at is not None
+            and is_recent(entry.done_at, now)
+            and (not entry.kms_key or self.fault_of_key(result.region, entry.kms_key) is None)
         ]
 
-    def _is_done(self, source_region: str, snapshot_id: str, region: str, copy_id: str) -> bool:
+    def _entry(self, source_region: str, snapshot_id: str, region: str) -> QueueEntry | None:
         try:
-            entry = self.queue_of(region).get(entry_key(source_region, snapshot_id, region))
+            return self.queue_of(region).get(entry_key(source_region, snapshot_id, region))
         except EntryNotFound:
-            return False
-        return entry.state is EntryState.DONE and entry.copy_id == copy_id
+            return None
 
-    def _counted(self, copies: Sequence[Snapshot]) -> list[Snapshot]:
-        """Return the copies without those that completed lately and that the queue does not call checked and good.
+    def _known(self, copies: Sequence[Snapshot], policies: PolicySet, *, doubled: bool) -> KnownCopies:
+        """Return the facts of this region's queue about the copies of which it may know more than EC2 shows.
 
-        Such a copy may turn out to be wrong, and EC2 may show its mark late: no good copy is deleted for it. An older one without
-        an end in the queue is the sweep's.
+        Those completed lately, or are to be compared and show no proof; with `doubled` also those of snapshots with two copies.
         """
-        since = self.clock.now() - CHECKED_WITHIN
-        return [
-            copy
-            for copy in copies
-            if not copy.completed or (copy.completed_at or copy.start_time) < since or not self._is_doubtful(copy)
-        ]
-
-    def _is_doubtful(self, copy: Snapshot) -> bool:
-        """Whether the queue calls a copy unchecked, failed, or different from its source."""
-        try:
-            entry = self.queue_of(self.reader.region).get(
-                entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)
-            )
-        except EntryNotFound:
-            return False
-        failed = entry.state is EntryState.FAILED and entry.copy_id == copy.id
-        return failed or entry.is_open or copy.id in entry.wrong
-
-    def _checked(self, copies: Sequence[Snapshot]) -> frozenset[str]:
-        """Return which copies of twice copied snapshots runs have checked, as far as the queue remembers."""
+        region, now = self.reader.region, self.clock.now()
         times = Counter(copy.origin.snapshot_id for copy in copies)
-        return frozenset(
-            copy.id
+        sources = {
+            (copy.origin.region, copy.origin.snapshot_id)
             for copy in copies
-            if times[copy.origin.snapshot_id] > 1
-            and self._is_done(copy.origin.region, copy.origin.snapshot_id, self.reader.region, copy.id)
-        )
+            if completed_lately(copy, now)
+            or (copy.completed and not is_proved(copy) and _is_to_be_compared(copy, policies))
+            or (doubled and times[copy.origin.snapshot_id] > 1)
+        }
+        entries = (self._entry(*source, region) for source in sorted(sources))
+        return known_copies([entry for entry in entries if entry is not None], now)
 
     def _facts(
         self,
@@ -190,19 +179,19 @@ class RetentionPlanner:
         return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, refusals, governing)
 
 
-def recent_copies(results: Sequence[CopyResult], now: datetime) -> list[CopyResult]:
-    """Return the results of a run that saw a copy complete within the last hour.
+def _is_to_be_compared(copy: Snapshot, policies: PolicySet) -> bool:
+    policy = policies.named(copy.policy)
+    rule = policy.copy_rule(copy.region) if policy else None
+    return rule is not None and rule.verify.verifies
+
+
+def is_recent(checked_at: datetime, now: datetime) -> bool:
+    """Whether a copy was checked within the last hour.
 
     A run may plan much later: it waits for the other copies of its set, or is redriven within 14 days (Step Functions). The
     copy may be deleted meanwhile, so that its region is listed again.
     """
-    return [
-        result
-        for result in results
-        if result.status is CopyResultStatus.COPIED
-        and result.confirmed_at is not None
-        and -CLOCK_SKEW <= now - result.confirmed_at <= ANSWER_GOOD_FOR
-    ]
+    return -CLOCK_SKEW <= now - checked_at <= ANSWER_GOOD_FOR
 
 
 def plan_id(region: str, now: datetime, verdicts: Sequence[Verdict]) -> str:

@@ -77,7 +77,7 @@ class DrSweep(RegionSweep):
         entries = not_done(self.queue)
         snapshots = self._with_source_starts(list(self.reader.all_snapshots()))
         done = list(self.queue.in_state(EntryState.DONE))
-        known = known_copies([*entries, *done])
+        known = known_copies([*entries, *done], started)
         managed = [copy for copy in snapshots if copy.managed_by(self.system)]
         gone, all_known = deleted_sources(managed, self.reader.region, self.reader_of)
         listing = RegionFacts(
