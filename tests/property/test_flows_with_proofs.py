@@ -1,26 +1,49 @@
-"""Copies that are compared, under faults, kills and repeated events: INV-13, 15, 18 and 21 after every step.
+"""Copies that are compared, drilled and recovered, under faults, kills and repeated events: INV-13, 14, 15, 18, 20 and 21.
 
-The monitor knows the truth from the model: which copies have other blocks than their sources.
+The monitor knows the truth from the model: which copies have other blocks than their sources, and every call to EC2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
 import pytest
 
-from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, VerifyRule
-from snapkeep.domain.tag_names import CHECK, HOLD, PROOF, WRONG
+from snapkeep.adapters.ec2_instances import Ec2Instances
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.policy.model import (
+    CopyRule,
+    DrillRule,
+    DrillSchedule,
+    Limits,
+    Policy,
+    PolicySet,
+    Retention,
+    Selector,
+    VerifyRule,
+)
+from snapkeep.domain.recovery.choice import Target
+from snapkeep.domain.recovery.recovery_plan import StepKind
+from snapkeep.domain.system import StackKind
+from snapkeep.domain.tag_names import CHECK, HOLD, PROOF, RECOVERY, WRONG
+from snapkeep.functions import drill
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.simulator.composition import SystemLayout
-from snapkeep.lab.simulator.memory_ports import StepKill
+from snapkeep.lab.ebs_model.store.tags import value_of
+from snapkeep.lab.simulator.composition import CALLER, SystemLayout
+from snapkeep.lab.simulator.memory_ports import KernelClock, StepKill
 from snapkeep.lab.simulator.sweeps import Sweeper
+from snapkeep.usecases.recovery.instance_actions import all_actions
+from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
+from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory
 
 SEEDS, STEPS, BLOCKS = 8, 14, 12
 KEPT, KEPT_COPIES = 4, 2
+MOST_RECOVERED = 3
+READING = ("Describe", "Get", "List")
 
 
 class ProofChaos:
@@ -31,12 +54,17 @@ class ProofChaos:
         self.kill_in = 0
         rule = CopyRule(DR, retention=Retention(keep_last=KEPT_COPIES), verify=VerifyRule())
         policy = Policy("default", Selector(tags={"Backup": ("*",)}), Retention(keep_last=KEPT), (rule,))
-        policies = PolicySet((policy,), Limits(max_deletions=50, max_share_percent=100))
+        drills = (DrillRule("daily", ("default",), DR, DrillSchedule("0/5 * * * ? *")),)
+        policies = PolicySet((policy,), Limits(max_deletions=50, max_share_percent=100), drills=drills)
         self.lab = Laboratory(policies=policies, layout=SystemLayout(verify=True), hook=self._hook, seed=seed)
         self.sweeper = Sweeper(self.lab.runner)
         self.seen: dict[tuple[str, str], Mapping[str, str]] = {}
         self.lab.runner.audit.append(self._deleted)
         self.lab.runner.plan_listeners.append(lambda plan: self._look())
+        self.broken: list[str] = []
+        self.active: list[str] = []
+        self.recovered: list[str] = []
+        self._watch_calls()
         self.volumes = [self.lab.make_volume() for _ in range(2)]
         for volume_id in self.volumes:
             self.lab.world.write(volume_id, 0, BLOCKS, region=PRIMARY)
@@ -46,6 +74,69 @@ class ProofChaos:
             self.kill_in -= 1
             if not self.kill_in:
                 raise StepKill(f"at {name}")
+
+    def _watch_calls(self) -> None:
+        """Note what the system does while it compares (INV-14), and to what a recovery made for use (INV-20)."""
+        world, runner = self.lab.world, self.lab.runner
+        call = world.call
+
+        def watched_call(service: str, action: str, params: Any = None, *, region: str, **options: Any) -> Any:
+            if options.get("caller") == CALLER and service in ("ec2", "ebs") and not action.startswith(READING):
+                if self.active[-1:] == ["Verify"]:
+                    self.broken.append(f"INV-14: {action} {params} while a copy is compared")
+                if action != "CopySnapshot" and (used := self._of_recovery(region, params)):
+                    self.broken.append(f"INV-20: {action} of {used}, which a recovery made for use")
+            return call(service, action, params, region=region, **options)
+
+        world.call = watched_call  # type: ignore[method-assign]
+        runner.functions.update({name: self._named(name, function) for name, function in runner.functions.items()})
+        runner.dispatch = self._named("Dispatch", runner.dispatch)  # type: ignore[method-assign]
+
+    def _named(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that is on the list of those that work: while one waits, others work."""
+
+        def called(*arguments: Any) -> Any:
+            self.active.append(name)
+            try:
+                return function(*arguments)
+            finally:
+                self.active.pop()
+
+        return called
+
+    def _of_recovery(self, region: str, params: Mapping[str, Any]) -> str:
+        place = self.lab.world.region_account(region)
+        named = {value for value in params.values() if isinstance(value, str)}
+        things = (place.volumes.get(name) or place.snapshots.get(name) for name in named)
+        return next((thing.id for thing in things if thing and value_of(thing.tags, RECOVERY)), "")
+
+    def recover(self, volume_id: str) -> None:
+        """Recover a volume for use in the DR region, where it has a point."""
+        clock, client = KernelClock(self.lab.runner.kernel), self.lab.world.client("ec2", DR, caller="operator")
+        ec2, documents = Ec2Instances(client=client, region=DR), self.lab.runner.composition.documents[DR]
+        reader = Ec2Reader(client=client, region=DR)
+        prepare = PrepareRecovery(snapshots=reader, looks=ec2, documents=documents, volumes_in=lambda *_: set())
+        try:
+            plan = prepare.plan(RecoveryRequest(Target((volume_id,)), clock.now(), zone=f"{DR}a"))
+            run = begin(plan, "arn:operator", clock.now())
+        except SnapkeepError:  # there is no point yet
+            return
+        journal = Journal(documents=documents)
+        journal.begin(run)
+        done = Recover(journal=journal, actions=all_actions(ec2, clock), clock=clock).run(run)
+        self.recovered += [step.result for step in done.steps if step.kind is StepKind.CREATE_VOLUME]
+
+    def begin_drills(self) -> None:
+        try:
+            drill.build_begin(self.lab.runner.composition.stack(DR, StackKind.DR)).run()
+        except (SnapkeepError, StepKill):
+            return
+
+    def check_recovered(self) -> None:
+        """INV-20."""
+        volumes = self.lab.world.region_account(DR).volumes
+        lost = [name for name in self.recovered if name not in volumes]
+        assert not lost, f"INV-20: {lost} were made by recoveries for use, and are deleted"
 
     def _look(self) -> None:
         for region in (PRIMARY, DR):
@@ -76,7 +167,7 @@ class ProofChaos:
 
     def step(self) -> None:
         copies, dice = self.lab.ids(DR), self.dice
-        match dice.randrange(8):
+        match dice.randrange(10):
             case 0 | 1 | 2:
                 self.lab.start_snapshot(dice.choice(self.volumes))
             case 3:
@@ -91,10 +182,16 @@ class ProofChaos:
                 self.lab.world.deliver(dict(dice.choice(self.lab.events)))
             case 6:
                 self.kill_in = dice.randint(1, 40)
+            case 7:
+                self.begin_drills()
+            case 8 if copies and len(self.recovered) < MOST_RECOVERED:
+                self.recover(dice.choice(self.volumes))
             case _:
                 self.sweeper.start()
         self.lab.runner.advance(dice.choice((30.0, 200.0, 2 * HOUR)))
         assert self.lab.runner.unexpected == []
+        assert self.broken == []
+        self.check_recovered()
 
     def come_to_rest(self) -> None:
         self.kill_in = 0
@@ -103,6 +200,8 @@ class ProofChaos:
             self.sweeper.start()
         assert self.lab.runner.run_until_idle(2 * DAY)
         assert self.lab.runner.unexpected == []
+        assert self.broken == []
+        self.check_recovered()
 
     def check_proofs(self) -> None:
         """INV-13 and INV-15, against the truth."""
@@ -129,7 +228,7 @@ def test_what_proofs_promise_holds_under_faults(seed: int) -> None:
 
 def test_the_faults_of_all_seeds_together_reach_what_they_are_for() -> None:
     """A chaos in which nothing differs, nothing is held and nothing is deleted would prove nothing."""
-    marked = held = deleted = 0
+    marked = held = deleted = recovered = drilled = 0
     for seed in range(3):
         chaos = ProofChaos(seed)
         for _ in range(STEPS):
@@ -139,4 +238,6 @@ def test_the_faults_of_all_seeds_together_reach_what_they_are_for() -> None:
         marked += sum(one.get(CHECK) == WRONG for one in tags)
         held += sum(HOLD in one for one in tags)
         deleted += chaos.lab.runner.totals.deletions
-    assert min(marked, held, deleted) > 0
+        recovered += len(chaos.recovered)
+        drilled += len(chaos.lab.runs("drill"))
+    assert min(marked, held, deleted, recovered, drilled) > 0

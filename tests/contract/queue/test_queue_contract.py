@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from snapkeep.adapters.dynamodb_queue import BY_STATE, BY_VOLUME, LEASE, SETTLED_KEPT, DynamoDbQueue
+from snapkeep.adapters.dynamodb_queue import SETTLED_KEPT, DynamoDbQueue
 from snapkeep.domain.copies.entry import OPEN, SETTLED, EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import EntryChanged, EntryNotFound
@@ -19,107 +16,7 @@ from snapkeep.domain.model import Origin
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.simulator.memory_queue import MemoryQueue, expires_at
 from snapkeep.usecases.ports import CopyQueue
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-REGION, TABLE = "us-east-2", "snapkeep-queue"
-
-
-@dataclass
-class Subject:
-    """A queue, and the number of items that it has read."""
-
-    queue: CopyQueue
-    entries_read: Callable[[], int]
-
-
-class CountingClient:
-    """Forwards calls and counts the items that queries return."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.items = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def query(self, **request: Any) -> Any:
-        answer = self._client.query(**request)
-        self.items += answer["ScannedCount"]
-        return answer
-
-
-class Between:
-    """Forwards calls; a hook before a call may record or change its request, or act otherwise."""
-
-    def __init__(self, client: Any, **before: Callable[[dict[str, Any]], object]) -> None:
-        self._client = client
-        self._before = before
-
-    def __getattr__(self, name: str) -> Any:
-        def call(**request: Any) -> Any:
-            self._before.get(name, lambda _: None)(request)
-            return getattr(self._client, name)(**request)
-
-        return call
-
-
-class CountingQueue(MemoryQueue):
-    """Counts the entries that it hands out."""
-
-    items = 0
-
-    def most_urgent(self, count: int) -> list[QueueEntry]:
-        entries = super().most_urgent(count)
-        self.items += len(entries)
-        return entries
-
-    def open_entries(self, volume_id: str) -> list[QueueEntry]:
-        entries = super().open_entries(volume_id)
-        self.items += len(entries)
-        return entries
-
-
-def make_table(client: Any) -> None:
-    attributes = [("pk", "S"), ("state", "S"), ("due", "S"), ("volume_id", "S")]
-    keys = {BY_STATE: ("state", "due"), BY_VOLUME: ("volume_id", "due")}
-    client.create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in attributes],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": index,
-                "KeySchema": [{"AttributeName": first, "KeyType": "HASH"}, {"AttributeName": second, "KeyType": "RANGE"}],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-            for index, (first, second) in keys.items()
-        ],
-    )
-
-
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        client = boto3.client("dynamodb", region_name=REGION)
-        make_table(client)
-        yield client
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def subject(request: pytest.FixtureRequest) -> Subject:
-    if request.param == "memory":
-        memory = CountingQueue(region=REGION)
-        return Subject(memory, lambda: memory.items)
-    counting = CountingClient(request.getfixturevalue("table"))
-    return Subject(DynamoDbQueue(client=counting, table=TABLE, region=REGION), lambda: counting.items)
-
-
-@pytest.fixture
-def queue(subject: Subject) -> CopyQueue:
-    return subject.queue
+from support.queues import NOW, REGION, TABLE, Between, Subject
 
 
 def entry(number: int, *, hours: float = 1, volume: str = "vol-1", state: EntryState = EntryState.WAITING) -> QueueEntry:
@@ -264,77 +161,6 @@ def test_a_settled_entry_of_an_earlier_version_is_not_open(table: Any) -> None:
     assert queue.open_entries("vol-a") == []
 
 
-def test_one_dispatcher_holds_the_lease(queue: CopyQueue) -> None:
-    assert queue.take_lease("one", NOW, 60)
-    assert not queue.take_lease("two", NOW + timedelta(seconds=60), 60)
-    assert queue.release_lease("two")
-    assert not queue.take_lease("two", NOW + timedelta(seconds=1), 60)
-
-
-def test_a_lease_that_was_given_back_is_free(queue: CopyQueue) -> None:
-    assert queue.take_lease("one", NOW, 60)
-    assert queue.release_lease("one")
-    assert queue.take_lease("two", NOW, 60)
-
-
-def test_a_lease_that_has_expired_is_free(queue: CopyQueue) -> None:
-    assert queue.take_lease("one", NOW, 60)
-    assert queue.take_lease("two", NOW + timedelta(seconds=61), 60)
-    assert queue.release_lease("one")
-    assert not queue.take_lease("three", NOW + timedelta(seconds=62), 60)
-
-
-def test_word_that_there_is_more_to_do_keeps_the_lease_once(queue: CopyQueue) -> None:
-    assert queue.take_lease("one", NOW, 60)
-    assert not queue.take_lease("two", NOW, 60)
-    assert not queue.release_lease("one")
-    assert not queue.take_lease("three", NOW, 60)
-    assert not queue.release_lease("one")
-    assert queue.release_lease("one")
-    assert queue.take_lease("two", NOW, 60)
-
-
-def test_releasing_a_free_lease_is_no_error(queue: CopyQueue) -> None:
-    assert queue.release_lease("one")
-
-
-def test_a_message_for_a_released_lease_does_not_block_it(table: Any) -> None:
-    first = DynamoDbQueue(client=table, table=TABLE, region=REGION)
-    released: list[bool] = []
-
-    def release_before_the_mark(request: dict[str, Any]) -> None:
-        if ":yes" in request["ExpressionAttributeValues"]:
-            released.append(first.release_lease("one"))
-
-    late = DynamoDbQueue(
-        client=Between(table, update_item=release_before_the_mark),  # type: ignore[arg-type]
-        table=TABLE,
-        region=REGION,
-    )
-    assert first.take_lease("one", NOW, 60)
-    assert not late.take_lease("two", NOW, 60)
-    assert released == [True]
-    assert first.take_lease("three", NOW, 60)
-
-
-def test_the_lease_knows_since_when_the_queue_remembers(queue: CopyQueue) -> None:
-    assert queue.take_lease("one", NOW, 60) == NOW
-    assert queue.release_lease("one")
-    assert queue.take_lease("two", NOW + timedelta(days=40), 60) == NOW
-    assert queue.take_lease("three", NOW + timedelta(days=80), 60) == NOW
-
-
-def test_the_lease_of_an_earlier_version_is_taken_and_given_back(table: Any) -> None:
-    """Its item has no first moment, and was deleted when it was given back."""
-    queue = DynamoDbQueue(client=table, table=TABLE, region=REGION)
-    held = {"holder": {"S": "former"}, "expires_at": {"S": format_time(NOW)}, "again": {"BOOL": False}}
-    table.put_item(TableName=TABLE, Item={"pk": {"S": LEASE}} | held)
-    assert not queue.take_lease("one", NOW, 60)
-    later = NOW + timedelta(seconds=1)
-    assert queue.take_lease("one", later, 60) == later
-    assert queue.release_lease("one")
-
-
 def test_an_entry_is_read_as_it_was_last_written(table: Any) -> None:
     requests: list[dict[str, Any]] = []
     queue = DynamoDbQueue(client=Between(table, get_item=requests.append), table=TABLE, region=REGION)  # type: ignore[arg-type]
@@ -357,12 +183,6 @@ def test_every_page_of_an_index_is_read(table: Any) -> None:
     assert len(pages) > 3 + 3
 
 
-def test_the_lease_is_no_entry(queue: CopyQueue) -> None:
-    queue.take_lease("one", NOW, 60)
-    assert queue.most_urgent(9) == []
-    assert all(not list(queue.in_state(state)) for state in EntryState)
-
-
 @pytest.mark.parametrize("state", list(EntryState))
 def test_the_table_expires_settled_entries_alone(table: Any, state: EntryState) -> None:
     put = DynamoDbQueue(client=table, table=TABLE, region=REGION).insert(entry(1, state=state))
@@ -381,11 +201,6 @@ def test_a_settled_entry_expires_counted_from_its_last_change(table: Any, enqueu
     item = table.get_item(TableName=TABLE, Key={"pk": {"S": put.key}})["Item"]
     expires = NOW + timedelta(days=7) + SETTLED_KEPT
     assert (int(item["expires_at_epoch"]["N"]), expires_at(done)) == (int(expires.timestamp()), expires)
-
-
-def test_the_table_never_expires_the_lease(table: Any) -> None:
-    DynamoDbQueue(client=table, table=TABLE, region=REGION).take_lease("one", NOW, 60)
-    assert "expires_at_epoch" not in table.get_item(TableName=TABLE, Key={"pk": {"S": LEASE}})["Item"]
 
 
 @pytest.mark.parametrize("state", list(EntryState))
