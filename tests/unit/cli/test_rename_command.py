@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands import rename as command
 from snapkeep.cli.commands.deploy import AccountNotReady, _refuse_problems
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.deploy.changes import FORMER_SYSTEM, ParameterChange, ResourceChange, Risk
 from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
+from snapkeep.domain.retention.placed_holds import PlacedHolds
 from support.installed_stacks import Settings
+from support.placing import hold
 from support.silent_watcher import Notes
 
 PRIMARY, DR = "us-east-1", "us-east-2"
@@ -62,6 +65,23 @@ def test_a_document_that_would_be_lost_is_refused(
         return
     with pytest.raises(WrongUse, match=r"policy push policy\.yaml --name '-new'"):
         command._refuse_lost_document(before, after, "snapkeep")
+
+
+@pytest.mark.parametrize(
+    ("placed", "words"),
+    [
+        (PlacedHolds((hold(),)), r"hold-1 of everything.*--name '-new'"),
+        (PlacedHolds(unread={DR: "no answer"}), "not known: no answer"),
+    ],
+)
+def test_holds_that_the_new_system_does_not_know_are_refused(
+    monkeypatch: pytest.MonkeyPatch, placed: PlacedHolds, words: str
+) -> None:
+    before = InstalledSystem(Settings(PRIMARY, DR))
+    command._refuse_lost_holds(before, "snapkeep-new", [PRIMARY, DR])
+    monkeypatch.setattr(RegionalAdapters, "placed_holds", lambda *_: placed)
+    with pytest.raises(WrongUse, match=words):
+        command._refuse_lost_holds(before, "snapkeep-new", [PRIMARY, DR])
 
 
 def test_regions_that_the_former_system_copied_to_are_examined_too() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,8 @@ from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import ReportItem, SweepReport
 from snapkeep.usecases.sweep.shared import SweepOptions
-from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
+from support.placing import hold
+from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold
 
 PERSON = "arn:aws:sts::111122223333:assumed-role/admin/somebody"
 OURS = "arn:aws:sts::111122223333:assumed-role/snapkeep-primary-Delete-1/DeleteOldSnapshots"
@@ -84,6 +85,19 @@ def test_the_systems_own_deletion_under_a_former_policy_is_no_finding(who: str, 
     world, (first, *_) = protected()
     world.ec2.delete_snapshot(SnapshotId=first)
     world.trail.by[first] = who
+    assert len(deletions(world.sweep())) == found
+
+
+@pytest.mark.parametrize(("age", "found"), [(DAY, 1), (-HOUR, 0)])
+def test_what_was_held_before_the_last_sweep_is_missed_whatever_the_rules_say(age: float, found: int) -> None:
+    world, (first, *_) = protected()
+    volume = world.ec2.describe_snapshots(SnapshotIds=[first])["Snapshots"][0]["VolumeId"]
+    world.sweep()
+    since = world.composition().clock.now() - timedelta(seconds=age)
+    world.composition().hold_stores[PRIMARY].place(hold(since=since))
+    world.ec2.delete_snapshot(SnapshotId=first)
+    world.snapshot(volume)
+    world.later(HOUR)
     assert len(deletions(world.sweep())) == found
 
 

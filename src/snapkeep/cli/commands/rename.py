@@ -57,6 +57,7 @@ def rename(
     former_regions = _regions_of(before, own_regions)
     _refuse_deployed(settings, former, former_regions)
     _refuse_lost_document(before, installed, former)
+    _refuse_lost_holds(before, successor, former_regions)
     question, adopted = _question(installed, former, successor, [name for name in former_regions if name not in own_regions])
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
     parameters = {FORMER_SYSTEM: former}
@@ -114,6 +115,21 @@ def _refuse_lost_document(before: InstalledSystem, installed: InstalledSystem, f
             f"system {former} has a policy document and {settings.system} has none: its snapshots would come under other rules. "
             f"Push the document first: `snapkeep policy show --name '{before.settings.suffix}' > policy.yaml`, then "
             f"`snapkeep policy push policy.yaml --name '{settings.suffix}'`"
+        )
+
+
+def _refuse_lost_holds(before: InstalledSystem, successor: str, regions: Sequence[str]) -> None:
+    """Raise WrongUse if holds are placed in the former system, or could not be read: the new one does not know them."""
+    placed, old, new = before.adapters.placed_holds(regions), before.settings.suffix, successor.removeprefix(system_name(""))
+    if placed.unread:
+        raise WrongUse(
+            f"whether system {before.settings.system} holds snapshots is not known: {'; '.join(placed.unread.values())}"
+        )
+    if placed.holds:
+        raise WrongUse(
+            f"system {before.settings.system} has holds that {successor} does not know: "
+            f"{'; '.join(f'{hold.id} of {hold.scope}' for hold in placed.holds)}. Place them in the new one "
+            f"(`snapkeep hold … --name '{new}'`), then release them in the former (`snapkeep hold release ID --name '{old}'`)"
         )
 
 

@@ -13,6 +13,7 @@ from snapkeep.domain.json_codec import inline
 from snapkeep.domain.model import Action, Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.kept_apart import NOT_COUNTED
+from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
@@ -53,9 +54,15 @@ def kept_snapshots(plan: RegionPlan, system: str) -> tuple[KeptSnapshot, ...]:
 
 
 def deleted_by_others(
-    remembered: Iterable[KeptSnapshot], facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str
+    remembered: Iterable[KeptSnapshot],
+    facts: RegionFacts,
+    policies: PolicySet,
+    now: datetime,
+    *,
+    system: str,
+    placed: PlacedHolds = NOTHING_HELD,
 ) -> list[KeptSnapshot]:
-    """Return the remembered snapshots that the region has no more, and that the rules keep.
+    """Return the remembered snapshots that the region has no more, and that the rules, or the placed holds, keep.
 
     Sources are planned without their copies, which may have changed since. Deletions by a former policy that kept less are
     returned too.
@@ -74,7 +81,7 @@ def deleted_by_others(
             *(snapshot.restored(facts.region, system) for snapshot in absent),
         ],
     )
-    plan = plan_region(before, _for_one_region(policies, facts.region), now, system=system)
+    plan = plan_region(before, _for_one_region(policies, facts.region), now, system=system, placed=placed)
     kept = {verdict.snapshot.id for verdict in plan.verdicts if verdict.action is Action.KEEP}
     return [snapshot for snapshot in absent if snapshot.id in kept]
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from snapkeep.domain.errors import InvalidConfiguration, ReportNotFound, SnapkeepError
 from snapkeep.domain.json_codec import from_json, to_text
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot, SweepMemory, deleted_by_others, findings_of
 from snapkeep.domain.sweep.findings import Finding, FindingKind
@@ -77,7 +78,9 @@ class DeletionWatch:
     memories: Memories
     trail: DeletionTrail
 
-    def run(self, facts: RegionFacts, policies: PolicySet, now: datetime, system: str) -> list[Finding]:
+    def run(
+        self, facts: RegionFacts, policies: PolicySet, now: datetime, system: str, placed: PlacedHolds = NOTHING_HELD
+    ) -> list[Finding]:
         """Return the managed snapshots that another principal deleted. If the memory cannot be read, that is the finding."""
         try:
             memory = self.memories.load()
@@ -85,7 +88,9 @@ class DeletionWatch:
             return [Finding(FindingKind.OUT_OF_REACH, "snapshots of the last sweep", "", str(error))]
         if memory is None:
             return []
-        deleted = deleted_by_others(memory.snapshots, facts, policies, now, system=system)
+        # Before a younger hold, Snapkeep itself may have deleted what it covers.
+        held = PlacedHolds(tuple(hold for hold in placed.holds if hold.since <= memory.at))
+        deleted = deleted_by_others(memory.snapshots, facts, policies, now, system=system, placed=held)
         return findings_of(deleted, self._deleters(deleted, memory.at), memory.at, system)
 
     def _deleters(self, deleted: list[KeptSnapshot], since: datetime) -> dict[str, str]:

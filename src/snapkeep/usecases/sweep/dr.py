@@ -110,7 +110,7 @@ class DrSweep(RegionSweep):
         deleted = deleted_volumes(snapshots, gone, system=self.system)
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
         everything = replace(listing, snapshots=snapshots)
-        repairs.carry_out(self.watch.run(everything, policies, started, self.system), lambda _: Handling.NOTED)
+        repairs.carry_out(self.watch.run(everything, policies, started, self.system, placed), lambda _: Handling.NOTED)
         repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
         comparisons = Repairs(min(MOST_COMPARISONS, self.limits.repairs - repairs.made))
         leaving = {verdict.snapshot.id for verdict in decision.deletions}

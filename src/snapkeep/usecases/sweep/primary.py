@@ -127,7 +127,7 @@ class PrimarySweep(RegionSweep):
             listing.snapshots, deleted_lineages(listing.snapshots, self.reader.region, facts.volumes), system=self.system
         )
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
-        repairs.carry_out(self.watch.run(listing, policies, started, self.system), lambda _: Handling.NOTED)
+        repairs.carry_out(self.watch.run(listing, policies, started, self.system, placed), lambda _: Handling.NOTED)
         counts = _counts(protections, listing, dr.entries, self.system, started)
         counts |= {Figure(name): number for name, number in deleted.figures.items()}
         counts |= held_count(placed, listing.snapshots, self.system)
