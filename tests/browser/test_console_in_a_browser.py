@@ -24,10 +24,13 @@ LISTED = [f"/{page.name}" for page in PAGES if page.listed]
 def test_every_page_is_accessible_at_every_width(visitor: Visitor, theme: str) -> None:
     visitor.page.emulate_media(color_scheme=theme)
     visitor.open("/recover?q=orders-db")
-    addresses = [str(link.get_attribute("href")) for link in visitor.page.locator("main table a").all()]
+    addresses = [str(link.get_attribute("href")) for link in visitor.page.locator("main table a").all()][:2]
+    for page, links in ((addresses[0], 'a[href^="/snapshot"]'), ("/proofs", 'a[href^="/drill"]')):
+        visitor.open(page)
+        addresses.append(str(visitor.page.locator(links).first.get_attribute("href")))
     for width in WIDTHS:
         visitor.page.set_viewport_size({"width": width, "height": 900})
-        for path in [*LISTED, "/recover?q=orders", *addresses[:2], "/nowhere"]:
+        for path in [*LISTED, "/recover?q=orders", *addresses, "/nowhere"]:
             visitor.open(path)
             violations = Axe().run(visitor.page).response["violations"]
             found = [(rule["id"], [node["target"] for node in rule["nodes"]][:3]) for rule in violations]

@@ -66,7 +66,7 @@ def test_a_volume_is_recovered_and_undone_by_clicking(visitor: Visitor, aws: Emb
     check_accessible(page)
     page.get_by_label("to confirm").fill("orders-db")
     page.get_by_role("button", name="Start the recovery").click()
-    page.get_by_text(f"type {volume_id} to confirm").wait_for()
+    page.get_by_role("alert").filter(has_text=f"type {volume_id} to confirm").wait_for()
     run_id = start(page, volume_id)
     page.locator("p[role=status]", has_text="completed").wait_for()
     [made_id] = made(aws, run_id)
@@ -87,7 +87,7 @@ def test_a_recovery_goes_on_after_its_region_was_away(visitor: Visitor, aws: Emb
     fault = {"kind": "api_error", "action": "CreateVolume", "region": DR_REGION, "skip": 1, "times": 1}
     aws.admin("POST", "faults", fault | {"code": "UnauthorizedOperation", "message": "not yet", "http_status": 403})
     run_id = start(page, volume_id)
-    page.get_by_role("alert").filter(has_text="It is not finished. ").wait_for()
+    page.get_by_role("alert").filter(has_text="It is not finished.").wait_for()
     aws.admin("POST", "regions/away", {"region": DR_REGION})
     try:
         page.get_by_role("alert").filter(has_text="its journal cannot be read now").wait_for()

@@ -46,6 +46,7 @@ from snapkeep.console.policy_page import Simulator, simulation
 from snapkeep.console.reading import Reading, Readings, SystemReader
 from snapkeep.console.recoveries import Recoveries
 from snapkeep.console.recovery_pages import RecoveryPages
+from snapkeep.console.story_page import StoryPage
 from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
@@ -88,6 +89,7 @@ class Console:
     suffix: str
     region: str
     recoveries: RecoveryPages
+    stories: StoryPage
     simulate: Simulator | None = None
     """Simulates tried documents."""
     options: str = ""
@@ -101,7 +103,7 @@ class Console:
     def application(self) -> Starlette:
         """Return the ASGI application; it refuses nobody: see `guard.py`."""
         routes = [Route("/", lambda _: RedirectResponse(f"/{PAGES[0].name}"))]
-        for page in (*PAGES, *self.recoveries.pages):
+        for page in (*PAGES, *self.recoveries.pages, self.stories.page):
             routes.append(Route(f"/{page.name}", self._html(page)))
             routes.append(Route(f"/{page.name}.json", self._data(page)))
         routes += [Route("/coverage.csv", self._csv), Route("/news", self._news), Route("/recovery/news", self._recovery_news)]
@@ -320,7 +322,7 @@ def serve(
     recoveries = Recoveries(settings, clock)
     pages = RecoveryPages(recoveries, allow_actions)
     links, options = settings.console_links, pasted_options(settings)
-    console = Console(readings, links, settings.suffix, settings.region, pages, simulate, options)
+    console = Console(readings, links, settings.suffix, settings.region, pages, StoryPage(settings), simulate, options)
     with _listening(port) as listener:
         port = listener.getsockname()[1]
         guard = VisitorGuard(console.application(), port, allow_actions=allow_actions)

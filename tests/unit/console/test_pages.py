@@ -172,6 +172,17 @@ def test_an_instance_is_forecast_as_a_set(account: Account, browser: TestClient,
     assert page.count("Nothing here names it.") == 2
 
 
+def test_a_snapshot_has_its_story(account: Account, browser: TestClient, readings: Readings) -> None:
+    point = account.snapshot()
+    account.copy(point, NEAR)
+    page = text_of(shown(browser, readings, f"/snapshot?id={point.id}"))
+    assert "The next plan would keep it" in page
+    assert "snapshot of 8 GiB in us-east-1, completed" in page
+    assert f'href="/snapshot?id={point.id}"' in browser.get(f"/volume?id={point.origin.volume_id}").text
+    assert browser.get(f"/snapshot.json?id={point.id}").json()["snapshot_id"] == point.id
+    assert browser.get("/snapshot?id=snap-1/../now").status_code == 404
+
+
 def test_a_time_that_is_none_is_refused_in_words(account: Account, browser: TestClient, readings: Readings) -> None:
     volume = account.snapshot().origin.volume_id
     assert "yesterday is no time" in shown(browser, readings, f"/volume?id={volume}&at=yesterday")

@@ -42,9 +42,9 @@ def explain(
     Exits with status 1 if nothing is known about it, or a region could not be
     read.
     """
-    if not re.fullmatch(r"snap-([0-9a-f]{8}|[0-9a-f]{17})", snapshot):
+    if not is_snapshot_id(snapshot):
         raise WrongUse(f"'{snapshot}' is not a snapshot id such as snap-0123456789abcdef0")
-    explainer = _explainer(replace(settings, read_only=True))
+    explainer = explainer_of(replace(settings, read_only=True))
     warn(policies.problem for policies in explainer.policies.values())
     story = explainer.run(snapshot, datetime.now(UTC))
     from snapkeep.cli.views.explain import print_story, story_as_data  # noqa: PLC0415 - imports rich
@@ -57,7 +57,13 @@ def explain(
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def _explainer(settings: AwsSettings) -> Explain:
+def is_snapshot_id(text: str) -> bool:
+    """Whether a text has the form of a snapshot's id."""
+    return re.fullmatch(r"snap-([0-9a-f]{8}|[0-9a-f]{17})", text) is not None
+
+
+def explainer_of(settings: AwsSettings) -> Explain:
+    """Return what explains the snapshots of a system. Raise AwsUnavailable where no region answers."""
     from snapkeep.adapters.cloudwatch_logs import CloudWatchAudit  # noqa: PLC0415
     from snapkeep.adapters.stepfunctions_run_history import RunHistory  # noqa: PLC0415 - imports botocore
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415

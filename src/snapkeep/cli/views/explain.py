@@ -90,7 +90,7 @@ def print_story(console: Console, story: Story, links: ConsoleLinks = NO_LINKS) 
     """Print a story: what is known of the snapshot, then its events. Ids are links where the terminal has them."""
     urls = _urls(story, links)
     facts = _grid(STRONG)
-    for label, text in _facts(story):
+    for label, text in facts_of(story):
         facts.add_row(_linked(label, urls), _linked(text, urls))
     for problem in story.problems:
         console.print(Text.assemble(("✗ ", BAD), printable(problem)))
@@ -132,7 +132,8 @@ def _grid(first_style: str) -> Table:
     return grid
 
 
-def _facts(story: Story) -> Iterator[tuple[str, str]]:
+def facts_of(story: Story) -> Iterator[tuple[str, str]]:
+    """Yield what is known of a snapshot, each fact with its label."""
     snapshot, origin = story.snapshot, story.origin
     yield story.snapshot_id, summary(story)
     if snapshot is not None:
