@@ -88,13 +88,14 @@ def test_a_recovery_goes_on_after_its_region_was_away(visitor: Visitor, aws: Emb
     aws.admin("POST", "faults", fault | {"code": "UnauthorizedOperation", "message": "not yet", "http_status": 403})
     run_id = start(page, volume_id)
     page.get_by_role("alert").filter(has_text="It is not finished.").wait_for()
+    chip = page.locator(".chips", has_text=f"{DR_REGION} not read")
     aws.admin("POST", "regions/away", {"region": DR_REGION})
     try:
-        page.get_by_role("alert").filter(has_text="its journal cannot be read now").wait_for()
+        chip.wait_for()
         assert run_id in page.locator("h1").inner_text()
     finally:
         aws.admin("POST", "regions/back", {"region": DR_REGION})
-    page.get_by_role("alert").filter(has_text="its journal cannot be read now").wait_for(state="detached")
+    chip.wait_for(state="detached")
     page.get_by_role("button", name="Resume").click()
     page.locator("p[role=status]", has_text="completed").wait_for()
     assert len(made(aws, run_id)) == 1
@@ -125,6 +126,6 @@ class TestCredentialsThatEnd:
         page.keyboard.press("Enter")
         page.get_by_role("link", name=re.compile("^orders-db")).first.click()
         page.get_by_role("link", name="Plan this recovery").first.click()
-        page.get_by_role("heading", name="Nothing is begun").wait_for()
+        page.get_by_role("heading", name="This cannot be shown").wait_for()
         assert "AuthFailure" in page.locator("main").inner_text()
         assert page.locator("form.act").count() == 0

@@ -116,6 +116,7 @@ class RecoveryPages:
             "token": self.forms.issue(),
             "refused": query.get("refused", ""),
             "news": f"/recovery/news?in={run.region}&id={run.id}",
+            "version": view.version,
         }
 
     def _view(self, query: Query) -> Any:

@@ -11,7 +11,6 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
@@ -129,14 +128,16 @@ class Console:
         return answer
 
     def _shown(self, page: Page, request: Request, query: Query, code: HTTPStatus = HTTPStatus.OK) -> Response:
+        version = self.readings.version  # before the reading: one that ends meanwhile is news
         reading = self.readings.current()
         if reading is None:
-            return self._rendered("wait", request, page=page, reading=None)
+            return self._rendered("wait", request, page=page, reading=None, version=version)
         try:
             context = page.context(reading, query)
         except _FAILURES as error:
             return self._rendered("not_there", request, _code_of(error), page=page, reading=reading, text=one_line(error))
-        return self._rendered(page.name, request, code, page=page, reading=reading, **context)
+        shown = " ".join(filter(None, [str(version), context.get("version", "")]))
+        return self._rendered(page.name, request, code, page=page, reading=reading, **context | {"version": shown})
 
     def _data(self, page: Page) -> Any:
         def answer(request: Request) -> Response:
@@ -209,8 +210,13 @@ class Console:
         return _changes(request, version)
 
     def _recovery_news(self, request: Request) -> Response:
-        """Send the version of a recovery whenever a step is taken, here or in another session."""
-        return _changes(request, partial(self.recoveries.version, request.query_params))
+        """Send the version of a recovery whenever a step is taken, here or in another session, and of the reading beside it."""
+
+        def version() -> str:
+            self.readings.renew()
+            return f"{self.readings.version} {self.recoveries.version(request.query_params)}"
+
+        return _changes(request, version)
 
     def _not_found(self, request: Request, _: Exception) -> Response:
         text = f"{request.url.path} is no page of the console"
@@ -224,6 +230,7 @@ class Console:
             "query": query,
             "address": lambda **changed: f"?{urlencode({**query, **changed})}",
             "news": "/news",
+            "version": self.readings.version,
             "code": code,
         }
         text = _TEMPLATES.get_template(f"{template}.html.j2").render(shared | context)

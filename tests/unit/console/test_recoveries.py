@@ -179,6 +179,7 @@ def test_recoveries_of_others_are_shown_and_their_end_is_news(
     account.objects[NEAR][key] = json.dumps(journal | {"state": "running"})
     query = {"in": NEAR, "id": run_id}
     before = console.recoveries.version(query)
+    assert f' {before}"' in browser.get("/recovery", params=query).text  # what changed before the news is news
     renew(readings)
     assert "Recoveries that are not finished" in browser.get("/now").text
     assert "another session may work on it" in browser.get("/recovery", params=query).text

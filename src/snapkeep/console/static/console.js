@@ -1,7 +1,7 @@
 // Renews the page when the console has read the regions again, and makes the time line's slider and the search key work.
 "use strict";
 
-let known = null, stale = false, news = null;
+let known = document.body.dataset.version, stale = false, news = null;
 
 // A page that is not seen needs no news, and a browser has few connections to one server.
 function listen() {
@@ -10,7 +10,7 @@ function listen() {
   news = new EventSource(document.body.dataset.news);
   news.onmessage = (event) => {
     document.getElementById("lost").hidden = true;
-    if (known !== null && known !== event.data) renew();
+    if (known !== event.data) renew();
     known = event.data;
   };
   news.onerror = () => { document.getElementById("lost").hidden = false; };
