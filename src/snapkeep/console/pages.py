@@ -68,14 +68,15 @@ def _numbers(reading: Reading, governed: Sequence[VolumeProtection]) -> Iterator
         ("Not proved", len(unproved(reading, governed)), "/proofs?show=unproved", Figure.VOLUMES_NOT_PROVED, False),
     )
     for label, count, address, figure, urgent in figures:
-        trend = trend_of(values_of(reading.trend, figure), reading.at)
+        values = values_of(reading.trend, figure)
+        trend = Trend("", "trend not known") if reading.trend_problem else trend_of(values, reading.at)
         yield Number(label, count, address, trend, urgent, not reading.unread)
     drills = coverage_of_drills(reading)
     days = [reading.at - timedelta(days=day) for day in range(DAYS, -1, -1)]
-    values = [(day, len(drills.missing(governed, day))) for day in days]
+    by_day = [(day, len(drills.missing(governed, day))) for day in days]
     known = not reading.unread and not unread_ledgers(reading)
-    trend = trend_of(values, reading.at) if known else Trend("", "not known")
-    yield Number("Not drilled", values[-1][1], "/proofs?show=undrilled", trend, urgent=False, known=known)
+    trend = trend_of(by_day, reading.at) if known else Trend("", "not known")
+    yield Number("Not drilled", by_day[-1][1], "/proofs?show=undrilled", trend, urgent=False, known=known)
 
 
 def _causes(volumes: Iterable[VolumeProtection]) -> Iterator[tuple[VolumeProtection, Sequence[VolumeProtection]]]:
