@@ -106,6 +106,20 @@ def test_an_operator_may_sweep_and_push_a_policy(operator: dict[str, str], tmp_p
     assert_permitted(snapkeep(operator, "policy", "remove", "--yes"))
 
 
+def test_an_operator_places_and_releases_holds_and_a_viewer_lists_them(
+    operator: dict[str, str], viewer: dict[str, str], snapshot: str
+) -> None:
+    placed = snapkeep(operator, "hold", snapshot, "--reason", "evidence", "--json")
+    assert placed.returncode == 0, placed.stdout + placed.stderr
+    hold = json.loads(placed.stdout)["hold"]["id"]
+    listed = snapkeep(viewer, "hold", "list", "--json")
+    assert [(one["id"], one["regions"]) for one in json.loads(listed.stdout)["holds"]] == [(hold, [PRIMARY, DR])]
+    assert "evidence" in snapkeep(viewer, "plan").stdout
+    assert snapkeep(viewer, "hold", "release", hold, "--yes").returncode != 0
+    assert snapkeep(operator, "hold", "release", hold, "--yes").returncode == 0
+    assert json.loads(snapkeep(viewer, "hold", "list", "--json").stdout)["holds"] == []
+
+
 def test_an_operator_may_verify_a_copy(operator: dict[str, str], installation: Installation, snapshot: str) -> None:
     installation.copied(snapshot)
     ran = snapkeep(operator, "verify", snapshot, "--structure")

@@ -108,6 +108,8 @@ def forbidden(stack: str, function: str, things: dict[str, str]) -> dict[str, Ca
         "publish elsewhere": ("sns", region, "publish", {"TopicArn": things[f"topic {region}"], "Message": "x"}),
         "change the policy": ("ssm", region, "put_parameter", {"Name": "/snapkeep/policy", "Value": "{}", "Overwrite": True}),
         "delete the policy": ("ssm", region, "delete_parameter", {"Name": "/snapkeep/policy"}),
+        "release a hold": ("ssm", other_region, "delete_parameter", {"Name": "/snapkeep/holds/hold-1"}),
+        "read other parameters": ("ssm", region, "get_parameters_by_path", {"Path": "/snapkeep"}),
         "change a function": ("lambda", region, "update_function_configuration", {"FunctionName": function, "Timeout": 1}),
         "give itself more": ("iam", region, "put_role_policy", {"RoleName": "x", "PolicyName": "x", "PolicyDocument": "{}"}),
     }
@@ -148,5 +150,6 @@ def test_the_deleting_role_deletes_a_managed_snapshot_of_its_region(
     """The refusals above mean something only if the same probe succeeds where it is allowed to."""
     region = REGIONS[stack]
     victim = things["managed" if stack == "primary" else "copy"]
-    call: Call = ("ec2", region, "delete_snapshot", {"SnapshotId": victim})
-    assert Prober(installation).answers(stack, "DeleteOldSnapshots", [call]) == ["done"]
+    calls: list[Call] = [("ssm", place, "get_parameters_by_path", {"Path": "/snapkeep/holds"}) for place in REGIONS.values()]
+    calls.append(("ec2", region, "delete_snapshot", {"SnapshotId": victim}))
+    assert Prober(installation).answers(stack, "DeleteOldSnapshots", calls) == ["done"] * 3
