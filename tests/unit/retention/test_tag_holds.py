@@ -9,7 +9,8 @@ import pytest
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Action, Reason, Verdict
 from snapkeep.domain.policy.document import parse_document, to_document
-from snapkeep.domain.policy.model import Limits, PolicySet
+from snapkeep.domain.policy.gaps import policy_gaps
+from snapkeep.domain.policy.model import CarryTags, CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.holds import NO_COPY_FACTS
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.placed_holds import HOLD_RULE
@@ -158,3 +159,27 @@ def test_a_document_with_hold_tags_is_read_and_written() -> None:
     policies = parse_document({"version": 1, "policies": [policy]})
     assert policies.policies[0].hold_tags == {"Protected": ("true", "yes-*")}
     assert to_document(policies)["policies"] == [policy]
+
+
+@pytest.mark.parametrize(
+    ("selected", "held", "excluded", "warned"),
+    [
+        (("true",), ("true",), (), True),
+        (("*",), ("*",), (), True),
+        (("true", "no"), ("true",), (), False),
+        (("true",), ("true",), ("Protect*",), False),
+    ],
+)
+def test_a_tag_that_every_snapshot_gets_of_its_volume_is_a_gap(
+    selected: tuple[str, ...], held: tuple[str, ...], excluded: tuple[str, ...], warned: bool
+) -> None:
+    policy = Policy(
+        "gold",
+        Selector(tags={"Protected": selected}),
+        Retention(keep_last=1),
+        (CopyRule(DR),),
+        hold_tags={"Protected": held},
+        carry_tags=CarryTags(excluded),
+    )
+    paths = [gap.path for gap in policy_gaps(PolicySet((policy,)))]
+    assert paths == (["policies[0].hold_tags.Protected"] if warned else [])

@@ -1,4 +1,4 @@
-"""Parts of valid policies that protect less than a reader expects."""
+"""Parts of valid policies that protect less, or keep more, than a reader expects."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import NamedTuple
 
 from snapkeep.domain.policy.model import PolicySet, Selector
 from snapkeep.domain.tag_names import POLICY
+from snapkeep.domain.wildcards import matches_any
 
 
 class PolicyGap(NamedTuple):
-    """A path in a document, and why it protects less."""
+    """A path in a document, and why it protects less or keeps more."""
 
     path: str
     text: str
 
 
 def policy_gaps(policies: PolicySet) -> Iterator[PolicyGap]:
-    """Yield policies that an earlier one leaves no volume, and policies without copies."""
+    """Yield policies that an earlier one leaves no volume, policies without copies, and those that hold every snapshot."""
     for number, policy in enumerate(policies.policies):
         earlier = (former.name for former in policies.policies[:number] if _takes_all(former.selector, policy.selector))
         if name := next(earlier, ""):
@@ -27,6 +28,11 @@ def policy_gaps(policies: PolicySet) -> Iterator[PolicyGap]:
         if not policy.copies:
             text = f"{policy.name} copies nothing: its volumes cannot be recovered in another region"
             yield PolicyGap(f"policies[{number}].copies", text)
+        for key in filter(policy.hold_tags.get, policy.selector.tags):
+            required, held = set(policy.selector.tags[key]), set(policy.hold_tags[key])
+            if ("*" in held or required <= held) and not matches_any(key, policy.carry_tags.excluded):
+                text = f"{policy.name} holds every snapshot: its volumes have the tag {key}, and give it to their snapshots"
+                yield PolicyGap(f"policies[{number}].hold_tags.{key}", text)
 
 
 def _takes_all(former: Selector, later: Selector) -> bool:
