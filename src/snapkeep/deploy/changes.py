@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -160,53 +160,64 @@ def _higher(before: str, after: str) -> bool:
 
 
 _WITHOUT_DOCUMENT = "where the stack's parameters are the policy, "
-_LIMIT = (_higher, Risk.DELETES_SNAPSHOTS, "deletions that the former limit refused can be carried out")
-_RISKS: Mapping[str, tuple[Callable[[str, str], bool], Risk, str]] = {
-    DR_REGION: (
+_AGAIN = "retention applies to the earlier snapshots of volumes that it selects again"
+_TAKES_OVER = "and retention then deletes some of them"
+_RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
+    (
+        DR_REGION,
         _any,
         Risk.MOVES_COPIES,
         (
             f"{_WITHOUT_DOCUMENT}copies go to {{after}}: the next sweep copies the newest snapshot of each volume, in full where "
-            "{after} has no copy of it. The copies in {before} and its DR stack stay and no copy is added there; "
-            "`snapkeep destroy --only dr --dr-region {before}` deletes that stack"
+            "{after} has no copy of it, and earlier copies there expire. The copies in {before} and its DR stack stay and no "
+            "copy is added there; `snapkeep destroy --only dr --dr-region {before}` deletes that stack"
         ),
     ),
-    RETENTION: (
+    (
+        RETENTION,
         _lower,
         Risk.DELETES_SNAPSHOTS,
         f"{_WITHOUT_DOCUMENT}retention deletes all but the newest {{after}} of each volume",
     ),
-    **dict.fromkeys(LIMITS, _LIMIT),
-    TAG_KEY: (
+    *((limit, _higher, Risk.DELETES_SNAPSHOTS, "deletions that the former limit refused can be carried out") for limit in LIMITS),
+    (
+        TAG_KEY,
         lambda _, after: after != "none",
         Risk.ENDS_PROTECTION,
-        f"{_WITHOUT_DOCUMENT}volumes without {{after}} are no longer protected",
+        f"{_WITHOUT_DOCUMENT}volumes without {{after}} are no longer protected, and {_AGAIN}",
     ),
-    ADOPT_HISTORY: (
+    (TAG_KEY, _any, Risk.DELETES_SNAPSHOTS, f"{_WITHOUT_DOCUMENT}{_AGAIN}"),
+    (
+        ADOPT_HISTORY,
         lambda _, after: after == "yes",
         Risk.DELETES_SNAPSHOTS,
-        "sweeps take over earlier snapshots, and retention then deletes some of them",
+        f"sweeps take over earlier snapshots, {_TAKES_OVER}",
     ),
-    FORMER_SYSTEM: (
+    (
+        FORMER_SYSTEM,
         lambda _, after: bool(after),
         Risk.DELETES_SNAPSHOTS,
-        "sweeps take over the snapshots of {after}, and retention then deletes some of them",
+        f"sweeps take over the snapshots of {{after}}, {_TAKES_OVER}",
     ),
-    COPY_KEY: (
+    (
+        COPY_KEY,
         _any,
         Risk.CHANGES_KEY,
         f"{_WITHOUT_DOCUMENT}the next copy of each volume is a full copy; earlier copies need the former key to be restored",
     ),
-    STACK_KEY: (
+    (
+        STACK_KEY,
         _any,
         Risk.CHANGES_KEY,
         "what the former key encrypts, such as reports and logs, stays readable only with that key",
     ),
-}
-"""By parameter: which changes are a risk, the risk, and its consequence."""
+)
+"""A parameter, which changes of it are a risk, the risk, and its consequence. The first that fits counts."""
 
 
 def _risk_of(name: str, before: str, after: str) -> tuple[Risk, str]:
     """Return the risk of a change, and the sentence that says what it leads to."""
-    is_risk, risk, consequence = _RISKS.get(name, (_any, Risk.NONE, ""))
-    return (risk, consequence.format(before=before, after=after)) if is_risk(before, after) else (Risk.NONE, "")
+    for parameter, is_risk, risk, consequence in _RISKS:
+        if parameter == name and is_risk(before, after):
+            return risk, consequence.format(before=before, after=after)
+    return Risk.NONE, ""

@@ -23,6 +23,7 @@ DEPLOYED = {
         "Retention": "7",
         "tagKeyValue": "none",
         "MaxDeletions": "100",
+        "AdoptHistory": "no",
         "FunctionNameSuffix": "",
     },
     (DR, "snapkeep-dr"): {"Retention": "3", "MaxDeletionSharePercent": "75", "FunctionNameSuffix": ""},
@@ -100,6 +101,7 @@ def test_another_dr_region_is_asked_before_anything_is_touched() -> None:
         ({"Retention": "6"}, {}, (PRIMARY, "Retention", Risk.DELETES_SNAPSHOTS)),
         ({}, {"Retention": "2"}, (DR, "Retention", Risk.DELETES_SNAPSHOTS)),
         ({"tagKeyValue": "Backup"}, {}, (PRIMARY, "tagKeyValue", Risk.ENDS_PROTECTION)),
+        ({"AdoptHistory": "yes"}, {}, (PRIMARY, "AdoptHistory", Risk.DELETES_SNAPSHOTS)),
         ({"MaxDeletions": "101"}, {}, (PRIMARY, "MaxDeletions", Risk.DELETES_SNAPSHOTS)),
         ({}, {"MaxDeletionSharePercent": "80"}, (DR, "MaxDeletionSharePercent", Risk.DELETES_SNAPSHOTS)),
     ],
@@ -110,13 +112,13 @@ def test_a_change_that_loses_protection_is_asked(
     assert risks(deploy(primary, dr)) == [expected]
 
 
-def test_harmless_changes_and_equal_values_carry_no_risk() -> None:
+def test_changes_that_lose_nothing_carry_no_risk() -> None:
     deployed = {"Retention": "7", "tagKeyValue": "Backup", "DRKmsKey": "", "LogLevel": "INFO", "MaxDeletions": "9"}
     parameters = {"Retention": "9", "tagKeyValue": "none", "DRKmsKey": "", "LogLevel": "DEBUG", "MaxDeletions": "5", "New": "5"}
     changes = parameter_changes("snapkeep-primary", PRIMARY, deployed, parameters)
     assert [(change.name, change.risk) for change in changes] == [
         ("Retention", Risk.NONE),
-        ("tagKeyValue", Risk.NONE),
+        ("tagKeyValue", Risk.DELETES_SNAPSHOTS),
         ("LogLevel", Risk.NONE),
         ("MaxDeletions", Risk.NONE),
     ]

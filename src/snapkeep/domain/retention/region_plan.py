@@ -285,12 +285,13 @@ class _Planner:
         ]
         uncopied = self._by_frequency(uncopied, snapshots, known, rule, copies.facts)
         retention, newest_copy = policy.retention_of(rule.retention, gone=gone), NEVER
-        for are_adopted in (False, True):
-            round_ = [
-                item
-                for item in uncopied
-                if (item.id in adopted and item.id not in without_run) is are_adopted and item.origin.start_time >= newest_copy
-            ]
+        left = [item for item in uncopied if item.id not in without_run]
+        for group in (
+            [item for item in left if item.id not in adopted],
+            [item for item in uncopied if item.id in without_run],
+            [item for item in left if item.id in adopted],
+        ):
+            round_ = [item for item in group if item.id in without_run or item.origin.start_time >= newest_copy]
             expired: set[str] = set()
             # A single missing copy is the newest of its lineage, which no rule deletes.
             if len(round_) > 1:
