@@ -9,6 +9,9 @@ from starlette.testclient import TestClient
 
 from snapkeep.console.reading import Readings
 
+HOSTILE = '<script>alert(1)</script>\x1b[31m\u202e=cmd"'
+"""A tag's value with markup, a terminal's code, a change of direction and a formula."""
+
 
 def renew(readings: Readings) -> None:
     readings._begun = None

@@ -21,12 +21,11 @@ from snapkeep.domain.system import StackKind
 from snapkeep.domain.tag_names import INSTANCE
 from snapkeep.domain.tags import format_time, parse_time
 from snapkeep.lab.ebs_model import PUBLIC_LINUX
-from support.console_pages import renew, shown, text_of
+from support.console_pages import HOSTILE, renew, shown, text_of
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, Client
 from support.templates import template
 
 WITH_LONG_RPO = {**DOCUMENT, "policies": [{**DOCUMENT["policies"][0], "rpo": "365d"}]}
-HOSTILE = '<script>alert(1)</script>\x1b[31m\u202e=cmd"'
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.listed], ids=lambda page: page.name)

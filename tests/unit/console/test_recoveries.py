@@ -14,11 +14,11 @@ from snapkeep.console.reading import Readings
 from snapkeep.console.recoveries import Recoveries
 from snapkeep.console.server import MOST_FORM_BYTES, Console
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.tag_names import RECOVERY
+from snapkeep.domain.tag_names import DEVICE, PROOF, RECOVERY
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.ebs_model import FaultRule
-from support.console_pages import renew
-from support.several_regions import NEAR, Account
+from support.console_pages import HOSTILE, renew
+from support.several_regions import NEAR, PRIMARY, Account
 
 HERE = {"origin": "http://127.0.0.1:8470", "sec-fetch-site": "same-origin"}
 
@@ -216,6 +216,29 @@ def test_without_the_token_nothing_acts(account: Account, browser: TestClient, p
     assert browser.post("/plan", data=fields, headers=HERE).status_code == 401
     assert browser.post(f"/plan?token={guard.token}", data=fields, headers=HERE).status_code == 401
     assert volumes(account) == []
+
+
+def test_hostile_tags_do_nothing_on_the_pages_of_recoveries(
+    account: Account, browser: TestClient, recoveries: Recoveries, point: Snapshot, readings: Readings
+) -> None:
+    for region in (PRIMARY, NEAR):
+        client = account.world.client("ec2", region)
+        ids = [snapshot["SnapshotId"] for snapshot in client.describe_snapshots(OwnerIds=["self"])["Snapshots"]]
+        client.create_tags(Resources=ids, Tags=[{"Key": key, "Value": HOSTILE} for key in ("Name", PROOF, DEVICE)])
+    renew(readings)
+    address = start(browser, point)
+    wait(recoveries)
+    volume = point.origin.volume_id
+    for page in (f"/plan?id={volume}&in={NEAR}", address, f"/snapshot?id={point.id}", f"/volume?id={volume}", "/proofs"):
+        text = browser.get(page).text
+        assert "<h1" in text, page
+        assert "<script>alert" not in text, page
+        assert "\x1b" not in text, page
+        assert "\u202e" not in text, page
+    for name in ("id", "zone", "rate", "attach", "at"):
+        text = browser.get("/plan", params={"id": volume, "in": NEAR, name: HOSTILE}).text
+        assert "<script>alert" not in text, name
+        assert "\u202e" not in text, name
 
 
 def test_no_page_but_those_of_recoveries_takes_a_form(browser: TestClient, point: Snapshot) -> None:
