@@ -155,6 +155,7 @@ def prove(method: Method, size_gib: int) -> tuple[Proof, float, Counter[str]]:
     }
     use_case = VerifyCopy(
         reader=None,  # type: ignore[arg-type] - the comparison has begun
+        reader_of=None,  # type: ignore[arg-type] - nothing is refused
         blocks_of=readers.__getitem__,
         proofs=MemoryProofs(),
         clock=timeline,

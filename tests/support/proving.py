@@ -84,7 +84,10 @@ class ProvingWorld:
         return self.read(copy_id)
 
     def read(self, copy_id: str) -> Snapshot:
-        return Ec2Reader(client=self.dr, region=DR).snapshots([copy_id])[copy_id]
+        return self.reader_of(DR).snapshots([copy_id])[copy_id]
+
+    def reader_of(self, region: str) -> Ec2Reader:
+        return Ec2Reader(client=self.world.client("ec2", region), region=region)
 
     def new_copy(self) -> Snapshot:
         return self.copy(self.snapshot())
@@ -97,8 +100,13 @@ class ProvingWorld:
         return ReadBlocks(api=api, workers=OneAfterAnother(), clock=self.clock)
 
     def use_case(self, **more: Any) -> VerifyCopy:
-        reader = Ec2Reader(client=self.dr, region=DR)
-        parts: dict[str, Any] = {"reader": reader, "blocks_of": self.blocks_of, "proofs": self.proofs, "clock": self.clock}
+        parts: dict[str, Any] = {
+            "reader": self.reader_of(DR),
+            "reader_of": self.reader_of,
+            "blocks_of": self.blocks_of,
+            "proofs": self.proofs,
+            "clock": self.clock,
+        }
         return VerifyCopy(**{**parts, "sides": OneAfterAnother(), **more})
 
     def verify(self, copy: Snapshot, method: Method, *, budget_usd: float = 0.0, **more: Any) -> Proof:

@@ -45,6 +45,7 @@ def build(parts: Composition) -> VerifyCopy:
 
     return VerifyCopy(
         reader=parts.reader,
+        reader_of=parts.reader_of,
         blocks_of=blocks_of,
         proofs=S3Proofs(client=parts.clients.get("s3"), bucket=environment.reports_bucket),
         clock=parts.clock,

@@ -20,7 +20,7 @@ from snapkeep.lab.simulator.memory_proofs import OneAfterAnother
 from snapkeep.usecases.recovery.ports import BlockPage
 from snapkeep.usecases.recovery.read_blocks import MOST_ATTEMPTS, Pace, ReadBlocks
 from support.patience import COMMAND_SECONDS
-from support.proving import DR, ProvingWorld, Ticking, to_the_end
+from support.proving import DR, PRIMARY, ProvingWorld, Ticking, to_the_end
 
 SAMPLE = Method(MethodKind.SAMPLE, sample=10)
 
@@ -274,6 +274,23 @@ def test_a_copy_that_cannot_be_read_is_no_difference(
     proof = to_the_end(use_case, progress)
     assert (proof.verdict, proof.end, proof.region) == (ProofVerdict.UNREADABLE, end, DR)
     assert not proof.proved
+
+
+@pytest.mark.parametrize(("region", "deleted"), [(PRIMARY, True), (PRIMARY, False), (DR, True), (DR, False)])
+def test_a_refusal_to_read_what_is_deleted_tells_of_the_deletion(region: str, deleted: bool) -> None:
+    """Roles may read what is tagged as managed; a deleted snapshot has no tags, so that IAM refuses before EBS answers."""
+    world = ProvingWorld()
+    copy = world.new_copy()
+    use_case = world.use_case()
+    progress = use_case.begin(copy.id, SAMPLE)
+    world.world.add_fault(
+        FaultRule("api_error", region=region, action="ListSnapshotBlocks", code="AccessDeniedException", http_status=403)
+    )
+    if deleted:
+        snapshot_id = copy.id if region == DR else copy.origin.snapshot_id
+        world.world.client("ec2", region).delete_snapshot(SnapshotId=snapshot_id)
+    proof = to_the_end(use_case, progress)
+    assert (proof.end, proof.region) == (ProofEnd.DELETED if deleted else ProofEnd.DENIED, region)
 
 
 def test_a_key_that_cannot_be_used_is_no_difference() -> None:

@@ -104,6 +104,7 @@ def verify(api: Written, method: Method, portion: timedelta) -> tuple[Proof, int
     blocks = ReadBlocks(api=api, workers=OneAfterAnother(), clock=clock)
     use_case = VerifyCopy(
         reader=None,  # type: ignore[arg-type]
+        reader_of=None,  # type: ignore[arg-type]
         blocks_of=lambda region: blocks,
         proofs=MemoryProofs(),
         clock=clock,

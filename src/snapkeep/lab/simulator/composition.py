@@ -372,7 +372,12 @@ class SystemComposition:
     def verify(self, region: str) -> VerifyCopy:
         """Return what Verify runs in a DR region."""
         return VerifyCopy(
-            reader=self.reader(region), blocks_of=self.blocks_of, proofs=self.proofs, clock=self.clock, sides=OneAfterAnother()
+            reader=self.reader(region),
+            reader_of=self.reader,
+            blocks_of=self.blocks_of,
+            proofs=self.proofs,
+            clock=self.clock,
+            sides=OneAfterAnother(),
         )
 
     def blocks_of(self, region: str) -> ReadBlocks:

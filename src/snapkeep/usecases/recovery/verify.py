@@ -33,8 +33,10 @@ class VerifyCopy:
     """Compares copies with their sources. It changes nothing in EC2 (INV-14)."""
 
     reader: SnapshotReader
+    reader_of: Callable[[str], SnapshotReader]
+    """Returns the reader of the snapshots of a region."""
     blocks_of: Callable[[str], BlockReader]
-    """Returns the reader of a region."""
+    """Returns the reader of the blocks of a region."""
     proofs: ProofStore
     clock: Clock
     sides: Workers
@@ -110,7 +112,7 @@ class VerifyCopy:
                 if now >= stop_at:
                     break
         except BlocksUnreadable as error:
-            end, region = ProofEnd(error.reason), error.region
+            end, region = self._reason(progress.pair, error), error.region
         except RETRYABLE:  # what was compared is not compared again
             if progress == start:
                 raise
@@ -123,6 +125,14 @@ class VerifyCopy:
         result = proof.conclude(progress, now, end, region)
         self.proofs.put(result)
         return result
+
+    def _reason(self, pair: Pair, error: BlocksUnreadable) -> ProofEnd:
+        """Return why blocks cannot be read. What is deleted has no tags, by which roles may read: IAM may refuse it first."""
+        if error.reason != ProofEnd.DENIED:
+            return ProofEnd(error.reason)
+        snapshot_id = pair.source_id if error.region == pair.source_region else pair.copy_id
+        there = snapshot_id in self.reader_of(error.region).snapshots([snapshot_id])
+        return ProofEnd.DENIED if there else ProofEnd.DELETED
 
     def _step(self, progress: ProofProgress, reads: int) -> tuple[ProofProgress, ProofEnd | None]:
         """Return the progress after one window of the listings, or some blocks of the sample; and what ends it, if anything."""
