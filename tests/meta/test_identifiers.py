@@ -62,7 +62,10 @@ METRICS = {
     "SweepsDone",
     "VolumesMissingRpo",
     "VolumesNotAsAsked",
+    "VolumesNotProved",
+    "VolumesNotRecoverable",
     "VolumesProtected",
+    "VolumesWithRecoveryPoint",
     "VolumesWithoutPolicy",
 }
 """Alarms and dashboards of users know these names: none may be renamed."""

@@ -13,7 +13,10 @@ from snapkeep.functions.metrics import POLICY, SYSTEM, metric_line
 COUNTED = {
     Figure.VOLUMES_PROTECTED: "VolumesProtected",
     Figure.VOLUMES_NOT_AS_ASKED: "VolumesNotAsAsked",
+    Figure.VOLUMES_NOT_RECOVERABLE: "VolumesNotRecoverable",
+    Figure.VOLUMES_NOT_PROVED: "VolumesNotProved",
     Figure.VOLUMES_WITHOUT_POLICY: "VolumesWithoutPolicy",
+    Figure.VOLUMES_WITH_COPY: "VolumesWithRecoveryPoint",
     Figure.SNAPSHOTS_MANAGED: "SnapshotsManaged",
     Figure.COPIES_MANAGED: "CopiesManaged",
     Figure.COPIES_WAITING: "CopiesWaiting",

@@ -51,7 +51,7 @@ class Figure(LabelledEnum):
     VOLUMES_NOT_RECOVERABLE = "volumes_not_recoverable", "volumes that cannot be recovered"
     VOLUMES_NOT_PROVED = "volumes_not_proved", "volumes without a proved copy"
     VOLUMES_WITHOUT_POLICY = "volumes_without_policy", "volumes without a policy"
-    VOLUMES_WITH_COPY = "volumes_with_copy", "volumes with a copy"
+    VOLUMES_WITH_COPY = "volumes_with_copy", "volumes with a recovery point"
     SNAPSHOTS = "snapshots", "snapshots"
     SNAPSHOTS_MANAGED = "snapshots_managed", "snapshots managed"
     SNAPSHOTS_HELD = "snapshots_held", "snapshots that people hold"
