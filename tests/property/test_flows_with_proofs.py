@@ -1,4 +1,4 @@
-"""Copies that are compared, drilled and recovered, under faults, kills and repeated events: INV-13, 14, 15, 18, 20 and 21.
+"""Copies that are compared, drilled and recovered, under faults, kills and repeated events: INV-13 to INV-21.
 
 The monitor knows the truth from the model: which copies have other blocks than their sources, and every call to EC2.
 """
@@ -6,6 +6,7 @@ The monitor knows the truth from the model: which copies have other blocks than 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 
 from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.domain.drills.ledger import DrillEvidence
+from snapkeep.domain.drills.run import CheckOutcome, DrillCheck, DrillVerdict
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.json_codec import from_text
 from snapkeep.domain.policy.model import (
     CopyRule,
     DrillRule,
@@ -28,7 +32,7 @@ from snapkeep.domain.policy.model import (
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.domain.recovery.recovery_plan import StepKind
 from snapkeep.domain.system import StackKind
-from snapkeep.domain.tag_names import CHECK, HOLD, PROOF, RECOVERY, WRONG
+from snapkeep.domain.tag_names import CHECK, DRILL, HOLD, PROOF, RECOVERY, WRONG
 from snapkeep.functions import drill
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.tags import value_of
@@ -54,7 +58,7 @@ class ProofChaos:
         self.kill_in = 0
         rule = CopyRule(DR, retention=Retention(keep_last=KEPT_COPIES), verify=VerifyRule())
         policy = Policy("default", Selector(tags={"Backup": ("*",)}), Retention(keep_last=KEPT), (rule,))
-        drills = (DrillRule("daily", ("default",), DR, DrillSchedule("0/5 * * * ? *")),)
+        drills = (DrillRule("daily", ("default",), DR, DrillSchedule("0/5 * * * ? *"), rto=timedelta(hours=2)),)
         policies = PolicySet((policy,), Limits(max_deletions=50, max_share_percent=100), drills=drills)
         self.lab = Laboratory(policies=policies, layout=SystemLayout(verify=True), hook=self._hook, seed=seed)
         self.sweeper = Sweeper(self.lab.runner)
@@ -64,6 +68,7 @@ class ProofChaos:
         self.broken: list[str] = []
         self.active: list[str] = []
         self.recovered: list[str] = []
+        self.drilled = 0
         self._watch_calls()
         self.volumes = [self.lab.make_volume() for _ in range(2)]
         for volume_id in self.volumes:
@@ -84,8 +89,12 @@ class ProofChaos:
             if options.get("caller") == CALLER and service in ("ec2", "ebs") and not action.startswith(READING):
                 if self.active[-1:] == ["Verify"]:
                     self.broken.append(f"INV-14: {action} {params} while a copy is compared")
-                if action != "CopySnapshot" and (used := self._of_recovery(region, params)):
-                    self.broken.append(f"INV-20: {action} of {used}, which a recovery made for use")
+                named = [] if action == "CopySnapshot" else self._named_in(region, params)
+                if self.active[-1:] == ["RemoveAfterDrill"]:
+                    others = [thing.id for thing in named if not value_of(thing.tags, DRILL)]
+                    self.broken += [f"INV-16: {action} of {name} by a drill that did not make it" for name in others]
+                used = [thing.id for thing in named if value_of(thing.tags, RECOVERY)]
+                self.broken += [f"INV-20: {action} of {name}, which a recovery made for use" for name in used]
             return call(service, action, params, region=region, **options)
 
         world.call = watched_call  # type: ignore[method-assign]
@@ -104,11 +113,11 @@ class ProofChaos:
 
         return called
 
-    def _of_recovery(self, region: str, params: Mapping[str, Any]) -> str:
+    def _named_in(self, region: str, params: Mapping[str, Any]) -> list[Any]:
+        """Return the volumes and snapshots that a call names as its single subject."""
         place = self.lab.world.region_account(region)
-        named = {value for value in params.values() if isinstance(value, str)}
-        things = (place.volumes.get(name) or place.snapshots.get(name) for name in named)
-        return next((thing.id for thing in things if thing and value_of(thing.tags, RECOVERY)), "")
+        things = (place.volumes.get(value) or place.snapshots.get(value) for value in params.values() if isinstance(value, str))
+        return [thing for thing in things if thing]
 
     def recover(self, volume_id: str) -> None:
         """Recover a volume for use in the DR region, where it has a point."""
@@ -195,6 +204,7 @@ class ProofChaos:
 
     def come_to_rest(self) -> None:
         self.kill_in = 0
+        self.lab.runner.advance(30 * HOUR)  # every drill is past its end
         for _ in range(2):
             assert self.lab.runner.run_until_idle(2 * DAY)
             self.sweeper.start()
@@ -202,6 +212,20 @@ class ProofChaos:
         assert self.lab.runner.unexpected == []
         assert self.broken == []
         self.check_recovered()
+
+    def check_drills(self) -> None:
+        """INV-17 and INV-19."""
+        place, documents = self.lab.world.region_account(DR), self.lab.runner.composition.documents[DR].documents
+        left = [thing.id for thing in (*place.volumes.values(), *place.snapshots.values()) if value_of(thing.tags, DRILL)]
+        assert left == [], f"INV-17: {left} outlived their drills"
+        texts = [
+            document.text for key, document in documents.items() if key.startswith("drills/drill-") and key.endswith(".json")
+        ]
+        evidences = [from_text(DrillEvidence, text) for text in texts]
+        for evidence in evidences:
+            whole = {str(check): str(CheckOutcome.PASSED) for check in DrillCheck}
+            assert (evidence.verdict is DrillVerdict.PASSED) == (evidence.checks == whole), f"INV-19: {evidence}"
+        self.drilled = len(evidences)
 
     def check_proofs(self) -> None:
         """INV-13 and INV-15, against the truth."""
@@ -223,6 +247,7 @@ def test_what_proofs_promise_holds_under_faults(seed: int) -> None:
         chaos.step()
     chaos.come_to_rest()
     chaos.check_proofs()
+    chaos.check_drills()
     assert chaos.lab.runner.composition.proofs.kept
 
 
@@ -239,5 +264,6 @@ def test_the_faults_of_all_seeds_together_reach_what_they_are_for() -> None:
         held += sum(HOLD in one for one in tags)
         deleted += chaos.lab.runner.totals.deletions
         recovered += len(chaos.recovered)
-        drilled += len(chaos.lab.runs("drill"))
+        chaos.check_drills()
+        drilled += chaos.drilled
     assert min(marked, held, deleted, recovered, drilled) > 0
