@@ -253,13 +253,19 @@ READERS_OF_BLOCKS = (("primary", "ReadBlocksRole"), ("dr", "VerifyRole"))
 
 
 def test_only_proof_roles_read_blocks_and_of_managed_snapshots_alone() -> None:
-    reading = [
+    of_blocks = [
         (stack, statement)
         for stack in STACKS
         for role in resources(stack, ROLE)
         for statement in statements(stack, role)
         if any(action.startswith("ebs:") for action in statement.actions)
     ]
+    # Dispatch counts what changed: it learns which blocks, and none of their content.
+    ((stack, counting),) = [item for item in of_blocks if item[1].actions == ("ebs:ListChangedBlocks",)]
+    assert (stack, counting.role) == ("dr", "DispatchRole")
+    assert counting.condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
+    assert not BLOCKS - {"ebs:ListChangedBlocks"} & granted("dr", "DispatchRole")
+    reading = [item for item in of_blocks if item[1] is not counting]
     assert {(stack, statement.role) for stack, statement in reading} == set(READERS_OF_BLOCKS)
     assert all(statement.resources == (SNAPSHOTS,) for _, statement in reading)
     of_drills = [(stack, statement) for stack, statement in reading if statement.condition == WITH_DRILL_TAG]

@@ -20,7 +20,7 @@ from support.policy_strategies import json_values, policy_sets
 from support.policy_text import load_text
 
 BEYOND_THE_SCHEMA = frozenset(
-    {"rpo", "copy_within", "keep_within", "completion_duration", "timezone"}  # how long, and which zones there are
+    {"rpo", "copy_within", "keep_within", "completion_duration", "completion", "timezone"}  # how long, and which zones there are
     | {
         "name",
         "region",

@@ -254,6 +254,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "Dispatch": (
             Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
             Permission("starts copies", ("ec2:CopySnapshot",)),
+            Permission("sees how much changed since the last copy, and reads no block", ("ebs:ListChangedBlocks",)),
             Permission("tags a copy in the call that makes it, and in no other", ("ec2:CreateTags",), "EC2"),
             Permission(
                 "takes the lease, reads and writes entries",

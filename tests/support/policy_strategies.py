@@ -123,6 +123,7 @@ def policy_sets(draw: st.DrawFn) -> PolicySet:
                 draw(st.booleans()),
                 0,
                 every=timedelta(hours=between),
+                completion=draw(st.sampled_from(["", "auto"])),
             )
             for region in regions
         )

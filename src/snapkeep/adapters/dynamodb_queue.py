@@ -73,6 +73,10 @@ class DynamoDbQueue:
         """Return all entries in a state, most urgent first."""
         return self._in_state(state)
 
+    def recently_done(self, count: int) -> list[QueueEntry]:
+        """Return up to `count` entries whose copies are done, those that had to start last first."""
+        return list(islice(self._in_state(EntryState.DONE, limit=count, last_first=True), count))
+
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
         """Return the entries of a source volume whose copies wait or run, earliest due first."""
         condition = "volume_id = :volume AND due < :not_due"
@@ -130,14 +134,22 @@ class DynamoDbQueue:
         doing = f"{operation} in {self._table} in {self.region}"
         return accepted(getattr(self._client, operation), doing, (NOT_AS_READ,), **request)
 
-    def _in_state(self, state: EntryState, limit: int = 0, until: str = "") -> Iterator[QueueEntry]:
+    def _in_state(self, state: EntryState, limit: int = 0, until: str = "", *, last_first: bool = False) -> Iterator[QueueEntry]:
         condition, values = "#state = :state", {":state": {"S": str(state)}}
         if until:
             condition, values = condition + " AND due <= :until", values | {":until": {"S": until}}
-        return self._query(BY_STATE, condition, values, names={"#state": "state"}, limit=limit)
+        names = {"#state": "state"}
+        return self._query(BY_STATE, condition, values, names=names, limit=limit, last_first=last_first)
 
     def _query(
-        self, index: str, condition: str, values: Mapping[str, Any], names: Mapping[str, str] | None = None, limit: int = 0
+        self,
+        index: str,
+        condition: str,
+        values: Mapping[str, Any],
+        names: Mapping[str, str] | None = None,
+        limit: int = 0,
+        *,
+        last_first: bool = False,
     ) -> Iterator[QueueEntry]:
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -149,6 +161,8 @@ class DynamoDbQueue:
             request["ExpressionAttributeNames"] = dict(names)
         if limit:
             request["Limit"] = limit
+        if last_first:
+            request["ScanIndexForward"] = False
         doing = f"query of {self._table} in {self.region}"
         for page in pages(self._client, "query", request, doing, more="LastEvaluatedKey", sent_as="ExclusiveStartKey"):
             yield from map(_entry, page.get("Items", []))

@@ -106,6 +106,7 @@ def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
         "restoreExpiryTime": ("RestoreExpiryTime", _moment),
         "encrypted": ("Encrypted", lambda field: field.text == "true"),
         "volumeSize": ("VolumeSize", lambda field: int(field.text or "")),
+        "completionDurationMinutes": ("CompletionDurationMinutes", lambda field: int(field.text or "")),
         "tagSet": ("Tags", tags),
         **{name[0].lower() + name[1:]: (name, _recurring) for name in RECURRING},
     }

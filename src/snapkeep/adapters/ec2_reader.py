@@ -206,6 +206,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
         completed_at=item.get("CompletionTime"),
         not_copyable=_why_not_copyable(item),
         archived=_is_archived(item),
+        completion_minutes=item.get("CompletionDurationMinutes") or 0,
     )
 
 

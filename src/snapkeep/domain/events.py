@@ -14,6 +14,7 @@ from typing import Any
 from snapkeep.domain.errors import InvalidEvent
 
 SNAPSHOT_NOTIFICATION = "EBS Snapshot Notification"
+MISSED_DURATION = "EBS Copy Snapshot Missed Completion Duration"
 MULTI_VOLUME_COMPLETION = "EBS Multi-Volume Snapshots Completion Status"
 
 _REGION = re.compile(r"^[a-z]{2,4}(-[a-z]+)+-\d+$")
@@ -51,6 +52,14 @@ class CopyEndEvent:
     cause: str
     full: bool = False
     """Whether the event says that the copy was not incremental. False where it does not say, and of a sweep's repair."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateCopyEvent:
+    """A time-based copy missed its completion duration. AWS's example names a source in the copy's own region: EC2 knows it."""
+
+    copy_id: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,18 @@ def parse_copy_event(event: Mapping[str, Any]) -> CopyEndEvent | IgnoredEvent:
         cause=str(detail.get("cause", "")),
         full=str(detail.get("incremental", "")).lower() == "false",
     )
+
+
+def parse_late_copy(event: Mapping[str, Any]) -> LateCopyEvent | None:
+    """Return the copy that missed its completion duration; None of every other event, and of one that names no copy."""
+    detail = event.get("detail")
+    if event.get("detail-type") != MISSED_DURATION or not isinstance(detail, Mapping):
+        return None
+    try:
+        copy = parse_arn(_text(detail, "snapshot_id"))
+    except InvalidEvent:
+        return None
+    return LateCopyEvent(copy.id, str(detail.get("missedCompletionDurationCause") or "AWS gave no cause"))
 
 
 def _members(detail: Mapping[str, Any]) -> list[SnapshotEndEvent]:

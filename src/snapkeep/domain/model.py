@@ -141,6 +141,8 @@ class Snapshot:
     """Why EC2 copies it to no other region; empty where it does."""
     archived: bool = False
     """Whether it is in the archive tier, and not restored from there for now."""
+    completion_minutes: int = 0
+    """The completion duration of a time-based copy; 0 of an ordinary one."""
     key_fault: KeyFault | None = None
     """Why its KMS key cannot be used; None where it can, and of a reader that does not look at keys."""
 

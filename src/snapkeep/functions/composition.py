@@ -28,6 +28,7 @@ from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.retention.delete import PacingClock
 
 if TYPE_CHECKING:
+    from snapkeep.adapters.ebs_blocks import EbsBlocks
     from snapkeep.adapters.ec2_drills import Ec2Drills
     from snapkeep.adapters.ec2_maker import Ec2Maker
     from snapkeep.domain.policy.model import PolicySet
@@ -85,6 +86,12 @@ class Composition(RegionalAdapters):
     def copier(self) -> Ec2Copier:
         """Starts copies into this region. CopySnapshot has no client token, so no request is repeated."""
         return Ec2Copier(client=self.clients.get("ec2", once=True))
+
+    def changes_of(self, region: str) -> EbsBlocks:
+        """Return what lists the changed blocks of a region's snapshots."""
+        from snapkeep.adapters.ebs_blocks import EbsBlocks  # noqa: PLC0415 - of Dispatch alone
+
+        return EbsBlocks(client=self.clients.get("ebs", region=region, once=True), region=region)
 
     @cached_property
     def deleter(self) -> Ec2Deleter:

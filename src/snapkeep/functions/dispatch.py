@@ -5,20 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from snapkeep.adapters.kms_keys import KmsKeys
+from snapkeep.domain.events import parse_late_copy
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
+from snapkeep.usecases.copies.completion import ChooseCompletion
 from snapkeep.usecases.copies.dispatch import Dispatch
+from snapkeep.usecases.copies.late import NoteLateCopy
 
 
 def build(parts: Composition) -> Dispatch:
     """Make the use case of the composition."""
     environment = parts.environment
+    queue = parts.queue_of(environment.region)
+
+    def completion() -> ChooseCompletion:
+        return ChooseCompletion(reader=parts.reader, queue=queue, changes_of=parts.changes_of, clock=parts.clock)
+
     return Dispatch(
         system=environment.system,
         reader=parts.points,
         copier=parts.copier,
         keys=KmsKeys(client=parts.clients.get("kms"), region=environment.region),
-        queue=parts.queue_of(environment.region),
+        queue=queue,
+        completion_of=completion,
         settlement=parts.settlement,
         notices=parts.notices,
         retry_policy=parts.retry_policy,
@@ -27,13 +36,23 @@ def build(parts: Composition) -> Dispatch:
     )
 
 
+def build_late(parts: Composition) -> NoteLateCopy:
+    """Make what notes late copies."""
+    queue = parts.queue_of(parts.environment.region)
+    return NoteLateCopy(reader=parts.reader, queue=queue, notices=parts.notices, clock=parts.clock)
+
+
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return how many copies were started, and how many are in flight. Whatever woke it, it does the same.
 
-    No record of the stream fails by itself: each only wakes the dispatcher.
+    The event of a late copy is noted first. No record of the stream fails by itself: each only wakes the dispatcher.
     """
     log = started(event, context)
-    done = build(composition()).run(context.aws_request_id)
+    parts = composition()
+    late = parse_late_copy(event)
+    if late is not None:
+        build_late(parts).run(late)
+    done = build(parts).run(context.aws_request_id)
     for step, keys in (("started", done.started), ("settled", done.settled), ("failed", done.failed)):
         for key in keys:
             audit_copy(key, "", step)

@@ -16,7 +16,8 @@ from datetime import timedelta
 from typing import Any
 
 from snapkeep.domain.durations import PATTERN, format_duration
-from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT
+from snapkeep.domain.policy.completion import COMPLETION_STEP_MINUTES
+from snapkeep.domain.policy.fields import DOCUMENT
 from snapkeep.domain.policy.shapes import Field, Shape, ValueType
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -176,6 +176,10 @@ class CopyQueue(Protocol):
         """Return all entries in a state, most urgent first."""
         ...
 
+    def recently_done(self, count: int) -> list[QueueEntry]:
+        """Return up to `count` entries whose copies are done, those that had to start last first."""
+        ...
+
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
         """Return the entries of a source volume whose copies wait or run. Settled ones, however many, add no cost."""
         ...
@@ -244,6 +248,8 @@ class ProblemKind(StrEnum):
     STEP_FAILED = "Failed"
     """A step failed with an error that has no name."""
     NOTICE_UNREADABLE = "NoticeUnreadable"
+    COPY_LATE = "CopyLate"
+    """A time-based copy missed its completion duration."""
     PROOF_BUDGET_SPENT = "ProofBudgetSpent"
     """The month's budget for comparisons is spent: structure alone is compared."""
 

@@ -69,6 +69,13 @@ def test_the_most_urgent_are_those_with_the_earliest_deadline(queue: CopyQueue) 
     assert len(queue.most_urgent(9)) == 5
 
 
+def test_recently_done_are_those_that_had_to_start_last(queue: CopyQueue) -> None:
+    for number, hours in enumerate([5, 1, 4, 2, 3]):
+        queue.insert(entry(number, hours=hours, state=EntryState.DONE if hours != 3 else EntryState.FAILED))
+    assert [queued.request.deadline for queued in queue.recently_done(3)] == [NOW + timedelta(hours=hours) for hours in (5, 4, 2)]
+    assert len(queue.recently_done(9)) == 4
+
+
 def test_the_larger_of_two_copies_with_one_deadline_is_more_urgent(queue: CopyQueue) -> None:
     small, large = entry(1, hours=48), entry(2, hours=48)
     large = replace(large, request=replace(large.request, size_gib=4096))

@@ -214,6 +214,7 @@ ARN = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-0000000000
     [
         (copying(copy_within="5h"), "policies[0].copies[0].copy_within"),
         (copying(copy_within="1h", completion_duration="2h"), "policies[0].copies[0].completion_duration"),
+        (copying(completion="auto", completion_duration="1h"), "policies[0].copies[0].completion"),
         (copying(kms_key=ARN), "policies[0].copies[0].kms_key"),
         (copying(region="us-east-1"), "policies[0].copies[0].region"),
         (document(copies=[{"region": "us-east-2", "retention": {}}] * 2), "policies[0].copies[1].region"),

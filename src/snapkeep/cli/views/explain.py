@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -49,9 +50,19 @@ def describe_entry(entry: QueueEntry) -> str:
     """Describe an entry of the queue."""
     state = entry.state.label
     if entry.state is EntryState.DONE:
-        return f"to {entry.request.region}: done, {entry.copy_id}"
+        late = f", late: {entry.late}" if entry.late else ""
+        return f"to {entry.request.region}: done, {entry.copy_id}{_way_of(entry)}{late}"
     cause = f": {entry.cause}" if entry.cause else ""
     return f"to {entry.request.region}: {state}{cause}, due {format_time(entry.request.deadline)}, attempt {entry.attempts}"
+
+
+def _way_of(entry: QueueEntry) -> str:
+    """Return how a copy with `completion: auto` was made; empty for others."""
+    if not entry.request.chooses_completion:
+        return ""
+    minutes = entry.request.completion_minutes
+    moved = f", {entry.moved_mib / 1024:.1f} GiB changed" if entry.moved_mib else ""
+    return (f", within {format_duration(timedelta(minutes=minutes))}" if minutes else ", an ordinary copy") + moved
 
 
 def story_as_data(story: Story) -> dict[str, Any]:

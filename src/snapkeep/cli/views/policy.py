@@ -52,6 +52,8 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
                 yield f"        of the snapshots of {format_duration(between_copies(rule))} the first is copied"
             if rule.completion_minutes:
                 yield f"        {_completion_text(rule)}"
+            if rule.completion:
+                yield "        each copy the cheapest way that meets this, at most 0.020 USD more for each GiB copied"
         if policy.gone is not None:
             yield f"    of deleted volumes keep {retention_text(policy.gone)}"
     for drill in policies.drills:

@@ -47,6 +47,7 @@ class EntryStep(StrEnum):
     POSTPONE = "postponed"
     RUN = "running"
     RETRY = "retrying"
+    MISS = "missed"
     SUCCEED = "done"
     PROVE = "proved"
     FAIL = "failed"
@@ -64,6 +65,7 @@ TRANSITIONS: Mapping[EntryStep, Mapping[EntryState, EntryState]] = {
     # A copy that is found running may be one that the entry did not start.
     EntryStep.RUN: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.RUNNING),
     EntryStep.RETRY: dict.fromkeys((EntryState.STARTING, EntryState.RUNNING), EntryState.DELAYED),
+    EntryStep.MISS: {EntryState.RUNNING: EntryState.RUNNING},
     # A copy may complete whatever the queue knows of it, even one that was given up. A done entry stays done.
     EntryStep.SUCCEED: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.DONE),
     EntryStep.PROVE: {EntryState.DONE: EntryState.DONE},
@@ -113,6 +115,12 @@ class QueueEntry:
     """ARN of the key that the copy that is done is encrypted with; empty where it is not encrypted."""
     proof: str = field(default="", metadata=OPTIONAL)
     """What the tag `snapkeep:proof` of the copy that is done says of its strongest proof; EC2 may show a tag late."""
+    moved_mib: int = field(default=0, metadata=OPTIONAL)
+    """MiB that had changed when the copy started; 0 where that is not known."""
+    seconds: int = field(default=0, metadata=OPTIONAL)
+    """How long the copy that is done took; 0 where that is not known."""
+    late: str = field(default="", metadata=OPTIONAL)
+    """Why a time-based copy missed its completion duration, in AWS's words; empty if it did not."""
 
     @classmethod
     def requested(cls, request: CopyRequest, now: datetime, token: str = "", run: str = "") -> QueueEntry:
@@ -161,7 +169,7 @@ class QueueEntry:
         """Record that CopySnapshot is about to be called. An interrupted start that left no copy is no further attempt."""
         # The function may have been killed before its call: that would count attempts that were never made.
         attempts = self.attempts + (self.state is not EntryState.STARTING)
-        return self._after(EntryStep.START, attempts=attempts, copy_id="", not_before=look_again_at)
+        return self._after(EntryStep.START, attempts=attempts, copy_id="", late="", not_before=look_again_at)
 
     def awaiting_start(self, look_again_at: datetime) -> QueueEntry:
         """Record that CopySnapshot did not answer: the copy may be there, and is looked for later."""
@@ -179,9 +187,13 @@ class QueueEntry:
         """Record a failed attempt and its cause; the next attempt follows after the delay."""
         return self._after(EntryStep.RETRY, cause=cause, copy_id="", not_before=until)
 
-    def done(self, copy_id: str, now: datetime, *, full: bool = False, kms_key: str = "") -> QueueEntry:
-        """Record the copy that completed and was checked, its key, and whether it was full. No execution waits any more."""
-        settled: dict[str, Any] = {"cause": "", "tokens": (), "runs": (), "proof": ""}
+    def missed(self, cause: str) -> QueueEntry:
+        """Record that the copy that runs missed its completion duration."""
+        return self._after(EntryStep.MISS, late=cause)
+
+    def done(self, copy_id: str, now: datetime, *, full: bool = False, kms_key: str = "", seconds: int = 0) -> QueueEntry:
+        """Record the copy that was checked, whether it was full, its key and how long it took. No execution waits any more."""
+        settled: dict[str, Any] = {"cause": "", "tokens": (), "runs": (), "proof": "", "seconds": seconds}
         return self._after(EntryStep.SUCCEED, copy_id=copy_id, done_at=now, full=full, kms_key=kms_key, **settled)
 
     def proved(self, proof: str) -> QueueEntry:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.model import Origin, SnapshotInRegion
 from snapkeep.domain.other_tools import left_alone_by
+from snapkeep.domain.policy.completion import COMPLETION_AUTO
 from snapkeep.domain.tag_names import CHECK, HOLD, HOLDER, OWN_TAGS, PROOF, RECOVERY_TAGS, WRONG
 from snapkeep.domain.tags import carried_tags, tags_for_copy
 
@@ -40,6 +41,8 @@ class CopyRequest:
     """Time-based copy: its duration in minutes (a multiple of 15); 0 is a standard copy."""
     source_kms_key: str = field(default="", metadata=OPTIONAL)  # entries of earlier versions lack it
     """ARN of the key that the source is encrypted with; empty when it is not."""
+    completion: str = field(default="", metadata=OPTIONAL)
+    """`auto`: `completion_minutes` is chosen whenever a copy starts."""
 
     @property
     def snapshot_in_region(self) -> SnapshotInRegion:
@@ -55,9 +58,14 @@ class CopyRequest:
         return self.deadline - self.expected_duration
 
     @property
+    def chooses_completion(self) -> bool:
+        """Whether the completion duration is chosen when the copy starts."""
+        return self.completion == COMPLETION_AUTO
+
+    @property
     def expected_duration(self) -> timedelta:
-        """How long the copy may take: a time-based one its completion duration, another one by its size."""
-        if self.completion_minutes:
+        """How long the copy may take: a copy with a set completion duration so long, another one by its size."""
+        if self.completion_minutes and not self.chooses_completion:
             return timedelta(minutes=self.completion_minutes)
         return timedelta(seconds=self.size_gib * EXPECTED_SECONDS_PER_GIB)
 
@@ -102,4 +110,5 @@ def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule
         tags=tags,
         completion_minutes=rule.completion_minutes,
         source_kms_key=snapshot.kms_key_id,
+        completion=rule.completion,
     )

@@ -112,6 +112,9 @@ def _in_copy_rule(rule: Parsed, rpo: timedelta, path: str, region: str) -> Itera
         right = f"write at most {less}" if between else f"write at most the policy's rpo, which is {format_duration(rpo)}"
         right += ": later copies miss it"
         yield PolicyProblem(f"{path}.copy_within", format_duration(within), right)
+    if "completion" in rule and "completion_duration" in rule:
+        right = "leave it out beside completion_duration, which is the same for every copy"
+        yield PolicyProblem(f"{path}.completion", rule["completion"], right)
     completion = timedelta(minutes=rule.get("completion_duration", 0))
     if completion > within > timedelta(0):
         right = f"write at most copy_within, which is {format_duration(within)}"

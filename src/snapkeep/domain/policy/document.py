@@ -13,10 +13,11 @@ from snapkeep.domain.durations import format_duration, parse_duration
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.nearest import nearest as nearest_word
 from snapkeep.domain.plural import counted
+from snapkeep.domain.policy.completion import COMPLETION_STEP_MINUTES
 from snapkeep.domain.policy.contradictions import contradictions, time_between_copies
 from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.drill_fields import DRILL
-from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION
+from snapkeep.domain.policy.fields import DOCUMENT, POLICY, VERSION
 from snapkeep.domain.policy.group_fields import GROUP
 from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snapkeep.domain.model import VolumeRole
+from snapkeep.domain.policy.completion import COMPLETION_AUTO, COMPLETION_LONGEST_MINUTES, COMPLETION_STEP_MINUTES
 from snapkeep.domain.policy.drill_fields import DRILL
 from snapkeep.domain.policy.frequency import ONLY_KEPT
 from snapkeep.domain.policy.group_fields import GROUP
@@ -46,10 +47,6 @@ VERSION = 1
 
 VOLUME_TYPES = ("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1")
 """`VolumeType` in the EC2 service model (ec2 2016-11-15)."""
-
-COMPLETION_STEP_MINUTES = 15
-COMPLETION_LONGEST_MINUTES = 2880
-"""`CompletionDurationMinutes` of CopySnapshot: steps of 15 minutes, at most 48 hours (ec2 2016-11-15)."""
 
 RETENTION = Shape(
     Retention,
@@ -221,6 +218,12 @@ COPY = Shape(
             minimum=COMPLETION_STEP_MINUTES,
             maximum=COMPLETION_LONGEST_MINUTES,
             example="4h",
+        ),
+        Field(
+            "completion",
+            ValueType.TEXT,
+            "`auto`: each copy the cheapest way that meets its deadline.",
+            choices=(COMPLETION_AUTO,),
         ),
         Field("verify", ValueType.OBJECT, "How each copy is compared with its source.", shape=VERIFY),
     ),

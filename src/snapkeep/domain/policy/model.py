@@ -89,6 +89,8 @@ class CopyRule:
     carry_tags: bool = True
     completion_minutes: int = 0
     """Time-based copy with this duration; 0 is a standard copy."""
+    completion: str = ""
+    """`auto`: for each copy the cheapest way that meets its deadline."""
     verify: VerifyRule = field(default_factory=VerifyRule)
     every: timedelta = timedelta(0)
     """One snapshot of each period of this length is copied; zero copies all, unless `only` says otherwise."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nlargest
 
 from snapkeep.adapters.dynamodb_queue import SETTLED_KEPT
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
@@ -50,6 +50,9 @@ class _Order:
         for position in taken:
             heappush(self.heap, position)
         return [key for _, key, _ in taken]
+
+    def last(self, count: int) -> list[str]:
+        return [key for _, key, _ in nlargest(count, self.keys.values())]
 
     def all(self) -> list[str]:
         return [key for _, key, _ in sorted(self.keys.values())]
@@ -115,6 +118,10 @@ class MemoryQueue(CopyQueue):
     def in_state(self, state: EntryState) -> Iterator[QueueEntry]:
         """Return all entries in a state, most urgent first, as they stand now."""
         return iter([self._entries[key] for key in self._orders[state].all()])
+
+    def recently_done(self, count: int) -> list[QueueEntry]:
+        """Return up to `count` entries whose copies are done, those that had to start last first."""
+        return [self._entries[key] for key in self._orders[EntryState.DONE].last(count)]
 
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
         """Return the entries of a source volume whose copies wait or run, earliest due first."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Any
 
 from snapkeep.domain.copies.entry import OPEN, EntryState
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.events import LateCopyEvent, parse_late_copy
 from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.domain.system import StackKind
+from snapkeep.functions.dispatch import build_late
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.simulator.composition import SystemComposition, SystemLayout
 from snapkeep.lab.simulator.definitions import state_machine
@@ -91,8 +95,18 @@ class Runner:
         if kind in ("createSnapshot", "createSnapshots") and region in self.layout.primaries:
             self._deliver(PROTECT, region, event)
         elif kind == "copySnapshot" and region in self.layout.destinations:
+            late = parse_late_copy(event)
+            if late is not None:
+                self.kernel.after(self.timings.event_seconds, partial(self._note_late, region, late))
+                return
             self._deliver(RECEIVE, region, event)
             self.wake(region, self.timings.wake_seconds)
+
+    def _note_late(self, region: str, late: LateCopyEvent) -> None:
+        if self._reachable(region):
+            note = build_late(self.composition.stack(region, StackKind.DR))
+            with suppress(TaskFailed):  # a notice is lost, as where Lambda gives the event up
+                self._invoke(region, partial(note.run, late))
 
     def _deliver(self, machine: str, region: str, event: Mapping[str, Any]) -> None:
         expires = self.world.now() + self.timings.undelivered_seconds

@@ -7,7 +7,7 @@ STARTING before the call; a dispatcher that finds it so later looks for the copy
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -27,6 +27,7 @@ from snapkeep.domain.errors import (
 )
 from snapkeep.domain.model import Snapshot, SnapshotState, Unusable
 from snapkeep.domain.tag_names import MANAGED
+from snapkeep.usecases.copies.completion import ChooseCompletion
 from snapkeep.usecases.copies.settle import Settlement, copy_failed_notice, copy_wrong_notice, unusable_cause
 from snapkeep.usecases.ports import Clock, CopyQueue, Keys, Notices, SnapshotCopier, SnapshotReader
 
@@ -60,6 +61,8 @@ class Dispatch:
     queue: CopyQueue
     settlement: Settlement
     notices: Notices
+    completion_of: Callable[[], ChooseCompletion]
+    """Makes what chooses the completion durations of one dispatch."""
     retry_policy: RetryPolicy
     clock: Clock
     quota: int
@@ -83,7 +86,8 @@ class Dispatch:
         remembered = self.queue.take_lease(holder, began, self.lease_seconds)
         if remembered is None:
             return DispatchResult(lease_taken=False)
-        round_ = _Round(stop_at=began + timedelta(seconds=self.work_seconds), remembered=remembered)
+        stop_at = began + timedelta(seconds=self.work_seconds)
+        round_ = _Round(stop_at, remembered, self.completion_of())
         # Requests that came while it worked keep the lease taken: the holder does their round too, so none waits for the
         # schedule.
         released = False
@@ -126,8 +130,9 @@ class Dispatch:
         if not interrupted and not self.queue.most_urgent(1):
             return
         # EC2 counts every copy into the region, also those by others, and may not list one yet that this round has started.
-        in_flight = {snapshot.id for snapshot in self.reader.copies_in_flight()} | set(round_.copy_ids)
-        round_.in_flight = len(in_flight)
+        listed = self.reader.copies_in_flight()
+        round_.completion.in_flight(listed)
+        round_.in_flight = len({snapshot.id for snapshot in listed} | set(round_.copy_ids))
         batch = interrupted + self._urgent(self.quota - round_.in_flight, [])
         while batch and not round_.stopped:
             self._dispatch_batch(batch, round_)
@@ -215,6 +220,7 @@ class Dispatch:
         if key and not self._key_usable(entry, key, round_):
             return
         # The key is checked before and the entry written before the call: no copy starts that nothing records.
+        entry = round_.completion.chosen(entry)
         starting = self._write(entry.starting(self._in(self.visible_after_seconds)))
         if starting is None:
             return
@@ -225,6 +231,7 @@ class Dispatch:
             return
         # A lost write here is repaired by the copy's end, or by the next dispatcher, which finds the copy by its tags.
         self._write(running)
+        round_.completion.started(running)
         round_.started.append(running.key)
         round_.copy_ids.append(running.copy_id)
         round_.in_flight += 1
@@ -232,11 +239,13 @@ class Dispatch:
     def _start_copy(self, starting: QueueEntry, round_: _Round) -> QueueEntry:
         """Start a copy; one that AWS refuses is started with Snapkeep's tags alone, as a policy may deny one carried tag.
 
-        A refused call made no copy.
+        So is one whose chosen completion duration it refuses as an ordinary copy. A refused call made no copy.
         """
         try:
             return starting.running(self.copier.start_copy(starting.request), self.clock.now())
         except AwsRefused as refusal:
+            if starting.request.chooses_completion and starting.request.completion_minutes:
+                return self._start_copy(replace(starting, request=replace(starting.request, completion_minutes=0)), round_)
             if not starting.request.carried:
                 raise
             plain = replace(starting, request=starting.request.without_carried_tags())
@@ -318,6 +327,7 @@ class _Round:
     stop_at: datetime
     remembered: datetime
     """Since when the queue remembers every copy."""
+    completion: ChooseCompletion
     started: list[str] = field(default_factory=list)
     copy_ids: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)

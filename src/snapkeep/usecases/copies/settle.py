@@ -24,19 +24,22 @@ class Settlement:
     def settle(self, entry: QueueEntry, copy: Snapshot, *, full: bool = False) -> list[str]:
         """Settle an entry by its completed copy, good or wrong, and full or not. Return its faults; none if it is good."""
         faults = faults_of_copy(entry.request, copy)
-        self._close(entry, copy.id, CopyWrong.__name__ if faults else "", "; ".join(faults), copy.kms_key_id, full=full)
+        self._close(entry, copy.id, CopyWrong.__name__ if faults else "", "; ".join(faults), copy, full=full)
         return faults
 
     def give_up(self, entry: QueueEntry, cause: str) -> int:
         """Settle an entry whose copy failed for good. Return how many executions were answered."""
         return self._close(entry, entry.copy_id, CopyFailed.__name__, cause)
 
-    def _close(self, entry: QueueEntry, copy_id: str, error: str, cause: str, kms_key: str = "", *, full: bool = False) -> int:
+    def _close(
+        self, entry: QueueEntry, copy_id: str, error: str, cause: str, copy: Snapshot | None = None, *, full: bool = False
+    ) -> int:
         """Answer with the error, or with the good copy if there is none, and write the settled entry.
 
         A concurrent write may decide otherwise: a copy that arrived stays DONE, one under way again goes on.
         """
         seen, tried, answered = entry.state, set[str](), 0
+        kms_key, seconds = (copy.kms_key_id, _seconds_of(copy)) if copy else ("", 0)
         while True:
             # Answers before the write: an answer that is given twice is refused by Step Functions, one that is never given
             # blocks a run.
@@ -46,7 +49,7 @@ class Settlement:
                     answer = None if error else success_output(entry.request, copy_id, self.clock.now())
                     answered += self._answer(entry, token, answer, error, cause)
             try:
-                done = None if error else entry.done(copy_id, self.clock.now(), full=full, kms_key=kms_key)
+                done = None if error else entry.done(copy_id, self.clock.now(), full=full, kms_key=kms_key, seconds=seconds)
                 self.queue.write(done or entry.failed(cause, copy_id))
             except EntryChanged:
                 entry = self.queue.get(entry.key)
@@ -61,6 +64,10 @@ class Settlement:
         if answer is None:
             return self.task_tokens.send_failure(region, token, error, f"{describe(entry.request)}: {cause}")
         return self.task_tokens.send_success(region, token, answer)
+
+
+def _seconds_of(copy: Snapshot) -> int:
+    return round((copy.completed_at - copy.start_time).total_seconds()) if copy.completed_at else 0
 
 
 def success_output(

@@ -1,0 +1,94 @@
+"""The cheapest way to copy in time: an ordinary copy, or a time-based one with a completion duration. Pure.
+
+Source of limits and prices: EBS user guide, "Time-based copies". An ordinary copy costs nothing beyond the transfer, and AWS
+promises no time: the durations of earlier copies between the same regions show how long one takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil, log
+from typing import NamedTuple
+
+from snapkeep.domain.policy.completion import COMPLETION_LONGEST_MINUTES, COMPLETION_STEP_MINUTES
+from snapkeep.domain.prices import completion_price_usd_per_gib
+
+ONE_COPY_MIB_PER_SECOND = 500.0
+ALL_COPIES_MIB_PER_SECOND = 2000.0
+"""Of all time-based copies into a region (L-E137849C; the guide says of a pair of regions: the smaller is taken)."""
+START_MARGIN = timedelta(minutes=1)
+"""The time until CopySnapshot has answered."""
+HISTORY = 100
+"""Earlier copies, those of the most similar size, by which an ordinary copy is judged."""
+LEAST_HISTORY = 20
+PERCENTILE = 99
+UNCERTAINTY = 1.2
+"""A hundred copies do not show the slowest of the next hundred."""
+ASSUMED_SECONDS, ASSUMED_MIB_PER_SECOND = 900.0, 30.0
+"""An ordinary copy without history, rather slow: AWS documents no speed, and to be late is worse than to pay."""
+
+
+class PastCopy(NamedTuple):
+    """An ordinary copy between the same regions: the MiB that changed, and how long it took."""
+
+    mib: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionFacts:
+    """What the choice for one copy depends on."""
+
+    changed_mib: int
+    """MiB that the copy moves, at most."""
+    full_mib: int
+    """MiB of the whole snapshot, at most: AWS takes the throughput of a time-based copy of its size."""
+    left: timedelta
+    """Time until the copy's deadline."""
+    free_mib_per_second: float
+    """Throughput of time-based copies that none in progress uses."""
+
+
+def pace(full_mib: float, minutes: int) -> float:
+    """Return the MiB a second that a time-based copy uses."""
+    return full_mib / (minutes * 60)
+
+
+def ordinary_seconds(mib: int, history: Sequence[PastCopy]) -> float:
+    """Return the time within which an ordinary copy of so many MiB completes with 99 %.
+
+    A copy of k times the MiB takes at most k times as long, because a part of the time is the same for all.
+    """
+    if len(history) < LEAST_HISTORY:
+        return ASSUMED_SECONDS + mib / ASSUMED_MIB_PER_SECOND
+    size = log(max(mib, 1))
+    similar = sorted(history, key=lambda past: abs(log(max(past.mib, 1)) - size))[:HISTORY]
+    spans = sorted(past.seconds * max(1.0, mib / max(past.mib, 1)) for past in similar)
+    return spans[ceil(len(spans) * PERCENTILE / 100) - 1] * UNCERTAINTY
+
+
+def choose_minutes(facts: CompletionFacts, history: Sequence[PastCopy]) -> int:
+    """Return the completion duration with which a copy is cheapest among those that meet its deadline; 0 for an ordinary copy.
+
+    The price per GiB falls with the duration, so that the longest one in time is in the cheapest step, and uses the least
+    throughput. Where none is in time, the fastest way is taken.
+    """
+    left = (facts.left - START_MARGIN).total_seconds()
+    ordinary = ordinary_seconds(facts.changed_mib, history)
+    if ordinary <= left:
+        return 0
+    speed = min(ONE_COPY_MIB_PER_SECOND, facts.free_mib_per_second)
+    if speed <= 0:
+        return 0
+    shortest = COMPLETION_STEP_MINUTES * max(1, ceil(facts.full_mib / speed / 60 / COMPLETION_STEP_MINUTES))
+    longest = min(COMPLETION_LONGEST_MINUTES, int(left // (COMPLETION_STEP_MINUTES * 60)) * COMPLETION_STEP_MINUTES)
+    if shortest <= longest:
+        return longest
+    return shortest if shortest <= COMPLETION_LONGEST_MINUTES and shortest * 60 < ordinary else 0
+
+
+def completion_usd(minutes: int, mib: float) -> float:
+    """Return the price of a copy beyond its transfer, in US dollars."""
+    return mib / 1024 * completion_price_usd_per_gib(minutes)

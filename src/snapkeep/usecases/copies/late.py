@@ -1,0 +1,40 @@
+"""Note a time-based copy that missed its completion duration: a notice, and a word in its entry."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from snapkeep.domain.copies.entry import EntryState, entry_key
+from snapkeep.domain.errors import EntryChanged, EntryNotFound
+from snapkeep.domain.events import LateCopyEvent
+from snapkeep.usecases.copies.settle import describe
+from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKind, SnapshotReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteLateCopy:
+    """Notes late copies into one DR region."""
+
+    reader: SnapshotReader
+    queue: CopyQueue
+    notices: Notices
+    clock: Clock
+
+    def run(self, late: LateCopyEvent) -> bool:
+        """Note a late copy, once. Return False of a copy that is none of the queue's, or was noted before."""
+        copy = self.reader.snapshots([late.copy_id]).get(late.copy_id)
+        if copy is None:
+            return False
+        try:
+            entry = self.queue.get(entry_key(copy.origin.region, copy.origin.snapshot_id, self.queue.region))
+        except EntryNotFound:
+            return False
+        if entry.copy_id != late.copy_id or entry.late:
+            return False
+        detail = f"{describe(entry.request)}, {late.copy_id}, was to complete within {entry.request.completion_minutes} minutes"
+        self.notices.add(Notice(ProblemKind.COPY_LATE, late.cause, late.copy_id, detail, self.queue.region, self.clock.now()))
+        if entry.state is EntryState.RUNNING:
+            with suppress(EntryChanged):  # it has completed meanwhile
+                self.queue.write(entry.missed(late.cause))
+        return True
