@@ -94,7 +94,7 @@ class NotableEvent:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRpo:
-    """The RPO of one policy, and how old its volumes' newest copies became."""
+    """The RPO of one policy, and how old its volumes' newest recovery points became: a completed copy is one here."""
 
     policy: str
     asked_hours: float
@@ -365,7 +365,7 @@ def worst_moments(result: ExperimentResult) -> list[NotableEvent]:
         oldest = max(result.days, key=lambda day: day.rpo_worst_hours)
         if oldest.rpo_worst_hours:
             moments.append(
-                NotableEvent(oldest.within, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old")
+                NotableEvent(oldest.within, f"the newest recovery point of a volume was {oldest.rpo_worst_hours:.1f} h old")
             )
         failed = max(result.days, key=lambda day: day.failed_runs)
         if failed.failed_runs:

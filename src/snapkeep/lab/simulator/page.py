@@ -162,7 +162,7 @@ def _costs(results: Sequence[ExperimentResult]) -> Chart:
 
 
 def _ages(results: Sequence[ExperimentResult]) -> Chart:
-    heading = "Age of the newest copies"
+    heading = "Age of the newest recovery points"
     series = []
     for result, form in zip(results, LINES, strict=False):
         if not result.rpo:
