@@ -219,12 +219,7 @@ COPY = Shape(
             maximum=COMPLETION_LONGEST_MINUTES,
             example="4h",
         ),
-        Field(
-            "completion",
-            ValueType.TEXT,
-            "`auto`: each copy the cheapest way that meets its deadline.",
-            choices=(COMPLETION_AUTO,),
-        ),
+        Field("completion", ValueType.TEXT, "`auto`: each copy the cheapest way in time.", choices=(COMPLETION_AUTO,)),
         Field("verify", ValueType.OBJECT, "How each copy is compared with its source.", shape=VERIFY),
     ),
 )

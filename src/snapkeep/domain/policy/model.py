@@ -184,7 +184,6 @@ class Policy:
     record: RecordContent = field(default_factory=RecordContent)
     gone: GoneRetention | None = None
     """Which snapshots and copies of a deleted volume are kept; None: the same as of one that exists."""
-
     snapshots: SnapshotRule | None = None
     """When the system makes snapshots itself; None: others make them."""
     consistent: str = CONSISTENT_INSTANCE

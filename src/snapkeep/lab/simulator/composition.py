@@ -302,19 +302,13 @@ class SystemComposition:
 
     def verifications_of(self, region: str) -> Any:
         """Return what starts the comparisons of a DR region."""
-        return self._once(
-            "verifications",
-            region,
-            lambda: self.port("verifications", MemoryVerifications(region, self.on_verification)),
-        )
+        runs = partial(MemoryVerifications, region, self.on_verification)
+        return self._once("verifications", region, lambda: self.port("verifications", runs()))
 
     def drill_runs_of(self, region: str) -> Any:
         """Return what starts the drills of a DR region."""
-        return self._once(
-            "drill_runs",
-            region,
-            lambda: self.port("drill_runs", MemoryDrillRuns(region, self.on_drill)),
-        )
+        runs = partial(MemoryDrillRuns, region, self.on_drill)
+        return self._once("drill_runs", region, lambda: self.port("drill_runs", runs()))
 
     # Use cases
 
