@@ -22,7 +22,7 @@ from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, Exp
 from snapkeep.lab.simulator.fleet import SimulatedVolume, generate, make_world
 from snapkeep.lab.simulator.page import render
 from snapkeep.lab.simulator.terminal import print_results, sparkline
-from support.simulation import MADE_AT
+from support.simulation import MADE_AT, NEAR, policy, run
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 
@@ -85,6 +85,14 @@ def test_a_quota_of_one_makes_copies_wait() -> None:
     result = Experiment("test", world, policies(), ExperimentOptions(days=3, copy_quota=1, spread_hours=0.1)).run()
     assert max(day.waiting_most for day in result.days) >= 4
     assert any("copies waited" in moment.what for moment in result.worst)
+
+
+def test_copies_as_cheap_as_their_deadline_allows_cost_less_than_fast_ones() -> None:
+    volume = SimulatedVolume(400, changed_share_per_day=0.3)
+    auto = run(policy(NEAR, completion="auto", copy_within=timedelta(hours=1)), volume, days=2)
+    fast = run(policy(NEAR, completion_minutes=15, copy_within=timedelta(hours=1)), volume, days=2)
+    assert (auto.copies, auto.violations, auto.notices) == (fast.copies, [], {})
+    assert auto.dollars < fast.dollars
 
 
 def test_a_policy_may_choose_volumes_by_more_than_their_tags() -> None:
