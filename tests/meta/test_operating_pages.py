@@ -67,3 +67,12 @@ def test_the_dlm_page_names_no_unknown_field(policy_details: Shape) -> None:
     collect(policy_details)
     named = "\n".join(first_cells("from-dlm.md", heading) for heading in ("Snapshot policies", "Default policies"))
     assert set(re.findall(r"\b([A-Z][A-Za-z]+)\b", "\n".join(re.findall(r"`([^`]*)`", named)))) <= known
+
+
+def test_the_page_of_aws_backup_names_every_field_of_a_rule() -> None:
+    model = botocore.session.get_session().get_service_model("backup")
+    expected = {
+        name for kind in ("BackupRule", "Lifecycle", "CopyAction", "BackupSelection") for name in model.shape_for(kind).members
+    }
+    named = first_cells("from-aws-backup.md", "Backup plans")
+    assert {name for name in expected - {"RuleName", "RuleId", "SelectionName"} if not re.search(rf"\b{name}\b", named)} == set()

@@ -149,7 +149,9 @@ class _Translator:
                 word, count = "keep_last", int(rule["Count"])
                 if len(schedules) > 1:
                     word, count = _word_of(schedule.get("CreateRule") or {}, count)
-                    if not word:
+                    if word:
+                        count += 1  # Others' snapshots make the period in progress count before its own is made.
+                    else:
                         word = "keep_last"
                         self.leave(f"Schedules[{number}].RetainRule", f"its period is not known: it adds {count} to keep_last")
                 retention[word] = retention.get(word, 0) + count

@@ -59,7 +59,7 @@ def test_the_documented_example_is_translated() -> None:
         {
             "name": "backup",
             "select": {"tags": {"Backup": ["gold"]}},
-            "retention": {"keep_daily": 14, "keep_monthly": 12},
+            "retention": {"keep_daily": 15, "keep_monthly": 13},
             "copies": [
                 {"region": "us-east-2", "kms_key": copy["CmkArn"], "retention": {"keep_within": "30d"}},
             ],
@@ -71,12 +71,12 @@ def test_the_documented_example_is_translated() -> None:
 @pytest.mark.parametrize(
     ("create", "retention"),
     [
-        ({"Interval": 1}, {"keep_hourly": 5}),
-        ({"Interval": 6}, {"keep_hourly": 30}),
-        ({"CronExpression": "cron(0 3 * * ? *)"}, {"keep_daily": 5}),
-        ({"CronExpression": "cron(0 3 ? * SUN *)"}, {"keep_weekly": 5}),
-        ({"CronExpression": "cron(0 3 L * ? *)"}, {"keep_monthly": 5}),
-        ({"CronExpression": "cron(0 3 1 1 ? *)"}, {"keep_yearly": 5}),
+        ({"Interval": 1}, {"keep_hourly": 6}),
+        ({"Interval": 6}, {"keep_hourly": 31}),
+        ({"CronExpression": "cron(0 3 * * ? *)"}, {"keep_daily": 6}),
+        ({"CronExpression": "cron(0 3 ? * SUN *)"}, {"keep_weekly": 6}),
+        ({"CronExpression": "cron(0 3 L * ? *)"}, {"keep_monthly": 6}),
+        ({"CronExpression": "cron(0 3 1 1 ? *)"}, {"keep_yearly": 6}),
     ],
 )
 def test_several_schedules_keep_by_their_periods(create: dict[str, Any], retention: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ def test_a_single_count_is_keep_last() -> None:
 def test_an_unknown_period_keeps_by_number_and_is_named() -> None:
     odd = {"CronExpression": "cron(0 0/5 * * ? *)"}
     (policy,), left = translated(SNAPSHOTS | {"Schedules": [schedule({"Count": 3}, odd), schedule({"Count": 2})]})
-    assert policy["retention"] == {"keep_last": 3, "keep_daily": 2}
+    assert policy["retention"] == {"keep_last": 3, "keep_daily": 3}
     assert "Schedules[0].RetainRule" in left
 
 
