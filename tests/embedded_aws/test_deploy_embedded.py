@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from snapkeep.adapters.ec2_drills import Ec2Drills
 from snapkeep.deploy.changes import ChangeNotConfirmed
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget, StackOfAnotherSystem
 from snapkeep.deploy.package import Package, write_zip
 from snapkeep.deploy.parameters import InvalidParameters
 from snapkeep.deploy.progress import SilentWatcher, StackEvent
 from snapkeep.deploy.stacks import StackFailed, StackLeftover, StackOutcome
+from snapkeep.domain.drills.network import ways_out
+from snapkeep.domain.errors import NotIsolated
+from snapkeep.domain.system import StackKind
 from snapkeep.lab.embedded_aws import EmbeddedAws
 
 PRIMARY, DR = "us-east-1", "us-east-2"
@@ -181,6 +185,20 @@ def test_a_further_dr_region_gets_a_dr_stack_alone(target: DeploymentTarget, inf
     destroyed = deployment.destroy(["dr"])
     assert [(s.stack, s.outcome) for s in destroyed.stacks] == [("snapkeep-test-dr", StackOutcome.DELETED)]
     assert destroyed.stays[0].startswith("every snapshot in eu-west-1,")
+
+
+def test_the_network_of_drills_is_deployed_isolated_and_destroyed(target: DeploymentTarget, tmp_path: Path) -> None:
+    deployment = Deployment(target, Recorder())
+    made = deployment.deploy({}, {}, kinds=[StackKind.DRILL], build=tiny_package(tmp_path))
+    assert [(s.stack, s.region, s.outcome) for s in made.stacks] == [("snapkeep-test-drill", DR, StackOutcome.CREATED)]
+    ec2 = Ec2Drills(client=target.client("ec2", DR), region=DR)
+    network = ec2.drill_network("snapkeep-test")
+    assert (network.subnet_id, len(network.group_ids)) == (made.stacks[0].outputs["DrillSubnet"], 1)
+    assert ways_out(ec2.network_facts(network)) == []
+    destroyed = deployment.destroy([StackKind.DRILL])
+    assert [(s.stack, s.outcome) for s in destroyed.stacks] == [("snapkeep-test-drill", StackOutcome.DELETED)]
+    with pytest.raises(NotIsolated, match="snapkeep deploy --only drill"):
+        ec2.drill_network("snapkeep-test")
 
 
 def test_the_deployed_state_machine_runs_the_deployed_function(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:

@@ -58,10 +58,11 @@ class StubFunctions:
             "verdict": verdict,
             "asked": {"copy": "snap-2", "point": "snap-1"} if step == "prove" else None,
             "problems": [PROBLEM] if verdict == "FAILED" else [],
+            "request": None,
         }
 
     def makefordrill(self, payload: dict[str, Any]) -> Any:
-        return {"volume_id": "vol-2", "snapshot_id": ""}
+        return {"volume_id": "vol-2", "snapshot_id": "", "image_id": "", "instance_id": ""}
 
     def verify(self, payload: dict[str, Any]) -> Any:
         return {"more": False, "verdict": "PROVED", "end": "", "progress": None, "proof": {}, "problems": []}

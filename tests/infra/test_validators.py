@@ -15,7 +15,7 @@ import yaml
 from support import tools
 from support.asl import INFRA, definition, definition_names
 
-TEMPLATES = ("primary", "dr")
+TEMPLATES = ("primary", "dr", "drill")
 EXCEPTIONS = tools.ROOT / "docs" / "scanner-exceptions.yaml"
 pytestmark = pytest.mark.xdist_group("validators")
 

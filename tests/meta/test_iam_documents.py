@@ -16,7 +16,7 @@ from snapkeep.domain.tag_names import HOLD, HOLDER, RECOVERY
 from support.templates import FUNCTION, STACKS, resources, template
 
 FOLDER = Path(__file__).parents[2] / "docs/iam"
-NAMES = ("viewer", "operator", "recoverer", "recoverer-instances", "deployer", "deployer-resources")
+NAMES = ("viewer", "operator", "recoverer", "recoverer-instances", "deployer", "deployer-resources", "deployer-drill")
 MAY_DELETE = {
     "deployer-resources": "arn:aws:ssm:*:*:parameter/snapkeep*/bucket",
     "operator": "arn:aws:ssm:*:*:parameter/snapkeep*/holds/*",
@@ -26,6 +26,7 @@ READING = ("Describe", "Get", "List", "Query", "FilterLogEvents", "Decrypt")
 SERVICES = {
     "AWS::CloudWatch": "cloudwatch",
     "AWS::DynamoDB": "dynamodb",
+    "AWS::EC2": "ec2",
     "AWS::Events": "events",
     "AWS::IAM": "iam",
     "AWS::KMS": "kms",
@@ -102,6 +103,7 @@ def test_tags_are_written_by_a_recovery_alone() -> None:
     tagging = [
         (name, statement["Resource"], statement["Condition"])
         for name in NAMES
+        if name != "deployer-drill"
         for statement in statements(name)
         if {"ec2:CreateTags", "ec2:DeleteTags"} & set(statement["Action"])
     ]
@@ -121,6 +123,17 @@ def test_tags_are_written_by_a_recovery_alone() -> None:
             MADE | {"ForAllValues:StringNotLike": {"aws:TagKeys": ["snapkeep:*"]}},
         ),
     ]
+
+
+def test_a_deployer_tags_nothing_of_ec2_but_networks() -> None:
+    (tagging,) = [statement for statement in statements("deployer-drill") if "ec2:CreateTags" in statement["Action"]]
+    assert tagging["Resource"] == [f"arn:aws:ec2:*:*:{kind}/*" for kind in ("security-group", "subnet", "vpc")]
+
+
+def test_a_deployer_may_make_the_network_of_drills() -> None:
+    made = {resource["Type"].rpartition("::")[2] for resource in template("drill")["Resources"].values()}
+    names = {"VPC": "Vpc"}
+    assert {f"ec2:{verb}{names.get(kind, kind)}" for kind in made for verb in ("Create", "Delete")} <= actions("deployer-drill")
 
 
 MADE = {"Null": {f"aws:ResourceTag/{RECOVERY}": "false"}}

@@ -1,4 +1,4 @@
-"""Drills of the deployed functions over the model: one passes, one fails, and then the policy document cannot be read."""
+"""Drills of the deployed functions over the model: of a volume, one passes and one fails; of its instance, both pass."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from typing import Any
 import boto3
 
 from snapkeep.lab.ebs_model import ContentFaults
+from support.drilling_instances import make_drill_network
 from support.real_system import REGIONS, RealSystem
 
-DRILLED = {("drill", "SUCCEEDED", ""): 1, ("drill", "FAILED", "DrillFailed"): 1}
+DRILLED = {("drill", "SUCCEEDED", ""): 3, ("drill", "FAILED", "DrillFailed"): 1}
 """How the runs of Drill end."""
 
 
 def volumes_are_drilled(system: RealSystem) -> None:
-    """One drill passes; another fails, as its restored volume differs. Then the policy document cannot be read."""
+    """One drill passes; another fails, as its restored volume differs. Its instance is drilled at the same times.
+
+    Before the second time, the policy document cannot be read any more.
+    """
     drill = {"name": "daily", "policies": ["gold"], "in": REGIONS["dr"], "schedule": {"cron": "0/10 * * * ? *"}}
+    drills = [drill, {**drill, "name": "machines", "level": "instance"}]
     copies = [{"region": REGIONS["dr"], "retention": {"keep_last": 5}}]
     gold = {"name": "gold", "select": {}, "retention": {"keep_last": 5}, "copies": copies}
-    put_document(system, json.dumps({"version": 1, "policies": [gold], "drills": [drill]}))
-    volume_id = system.make_volume(encrypted=True)
+    put_document(system, json.dumps({"version": 1, "policies": [gold], "drills": drills}))
+    make_drill_network(system.ec2("dr"), "snapkeep")
+    volume_id = encrypted_root(system)
     system.world.write(volume_id, 0, 3, region=REGIONS["primary"])
     system.protect(volume_id)
     system.invoke("dr", "Drill", {})
@@ -37,6 +43,17 @@ def volumes_are_drilled(system: RealSystem) -> None:
     system.advance(600)  # however long the first took, another is due
     system.invoke("dr", "Drill", {})
     system.settle()
+
+
+def encrypted_root(system: RealSystem) -> str:
+    """Launch an instance with an encrypted root volume; return the volume."""
+    root = {"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True}}
+    request = {"ImageId": "ami-12345678", "InstanceType": "m5.large", "BlockDeviceMappings": [root]}
+    launched = system.ec2("primary").run_instances(MinCount=1, MaxCount=1, **request)
+    system.advance(60)
+    instance_id = launched["Instances"][0]["InstanceId"]
+    (reservation,) = system.ec2("primary").describe_instances(InstanceIds=[instance_id])["Reservations"]
+    return str(reservation["Instances"][0]["BlockDeviceMappings"][0]["Ebs"]["VolumeId"])
 
 
 def put_document(system: RealSystem, text: str) -> None:

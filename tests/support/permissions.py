@@ -191,10 +191,22 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_SNAPSHOTS,
             _LOOK_AT_KEYS,
             Permission("watches the volumes of drills", ("ec2:DescribeVolumes", "ec2:DescribeVolumeStatus")),
+            Permission(
+                "plans drills of instances by their recovery records, and watches them",
+                (
+                    "ec2:DescribeImages",
+                    "ec2:DescribeInstances",
+                    "ec2:DescribeInstanceStatus",
+                    "ec2:DescribeInstanceTypeOfferings",
+                    "ec2:DescribeInstanceTypes",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                ),
+            ),
             Permission("holds the points of drills, and releases them", ("ec2:CreateTags", "ec2:DeleteTags")),
             Permission("starts the drills that are due", ("states:StartExecution",)),
-            Permission("keeps the ledger of drills and their evidence", ("s3:GetObject", "s3:PutObject")),
-            Permission("sees that there is no ledger yet, instead of a refusal", ("s3:ListBucket",), "S3"),
+            Permission("keeps the ledger of drills, their plans and their evidence", ("s3:GetObject", "s3:PutObject")),
+            Permission("finds recovery records, and sees that there is no ledger yet", ("s3:ListBucket",)),
             _READ_POLICY,
             _TELL,
             _FAILED_INVOCATION,
@@ -205,6 +217,21 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("chooses a zone", ("ec2:DescribeAvailabilityZones",)),
             Permission(
                 "makes volumes of managed copies, and snapshots of those volumes", ("ec2:CreateVolume", "ec2:CreateSnapshot")
+            ),
+            Permission(
+                "finds the network of drills and the AMIs and instances that it made, and sees that nothing leads out of the network",
+                (
+                    "ec2:DescribeImages",
+                    "ec2:DescribeInstances",
+                    "ec2:DescribeRouteTables",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcEndpoints",
+                ),
+            ),
+            Permission(
+                "registers AMIs of managed copies, and launches instances of them in the network of drills",
+                ("ec2:RegisterImage", "ec2:RunInstances"),
             ),
             Permission("tags them in the calls that make them, and in no other", ("ec2:CreateTags",), "EC2"),
             Permission(
@@ -221,8 +248,14 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             ),
         ),
         "RemoveAfterDrill": (
-            Permission("finds what a drill made", ("ec2:DescribeSnapshots", "ec2:DescribeVolumes")),
-            Permission("removes what carries a drill's tag, and nothing else", ("ec2:DeleteVolume", "ec2:DeleteSnapshot")),
+            Permission(
+                "finds what a drill made",
+                ("ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"),
+            ),
+            Permission(
+                "removes what carries a drill's tag, and nothing else",
+                ("ec2:DeleteVolume", "ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:TerminateInstances"),
+            ),
         ),
         "TagSnapshotCopy": (
             _READ_SNAPSHOTS,

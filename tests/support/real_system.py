@@ -43,7 +43,11 @@ ENDED_BY = {"createSnapshot": "primary", "createSnapshots": "primary", "copySnap
 STEP_SECONDS = 30.0
 MODELLED = ("ebs", "ec2", "kms")
 SERVICE_PREFIXES = {"stepfunctions": "states"}
-BATCHES = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage", "lambda:Invoke": "lambda:InvokeFunction"}
+BATCHES = {
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "s3:ListObjectsV2": "s3:ListBucket",
+}
 
 EngineMaker = Callable[[Mapping[str, Handler], Pause], AbstractContextManager[Engine]]
 

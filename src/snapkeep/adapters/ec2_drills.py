@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from snapkeep.adapters.aws_errors import accepted, pages, translated
+from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.ec2_reader import tags_from
-from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.adapters.ec2_writers import tag_specifications
+from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
+from snapkeep.domain.errors import NotIsolated
+from snapkeep.domain.tag_names import DRILL_NETWORK
 from snapkeep.usecases.drills.ports import MadeSnapshot
 from snapkeep.usecases.recovery.actions import VolumeState
 
@@ -16,8 +19,8 @@ _GONE = ("InvalidSnapshot.NotFound",)
 _COMPLETED, _ALL = "completed", 100
 
 
-class Ec2Drills(Ec2Recovery):
-    """`DrillLooks`, `DrillMaker`, `DrillRemover` and `LeftThings` over an EC2 client: a function uses what its role allows."""
+class Ec2Drills(Ec2Instances):
+    """The ports of drills, and `InstanceLooks`, over an EC2 client: a function uses what its role allows."""
 
     def initialised_percent(self, volume_id: str) -> int | None:
         """Return how much of a volume is initialised; None where EC2 does not say (yet).
@@ -55,6 +58,44 @@ class Ec2Drills(Ec2Recovery):
             MadeSnapshot(item["SnapshotId"], item["State"], tags_from(item)) for page in listing for item in page["Snapshots"]
         ]
 
+    def tagged_machines(self, key: str) -> dict[str, Mapping[str, str]]:
+        """Return the tags of the instances, but terminated ones, and of the AMIs that have a tag of this key, by id."""
+        tagged = [{"Name": "tag-key", "Values": [key]}]
+        instances = [one for one in self._instances({"Filters": tagged}) if one.state != "terminated"]
+        images = self._items("describe_images", "Images", tagged, Owners=["self"])
+        return {one.id: one.tags for one in instances} | {item["ImageId"]: tags_from(item) for item in images}
+
+    def drill_network(self, system: str) -> DrillNetwork:
+        """Return the network of a system's drills. Raise NotIsolated if there is none."""
+        tagged = [{"Name": f"tag:{DRILL_NETWORK}", "Values": [system]}]
+        subnets, groups = self._subnets(tagged), self._groups(tagged)
+        if not subnets or not groups:
+            raise NotIsolated(
+                f"{self.region} has no network for instance drills: `snapkeep deploy --only drill` makes one, a subnet and a "
+                f"security group with the tag {DRILL_NETWORK} = {system}"
+            )
+        inside = tuple(group.id for group in groups if group.vpc_id == subnets[0].vpc_id)
+        return DrillNetwork(subnets[0].id, inside)
+
+    def network_facts(self, network: DrillNetwork) -> NetworkFacts:
+        """Return what can lead out of a network: every route of its VPC but local ones, endpoints, and egress rules."""
+        (subnet,) = self._subnets([{"Name": "subnet-id", "Values": [network.subnet_id]}])
+        of_vpc = [{"Name": "vpc-id", "Values": [subnet.vpc_id]}]
+        tables = self._items("describe_route_tables", "RouteTables", of_vpc)
+        routes = [_route(item) for table in tables for item in table["Routes"] if item.get("GatewayId") != "local"]
+        endpoints = self._items("describe_vpc_endpoints", "VpcEndpoints", of_vpc)
+        groups = self._items(
+            "describe_security_groups", "SecurityGroups", [{"Name": "group-id", "Values": list(network.group_ids)}]
+        )
+        egress = [(group["GroupId"], peer) for group in groups for rule in group["IpPermissionsEgress"] for peer in _peers(rule)]
+        services = [(item["VpcEndpointId"], item["ServiceName"]) for item in endpoints]
+        return NetworkFacts(subnet.vpc_id, tuple(routes), tuple(services), tuple(egress))
+
+    def end_instance(self, instance_id: str) -> None:
+        """Start to terminate an instance; one that does not exist is terminated."""
+        doing, gone = f"terminate_instances {instance_id}", ("InvalidInstanceID.NotFound",)
+        accepted(self._client.terminate_instances, doing, gone, InstanceIds=[instance_id])
+
     def tagged_volumes(self, key: str) -> list[VolumeState]:
         """Return the volumes that have a tag of this key."""
         return self._volumes([{"Name": "tag-key", "Values": [key]}])
@@ -69,3 +110,18 @@ class Ec2Drills(Ec2Recovery):
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Delete a snapshot; one that does not exist is deleted."""
         accepted(self._client.delete_snapshot, f"delete_snapshot {snapshot_id}", _GONE, SnapshotId=snapshot_id)
+
+
+def _route(item: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the destination and the target of a route (botocore: ec2 2016-11-15, Route)."""
+    destinations = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+    target = next((value for name, value in item.items() if name.endswith("Id") and name not in destinations), "")
+    return next((item[name] for name in destinations if item.get(name)), "?"), str(target)
+
+
+def _peers(rule: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the destinations of an egress rule (botocore: ec2 2016-11-15, IpPermission)."""
+    yield from (item["CidrIp"] for item in rule.get("IpRanges") or ())
+    yield from (item["CidrIpv6"] for item in rule.get("Ipv6Ranges") or ())
+    yield from (item["PrefixListId"] for item in rule.get("PrefixListIds") or ())
+    yield from (item.get("GroupId", "?") for item in rule.get("UserIdGroupPairs") or ())

@@ -34,6 +34,11 @@ class Ec2Instances(Ec2Recovery):
         query = {"Owners": ["self"], "Filters": [_filter("name", [name])]}
         return [_image(item) for page in self._pages("describe_images", query) for item in page["Images"]]
 
+    def images_of(self, tags: Mapping[str, str]) -> list[ImageState]:
+        """Return the AMIs of the account that have all of these tags."""
+        query = {"Owners": ["self"], "Filters": [_filter(f"tag:{key}", [value]) for key, value in tags.items()]}
+        return [_image(item) for page in self._pages("describe_images", query) for item in page["Images"]]
+
     def register_image(self, request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> bool:
         """Register an AMI; return False where its name is taken."""
         call, taken = self._client.register_image, ("InvalidAMIName.Duplicate",)
@@ -211,8 +216,8 @@ class Ec2Instances(Ec2Recovery):
         listing = self._pages("describe_instances", query, nothing=_NO_INSTANCE)
         return [_instance(item) for page in listing for group in page["Reservations"] for item in group["Instances"]]
 
-    def _items(self, operation: str, key: str, filters: list[Any]) -> list[Any]:
-        return [item for page in self._pages(operation, {"Filters": filters}) for item in page[key]]
+    def _items(self, operation: str, key: str, filters: list[Any], **query: Any) -> list[Any]:
+        return [item for page in self._pages(operation, {"Filters": filters, **query}) for item in page[key]]
 
     def _pages(self, operation: str, query: Mapping[str, Any], nothing: Collection[str] = ()) -> Iterable[Any]:
         return pages(self._client, operation, query, f"{operation} in {self.region}", nothing=nothing)
@@ -248,9 +253,8 @@ def _replacement(instance_id: str, source: Mapping[str, Any], tags: Mapping[str,
 
 def _image(item: Mapping[str, Any]) -> ImageState:
     codes = tuple(sorted(code["ProductCodeId"] for code in item.get("ProductCodes") or ()))
-    return ImageState(
-        item["ImageId"], item["State"], Billing(item.get("PlatformDetails", ""), item.get("UsageOperation", ""), codes)
-    )
+    billing = Billing(item.get("PlatformDetails", ""), item.get("UsageOperation", ""), codes)
+    return ImageState(item["ImageId"], item["State"], billing, tags_from(item))
 
 
 def _instance(item: Mapping[str, Any]) -> InstanceState:
@@ -260,7 +264,9 @@ def _instance(item: Mapping[str, Any]) -> InstanceState:
         if mapping.get("Ebs", {}).get("Status") == "attached"
     }
     reason = (item.get("StateReason") or {}).get("Message", "")
-    return InstanceState(item["InstanceId"], item["State"]["Name"], item.get("RootDeviceName", ""), volumes, reason)
+    return InstanceState(
+        item["InstanceId"], item["State"]["Name"], item.get("RootDeviceName", ""), volumes, reason, tags_from(item)
+    )
 
 
 def _facts(item: Mapping[str, Any]) -> InstanceTypeFacts:

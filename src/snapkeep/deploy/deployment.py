@@ -27,7 +27,7 @@ from snapkeep.deploy.parameters import (
     check_suffix,
 )
 from snapkeep.deploy.progress import Watcher
-from snapkeep.deploy.stacks import PreparedStack, Stack, StackResult
+from snapkeep.deploy.stacks import PreparedStack, Stack, StackOutcome, StackResult
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.plural import counted
@@ -138,6 +138,7 @@ class Deployment:
         parameters_of = {
             StackKind.DR: {SUFFIX: target.suffix, **dr_parameters},
             StackKind.PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
+            StackKind.DRILL: {SUFFIX: target.suffix},
         }
         if any(parameters[SUFFIX] != target.suffix for parameters in parameters_of.values()):
             raise InvalidParameters(f"{SUFFIX} names the whole system and is the same in both stacks: use --name")
@@ -250,22 +251,27 @@ class Deployment:
     ) -> RemovalResult:
         """Delete stacks, the primary one first (it starts the work), then the buckets; return the result.
 
-        `further_dr_regions` are the regions of DR stacks beside the one in the DR region.
+        A DR stack goes with the network of drills in its region. `further_dr_regions` are the regions of DR stacks beside the one
+        in the DR region.
         Raise InvalidParameters, StackBusy, StackFailed.
         """
         target = self._target
         check_suffix(target.suffix)
         account_id, _ = self._identity
         stacks = [self._stack(kind) for kind in kinds] + [self._stack(StackKind.DR, region) for region in further_dr_regions]
+        dr_regions = [stack.region for stack in stacks if stack.name == target.stack_name(StackKind.DR, stack.region)]
+        networks = [self._stack(StackKind.DRILL, region) for region in dr_regions]
         results = []
-        for stack in stacks:
+        for stack in (*stacks, *networks):
             self._watcher.step(f"{stack.region}: deleting stack {stack.name}")
             # A waiting execution would keep its state machine, and with it the stack's deletion, for hours.
             self._end_runs(stack)
-            results.append(stack.delete())
+            result = stack.delete()
+            if stack not in networks or result.outcome is not StackOutcome.ABSENT:
+                results.append(result)
         removed = {}
         # Buckets last, for the stacks' templates and code lie in them.
-        for region in dict.fromkeys(stack.region for stack in stacks):
+        for region in dict.fromkeys(stack.region for stack in stacks if StackKind.DRILL not in kinds):
             bucket = self._bucket(region)
             self._watcher.step(f"{region}: removing bucket {bucket.name}")
             removed[bucket.name] = bucket.remove()

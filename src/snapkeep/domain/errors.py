@@ -131,6 +131,10 @@ class DrillFailed(SnapkeepError):
     """A drill has not passed; its evidence has the cause."""
 
 
+class NotIsolated(SnapkeepError):
+    """The network of instance drills does not exist, or something leads out of it; nothing is launched there."""
+
+
 class KeyNotUsable(SnapkeepError):
     """The KMS key of a copy rule cannot be used; the message names the key and why."""
 

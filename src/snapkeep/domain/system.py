@@ -6,10 +6,11 @@ from enum import StrEnum
 
 
 class StackKind(StrEnum):
-    """The stack of the primary region, or that of a DR region."""
+    """The stack of the primary region, or that of a DR region, or the network of instance drills in a DR region."""
 
     PRIMARY = "primary"
     DR = "dr"
+    DRILL = "drill"
 
 
 def system_name(suffix: str) -> str:

@@ -41,6 +41,9 @@ SYSTEM = "snapkeep:system"
 DRILL_END = "snapkeep:drill-end"
 """On what a drill made: when the drill ends, at the latest. What is there after that, sweeps remove (INV-17)."""
 
+DRILL_NETWORK = "snapkeep:drill-network"
+"""On the subnet and the security group that instance drills launch in. Value: the system's name."""
+
 ORIGINAL_NAME = "AutomatedSnapName"
 """The original system's: `<volume id>_<start time>`."""
 ORIGINAL_VOLUME = "OriginalVolumeId"

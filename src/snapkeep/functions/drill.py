@@ -16,6 +16,7 @@ from snapkeep.functions.payload_reader import from_json
 from snapkeep.functions.payloads import CaughtError, step_error
 from snapkeep.functions.verify_payloads import VerifyRequest
 from snapkeep.usecases.drills.advance import AdvanceDrill, StepResult
+from snapkeep.usecases.drills.plan import DrillPlanner
 from snapkeep.usecases.ports import Problem
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def build(parts: Composition) -> AdvanceDrill:
     """Make the use case that takes drills from one step to the next."""
     return AdvanceDrill(
         looks=parts.drill_ec2,
+        planner=DrillPlanner(looks=parts.drill_ec2, points=parts.points, documents=parts.documents, policies=parts.policies),
         holds=parts.point_holds,
         ledger=parts.drill_ledger,
         pages=parts.pages,
@@ -85,9 +87,9 @@ def advance(use_case: AdvanceDrill, state: DrillState) -> DrillAnswer:
         return _without_ledger(state)
     step = run.step()
     if step is not DrillStep.CONCLUDE:
-        return DrillAnswer(
-            run, step, run.wait_seconds(use_case.clock.now()), "", _asked(run, state) if step is DrillStep.PROVE else None
-        )
+        asked = _asked(run, state) if step is DrillStep.PROVE else None
+        request = use_case.planner.request(run) if step is DrillStep.MAKE and run.of_instances else None
+        return DrillAnswer(run, step, run.wait_seconds(use_case.clock.now()), "", asked, request=request)
     evidence = use_case.conclude(run)
     failed = (Problem(DrillFailed.__name__, run.volume_id, f"{run.drill}: {evidence.cause}"),)
     problems = () if evidence.verdict is DrillVerdict.PASSED else failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from snapkeep.domain.drills.instances import InstanceRequests
 from snapkeep.domain.drills.run import DrillRun, DrillStep
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.functions.payloads import CaughtError
@@ -25,6 +26,8 @@ class DrillAnswer:
     asked: VerifyRequest | None
     """The next call of Verify."""
     problems: tuple[Problem, ...] = ()
+    request: InstanceRequests | None = None
+    """Of MakeForDrill, for the instance that is made next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class MakeCall:
     """The call of MakeForDrill."""
 
     run: DrillRun
+    request: InstanceRequests | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)

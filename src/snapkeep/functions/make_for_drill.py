@@ -1,4 +1,7 @@
-"""MakeForDrill: make the volume of a drill, or the snapshot of that volume. Its role tags in the making call alone."""
+"""MakeForDrill: make the volume of a drill, or the snapshot of that volume; or an AMI and an instance.
+
+Its role tags in the making call alone.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def build(parts: Composition) -> MakeForDrill:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Make what the drill of a `MakeCall` needs next; return what was `Made`."""
     log = started(event, context)
-    run = from_json(MakeCall, event).run
-    made = build(composition()).run(run)
-    log.info("made", extra={"audit": "drill_made", "run": run.id, "volume": made.volume_id, "snapshot": made.snapshot_id})
+    call = from_json(MakeCall, event)
+    made = build(composition()).run(call.run, call.request)
+    log.info("made", extra={"audit": "drill_made", "run": call.run.id, **to_object(made)})
     return to_object(made)

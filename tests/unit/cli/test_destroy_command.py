@@ -106,3 +106,8 @@ def test_only_dr_with_a_region_deletes_that_dr_stack_alone(destroyed: list[Any])
 def test_only_primary_leaves_every_dr_stack(destroyed: list[Any]) -> None:
     destroy("--yes", "--only", "primary")
     assert destroyed == [(("primary",), DR, [])]
+
+
+def test_the_network_of_drills_alone_is_deleted(destroyed: list[Any]) -> None:
+    destroy("--yes", "--only", "drill")
+    assert destroyed == [(("drill",), DR, [])]

@@ -37,19 +37,12 @@ ONLY_AT_HOME = {
         for operation in (
             "AttachVolume",
             "CreateReplaceRootVolumeTask",
-            "DeregisterImage",
-            "DescribeInstanceStatus",
-            "DescribeInstanceTypeOfferings",
-            "DescribeInstanceTypes",
             "DescribeKeyPairs",
             "DescribeNetworkInterfaces",
             "DescribeReplaceRootVolumeTasks",
             "DetachVolume",
             "ModifyInstanceAttribute",
-            "RegisterImage",
-            "RunInstances",
             "StopInstances",
-            "TerminateInstances",
         )
     ),
 }

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.deploy.progress import SilentWatcher
+from snapkeep.domain.system import StackKind
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"
 WAITING = f"{MACHINE.replace('stateMachine', 'execution')}:waits-for-its-copy"
@@ -30,10 +31,11 @@ class Pages:
 
 
 class OneStack:
-    """AWS with the primary stack in it, one execution of whose state machine waits. Notes what is done."""
+    """AWS with the stack that is asked for, one execution of whose state machine waits. Notes what is done."""
 
     def __init__(self, stop_refused: ClientError | None = None) -> None:
         self.done: list[str] = []
+        self.deleted: set[str] = set()
         self.stop_refused = stop_refused
 
     def client(self, service: str, region: str) -> Any:
@@ -47,9 +49,10 @@ class OneStack:
         return {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/person"}
 
     def describe_stacks(self, **request: Any) -> dict[str, Any]:
-        if "deleted" in self.done:
-            raise refusal("ValidationError", f"Stack with id {request['StackName']} does not exist")
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": "arn:stack", "StackName": request["StackName"]}]}
+        name = request["StackName"].removeprefix("arn:")
+        if name in self.deleted:
+            raise refusal("ValidationError", f"Stack with id {name} does not exist")
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": f"arn:{name}", "StackName": name}]}
 
     def get_paginator(self, operation: str) -> Pages:
         resource = {"ResourceType": "AWS::StepFunctions::StateMachine", "PhysicalResourceId": MACHINE}
@@ -65,8 +68,9 @@ class OneStack:
             raise self.stop_refused
         self.done.append(f"stopped {request['executionArn']}")
 
-    def delete_stack(self, **_: Any) -> None:
+    def delete_stack(self, **request: Any) -> None:
         self.done.append("deleted")
+        self.deleted.add(request["StackName"].removeprefix("arn:"))
 
     def head_bucket(self, **_: Any) -> None:
         raise refusal("404", "Not Found")
@@ -96,3 +100,15 @@ def test_runs_that_cannot_be_stopped_are_noted(code: str) -> None:
     assert aws.done == ["deleted"]
     (note,) = notes.notes
     assert note.startswith("runs that have not ended could not be stopped, and the deletion may wait for them")
+
+
+def test_a_dr_stack_goes_with_the_network_of_drills() -> None:
+    aws = OneStack()
+    destroyed = Deployment(DeploymentTarget(aws.client, "us-east-1", "us-east-2"), Notes()).destroy([StackKind.DR])
+    assert [result.stack for result in destroyed.stacks] == ["snapkeep-dr", "snapkeep-drill"]
+
+
+def test_the_artifacts_of_the_dr_stack_outlive_the_network_of_drills() -> None:
+    aws = OneStack()
+    destroyed = Deployment(DeploymentTarget(aws.client, "us-east-1", "us-east-2"), Notes()).destroy([StackKind.DRILL])
+    assert ([result.stack for result in destroyed.stacks], destroyed.objects_removed) == (["snapkeep-drill"], {})

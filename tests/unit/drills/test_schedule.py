@@ -47,7 +47,7 @@ def test_a_drill_is_due_at_its_time_and_made_up_within_an_hour(minutes_later: in
 
 
 def test_a_drill_that_was_begun_is_not_due_again() -> None:
-    ledger = DrillLedger().begun((make_run(RULE, copy(1), SUNDAY, SUNDAY),))
+    ledger = DrillLedger().begun((make_run(RULE, [copy(1)], SUNDAY, SUNDAY),))
     assert due_at(RULE, ledger, SUNDAY + timedelta(minutes=5)) is None
     assert due_at(RULE, ledger, SUNDAY + timedelta(days=7)) == SUNDAY + timedelta(days=7)
 
@@ -95,7 +95,7 @@ def test_other_policies_and_unusable_copies_are_not_drilled() -> None:
 
 
 def test_a_volume_that_is_being_drilled_is_passed_over() -> None:
-    ledger = DrillLedger().begun((make_run(RULE, copy(1), SUNDAY - timedelta(hours=1), SUNDAY),))
+    ledger = DrillLedger().begun((make_run(RULE, [copy(1)], SUNDAY - timedelta(hours=1), SUNDAY),))
     assert chosen(RULE, [copy(1), copy(2)], ledger) == ["vol-2"]
 
 
@@ -176,7 +176,7 @@ def test_a_schedule_that_eventbridge_does_not_have_is_refused(text: str) -> None
 
 def test_the_looks_of_the_longest_drill_fit_within_a_history() -> None:
     """Each look is three states, of about nine events; a history holds 25,000 (Step Functions developer guide: quotas)."""
-    run, looks = make_run(RULE, copy(1), SUNDAY, SUNDAY), 0
+    run, looks = make_run(RULE, [copy(1)], SUNDAY, SUNDAY), 0
     at = run.asked_at
     while at < run.ends_at:
         at += timedelta(seconds=run.wait_seconds(at))

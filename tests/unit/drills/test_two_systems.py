@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,12 @@ class StubEc2:
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
         return [volume for volume in self.volumes.values() if tags.items() <= volume.tags.items()]
 
+    def images_of(self, tags: Mapping[str, str]) -> list[Any]:
+        return []
+
+    def instances_of(self, tags: Mapping[str, str]) -> list[Any]:
+        return []
+
     def snapshots_of(self, tags: Mapping[str, str]) -> list[MadeSnapshot]:
         return [snapshot for snapshot in self.snapshots.values() if tags.items() <= snapshot.tags.items()]
 
@@ -77,14 +84,14 @@ def test_a_sweep_leaves_what_another_system_made() -> None:
     ended = {DRILL_END: format_time(NOW - timedelta(hours=1))}
     volumes = {f"vol-{system}": {DRILL: f"drill-{system}", SYSTEM: system, **ended} for system in (OWN, OTHER)}
     volumes["vol-earlier"] = {DRILL: "drill-earlier", **ended}
-    facts = DrillFacts(system=OWN, rules=(), snapshots=(), volumes=volumes, ledger=DrillLedger(), now=NOW)
+    facts = DrillFacts(system=OWN, rules=(), snapshots=(), made=volumes, ledger=DrillLedger(), now=NOW)
     assert [finding.subject for finding in drill_findings(facts)] == ["drill-earlier", f"drill-{OWN}"]
 
 
 def test_two_systems_name_their_drills_of_one_volume_differently() -> None:
     lab = DrillLab()
     [copy] = lab.lab.runner.composition.points(DR).all_snapshots()
-    runs = [make_run(RULE, replace(copy, tags={**copy.tags, MANAGED: system}), NOW, NOW) for system in (OWN, OTHER)]
+    runs = [make_run(RULE, [replace(copy, tags={**copy.tags, MANAGED: system})], NOW, NOW) for system in (OWN, OTHER)]
     assert len({run.id for run in runs}) == 2
     assert [run.tags[SYSTEM] for run in runs] == [OWN, OTHER]
 

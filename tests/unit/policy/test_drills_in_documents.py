@@ -71,7 +71,7 @@ def test_the_least_drill_takes_the_newest_point_of_one_volume() -> None:
         ({"schedule": {"cron": "0 4 * * SUN *"}}, "drills[0].schedule.cron", "write ? for either"),
         ({"schedule": {"cron": "0 25 ? * SUN *"}}, "drills[0].schedule.cron", "hours: '25'"),
         ({"schedule": {"cron": "0 4 * * ? *", "timezone": "Berlin"}}, "drills[0].schedule.timezone", "IANA name"),
-        ({"level": "instance"}, "drills[0].level", "write one of volume"),
+        ({"level": "disk"}, "drills[0].level", "write one of volume"),
         ({"rto": "2d"}, "drills[0].rto", "write a duration from 1m to 1d"),
         ({"covered_within": "5h"}, "drills[0].covered_within", "write a duration from 1d"),
         ({"budget": "20 USD"}, "drills[0].budget", "20 USD/month"),
@@ -105,3 +105,34 @@ def test_policies_are_shown_with_their_drills() -> None:
         "drill gold-weekly in us-east-2: policy gold; at 0 4 ? * SUN * (Europe/Berlin); 3 volumes each time, the oldest point "
         "within 30d of each; rto 2h; each volume within 90d; at most 20 USD a month"
     ) in shown
+
+
+SHOP = {"name": "shop", "instances": {"tags": {"App": "shop"}}}
+OF_GROUP = {key: WHOLE[key] for key in ("name", "policies", "in", "schedule")} | {"level": "instance", "group": "shop"}
+
+
+def test_a_drill_of_a_group_is_read_written_again_and_shown() -> None:
+    policies = parse_document(document(OF_GROUP) | {"groups": [SHOP]})
+    [drill] = policies.drills
+    assert (drill.level, drill.group) == (DrillLevel.INSTANCE, "shop")
+    assert to_document(policies)["drills"] == [OF_GROUP]
+    assert "the instances of group shop each time" in "\n".join(summary_lines(policies, set()))
+
+
+def test_a_drill_of_instances_says_how_many() -> None:
+    policies = parse_document(document(WHOLE | {"level": "instance"}))
+    assert "3 instances each time" in "\n".join(summary_lines(policies, set()))
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"group": "store"}, "drills[0].group is 'store': write the name of a group: shop"),
+        ({"level": "volume"}, "drills[0].level is 'volume': write instance: a group has instances"),
+        ({"pick": {"rotate": 2}}, "drills[0].pick.rotate is 2: leave it out: a group is drilled as a whole"),
+    ],
+)
+def test_a_group_that_cannot_be_drilled_so_is_refused(changed: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        parse_document(document(OF_GROUP | changed) | {"groups": [SHOP]})
+    assert problem in "; ".join(map(str, refused.value.problems))

@@ -44,7 +44,11 @@ _DrParameters = Annotated[
 ]
 _Only = Annotated[
     StackKind | None,
-    typer.Option("--only", help="Only this stack. A further DR region has its own DR stack.", show_default=False),
+    typer.Option(
+        "--only",
+        help="Only this stack. A further DR region has its own. `drill`: the network of instance drills.",
+        show_default=False,
+    ),
 ]
 _Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Tag for every resource; repeatable.")]
 _RemoveFailed = Annotated[bool, typer.Option("--remove-failed", help="Delete a stack whose creation failed.")]
@@ -76,7 +80,8 @@ def deploy(
 ) -> None:
     """Deploy both stacks, the DR stack first, and print their outputs.
 
-    A parameter that is not given keeps its value in an existing stack, and so does the DR region.
+    A parameter that is not given keeps its value in an existing stack, and so does the DR region. `--only drill` deploys the
+    isolated network, in the DR region, that drills launch instances in.
     """
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
@@ -86,7 +91,7 @@ def deploy(
 
     dr_region = _dr_region(settings, primary)
     kinds = [only] if only else [StackKind.DR, StackKind.PRIMARY]
-    given = {StackKind.DR: dr, StackKind.PRIMARY: {"DRRegion": dr_region, **primary}}
+    given = {StackKind.DR: dr, StackKind.PRIMARY: {"DRRegion": dr_region, **primary}, StackKind.DRILL: {}}
     with make_watcher(json=json) as watcher:
 
         def may_remove(reason: str) -> bool:
@@ -123,17 +128,18 @@ def destroy(
     role_arn: _RoleArn = "",
     json: Json = False,
 ) -> None:
-    """Delete the stacks of every region and their artifact buckets. No snapshot is deleted."""
+    """Delete the stacks of every region, with the networks of drills, and their artifact buckets. No snapshot is deleted."""
     from snapkeep.cli.former_regions import former_dr_regions  # noqa: PLC0415 - imports boto3
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.deploy.deployment import KEY_OF_RECORDS  # noqa: PLC0415 - imports boto3
 
     installed = InstalledSystem(settings)
-    regions = [settings.region] if only is not StackKind.DR else []
+    regions = [settings.region] if only in (None, StackKind.PRIMARY) else []
     further: list[str] = []
     if only is not StackKind.PRIMARY:
-        further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
-        if not settings.dr_region:
+        if only is not StackKind.DRILL:
+            further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
+        if not settings.dr_region and only is not StackKind.DRILL:
             former, unread = former_dr_regions(installed, [installed.dr_region, *further])
             further += former
             warn(unread)

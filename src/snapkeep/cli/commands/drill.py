@@ -37,6 +37,9 @@ def run(
     drill: Annotated[str, typer.Argument(metavar="DRILL", help="The name of a drill in the policy document.")],
     *,
     volume: Annotated[list[str] | None, typer.Option("--volume", metavar="VOLUME", help="Drill this volume.")] = None,
+    instance: Annotated[
+        list[str] | None, typer.Option("--instance", metavar="INSTANCE", help="Drill this instance, at the level instance.")
+    ] = None,
     in_region: In = "",
     estimate: Annotated[bool, typer.Option("--estimate", help="Print volumes, points and price; begin nothing.")] = False,
     yes: Yes = False,
@@ -44,16 +47,21 @@ def run(
 ) -> None:
     """Begin a drill now, wait for its end, and print its evidence.
 
-    Exits with status 1 unless every volume's drill passed.
+    Exits with status 1 unless every drill passed.
     """
-    from snapkeep.cli.views.drill import choice_as_data, choice_lines, evidence_lines  # noqa: PLC0415
+    from snapkeep.cli.views.drill import choice_as_data, choice_lines, evidence_lines, subject_of  # noqa: PLC0415
     from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
 
     system = _DrillSystem(settings, in_region)
     rule = _rule_of(system.policies(), drill, system.region)
     begin = system.begin()
-    choice = begin.choose(rule, tuple(volume or ()))
-    missing = set(volume or ()) - {run.volume_id for run in choice.runs} - set(choice.too_expensive)
+    named, other = (instance, volume) if subject_of(rule) == "instance" else (volume, instance)
+    if other or (named and rule.group):
+        raise WrongUse(
+            f"{drill} drills a {subject_of(rule)}: " + ("it is drilled as a whole" if rule.group else f"name --{rule.level}")
+        )
+    choice = begin.choose(rule, tuple(named or ()))
+    missing = set(named or ()) - {run.volume_id for run in choice.runs} - set(choice.too_expensive)
     if missing:
         raise WrongUse(f"{', '.join(sorted(missing))}: no recovery point in {system.region} under {', '.join(rule.policies)}")
     if not json:
@@ -62,9 +70,10 @@ def run(
         if json:
             print_json(choice_as_data(rule, choice))
         raise typer.Exit(0 if estimate else NOT_ALL_RIGHT)
-    require_consent(f"Drill {len(choice.runs)} volumes in {system.region}?", yes=yes, json=json, otherwise="nothing was begun")
+    counted_runs = counted(len(choice.runs), subject_of(rule))
+    require_consent(f"Drill {counted_runs} in {system.region}?", yes=yes, json=json, otherwise="nothing was begun")
     executions = begin.begin(choice.runs)
-    system.wait_for(executions, quiet=json)
+    system.wait_for(executions, counted_runs, quiet=json)
     evidences, problems = system.evidences(executions)
     if json:
         print_json({"drills": [to_object(evidence) for evidence in evidences], "problems": problems})
@@ -174,10 +183,9 @@ class _DrillSystem:
         runs = filter(None, (run_of_key(key) for key in documents.keys("drills/")))
         return {run_id: documents.get(evidence_key(run_id)).text for run_id in runs}
 
-    def wait_for(self, executions: Mapping[str, str], *, quiet: bool) -> None:
+    def wait_for(self, executions: Mapping[str, str], what: str, *, quiet: bool) -> None:
         """Wait for the end of drills, which an interrupted wait does not stop; print then how to see them."""
         client = self.settings.client("stepfunctions", self.region)
-        what = counted(len(executions), "volume")
         try:
             with nullcontext() if quiet else make_console(stderr=True).status(f"Drilling {what} in {self.region}"):
                 for arn in executions.values():

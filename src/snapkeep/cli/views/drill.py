@@ -13,20 +13,29 @@ from snapkeep.domain.drills.schedule import DrillChoice
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
-from snapkeep.domain.policy.model import DrillRule
+from snapkeep.domain.policy.model import DrillLevel, DrillRule
 
 
 def choice_lines(rule: DrillRule, choice: DrillChoice) -> Iterator[str]:
     """Yield what a drill would do, and its price."""
-    yield f"drill {rule.name} in {rule.region}: {counted(len(choice.runs), 'volume')}"
+    yield f"drill {rule.name} in {rule.region}: {counted(len(choice.runs), subject_of(rule))}"
     for run in choice.runs:
-        yield f"  {run.volume_id}: {run.size_gib} GiB from {run.point}, data of {run.point_start:%Y-%m-%d %H:%M} UTC"
+        source = f"from {run.point}" if run.point else "in an isolated network"
+        yield f"  {run.volume_id}: {run.size_gib} GiB {source}, data of {run.point_start:%Y-%m-%d %H:%M} UTC"
     total = sum(run.estimate_usd for run in choice.runs)
     budget = f"; the budget is {rule.budget_usd:g} USD in 30 days" if rule.budget_usd else ""
-    yield f"price: at most {total:.2f} USD for volumes, snapshots and read blocks{budget}"
+    what = (
+        "volumes, and the price of the instances" if rule.level is DrillLevel.INSTANCE else "volumes, snapshots and read blocks"
+    )
+    yield f"price: at most {total:.2f} USD for {what}{budget}"
     yield from (f"left out: {volume_id}: the budget does not admit its drill" for volume_id in choice.too_expensive)
     if not choice.runs:
-        yield "nothing to drill: no other volume has a recovery point here"
+        yield f"nothing to drill: no other {subject_of(rule)} has a recovery point here"
+
+
+def subject_of(rule: DrillRule) -> str:
+    """Return what a drill drills, in a word: `volume`, `instance` or `group`."""
+    return "group" if rule.group else str(rule.level)
 
 
 def choice_as_data(rule: DrillRule, choice: DrillChoice) -> dict[str, Any]:
@@ -46,7 +55,13 @@ def evidence_lines(evidence: DrillEvidence) -> Iterator[str]:
     run = evidence.run
     yield f"{run.id}  {evidence.verdict}  {run.drill}  {run.volume_id}  {run.region}"
     yield f"  cause: {evidence.cause}" if evidence.cause else ""
-    yield f"  point: {run.point}, data of {run.point_start:%Y-%m-%d %H:%M} UTC, {run.size_gib} GiB"
+    points = ", ".join(filter(None, run.points)) or "none"
+    yield f"  {'points' if run.of_instances else 'point'}: {points}"
+    yield f"  data of {run.point_start:%Y-%m-%d %H:%M} UTC, {run.size_gib} GiB"
+    for instance in run.instances:
+        checked = instance.checked_at - run.asked_at if instance.checked_at else None
+        launched = instance.restored_id or "not launched"
+        yield f"  instance {instance.instance_id}: {launched}, status checks passed after: {measured_span(checked)}"
     yield f"  usable: {measured_span(run.usable_after)}" + (f", objective {span_text(run.rto)}" if run.rto else "")
     yield f"  full speed: {measured_span(run.full_speed_after)}"
     if run.proof:

@@ -76,7 +76,9 @@ def drill_text(drill: DrillRule) -> str:
     parts = [
         f"policy {', '.join(drill.policies)}",
         f"at {drill.schedule.cron} ({drill.schedule.timezone})",
-        f"{counted(pick.rotate, 'volume')} each time, {point} of each",
+        f"the instances of group {drill.group} each time"
+        if drill.group
+        else f"{counted(pick.rotate, str(drill.level))} each time, {point} of each",
     ]
     parts += [f"rto {format_duration(drill.rto)}"] if drill.rto else []
     parts += [f"each volume within {format_duration(drill.covered_within)}"] if drill.covered_within else []

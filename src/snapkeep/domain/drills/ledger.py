@@ -78,6 +78,12 @@ class EndedDrill:
     """The hash of its evidence."""
     usable_after: timedelta | None = field(default=None, metadata=OPTIONAL)
     full_speed_after: timedelta | None = field(default=None, metadata=OPTIONAL)
+    covered: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    """Of a drill of instances: the volumes whose points it restored; `volume_id` names the instance or the group."""
+
+    def is_of(self, volume_id: str) -> bool:
+        """Whether it restored a volume, or an instance or a group of this name."""
+        return volume_id == self.volume_id or volume_id in self.covered
 
     @property
     def passed(self) -> bool:
@@ -100,6 +106,7 @@ def entry_of(evidence: DrillEvidence) -> EndedDrill:
         hash_of(evidence.text),
         run.usable_after,
         run.full_speed_after,
+        run.covered,
     )
 
 
@@ -173,7 +180,7 @@ class DrillLedger:
 
     def asked_of(self, volume_id: str) -> list[datetime]:
         """Return when drills of a volume were begun, whatever came of them."""
-        ended = [drill.asked_at for drill in self.ended if drill.volume_id == volume_id]
+        ended = [drill.asked_at for drill in self.ended if drill.is_of(volume_id)]
         return ended + [run.asked_at for run in self.open if run.volume_id == volume_id]
 
     def begun_since(self, rule: str, since: datetime) -> bool:
@@ -183,7 +190,7 @@ class DrillLedger:
 
     def last_passed(self, volume_id: str, rule: str = "") -> EndedDrill | None:
         """Return the newest drill of a volume that passed, of one rule or of any; None if none did."""
-        passed = [ended for ended in self.ended if ended.passed and ended.volume_id == volume_id and rule in ("", ended.drill)]
+        passed = [ended for ended in self.ended if ended.passed and ended.is_of(volume_id) and rule in ("", ended.drill)]
         return max(passed, key=lambda ended: ended.asked_at, default=None)
 
     def spent_usd(self, rule: str, since: datetime) -> float:

@@ -1,30 +1,35 @@
 """A drill of one volume as data: how far it is, the step that comes next, its checks, and its verdict.
 
 Steps in order: hold the point, make a volume of it, wait until it is available and initialised, make a snapshot of it, compare
-all blocks of that with the point's, remove what was made. A failure anywhere leads to the removal.
+all blocks of that with the point's, remove what was made. A drill of instances registers AMIs of the points, launches instances
+and waits for their status checks and the initialisation of their volumes. A failure anywhere leads to the removal.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from snapkeep.domain.drills.instances import DrilledInstance, DrillPlan, next_to_make
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.model import LONGEST_DRILL, DrillRule
+from snapkeep.domain.policy.model import LONGEST_DRILL, DrillLevel, DrillRule
 from snapkeep.domain.prices import SNAPSHOT_STORAGE, VOLUME_STORAGE
 from snapkeep.domain.recovery.methods import FULL, estimate
 from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.recovery.verdict import ProofVerdict
-from snapkeep.domain.tag_names import DRILL, DRILL_END, MANAGED, SYSTEM
+from snapkeep.domain.tag_names import DRILL, DRILL_END, INSTANCE, MANAGED, SYSTEM
 from snapkeep.domain.tags import format_time
 
 AVAILABLE_WITHIN = timedelta(minutes=15)
 """A volume that EC2 does not show as available by then was not made; it normally takes seconds."""
+CHECKED_WITHIN = timedelta(hours=1)
+"""Status checks that are not passed by then fail; they normally take minutes."""
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=5)
 """Between two looks; EC2's progress of an initialisation is up to five minutes old (botocore: ec2 2016-11-15,
 VolumeStatusItem)."""
@@ -53,6 +58,8 @@ class DrillCheck(LabelledEnum):
     """The checks of a drill. It has passed only if every check ran and passed (INV-19)."""
 
     AVAILABLE = "available", "a volume was made of the point"
+    LAUNCHED = "launched", "the instances run"
+    STATUS_CHECKS = "status_checks", "their status checks passed"
     INITIALISED = "initialised", "all its blocks were loaded"
     PROVED = "proved", "every block equals the point's"
     WITHIN_RTO = "within_rto", "it was usable within the recovery time objective"
@@ -121,6 +128,13 @@ class DrillRun:
     """At most."""
     system: str = field(default="", metadata=OPTIONAL)
     """Empty for drills that began before they named it."""
+    level: DrillLevel | None = field(default=None, metadata=OPTIONAL)
+    """None: the level volume. At the level instance, `volume_id` names the instance or the group, and `point` is empty."""
+    group: str = field(default="", metadata=OPTIONAL)
+    instances: tuple[DrilledInstance, ...] = field(default=(), metadata=OPTIONAL)
+    """In the order of their launch; none before they are planned."""
+    next_when_running: bool = field(default=False, metadata=OPTIONAL)
+    """Whether a stage is launched as soon as the instances before it run; else once their status checks are passed."""
     restored_id: str = field(default="", metadata=OPTIONAL)
     available_at: datetime | None = field(default=None, metadata=OPTIONAL)
     progress_percent: int = field(default=0, metadata=OPTIONAL)
@@ -145,6 +159,44 @@ class DrillRun:
         of_system = {SYSTEM: self.system} if self.system else {}
         return {DRILL: self.id, DRILL_END: format_time(self.ends_at), "Name": f"Snapkeep drill of {self.volume_id}", **of_system}
 
+    @property
+    def of_instances(self) -> bool:
+        """Whether it is a drill of instances."""
+        return self.level is DrillLevel.INSTANCE
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """All points that it restores."""
+        return tuple(point for instance in self.instances for point in instance.points) if self.of_instances else (self.point,)
+
+    @property
+    def covered(self) -> tuple[str, ...]:
+        """The volumes whose points it restores, beside `volume_id`."""
+        return tuple(volume_id for instance in self.instances for volume_id in instance.volumes)
+
+    def planned(self, plan: DrillPlan, *, next_when_running: bool) -> DrillRun:
+        """Return the run of a drill of instances with its plan."""
+        return replace(
+            self,
+            point_start=plan.moment,
+            size_gib=plan.size_gib,
+            instances=plan.instances,
+            next_when_running=next_when_running,
+        )
+
+    @property
+    def next_instance(self) -> int | None:
+        """The place of the instance whose AMI or which itself is made next; None where a wait is next."""
+        return next_to_make(self.instances, when_running=self.next_when_running)
+
+    def with_instance(self, place: int, instance: DrilledInstance) -> DrillRun:
+        """Return the run with one of its instances as it is now."""
+        return replace(self, instances=(*self.instances[:place], instance, *self.instances[place + 1 :]))
+
+    def tags_of(self, instance: DrilledInstance) -> dict[str, str]:
+        """Return the tags of what the drill makes for an instance: those by which it is found again are among them."""
+        return {**self.tags, INSTANCE: instance.instance_id, "Name": f"Snapkeep drill of {instance.instance_id}"}
+
     def request(self, zone: str) -> dict[str, Any]:
         """Return the parameters of CreateVolume: the point's size, and gp3 whatever its volume was."""
         return {"SnapshotId": self.point, "AvailabilityZone": zone, "VolumeType": "gp3", "Size": self.size_gib}
@@ -159,6 +211,10 @@ class DrillRun:
             return DrillStep.CONCLUDE
         if self.failure or self.proof is not None:
             return DrillStep.REMOVE
+        if self.of_instances:
+            if self.full_speed_after is not None and self.usable_after is not None:
+                return DrillStep.REMOVE
+            return DrillStep.WAIT if self.next_instance is None else DrillStep.MAKE
         if not self.restored_id or (self.initialised_at is not None and not self.snapshot_id):
             return DrillStep.MAKE
         return DrillStep.WAIT if self.initialised_at is None or self.snapshot_at is None else DrillStep.PROVE
@@ -173,36 +229,56 @@ class DrillRun:
             return ""
         if now > self.ends_at:
             return f"it was not done by its end, {format_time(self.ends_at)}: {self._waits_for}"
+        for instance in self.instances:
+            if why := _late(instance, now):
+                return why
         if self.restored_id and self.available_at is None and now > self.asked_at + AVAILABLE_WITHIN:
             return f"{self.restored_id} did not become available; a KMS key that cannot be used is one reason"
         return ""
 
     @property
     def _waits_for(self) -> str:
+        if self.of_instances:
+            late = [f"{one.instance_id} at {one.progress_percent} %" for one in self.instances if one.initialised_at is None]
+            return f"its volumes were not initialised: {', '.join(late)}"
         if self.initialised_at is None:
             return f"the initialisation of its volume was at {self.progress_percent} %"
         return "the snapshot of its volume was not compared"
 
     @property
     def usable_after(self) -> timedelta | None:
-        """The time until the volume was available: the measured recovery time."""
+        """The time until the volume was available, or the instances passed their status checks: the measured recovery time."""
+        if self.of_instances:
+            return _last([instance.checked_at for instance in self.instances], self.asked_at)
         return self.available_at - self.asked_at if self.available_at else None
 
     @property
     def full_speed_after(self) -> timedelta | None:
         """The time until all blocks were loaded."""
+        if self.of_instances:
+            return _last([instance.initialised_at for instance in self.instances], self.asked_at)
         return self.initialised_at - self.asked_at if self.initialised_at else None
 
     @property
     def checks(self) -> dict[DrillCheck, CheckOutcome]:
         """The result of every check of this drill."""
-        made, loaded, proof = self.available_at is not None, self.initialised_at is not None, self.proof
-        results = {
-            DrillCheck.AVAILABLE: _result(ran=bool(self.restored_id), passed=made),
-            DrillCheck.INITIALISED: _result(ran=made, passed=loaded),
-            DrillCheck.PROVED: _result(ran=proof is not None, passed=_is_equal(proof)),
-            DrillCheck.REMOVED: _result(ran=self.removal_ended, passed=self.removed_at is not None and not self.left),
-        }
+        made, loaded, proof = self.available_at is not None, self.full_speed_after is not None, self.proof
+        if self.of_instances:
+            launched = any(instance.restored_id for instance in self.instances)
+            made = bool(self.instances) and all(instance.running_at for instance in self.instances)
+            results = {
+                DrillCheck.LAUNCHED: _result(ran=launched, passed=made),
+                DrillCheck.STATUS_CHECKS: _result(ran=made, passed=self.usable_after is not None),
+                DrillCheck.INITIALISED: _result(ran=made, passed=loaded),
+            }
+        else:
+            results = {
+                DrillCheck.AVAILABLE: _result(ran=bool(self.restored_id), passed=made),
+                DrillCheck.INITIALISED: _result(ran=made, passed=loaded),
+                DrillCheck.PROVED: _result(ran=proof is not None, passed=_is_equal(proof)),
+            }
+        removed = self.removed_at is not None and not self.left
+        results[DrillCheck.REMOVED] = _result(ran=self.removal_ended, passed=removed)
         if self.rto:
             within = self.usable_after is not None and self.usable_after <= self.rto
             results[DrillCheck.WITHIN_RTO] = _result(ran=made, passed=within)
@@ -224,11 +300,28 @@ class DrillRun:
 
     @property
     def dollars(self) -> float:
-        """Its cost by the documented prices: its volume and its snapshot as long as they were there, and the requests."""
+        """Its cost by the documented prices: its volumes and its snapshot as long as they were there, and the requests.
+
+        The price of instances is not known.
+        """
         until = self.removed_at or self.ends_at
-        volume = until - self.asked_at if self.restored_id else timedelta(0)
+        made = self.restored_id or any(instance.restored_id for instance in self.instances)
+        volume = until - self.asked_at if made else timedelta(0)
         snapshot = until - (self.initialised_at or self.asked_at) if self.snapshot_id else timedelta(0)
         return storage_dollars(self.size_gib, volume, snapshot) + (self.proof.dollars if self.proof else 0.0)
+
+
+def _last(times: Sequence[datetime | None], since: datetime) -> timedelta | None:
+    """Return the time until the last of some moments; None while one is missing."""
+    known = [at for at in times if at is not None]
+    return max(known) - since if known and len(known) == len(times) else None
+
+
+def _late(instance: DrilledInstance, now: datetime) -> str:
+    """Return why an instance is no longer waited for; empty while it is."""
+    if instance.running_at and instance.checked_at is None and now > instance.running_at + CHECKED_WITHIN:
+        return f"{instance.restored_id} of {instance.instance_id} did not pass its status checks"
+    return ""
 
 
 def _result(*, ran: bool, passed: bool) -> CheckOutcome:
@@ -252,27 +345,31 @@ def estimate_of(size_gib: int) -> float:
     return storage_dollars(size_gib, LONGEST_DRILL, LONGEST_DRILL) + estimate(FULL, size_gib).dollars
 
 
-def make_run(rule: DrillRule, point: Snapshot, due: datetime, now: datetime) -> DrillRun:
-    """Return a new run of the system that manages the point.
+def make_run(rule: DrillRule, points: Sequence[Snapshot], due: datetime, now: datetime, subject: str = "") -> DrillRun:
+    """Return a new run of the system that manages the points: of the one point, or of a subject, an instance or a group.
 
     Its name follows from the system, the drill, its due time and the volume: no drill is begun twice for one time, and no other
     system's has its name.
     """
-    system = point.tags[MANAGED]
+    point, of_instances = points[0], rule.level is DrillLevel.INSTANCE
+    system, size_gib = point.tags[MANAGED], sum(one.size_gib for one in points)
     digest = hashlib.sha256(f"{system}/{rule.name}".encode()).hexdigest()[:6]
-    volume_id = point.origin.volume_id
+    volume_id = subject or point.origin.volume_id
     return DrillRun(
-        id=f"drill-{due:%Y%m%dT%H%M%S}-{volume_id}-{digest}",
+        # The name of an execution has 80 characters at most, a client token 64; a group's name may have 64 by itself.
+        id=f"drill-{due:%Y%m%dT%H%M%S}-{volume_id[:24]}-{digest}",
         drill=rule.name,
         policy=point.policy,
         volume_id=volume_id,
         region=point.region,
-        point=point.id,
-        point_start=point.origin.start_time,
-        size_gib=point.size_gib,
+        point="" if of_instances else point.id,
+        point_start=max(one.origin.start_time for one in points),
+        size_gib=size_gib,
         asked_at=now,
         ends_at=now + LONGEST_DRILL,
         rto=rule.rto,
-        estimate_usd=estimate_of(point.size_gib),
+        estimate_usd=storage_dollars(size_gib, LONGEST_DRILL, timedelta(0)) if of_instances else estimate_of(size_gib),
         system=system,
+        level=rule.level if of_instances else None,
+        group=rule.group,
     )

@@ -11,8 +11,9 @@ from snapkeep.domain.drills.ledger import DrillLedger
 from snapkeep.domain.drills.run import DrillRun, make_run
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.cron import parse_cron
-from snapkeep.domain.policy.model import DrillPick, DrillRule
+from snapkeep.domain.policy.model import DrillLevel, DrillPick, DrillRule
 from snapkeep.domain.recovery.choice import is_point
+from snapkeep.domain.tag_names import INSTANCE
 
 MADE_UP_WITHIN = timedelta(hours=1)
 """A drill that was due, and could not start, is started so long afterwards."""
@@ -53,6 +54,21 @@ def copies_of(rule: DrillRule, snapshots: Iterable[Snapshot], system: str) -> It
             yield snapshot
 
 
+def by_subject(rule: DrillRule, points: Mapping[str, list[Snapshot]]) -> dict[str, list[list[Snapshot]]]:
+    """Return the points of a drill by what each of its runs restores: a volume, an instance, or all of its group.
+
+    Each list has the points of one volume, the newest first. A volume belongs to the instance that its newest point names. Which
+    instances a group has is known only once the drill is planned: it has those of all instances here, for the estimate.
+    """
+    if rule.level is not DrillLevel.INSTANCE:
+        return {volume_id: [of_volume] for volume_id, of_volume in points.items()}
+    subjects: dict[str, list[list[Snapshot]]] = {}
+    for of_volume in points.values():
+        if instance_id := of_volume[0].tags.get(INSTANCE, ""):
+            subjects.setdefault(rule.group or instance_id, []).append(of_volume)
+    return subjects
+
+
 def choose_runs(
     rule: DrillRule,
     points: Mapping[str, list[Snapshot]],
@@ -66,8 +82,9 @@ def choose_runs(
 
     A volume that is being drilled is passed over. So is one whose drill the budget of 30 days does not admit.
     """
+    subjects = by_subject(rule, points)
     candidates = sorted(
-        (volume_id for volume_id in points if not named or volume_id in named),
+        (volume_id for volume_id in subjects if not named or volume_id in named),
         key=lambda volume_id: (_rank(ledger.asked_of(volume_id)), volume_id),
     )
     busy = {run.volume_id for run in ledger.open}
@@ -75,10 +92,11 @@ def choose_runs(
     runs: list[DrillRun] = []
     too_expensive: list[str] = []
     for volume_id in candidates:
-        point = pick_point(rule.pick, points[volume_id], due)
-        if volume_id in busy or point is None or len(runs) >= (len(named) or rule.pick.rotate):
+        picked = [pick_point(rule.pick, of_volume, due) for of_volume in subjects[volume_id]]
+        restored = [point for point in picked if point is not None]
+        if volume_id in busy or not restored or len(runs) >= (len(named) or rule.pick.rotate):
             continue
-        run = make_run(rule, point, due, now)
+        run = make_run(rule, restored, due, now, volume_id)
         if ledger.knows(run.id):
             continue
         if rule.budget_usd and spent + run.estimate_usd > rule.budget_usd:

@@ -9,7 +9,7 @@ from typing import Any
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import VolumeRole
 from snapkeep.domain.policy.frequency import longest_period
-from snapkeep.domain.policy.model import DEFAULT_RPO
+from snapkeep.domain.policy.model import DEFAULT_RPO, DrillLevel
 from snapkeep.domain.policy.periods import DAY, HOUR, finest_word
 from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.wildcards import matches_any
@@ -59,9 +59,24 @@ def _in_drills(document: Parsed) -> Iterator[PolicyProblem]:
                 right = f"write a region that {name} copies to: " + (", ".join(copied_to[name]) or "there is none")
                 yield PolicyProblem(f"{path}.in", repr(region), right)
         pick: Parsed = drill.get("pick", {})
+        yield from _of_a_group(drill, path, [group.get("name", "") for group in document.get("groups", ())])
         chosen = [word for word in ("latest", "random", "oldest_within") if pick.get(word)]
         if len(chosen) > 1:
             yield PolicyProblem(f"{path}.pick.{chosen[1]}", repr(pick[chosen[1]]), f"leave it out: {chosen[0]} says which point")
+
+
+def _of_a_group(drill: Parsed, path: str, groups: list[str]) -> Iterator[PolicyProblem]:
+    group, pick = drill.get("group", ""), drill.get("pick", {})
+    if not group:
+        return
+    if group not in groups:
+        yield PolicyProblem(f"{path}.group", repr(group), "write the name of a group: " + (", ".join(groups) or "there is none"))
+    if drill.get("level", DrillLevel.VOLUME) != DrillLevel.INSTANCE:
+        yield PolicyProblem(f"{path}.level", repr(str(drill.get("level", ""))), "write instance: a group has instances")
+    for word in ("rotate", "random", "oldest_within"):
+        if pick.get(word):
+            right = "leave it out: a group is drilled as a whole, at the newest moment of all its instances"
+            yield PolicyProblem(f"{path}.pick.{word}", repr(pick[word]), right)
 
 
 def _duplicates(values: Iterable[str], path: str, right: str) -> Iterator[PolicyProblem]:

@@ -93,7 +93,19 @@ DRILL = Shape(
             missing='write when it is due, such as {cron: "0 4 ? * SUN *"}',
         ),
         Field("pick", ValueType.OBJECT, "Which volumes and points it restores.", shape=PICK),
-        Field("level", ValueType.TEXT, "What it makes of a point.", choices=tuple(DrillLevel)),
+        Field(
+            "level",
+            ValueType.TEXT,
+            "A volume of a point, or an instance with all its volumes in an isolated network.",
+            choices=tuple(DrillLevel),
+        ),
+        Field(
+            "group",
+            ValueType.TEXT,
+            "With the level `instance`: the recovery group whose instances are drilled together, in its order.",
+            pattern=NAME_PATTERN,
+            example="shop",
+        ),
         Field(
             "rto",
             ValueType.DURATION,

@@ -208,31 +208,30 @@ LONGEST_DRILL = timedelta(hours=24)
 
 
 class DrillLevel(StrEnum):
-    """The resources that a drill makes of a recovery point."""
+    """The resources that a drill makes of recovery points: a volume, or an instance with all its volumes."""
 
     VOLUME = "volume"
+    INSTANCE = "instance"
 
 
 @dataclass(frozen=True, slots=True)
 class DrillSchedule:
-    """When a drill is due."""
+    """When a drill is due: a schedule of EventBridge, of six fields, which `cron.py` reads."""
 
     cron: str
-    """A schedule of EventBridge, of six fields. `cron.py` reads it."""
     timezone: str = "UTC"
     """IANA name of the time zone of the schedule."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrillPick:
-    """The volumes and the recovery points that a drill restores."""
+    """The volumes and the recovery points that a drill restores: by default the newest point of each; any, if `random`."""
 
     rotate: int = 1
     """So many volumes each time, those first that were not drilled for the longest time."""
     latest: bool = False
     """The newest point of each volume, as without any of these words."""
     random: bool = False
-    """Any point of each volume."""
     oldest_within: timedelta = timedelta(0)
     """The oldest point of each volume that is not older; 0 for not at all."""
 
@@ -253,6 +252,8 @@ class DrillRule:
     """So often, a drill of each volume has to pass; 0 for no such demand."""
     budget: str = ""
     """The most that its drills of 30 days may cost, as `20 USD/month`; empty for no limit."""
+    group: str = ""
+    """The recovery group that is drilled as a whole; empty for one instance at a time."""
 
     @property
     def budget_usd(self) -> float:
@@ -269,10 +270,9 @@ class GroupMembers:
 
 
 class GroupWait(StrEnum):
-    """The state of the instances of a stage that the next stage waits for."""
+    """The state of the instances of a stage that the next stage waits for: status checks passed, or running."""
 
     CHECKS = "checks"
-    """Their status checks passed."""
     RUNNING = "running"
 
 

@@ -24,8 +24,8 @@ class DrillFacts:
     system: str
     rules: Sequence[DrillRule]
     snapshots: Collection[Snapshot]
-    volumes: Mapping[str, Mapping[str, str]]
-    """The tags of the volumes that drills made, by volume."""
+    made: Mapping[str, Mapping[str, str]]
+    """The tags of the volumes, instances and AMIs that drills made, by id."""
     ledger: DrillLedger
     now: datetime
 
@@ -37,7 +37,7 @@ def drill_findings(facts: DrillFacts) -> list[Finding]:
 
 def _left(facts: DrillFacts) -> Iterator[Finding]:
     left: dict[str, list[str]] = defaultdict(list)
-    made = {**facts.volumes, **{snapshot.id: snapshot.tags for snapshot in facts.snapshots if DRILL in snapshot.tags}}
+    made = {**facts.made, **{snapshot.id: snapshot.tags for snapshot in facts.snapshots if DRILL in snapshot.tags}}
     for resource_id, tags in made.items():
         is_own = tags.get(SYSTEM, facts.system) == facts.system
         if is_own and tags[DRILL] and _is_past(tags.get(DRILL_END, ""), facts.now):

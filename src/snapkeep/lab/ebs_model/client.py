@@ -30,6 +30,8 @@ RESULT_KEYS = {
     "DescribeInstanceCreditSpecifications": "InstanceCreditSpecifications",
     "DescribeReplaceRootVolumeTasks": "ReplaceRootVolumeTasks",
     "DescribeVpcs": "Vpcs",
+    "DescribeRouteTables": "RouteTables",
+    "DescribeVpcEndpoints": "VpcEndpoints",
     "DescribeSubnets": "Subnets",
     "DescribeSecurityGroups": "SecurityGroups",
     "DescribeNetworkInterfaces": "NetworkInterfaces",

@@ -111,7 +111,8 @@ class Functions:
     def make_for_drill(self, execution: Execution, payload: Mapping[str, Any]) -> Made:
         """Make what a drill needs next."""
         use_case = make_for_drill.build(self._composition.stack(execution.region, StackKind.DR))
-        return use_case.run(from_json(MakeCall, payload).run)
+        call = from_json(MakeCall, payload)
+        return use_case.run(call.run, call.request)
 
     def remove_after_drill(self, execution: Execution, payload: Mapping[str, Any]) -> Removal:
         """Remove what a drill made."""

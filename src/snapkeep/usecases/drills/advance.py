@@ -14,9 +14,12 @@ from snapkeep.domain.drills.ledger import DrillEvidence, page_key
 from snapkeep.domain.drills.run import DrillRun, DrillStep, summary_of
 from snapkeep.domain.errors import SnapshotGone
 from snapkeep.domain.recovery.proof import Proof
+from snapkeep.domain.tag_names import DRILL, INSTANCE
 from snapkeep.usecases.drills.ledger_store import LedgerStore
+from snapkeep.usecases.drills.plan import DrillPlanner
 from snapkeep.usecases.drills.ports import DrillLooks, Made, PageStore, PointHolder, Removal
 from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.recovery.instance_actions import GONE
 
 COMPLETE = 100
 
@@ -39,6 +42,7 @@ class AdvanceDrill:
     """Takes drills from one step to the next."""
 
     looks: DrillLooks
+    planner: DrillPlanner
     holds: PointHolder
     ledger: LedgerStore
     pages: PageStore
@@ -56,11 +60,15 @@ class AdvanceDrill:
             return None
         if end:
             return run.failed("it did not come to its end by itself: its execution was stopped, or failed")
+        if run.of_instances:
+            run = self.planner.planned(run)
+            if run.failure:
+                return run
         try:
-            full = self.holds.hold([run.point], run.id, run.asked_at)
+            full = self.holds.hold(run.points, run.id, run.asked_at)
         except SnapshotGone as error:
             return run.failed(f"its point was deleted: {error}")
-        return run.failed(f"the tags of {run.point} leave no room to hold it") if full else run
+        return run.failed(f"the tags of {', '.join(full)} leave no room to hold it") if full else run
 
     def advance(self, run: DrillRun, result: StepResult) -> DrillRun:
         """Return the drill after a step, and after a look at what it waits for."""
@@ -68,6 +76,9 @@ class AdvanceDrill:
         match result.step:
             case DrillStep.MAKE:
                 run = _after_making(run, result)
+            case DrillStep.WAIT if run.of_instances:
+                for place in range(len(run.instances)):
+                    run = self._look_at_instance(run, place, now)
             case DrillStep.WAIT:
                 run = self._look(run, now)
             case DrillStep.PROVE if result.failure:
@@ -100,10 +111,49 @@ class AdvanceDrill:
             run = replace(run, snapshot_at=now if snapshot is not None and snapshot.state == "completed" else None)
         return run
 
+    def _look_at_instance(self, run: DrillRun, place: int, now: datetime) -> DrillRun:
+        instance = run.instances[place]
+        if instance.image_id and not instance.image_checked:
+            return self._look_at_image(run, place)
+        if not instance.restored_id:
+            return run
+        state = self.looks.instance(instance.restored_id)
+        if state is None:  # a new instance may be missing from EC2's answers for a while; the drill's end bounds the wait
+            return run
+        if state.state in GONE:
+            reason = state.reason or "EC2 gives no reason; a KMS key that cannot be used is one"
+            return run.failed(f"{state.id} of {instance.instance_id} is {state.state}: {reason}")
+        if instance.running_at is None and state.state == "running":
+            instance = replace(instance, running_at=now)
+        if instance.running_at is None:
+            return run
+        if instance.checked_at is None and self.looks.checks_passed(state.id):
+            instance = replace(instance, checked_at=now)
+        if instance.initialised_at is None:
+            shown = [self.looks.initialised_percent(volume_id) or 0 for volume_id in state.volumes.values()]
+            percent = min(shown) if len(shown) == len(instance.volumes) else 0
+            instance = replace(instance, progress_percent=percent, initialised_at=now if percent >= COMPLETE else None)
+        return run.with_instance(place, instance)
+
+    def _look_at_image(self, run: DrillRun, place: int) -> DrillRun:
+        instance = run.instances[place]
+        own = {DRILL: run.id, INSTANCE: instance.instance_id}
+        image = next((image for image in self.looks.images_of(own) if image.id == instance.image_id), None)
+        if image is None or image.state in ("pending", "transient"):
+            return run
+        if image.state != "available":
+            return run.failed(f"the AMI {image.id} of {instance.instance_id} is {image.state}")
+        if image.billing != instance.billing:
+            return run.failed(
+                f"the AMI of {instance.instance_id} would be billed as {image.billing.text}, the instance was billed as "
+                f"{instance.billing.text}: nothing was launched"
+            )
+        return run.with_instance(place, replace(instance, image_checked=True))
+
     def conclude(self, run: DrillRun) -> DrillEvidence:
         """Release the point and keep the evidence; return it, or that of another execution which ended the same drill first."""
         with suppress(SnapshotGone):
-            self.holds.release([run.point], run.id)
+            self.holds.release(run.points, run.id)
         evidence = self.ledger.conclude(run, self.version)
         self.pages.put(page_key(run.id), self.render(evidence), "text/html; charset=utf-8")
         return evidence
@@ -112,6 +162,11 @@ class AdvanceDrill:
 def _after_making(run: DrillRun, result: StepResult) -> DrillRun:
     if result.made is None:
         return run.failed(result.failure)
+    place = run.next_instance
+    if run.of_instances and place is not None:
+        instance, made = run.instances[place], result.made
+        image_id = made.image_id or instance.image_id
+        return run.with_instance(place, replace(instance, image_id=image_id, restored_id=made.instance_id))
     return replace(
         run, restored_id=result.made.volume_id or run.restored_id, snapshot_id=result.made.snapshot_id or run.snapshot_id
     )

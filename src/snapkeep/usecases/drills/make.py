@@ -1,13 +1,19 @@
-"""Make a volume of a recovery point, or a snapshot of that volume, for a drill; each is tagged in the call that makes it."""
+"""Make what a drill needs next: a volume of a point and its snapshot, or an AMI of points and an instance of it.
+
+Each is tagged in the call that makes it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from snapkeep.domain.drills.instances import InstanceRequests
+from snapkeep.domain.drills.network import ways_out
 from snapkeep.domain.drills.run import DrillRun
-from snapkeep.domain.errors import AwsRefused
-from snapkeep.domain.tag_names import DRILL
+from snapkeep.domain.errors import AwsRefused, NotIsolated
+from snapkeep.domain.tag_names import DRILL, INSTANCE
 from snapkeep.usecases.drills.ports import DrillMaker, Made
+from snapkeep.usecases.recovery.instance_actions import GONE
 
 _ENDED = ("deleting", "deleted", "error")
 
@@ -18,9 +24,31 @@ class MakeForDrill:
 
     ec2: DrillMaker
 
-    def run(self, run: DrillRun) -> Made:
-        """Return the volume, or the snapshot of the volume. Raise AwsRefused and what else the port raises."""
+    def run(self, run: DrillRun, request: InstanceRequests | None = None) -> Made:
+        """Return what was made; `request` is of the instance that is next. Raise NotIsolated and what the port raises."""
+        if run.of_instances:
+            return self._of_instance(run, request)
         return Made(snapshot_id=self._snapshot(run)) if run.restored_id else Made(volume_id=self._volume(run))
+
+    def _of_instance(self, run: DrillRun, request: InstanceRequests | None) -> Made:
+        place = run.next_instance
+        if place is None or request is None:
+            raise ValueError(f"{run.id} needs no instance now")
+        instance, name = run.instances[place], f"{run.id}-{place + 1}"
+        tags = run.tags_of(instance)
+        own = {DRILL: run.id, INSTANCE: instance.instance_id}
+        network = self.ec2.drill_network(run.system)
+        # Looked at before each call: a route may have been added since the drill was planned.
+        if found := ways_out(self.ec2.network_facts(network)):
+            raise NotIsolated(f"nothing was made, as the network of drills is not isolated: {'; '.join(found)}")
+        if not instance.image_id:
+            if not self.ec2.images_of(own):
+                self.ec2.register_image(request.image, name, tags)
+            # EC2 may show a new AMI late: then this step comes again.
+            return Made(image_id=next((image.id for image in self.ec2.images_of(own)), ""))
+        launch = {**request.launch, "SubnetId": network.subnet_id, "SecurityGroupIds": list(network.group_ids)}
+        made = [known.id for known in self.ec2.instances_of(own) if known.state not in GONE]
+        return Made(instance_id=made[0] if made else self.ec2.run_instance(launch, instance.image_id, tags, tags, name)[0])
 
     def _volume(self, run: DrillRun) -> str:
         made = [volume.id for volume in self.ec2.volumes_of({DRILL: run.id}) if volume.state not in _ENDED]

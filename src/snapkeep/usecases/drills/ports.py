@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.usecases.recovery.actions import VolumeState
+from snapkeep.usecases.recovery.instance_actions import ImageState, InstanceState
+from snapkeep.usecases.recovery.prepare_instance import InstanceLooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,22 @@ class MadeSnapshot:
     state: str
     """`pending`, `completed` or `error` (botocore: ec2 2016-11-15, SnapshotState)."""
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class DrillNetworks(Protocol):
+    """Reads the isolated network of instance drills."""
+
+    def drill_network(self, system: str) -> DrillNetwork:
+        """Return the network of a system's drills. Raise NotIsolated if there is none."""
+        ...
+
+    def network_facts(self, network: DrillNetwork) -> NetworkFacts:
+        """Return what can lead out of a network."""
+        ...
+
+
+class PlanningLooks(InstanceLooks, DrillNetworks, Protocol):
+    """Reads what the plan of a drill of instances needs."""
 
 
 class DrillLooks(Protocol):
@@ -36,6 +55,18 @@ class DrillLooks(Protocol):
         """Return a snapshot; None if EC2 does not show it."""
         ...
 
+    def images_of(self, tags: Mapping[str, str]) -> list[ImageState]:
+        """Return the AMIs of the account that have all of these tags."""
+        ...
+
+    def instance(self, instance_id: str) -> InstanceState | None:
+        """Return an instance; None if EC2 does not show it."""
+        ...
+
+    def checks_passed(self, instance_id: str) -> bool:
+        """Whether both status checks of an instance are passed now."""
+        ...
+
 
 class MadeThings(Protocol):
     """Finds what drills made, by tags."""
@@ -48,9 +79,17 @@ class MadeThings(Protocol):
         """Return the snapshots of the account that have all of these tags."""
         ...
 
+    def images_of(self, tags: Mapping[str, str]) -> list[ImageState]:
+        """Return the AMIs of the account that have all of these tags."""
+        ...
 
-class DrillMaker(MadeThings, Protocol):
-    """Makes volumes and snapshots, with their tags in the making call. The role behind it cannot delete."""
+    def instances_of(self, tags: Mapping[str, str]) -> list[InstanceState]:
+        """Return the instances that have all of these tags."""
+        ...
+
+
+class DrillMaker(MadeThings, DrillNetworks, Protocol):
+    """Makes volumes, snapshots, AMIs and instances, with their tags in the making call. The role behind it cannot delete."""
 
     def zones(self) -> list[str]:
         """Return the Availability Zones that can be used."""
@@ -58,6 +97,16 @@ class DrillMaker(MadeThings, Protocol):
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Make a volume; return its id, and a remark where it differs from the request."""
+        ...
+
+    def register_image(self, request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> bool:
+        """Register an AMI; return False where its name is taken."""
+        ...
+
+    def run_instance(
+        self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
+    ) -> tuple[str, str]:
+        """Launch an instance with tags, its volumes with those of its own; return its id, and a remark."""
         ...
 
     def create_snapshot(self, volume_id: str, description: str, tags: Mapping[str, str]) -> str:
@@ -72,13 +121,25 @@ class DrillRemover(MadeThings, Protocol):
         """Delete a volume; one that does not exist is deleted."""
         ...
 
+    def end_instance(self, instance_id: str) -> None:
+        """Start to terminate an instance; one that does not exist is terminated."""
+        ...
+
+    def deregister_image(self, image_id: str) -> None:
+        """Deregister an AMI; one that does not exist is deregistered."""
+        ...
+
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Delete a snapshot; one that does not exist is deleted."""
         ...
 
 
 class LeftThings(Protocol):
-    """Finds volumes that any drill made."""
+    """Finds volumes, instances and AMIs that any drill made."""
+
+    def tagged_machines(self, key: str) -> dict[str, Mapping[str, str]]:
+        """Return the tags of the instances, but terminated ones, and of the AMIs that have a tag of this key, by id."""
+        ...
 
     def tagged_volumes(self, key: str) -> list[VolumeState]:
         """Return the volumes that have a tag of this key."""
@@ -99,6 +160,8 @@ class Made:
 
     volume_id: str = ""
     snapshot_id: str = ""
+    image_id: str = ""
+    instance_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

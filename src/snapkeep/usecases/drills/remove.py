@@ -17,7 +17,7 @@ MOST_ROUNDS = 240
 
 @dataclass(frozen=True, slots=True)
 class RemoveAfterDrill:
-    """Removes the volumes and snapshots of a drill."""
+    """Removes the instances, AMIs, volumes and snapshots of a drill."""
 
     ec2: DrillRemover
     clock: Clock
@@ -29,10 +29,13 @@ class RemoveAfterDrill:
             raise ValueError("a drill has a name")
         left: list[str] = []
         between: list[str] = []
+        ended = self._end_machines(run_id, left, between)
         for volume in self.ec2.volumes_of({DRILL: run_id}):
             if not self._is_own(volume.tags, run_id) or volume.state == "deleted":
                 continue
-            if volume.attachments:
+            if volume.attachments and volume.attachments.keys() <= ended:
+                between.append(f"{volume.id} is still attached to {', '.join(volume.attachments)}")
+            elif volume.attachments:
                 left.append(f"{volume.id} is attached to {', '.join(volume.attachments)}: detach it, and a sweep removes it")
             elif volume.state in ("creating", "deleting"):  # EC2 deletes none that is being created
                 between.append(f"{volume.id} is still {volume.state}")
@@ -44,6 +47,19 @@ class RemoveAfterDrill:
         rounds = 1 + (before.rounds if before else 0)
         is_last = rounds >= MOST_ROUNDS
         return Removal(bool(between) and not is_last, (*left, *(between if is_last else ())), self.clock.now(), rounds)
+
+    def _end_machines(self, run_id: str, left: list[str], between: list[str]) -> set[str]:
+        """Terminate the instances and deregister the AMIs of a drill; return the instances."""
+        instances = [one for one in self.ec2.instances_of({DRILL: run_id}) if self._is_own(one.tags, run_id)]
+        for instance in instances:
+            if instance.state == "shutting-down":
+                between.append(f"{instance.id} is still {instance.state}")
+            elif instance.state != "terminated":
+                self._delete(instance.id, self.ec2.end_instance, left, between)
+        for image in self.ec2.images_of({DRILL: run_id}):
+            if self._is_own(image.tags, run_id):
+                self._delete(image.id, self.ec2.deregister_image, left, between)
+        return {instance.id for instance in instances}
 
     def _is_own(self, tags: Mapping[str, str], run_id: str) -> bool:
         """Whether the drill made it. Without a system's name, it is of a drill that began before they named it."""

@@ -34,13 +34,13 @@ class DrillWatch:
         """Return the findings about drills. If their ledger cannot be read, that is the finding."""
         rules = policies.drills_in(self.region)
         try:
-            volumes = {volume.id: volume.tags for volume in self.ec2.tagged_volumes(DRILL)}
+            made = {volume.id: volume.tags for volume in self.ec2.tagged_volumes(DRILL)} | self.ec2.tagged_machines(DRILL)
             covered = [copy for rule in rules if rule.covered_within for copy in copies_of(rule, snapshots, self.system)]
             volume_ids = frozenset(copy.origin.volume_id for copy in covered)
             ledger = self._with_seen(self.ledger.read(), volume_ids, now)
         except SnapkeepError as error:
             return [Finding(FindingKind.OUT_OF_REACH, "drills", "", str(error))]
-        facts = DrillFacts(system=self.system, rules=rules, snapshots=snapshots, volumes=volumes, ledger=ledger, now=now)
+        facts = DrillFacts(system=self.system, rules=rules, snapshots=snapshots, made=made, ledger=ledger, now=now)
         return drill_findings(facts)
 
     def _with_seen(self, ledger: DrillLedger, volume_ids: frozenset[str], now: datetime) -> DrillLedger:

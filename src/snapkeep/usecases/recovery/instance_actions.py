@@ -28,6 +28,7 @@ class ImageState:
     id: str
     state: str
     billing: Billing
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class InstanceState:
     """The attached volumes by device."""
     reason: str = ""
     """Why it is in this state, in EC2's words."""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from snapkeep.domain.drills.network import DrillNetwork, isolated
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of, volumes_of_instance
 from snapkeep.domain.recovery.holders import TRIAL_HOLD
@@ -94,6 +95,8 @@ class PrepareInstance:
     looks: InstanceLooks
     documents: Documents | None
     """None where the bucket cannot be reached: no instance can be planned then."""
+    network: DrillNetwork | None = None
+    """The isolated network of drills; None for recoveries. A drill makes no dry runs: its role that plans can make nothing."""
 
     def plan(self, request: InstanceRequest) -> InstancePlan:
         """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
@@ -121,7 +124,9 @@ class PrepareInstance:
         else:
             plan = self._plan_launch(lineages, record, record.instance, request)
         plan = replace(plan, remarks=(*plan.remarks, *notes))
-        return plan if plan.obstacles else replace(plan, obstacles=tuple(self._refusals(plan)))
+        if plan.obstacles or self.network is not None:
+            return plan
+        return replace(plan, obstacles=tuple(self._refusals(plan)))
 
     def with_room(self, plans: Sequence[InstancePlan]) -> tuple[list[InstancePlan], list[str]]:
         """Return plans that are carried out together with what the quotas do not admit of each, and of all of them together.
@@ -162,7 +167,10 @@ class PrepareInstance:
     def _plan_launch(
         self, lineages: Lineages, record: RecoveryRecord, instance: InstanceSettings, request: InstanceRequest
     ) -> InstancePlan:
-        options, same_region = request.options, record.region == self.looks.region
+        options, same_region = request.options, record.region == self.looks.region or self.network is not None
+        if self.network is not None:
+            record = isolated(record, self.network)
+            instance = record.instance or instance
         wanted, problems = volumes_wanted(record, options.without)
         choice = choose_points(lineages, wanted, request.at)
         words = translate(instance, options.names, same_region=same_region)

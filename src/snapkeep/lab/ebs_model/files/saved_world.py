@@ -56,6 +56,8 @@ _PLAIN = (
     "vpcs",
     "subnets",
     "security_groups",
+    "routes",
+    "endpoints",
     "interfaces",
     "key_pairs",
     "replacements",

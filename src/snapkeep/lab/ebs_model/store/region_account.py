@@ -110,6 +110,10 @@ class RegionAccount:
         self.vpcs: dict[str, dict[str, Any]] = {}
         self.subnets: dict[str, dict[str, Any]] = {}
         self.security_groups: dict[str, dict[str, Any]] = {}
+        self.routes: dict[str, list[dict[str, Any]]] = {}
+        """Routes that were made, by route table."""
+        self.endpoints: dict[str, dict[str, Any]] = {}
+        """VPC endpoints, by id."""
         self.interfaces: dict[str, dict[str, Any]] = {}
         self.key_pairs: dict[str, dict[str, Any]] = {}
         self.replacements: dict[str, dict[str, Any]] = {}

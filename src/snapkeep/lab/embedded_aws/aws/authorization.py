@@ -83,11 +83,13 @@ TARGETS: dict[str, tuple[CallResource, ...]] = {
     "CreateReplaceRootVolumeTask": (_INSTANCE, _new("replace-root-volume-task"), _new("volume"), _IMAGE, _SNAPSHOT),
     "CreateSecurityGroup": (_new("security-group"), CallResource("vpc", "VpcId")),
     "CreateSnapshot": (_new("snapshot"), _VOLUME),
+    "CreateRoute": (CallResource("route-table", "RouteTableId"),),
     # The volumes are those of the instance: the call does not name them.
     "CreateSnapshots": (_new("snapshot"), CallResource("instance", "InstanceSpecification.InstanceId"), _new("volume")),
     "CreateSubnet": (_new("subnet"), CallResource("vpc", "VpcId")),
     "CreateVolume": (_new("volume"), _SNAPSHOT),
     "CreateVpc": (_new("vpc"),),
+    "CreateVpcEndpoint": (_new("vpc-endpoint"), CallResource("vpc", "VpcId")),
     "DeleteSecurityGroup": (_GROUP,),
     "DeleteSnapshot": (_SNAPSHOT,),
     "DeleteSubnet": (CallResource("subnet", "SubnetId"),),

@@ -32,6 +32,7 @@ from snapkeep.lab.embedded_aws.patches import (
     service_metrics,
     service_quotas,
     sns,
+    stack_networks,
     stack_properties,
     stepfunctions,
 )
@@ -75,6 +76,7 @@ def build(options: ServerOptions) -> Application:
     queues.apply()
     service_metrics.apply(locked_world)
     service_quotas.apply(locked_world)
+    stack_networks.apply(locked_world)
     stack_properties.apply()
     sns.apply(locked_world, inbox)
     stepfunctions.apply()

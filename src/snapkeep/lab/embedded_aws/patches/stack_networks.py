@@ -1,0 +1,96 @@
+"""VPCs, subnets and security groups of stacks are the model's, as those of calls are: ministack's CloudFormation has its own.
+
+Source: CloudFormation template reference: AWS::EC2::VPC, Subnet, SecurityGroup. An update of one is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError
+from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
+
+Properties = Mapping[str, Any]
+Made = tuple[str, dict[str, Any]]
+"""Physical id, and the attributes of GetAtt."""
+
+
+def apply(locked_world: LockedWorld) -> None:
+    """Apply the patches."""
+    from ministack.services.cloudformation import provisioners
+
+    stacks = _StackNetworks(locked_world)
+    creations = {"VPC": stacks.vpc, "Subnet": stacks.subnet, "SecurityGroup": stacks.group}
+    deletions = {"VPC": "VpcId", "Subnet": "SubnetId", "SecurityGroup": "GroupId"}
+    for kind, create in creations.items():
+        handlers = provisioners._RESOURCE_HANDLERS.get(f"AWS::EC2::{kind}", {})
+        if not {"create", "update", "delete"} <= set(handlers):
+            raise PatchBrokenError(f"CloudFormation's provisioners no longer create, update and delete AWS::EC2::{kind}")
+        action = f"Delete{'Vpc' if kind == 'VPC' else kind}"
+        handlers.update(create=create, update=stacks.update, delete=stacks.deleting(action, deletions[kind]))
+
+
+class _StackNetworks:
+    """Calls the model in the name of CloudFormation."""
+
+    def __init__(self, locked_world: LockedWorld) -> None:
+        self._world = locked_world
+
+    def _call(self, action: str, **parameters: Any) -> dict[str, Any]:
+        from ministack.core.responses import get_account_id, get_region
+
+        account_id = get_account_id()
+        return self._world.call(
+            "ec2", action, parameters, region=get_region(), account_id=account_id, caller=f"arn:aws:iam::{account_id}:root"
+        )
+
+    def vpc(self, _logical_id: str, properties: Properties, _stack_name: str) -> Made:
+        """Make a VPC."""
+        made = self._call("CreateVpc", CidrBlock=properties["CidrBlock"], TagSpecifications=_tags("vpc", properties))["Vpc"]
+        return made["VpcId"], {"VpcId": made["VpcId"], "CidrBlock": made["CidrBlock"]}
+
+    def subnet(self, _logical_id: str, properties: Properties, _stack_name: str) -> Made:
+        """Make a subnet."""
+        request = {name: properties[name] for name in ("VpcId", "CidrBlock", "AvailabilityZone") if name in properties}
+        made = self._call("CreateSubnet", **request, TagSpecifications=_tags("subnet", properties))["Subnet"]
+        return made["SubnetId"], {"SubnetId": made["SubnetId"], "AvailabilityZone": made["AvailabilityZone"]}
+
+    def group(self, logical_id: str, properties: Properties, stack_name: str) -> Made:
+        """Make a security group. With egress rules in the template, it has those alone."""
+        name = str(properties.get("GroupName") or f"{stack_name}-{logical_id}")
+        request = {"GroupName": name, "Description": properties["GroupDescription"], "VpcId": properties.get("VpcId")}
+        group_id = self._call("CreateSecurityGroup", **request, TagSpecifications=_tags("security-group", properties))["GroupId"]
+        if egress := [_permission(rule) for rule in properties.get("SecurityGroupEgress") or ()]:
+            (made,) = self._call("DescribeSecurityGroups", GroupIds=[group_id])["SecurityGroups"]
+            self._call("RevokeSecurityGroupEgress", GroupId=group_id, IpPermissions=made["IpPermissionsEgress"])
+            self._call("AuthorizeSecurityGroupEgress", GroupId=group_id, IpPermissions=egress)
+        return group_id, {"GroupId": group_id, "VpcId": str(properties.get("VpcId", ""))}
+
+    def update(self, physical_id: str, *_: Any, **__: Any) -> Any:
+        """Refuse a change."""
+        raise ValueError(f"{physical_id}: the embedded AWS changes no network of a stack")
+
+    def deleting(self, action: str, parameter: str) -> Any:
+        """Return what deletes one kind; one that does not exist is deleted."""
+        from snapkeep.lab.ebs_model.errors import ApiError
+
+        def delete(physical_id: str, *_: Any) -> None:
+            try:
+                self._call(action, **{parameter: physical_id})
+            except ApiError as error:
+                if not error.code.endswith("NotFound"):
+                    raise
+
+        return delete
+
+
+def _tags(kind: str, properties: Properties) -> list[dict[str, Any]]:
+    # Without CloudFormation's own, which AWS alone may write.
+    tags = [tag for tag in properties.get("Tags") or [] if not tag["Key"].startswith("aws:")]
+    return [{"ResourceType": kind, "Tags": [dict(tag) for tag in tags]}] if tags else []
+
+
+def _permission(rule: Properties) -> dict[str, Any]:
+    ports = {name: int(rule[name]) for name in ("FromPort", "ToPort") if name in rule}
+    return {"IpProtocol": str(rule["IpProtocol"]), **ports, "IpRanges": [{"CidrIp": rule["CidrIp"]}]}
