@@ -9,16 +9,19 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, NamedTuple
 
 from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.fields import VOLUME_TYPES
 
 _DAYS_OF = {"DAYS": 1, "WEEKS": 7, "MONTHS": 31, "YEARS": 366}
 _DEFAULT_RETAIN_DAYS = 7
 """DLM's own for a default policy without RetainInterval (botocore: RetainInterval)."""
 _SMALLEST_WORDS = {1: "keep_hourly", 24: "keep_daily"}
-_CRON_FIELDS = 6
+_LAST_DAY_OF_EACH = 28
+"""The last day that each month has."""
 
 
 class NotTranslatable(InvalidConfiguration):
@@ -249,20 +252,32 @@ def _days(rule: Mapping[str, Any]) -> int:
 def _word_of(create: Mapping[str, Any], count: int) -> tuple[str, int]:
     """Return the retention word that keeps a schedule's own snapshots among those of others, and its count; empty if unknown.
 
-    A schedule of every 6 hours keeps its last 4 by the last 24 hours that have a snapshot.
+    A schedule of every 6 hours keeps its last 4 by the last 24 hours that have a snapshot, one of three weekdays its last 12 by
+    the last 28 days.
     """
     if create.get("Interval"):
         hours = int(create["Interval"])
         return (_SMALLEST_WORDS[hours], count) if hours in _SMALLEST_WORDS else ("keep_hourly", count * hours)
-    fields = str(create.get("CronExpression", "")).removeprefix("cron(").removesuffix(")").split()
-    if len(fields) != _CRON_FIELDS:
+    expression = str(create.get("CronExpression", "")).removeprefix("cron(").removesuffix(")").split()
+    try:
+        # L is the last day of a month: one day of each.
+        cron = parse_cron(" ".join(str(_LAST_DAY_OF_EACH) if part == "L" else part for part in expression))
+    except ValueError:
         return "", count
-    _, hour, day, month, weekday, _ = fields
-    if not re.fullmatch(r"\d+", hour):
-        return "", count
-    if re.fullmatch(r"\d+|L", day) and weekday == "?":
-        return ("keep_monthly", count) if month == "*" else ("keep_yearly", count) if month.isalnum() else ("", count)
-    if day in ("?", "*") and month == "*":
-        every_day = weekday in ("?", "*")
-        return ("keep_daily", count) if every_day else ("keep_weekly", count) if weekday.isalnum() else ("", count)
-    return "", count
+    minutes, times, days, months, weekdays = (len(values) for values in cron.fields[:5])
+    word = ""
+    match (days, months, weekdays, times, minutes):
+        case (31, 12, 7, 1, 1):
+            word = "keep_daily"
+        case (31, 12, 7, _, 1):
+            word, count = "keep_hourly", ceil(count / times) * 24
+        case (31, 12, 1, 1, 1):
+            word = "keep_weekly"
+        case (31, 12, _, 1, 1):
+            word, count = "keep_daily", ceil(count / weekdays) * 7
+        # Not every month has a later day.
+        case (1, 12, 7, 1, 1) if max(cron.fields[2]) <= _LAST_DAY_OF_EACH:
+            word = "keep_monthly"
+        case (1, 1, 7, 1, 1) if max(cron.fields[2]) <= _LAST_DAY_OF_EACH:
+            word = "keep_yearly"
+    return word, count

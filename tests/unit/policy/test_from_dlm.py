@@ -73,7 +73,9 @@ def test_the_documented_example_is_translated() -> None:
     [
         ({"Interval": 1}, {"keep_hourly": 6}),
         ({"Interval": 6}, {"keep_hourly": 31}),
+        ({"CronExpression": "cron(0 */8 * * ? *)"}, {"keep_hourly": 49}),
         ({"CronExpression": "cron(0 3 * * ? *)"}, {"keep_daily": 6}),
+        ({"CronExpression": "cron(0 3 ? * MON,WED,FRI *)"}, {"keep_daily": 15}),
         ({"CronExpression": "cron(0 3 ? * SUN *)"}, {"keep_weekly": 6}),
         ({"CronExpression": "cron(0 3 L * ? *)"}, {"keep_monthly": 6}),
         ({"CronExpression": "cron(0 3 1 1 ? *)"}, {"keep_yearly": 6}),
@@ -91,8 +93,11 @@ def test_a_single_count_is_keep_last() -> None:
     assert policy["retention"] == {"keep_last": 9}
 
 
-def test_an_unknown_period_keeps_by_number_and_is_named() -> None:
-    odd = {"CronExpression": "cron(0 0/5 * * ? *)"}
+@pytest.mark.parametrize(
+    "cron", ["cron(0 3 ? * 6L *)", "cron(0 3 ? * MON#1 *)", "cron(0 3 1,15 * ? *)", "cron(0 3 31 * ? *)", "cron(0 3 * ? *)"]
+)
+def test_an_unknown_period_keeps_by_number_and_is_named(cron: str) -> None:
+    odd = {"CronExpression": cron}
     (policy,), left = translated(SNAPSHOTS | {"Schedules": [schedule({"Count": 3}, odd), schedule({"Count": 2})]})
     assert policy["retention"] == {"keep_last": 3, "keep_daily": 3}
     assert "Schedules[0].RetainRule" in left

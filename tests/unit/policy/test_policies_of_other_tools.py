@@ -341,6 +341,23 @@ def lost(original: Original, policy: Policy, retention: Retention, schedules: Se
             yield from (f"at {now}: {schedule.period} {start}" for start in starts if period_of(start) not in have)
 
 
+def test_several_hours_and_weekdays_lose_nothing_beside_another_schedule() -> None:
+    schedules = [
+        Schedule(at(6, 7, 20), "hourly", count=7),
+        Schedule(at(3, weekdays=(0, 2, 4)), "daily", count=5),
+        Schedule(at(*range(24)), "hourly", count=2),
+    ]
+    details = dlm(
+        {"Backup": "yes"},
+        by_cron("0 6,7,20 * * ? *", 7),
+        by_cron("0 3 ? * MON,WED,FRI *", 5),
+        {"CreateRule": {"Interval": 1, "IntervalUnit": "HOURS"}, "RetainRule": {"Count": 2}},
+    )
+    original = Original("made up", schedules, tagged(Backup="yes"), None, details=details, days=20)
+    policy = governing(original)
+    assert list(lost(original, policy, policy.retention, schedules)) == []
+
+
 def test_the_documents_are_valid_and_contradict_nothing(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.yaml" for number, _ in enumerate(ORIGINALS)]
     for file, original in zip(files, ORIGINALS, strict=True):
