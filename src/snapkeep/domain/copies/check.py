@@ -61,6 +61,11 @@ def as_marked(entry: QueueEntry | None, copy: Snapshot) -> Snapshot:
     """Return a copy with the mark of one that differs, where its entry knows of it and EC2 does not show it (yet)."""
     if entry is None or copy.id not in entry.wrong:
         return copy
+    return as_differing(copy)
+
+
+def as_differing(copy: Snapshot) -> Snapshot:
+    """Return a copy with the mark of one that differs, as it has it once EC2 shows it."""
     return replace(copy, tags={**copy.tags, CHECK: WRONG, PROOF: str(ProofVerdict.DIFFERS)})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from snapkeep.domain.copies.check import as_differing
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Origin, Snapshot, SnapshotInRegion
 from snapkeep.domain.recovery.verdict import is_proved
@@ -33,7 +34,9 @@ class KnownCopies:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     """The origins of the copies that runs checked, by id."""
     wrong: frozenset[str] = frozenset()
-    """Ids of the copies that a person must decide about, or whose blocks differ."""
+    """Ids of the copies that a person must decide about."""
+    differing: frozenset[str] = frozenset()
+    """Ids of the copies whose blocks differ: EC2 may show their marks late."""
     checked_until: datetime = NEVER
     """Copies that completed before have been checked, or are left to a sweep."""
     proofs: Mapping[str, str] = field(default_factory=dict)
@@ -45,29 +48,32 @@ class KnownCopies:
         return frozenset(self.origins)
 
     def counted(self, copies: Iterable[Snapshot]) -> list[Snapshot]:
-        """Return the copies that count, with their proofs: no good copy is deleted for one of the others.
+        """Return the copies that count, with their proofs and marks: no good copy is deleted for one of the others.
 
         Those are a wrong one, one whose tags name another origin, and one that completed lately and is not checked yet. An older
         one without an end in the queue counts until a sweep settles it.
         """
-        return [self._with_proof(copy) for copy in copies if self._counts(copy)]
+        return [self._as_known(copy) for copy in copies if self._counts(copy)]
 
     def _counts(self, copy: Snapshot) -> bool:
         if copy.id in self.wrong or self.origins.get(copy.id, copy.origin) != copy.origin:
             return False
-        return (copy.origin.snapshot_id, copy.region) not in self.waiting or not _completed_since(copy, self.checked_until)
+        unchecked = (copy.origin.snapshot_id, copy.region) in self.waiting and _completed_since(copy, self.checked_until)
+        return copy.id in self.differing or not unchecked  # the mark of one that differs says that it does not count
 
-    def _with_proof(self, copy: Snapshot) -> Snapshot:
+    def _as_known(self, copy: Snapshot) -> Snapshot:
+        if copy.id in self.differing:
+            return as_differing(copy)
         proof = "" if is_proved(copy) else self.proofs.get(copy.id, "")
         return replace(copy, tags={**copy.tags, PROOF: proof}) if proof else copy
 
 
 def known_copies(entries: Iterable[QueueEntry], now: datetime) -> KnownCopies:
     """Return the facts of a queue's entries."""
-    waiting, wrong = set[SnapshotInRegion](), set[str]()
+    waiting, wrong, differing = set[SnapshotInRegion](), set[str](), set[str]()
     origins, proofs = dict[str, Origin](), dict[str, str]()
     for entry in entries:
-        wrong.update(entry.wrong)
+        differing.update(entry.wrong)
         if entry.is_open:
             waiting.add(entry.request.snapshot_in_region)
         elif entry.state is EntryState.FAILED:
@@ -76,4 +82,4 @@ def known_copies(entries: Iterable[QueueEntry], now: datetime) -> KnownCopies:
             origins[entry.copy_id] = entry.request.origin
             if entry.proof:
                 proofs[entry.copy_id] = entry.proof
-    return KnownCopies(frozenset(waiting), origins, frozenset(wrong - {""}), now - CHECKED_WITHIN, proofs)
+    return KnownCopies(frozenset(waiting), origins, frozenset(wrong - {""}), frozenset(differing), now - CHECKED_WITHIN, proofs)
