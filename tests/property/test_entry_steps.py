@@ -25,6 +25,7 @@ ARGUMENTS = {
     EntryStep.POSTPONE: st.tuples(MOMENTS),
     EntryStep.RUN: st.tuples(IDS, MOMENTS),
     EntryStep.RETRY: st.tuples(st.just("a cause"), MOMENTS),
+    EntryStep.MISS: st.tuples(st.just("too little throughput")),
     EntryStep.SUCCEED: st.tuples(IDS, MOMENTS),
     EntryStep.PROVE: st.tuples(st.just("PROVED full 2026-11-23T12:00:00.000Z")),
     EntryStep.FAIL: st.tuples(st.just("a cause"), IDS),
