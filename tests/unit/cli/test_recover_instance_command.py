@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.recover import app
 from snapkeep.cli.common import AwsSettings
+from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, EndedDrill
+from snapkeep.domain.drills.run import DrillVerdict
+from snapkeep.domain.json_codec import to_text
 from support.flows import DR, PRIMARY
 from support.recovering_instances import InstanceLab
 
@@ -64,6 +68,25 @@ def test_a_plan_without_a_map_says_what_is_missing_and_makes_nothing(lab: Instan
     assert result.exit_code == 1
     assert f"obstacle: subnet {lab.subnets[PRIMARY]}: the map has nothing under subnets for it" in result.output
     assert lab.lab.ec2(DR).describe_instances()["Reservations"] == []
+
+
+def test_a_plan_shows_what_the_last_drill_of_the_instance_measured(lab: InstanceLab, source_id: str) -> None:
+    ended = EndedDrill(
+        run="drill-1",
+        drill="machines",
+        policy="default",
+        volume_id=source_id,
+        size_gib=32,
+        asked_at=lab.clock.now(),
+        verdict=DrillVerdict.PASSED,
+        dollars=0.1,
+        sha256="",
+        usable_after=timedelta(minutes=4),
+        full_speed_after=timedelta(minutes=9),
+    )
+    lab.documents.put(LEDGER_KEY, to_text(DrillLedger(ended=(ended,))))
+    result = recover("instance", source_id, "--in", DR, "--plan")
+    assert f"{source_id}: drilled {ended.asked_at:%Y-%m-%d}: usable after 4 minutes, full speed after 9 minutes" in result.output
 
 
 def test_a_plan_as_json_has_the_requests(lab: InstanceLab, source_id: str, tmp_path: Path) -> None:

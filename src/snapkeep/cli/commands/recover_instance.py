@@ -132,14 +132,17 @@ def recover_stages(
     json: bool,
 ) -> None:
     """Show the plans of instances, ask, and recover them stage by stage in one run."""
+    from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415
     from snapkeep.cli.views.recover import run_as_data  # noqa: PLC0415
     from snapkeep.cli.views.recover_instance import plan_as_data, plan_lines  # noqa: PLC0415
+    from snapkeep.cli.views.recoverable import measured_lines  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare_instance import begin_instances  # noqa: PLC0415
 
     plans = [plan for stage in stages for plan in stage]
     data = {**data, "plans": [plan_as_data(plan) for plan in plans]}
     if not json:
         write_lines(line for plan in plans for line in plan_lines(plan, now))
+        write_lines(measured_lines([plan.instance_id for plan in plans], last_drills(system.installed, system.region)))
     hindered = hindered or any(plan.obstacles for plan in plans)
     if only_plan or hindered:
         if json:
