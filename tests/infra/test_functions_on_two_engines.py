@@ -314,7 +314,7 @@ STORIES = {
         {"primary": {"Retention": 2, "DigestQuietSeconds": 0}, "dr": {"DigestQuietSeconds": 0}},
     ),
     "one snapshot of a day is copied": Story(one_copy_of_three_snapshots, good(3, 1), (3, 1)),
-    "snapshots are made": Story(snapshots_that_are_made, good(2, 3), (3, 3)),
+    "snapshots are made": Story(snapshots_that_are_made, good(3, 4), (4, 4)),
     "copies are compared, and one differs": Story(
         copies_are_compared,
         {("protect", "SUCCEEDED", ""): 2, ("receive", "SUCCEEDED", ""): 3, ("verify", "FAILED", "CopyDiffers"): 1},

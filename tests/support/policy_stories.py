@@ -22,7 +22,7 @@ def push(document: str) -> None:
 
 def push_policy(**parts: Any) -> None:
     """Put a policy for every volume into both regions."""
-    rule = CopyRule(REGIONS["dr"], copy_within=timedelta(hours=6), retention=Retention(keep_last=1))
+    rule = CopyRule(REGIONS["dr"], copy_within=timedelta(hours=6), retention=Retention(keep_last=1), completion="auto")
     policy = replace(Policy("all", Selector(), Retention(keep_last=7), (rule,)), **parts)
     push(json.dumps(to_document(PolicySet((policy,)))))
 
@@ -37,12 +37,14 @@ def one_copy_of_three_snapshots(system: RealSystem) -> None:
 
 
 def snapshots_that_are_made(system: RealSystem) -> None:
-    """Let the system make a snapshot of a volume, and a set of an instance's two."""
+    """Let the system make a snapshot of a volume, and a set of an instance's two; protect another one of the volume."""
     push_policy(snapshots=SnapshotRule(every=timedelta(days=1)))
-    system.make_volume()
+    volume_id = system.make_volume()
     mappings = [{"DeviceName": name, "Ebs": {"VolumeSize": 8}} for name in ("/dev/xvda", "/dev/xvdb")]
     image = "ami-0abcdef1234567890"
     system.ec2("primary").run_instances(ImageId=image, MinCount=1, MaxCount=1, BlockDeviceMappings=mappings)
     system.settle()
     system.invoke("primary", "MakeSnapshots", {})
     system.settle()
+    # How it is copied depends on what changed since the first one.
+    system.protect(volume_id)
