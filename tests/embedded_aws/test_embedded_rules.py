@@ -11,7 +11,7 @@ import pytest
 from snapkeep.lab.embedded_aws.aws import alarms, emf
 from snapkeep.lab.embedded_aws.aws.authorization import CallContext, checks, resource_arn
 from snapkeep.lab.embedded_aws.aws.filter_patterns import InvalidFilterPattern, compile_pattern
-from snapkeep.lab.embedded_aws.patches import parameters
+from snapkeep.lab.embedded_aws.patches import call_events, parameters
 from snapkeep.lab.embedded_aws.patches.stepfunctions import retry_delay
 
 TAGS = {"snap-1": {"managed": "yes"}, "vol-1": {"Backup": "gold"}}
@@ -49,6 +49,30 @@ def test_tagging_checks_each_resource_and_a_listing_checks_all() -> None:
         ("ec2:DeleteTags", "arn:aws:ec2:us-east-2:123456789012:volume/vol-1"),
     ]
     assert checks_of("DescribeSnapshots", OwnerIds=["self"]) == [("ec2:DescribeSnapshots", "*")]
+
+
+def test_calls_are_recorded_with_the_identity_that_cloudtrail_gives() -> None:
+    assert call_events.identity_of("arn:aws:iam::123456789012:root")["type"] == "Root"
+    assert call_events.identity_of("arn:aws:iam::123456789012:user/team/me")["userName"] == "me"
+    session = call_events.identity_of("arn:aws:sts::123456789012:assumed-role/admin/me")
+    assert session["sessionContext"]["sessionIssuer"]["arn"] == "arn:aws:iam::123456789012:role/admin"
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        ((200, {}, b"<Code>not an error</Code>"), ""),
+        (
+            (400, {}, b"<Response><Errors><Error><Code>InvalidSnapshot.NotFound</Code></Error></Errors></Response>"),
+            "InvalidSnapshot.NotFound",
+        ),
+        ((400, {}, b'{"__type": "com.amazonaws.kms#NotFoundException"}'), "NotFoundException"),
+        ((400, {}, b'{"__type": "AccessDeniedException", "Message": "no"}'), "AccessDeniedException"),
+        ((500, {}, b"no JSON"), "500"),
+    ],
+)
+def test_the_error_code_of_a_call_is_recorded(response: tuple[int, dict[str, str], bytes], code: str) -> None:
+    assert call_events.error_code(response) == code
 
 
 ALARM = {

@@ -149,13 +149,32 @@ def test_undeliverable_events_of_a_rule_are_kept(stack: str) -> None:
     policies = resources(stack, "AWS::SQS::QueuePolicy")["RuleDeadLettersPolicy"]["PolicyDocument"]["Statement"]
     (admitting,) = [statement for statement in policies if statement["Effect"] == "Allow"]
     assert admitting["Principal"] == {"Service": "events.amazonaws.com"}
-    rules = resources(stack, RULE)
+    # Sweeps drain this queue. Signals have another, whose first message raises an alarm.
+    rules = {name: rule for name, rule in resources(stack, RULE).items() if name != "CallByOthers"}
     assert admitting["Condition"]["ArnEquals"]["aws:SourceArn"] == [{"Fn::GetAtt": [name, "Arn"]} for name in rules]
     for name, rule in rules.items():
         for target in rule["Targets"]:
             assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["RuleDeadLetters", "Arn"]}}, name
             longest = 60 if "ScheduleExpression" in rule else 86_400
             assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == longest, name
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_signals_that_cannot_be_delivered_or_read_raise_an_alarm(stack: str) -> None:
+    dead_letters = {"Fn::GetAtt": ["NoticesDeadLetters", "Arn"]}
+    (target,) = resources(stack, RULE)["CallByOthers"]["Targets"]
+    assert target["DeadLetterConfig"] == {"Arn": dead_letters}
+    queue = resources(stack, QUEUE)["Signals"]
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": dead_letters, "maxReceiveCount": 3}
+    mapping = resources(stack, "AWS::Lambda::EventSourceMapping")["SignalOnCall"]
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert queue["VisibilityTimeout"] >= 6 * resources(stack, FUNCTION)["Signal"]["Timeout"]
+    for policy, source in (("NoticesDeadLettersPolicy", "CallByOthers"), ("SignalsPolicy", "CallByOthers")):
+        admitting = resources(stack, "AWS::SQS::QueuePolicy")[policy]["PolicyDocument"]["Statement"][0]
+        assert admitting["Principal"] == {"Service": "events.amazonaws.com"}
+        assert admitting["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [source, "Arn"]}}}
+    alarm = resources(stack, "AWS::CloudWatch::Alarm")["UnpublishedAlarm"]
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 0)
 
 
 def matched(stack: str, target: str) -> list[tuple[str, str, str]]:
@@ -197,7 +216,7 @@ def test_the_end_of_a_copy_starts_receiving_and_dispatching() -> None:
 
 
 def test_a_new_entry_wakes_the_dispatcher_and_none_blocks_the_stream() -> None:
-    (mapping,) = resources("dr", "AWS::Lambda::EventSourceMapping").values()
+    mapping = resources("dr", "AWS::Lambda::EventSourceMapping")["DispatchOnNewEntry"]
     (pattern,) = mapping["FilterCriteria"]["Filters"]
     assert '"state": {"S": ["WAITING"]}' in pattern["Pattern"]
     assert mapping["BisectBatchOnFunctionError"] is True

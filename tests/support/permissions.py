@@ -73,8 +73,17 @@ _TABLE_KEY = Permission(
 _FAILED_INVOCATION = Permission("keeps a call that failed for good", ("sqs:SendMessage",), "Lambda")
 _PUBLISH = (
     Permission("takes notices, and deletes those that were published", ("sqs:ReceiveMessage", "sqs:DeleteMessage")),
+    Permission("keeps that an urgent message was published", ("sqs:SendMessage",)),
     Permission("publishes", ("sns:Publish",)),
     _FAILED_INVOCATION,
+    _OWN_KEY,
+)
+_SIGNAL = (
+    Permission("counts the recovery points that a call touches", ("ec2:DescribeSnapshots",)),
+    Permission("knows which snapshots were managed before they were deleted", ("s3:GetObject",)),
+    Permission("sees that there was no sweep yet, instead of a refusal", ("s3:ListBucket",), "S3"),
+    Permission("takes calls from their queue", ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), "Lambda"),
+    _TELL,
     _OWN_KEY,
 )
 
@@ -162,6 +171,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _OWN_KEY,
         ),
         "Notification": (_TELL, _OWN_KEY),
+        "Signal": _SIGNAL,
         "Digest": _PUBLISH,
         "Sweep": (
             _READ_SNAPSHOTS,
@@ -318,6 +328,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _OWN_KEY,
         ),
         "Notification": (_TELL, _OWN_KEY),
+        "Signal": _SIGNAL,
         "Digest": _PUBLISH,
         "Sweep": (
             _READ_SNAPSHOTS,

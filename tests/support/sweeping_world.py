@@ -232,7 +232,8 @@ class SweepingWorld:
         self.number += 1
         sweep = self.make_sweep(region)
         swept = sweep.run(f"sweep-{self.number}", SweepOptions(**options))
-        sweep.watch.prepare(swept.report.id, swept.report.started_at, swept.kept)
+        assert swept.memory is not None
+        sweep.watch.prepare(swept.report.id, swept.memory)
         sweep.watch.remember(swept.report.id)
         report = self.carried_out(region, swept)
         for destination in self.runner.layout.destinations:

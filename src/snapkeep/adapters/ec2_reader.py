@@ -95,6 +95,10 @@ class Ec2Reader:
         """Return every snapshot that the account owns in the region."""
         return self._snapshots([])
 
+    def managed_snapshots(self, system: str) -> Iterator[Snapshot]:
+        """Return every snapshot with a system's tag."""
+        return self._snapshots([_filter(f"tag:{MANAGED}", [system])])
+
     def copies_in_flight(self) -> list[Snapshot]:
         """Return every pending copy in this region, also those by others."""
         return [snapshot for snapshot in self._snapshots([_filter("status", ["pending"])]) if snapshot.is_copy]

@@ -13,6 +13,27 @@ class StackKind(StrEnum):
     DRILL = "drill"
 
 
+FUNCTIONS = (
+    "CopySnapshotToDR",
+    "CountSnapshots",
+    "DeleteOldSnapshots",
+    "Digest",
+    "Dispatch",
+    "Drill",
+    "MakeForDrill",
+    "MakeSnapshots",
+    "Notification",
+    "ReadBlocks",
+    "RemoveAfterDrill",
+    "Signal",
+    "Sweep",
+    "TagSnapshotCopy",
+    "TagSnapshots",
+    "Verify",
+)
+"""The Lambda functions of both stacks, without the suffix of a system."""
+
+
 def system_name(suffix: str) -> str:
     """Return a system's name, the value of the tag `snapkeep:managed`, from its stacks' `FunctionNameSuffix`."""
     return f"snapkeep{suffix}"

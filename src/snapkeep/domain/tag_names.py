@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+PREFIX = "snapkeep:"
+"""The beginning of all of them, but for the original system's."""
 MANAGED = "snapkeep:managed"
 """Value: the system's name (`snapkeep` and the stacks' `FunctionNameSuffix`). Without it nothing is changed or deleted."""
 POLICY = "snapkeep:policy"

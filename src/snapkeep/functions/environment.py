@@ -78,6 +78,8 @@ class Environment:
     region = Variable("AWS_REGION", str)
     """The region that the function runs in."""
     stack = Variable("SNAPKEEP_STACK", _choice(*StackKind))
+    stack_name = Variable("SNAPKEEP_STACK_NAME", str)
+    """The name of the CloudFormation stack that the function belongs to."""
     queue_table = Variable("SNAPKEEP_QUEUE_TABLE", str)
     """The name of the queue's table, in whichever DR region."""
     policy_parameter = Variable("SNAPKEEP_POLICY_PARAMETER", str)

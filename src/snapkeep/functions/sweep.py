@@ -191,8 +191,8 @@ def _repair(call: SweepCall) -> PlanAnswer:
     answer = fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
     # Before the deletions: where their step fails, this report is published.
     reports.keep_interim(with_left(swept, answer.delete))
-    if not swept.report.broken:
-        adapters.watch.prepare(call.sweep, swept.report.started_at, swept.kept)
+    if swept.memory is not None:
+        adapters.watch.prepare(call.sweep, swept.memory)
     if swept.rpo_ages_seconds and environment.metrics_per_volume:
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
         metrics.emit(sweep_metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -66,7 +66,8 @@ def message_of(notices: Sequence[Notice], system: str) -> Message:
     """Return the message about all notices of one kind and cause."""
     first, subjects = notices[0], sorted({notice.subject for notice in notices})
     count = len(subjects)
-    times = "" if count == 1 else f" ({count} times)"
+    cases = count + sum(notice.count - 1 for notice in notices)
+    times = "" if cases == 1 else f" ({cases} times)"
     lines = [
         f"{first.kind}{times} in {first.region}",
         "",
@@ -102,10 +103,18 @@ class NoticeSource(Protocol):
         """Delete what was published."""
         ...
 
+    def add(self, notice: Notice) -> None:
+        """Keep one notice for the next digest."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
-    """One message for each kind and cause, once it has been quiet for a while: a thousand failures are one message."""
+    """One message for each kind and cause, once it has been quiet for a while: a thousand failures are one message.
+
+    The first message of an urgent kind waits for nothing. A notice in the queue then says that it was published, and as long as
+    it is there, ten minutes at most, the other notices wait as all do: a storm is one message at once, and a digest.
+    """
 
     system: str
     source: NoticeSource
@@ -120,19 +129,32 @@ class Digest:
         for held in self.source.receive():
             groups.setdefault((held.notice.kind, _without_ids(held.notice), held.notice.region), []).append(held)
         now = self.clock.now()
-        ripe = [group for group in groups.values() if self._ripe([held.notice for held in group], now)]
+        messages = 0
         failed: list[SnapkeepError] = []
-        for group in ripe:
+        for group in groups.values():
             try:
-                message = message_of([held.notice for held in group], self.system)
-                self.publisher.publish(message.subject, message.text)
-                # After the publication: a message that is sent twice is better than one that is lost.
-                self.source.delete(group)
+                messages += self._publish(group, now)
             except SnapkeepError as error:  # it comes back; a message that is never taken must not keep the others
                 failed.append(error)
         if failed:
             raise failed[0]
-        return len(ripe)
+        return messages
+
+    def _publish(self, group: Sequence[HeldNotice], now: datetime) -> bool:
+        """Publish the message of a group if it is ripe. Return whether it was."""
+        marks = [held for held in group if held.notice.published]
+        self.source.delete([mark for mark in marks if now - mark.notice.at >= self.longest])
+        notices = [held.notice for held in group if not held.notice.published]
+        published_lately = any(now - mark.notice.at < self.longest for mark in marks)
+        if not notices or not (self._ripe(notices, now) or (notices[0].urgent and not published_lately)):
+            return False
+        message = message_of(notices, self.system)
+        self.publisher.publish(message.subject, message.text)
+        # After the publication: a message that is sent twice is better than one that is lost.
+        self.source.delete([held for held in group if not held.notice.published])
+        if notices[0].urgent:
+            self.source.add(replace(notices[0], at=now, published=True))
+        return True
 
     def _ripe(self, notices: Sequence[Notice], now: datetime) -> bool:
         newest, oldest = max(n.at for n in notices), min(n.at for n in notices)

@@ -252,6 +252,8 @@ class ProblemKind(StrEnum):
     """A time-based copy missed its completion duration."""
     PROOF_BUDGET_SPENT = "ProofBudgetSpent"
     """The month's budget for comparisons is spent: structure alone is compared."""
+    SIGNAL = "Signal"
+    """A call of another principal that can weaken what protects recovery points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +278,15 @@ class Notice:
     region: str
     at: datetime
     execution: str = field(default="", metadata=OPTIONAL)
+    count: int = field(default=1, metadata=OPTIONAL)
+    """The number of like cases that the notice stands for."""
+    published: bool = field(default=False, metadata=OPTIONAL)
+    """Of no case: it says that a message of this kind and cause was published at this time."""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether its message waits for no quiet time."""
+        return self.kind == ProblemKind.SIGNAL
 
 
 class Publisher(Protocol):

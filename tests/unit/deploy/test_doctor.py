@@ -13,7 +13,7 @@ import pytest
 
 from snapkeep.deploy.doctor import checks
 from snapkeep.deploy.doctor.examination import StackSubject, System, cloudformation_questions, deployer_questions, examine
-from snapkeep.deploy.doctor.ports import Caller, DeployedFunction, KeyFacts, PermissionQuestion, ResourceKind
+from snapkeep.deploy.doctor.ports import Caller, DeployedFunction, KeyFacts, PermissionQuestion, RecordingTrail, ResourceKind
 from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
 from snapkeep.deploy.doctor.subjects import fixed_names, stack_subject
 from snapkeep.deploy.stacks import ABSENT, StackDescription
@@ -60,7 +60,7 @@ class FakeRegion:
     executions: tuple[int, int] = (1000, 900)
     deployed: Sequence[DeployedFunction] = (DeployedFunction("TagSnapshots", "snapkeep"),)
     taken: Mapping[ResourceKind, Sequence[str]] = field(default_factory=dict)
-    recorded_by: Sequence[str] = ("all",)
+    recorded_by: Sequence[RecordingTrail] = (RecordingTrail("all"),)
     keys: Mapping[str, KeyFacts] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
 
@@ -100,7 +100,7 @@ class FakeRegion:
     def existing(self, kind: ResourceKind, names: Sequence[str]) -> Sequence[str]:
         return [name for name in self._answer("existing", self.taken).get(kind, ()) if name in names]
 
-    def trails(self) -> Sequence[str]:
+    def trails(self) -> Sequence[RecordingTrail]:
         return list(self._answer("trails", self.recorded_by))
 
     def key(self, key: str) -> KeyFacts:
@@ -154,6 +154,7 @@ FINDINGS: list[tuple[dict[str, Any], Check, CheckState, list[str]]] = [
     ({"public_access": "unblocked"}, Check.SHARING, WARNING, [PRIMARY, DR]),
     ({"encrypted": False}, Check.ENCRYPTION, WARNING, [PRIMARY, DR]),
     ({"recorded_by": []}, Check.TRAIL, WARNING, [PRIMARY, DR]),
+    ({"recorded_by": [RecordingTrail("all", with_kms=False)]}, Check.TRAIL, WARNING, [PRIMARY, DR]),
     ({"executions": (10, 10)}, Check.CONCURRENCY, WARNING, [PRIMARY, DR]),
     ({"quota": 5}, Check.COPY_QUOTA, WARNING, [DR]),
     ({"most": 10_000}, Check.SNAPSHOT_QUOTA, WARNING, [PRIMARY]),

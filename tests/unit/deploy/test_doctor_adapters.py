@@ -11,9 +11,10 @@ from botocore.exceptions import ClientError
 
 from snapkeep.deploy.doctor.account import AwsAccount
 from snapkeep.deploy.doctor.checks import key_check
+from snapkeep.deploy.doctor.cloudtrail import recording_trails
 from snapkeep.deploy.doctor.ec2 import Ec2Facts
 from snapkeep.deploy.doctor.kms import key_facts
-from snapkeep.deploy.doctor.ports import Caller, PermissionQuestion
+from snapkeep.deploy.doctor.ports import Caller, PermissionQuestion, RecordingTrail
 from snapkeep.deploy.doctor.results import Check, CheckState
 from snapkeep.domain.errors import AwsRefused, AwsThrottled
 
@@ -101,3 +102,60 @@ def test_a_key_that_does_not_exist_is_a_problem_and_a_refused_one_is_not_known()
     assert (result.state, result.text) == (CheckState.PROBLEM, "there is no key alias/no-such-key")
     with pytest.raises(AwsRefused):
         key_facts(Kms("AccessDeniedException"), "alias/dr")
+
+
+def selectors(**selector: Any) -> Mapping[str, Any]:
+    return {"EventSelectors": [selector]}
+
+
+def advanced(**fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": name, **field} for name, field in fields.items()]}]}
+
+
+class Trails:
+    """CloudTrail with one trail."""
+
+    def __init__(self, selected: Mapping[str, Any], *, logging: bool = True) -> None:
+        self.selected, self.logging = selected, logging
+
+    def describe_trails(self, includeShadowTrails: bool) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
+        return {"trailList": [{"Name": "all", "TrailARN": "arn:all"}]}
+
+    def get_trail_status(self, Name: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
+        return {"IsLogging": self.logging}
+
+    def get_event_selectors(self, TrailName: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
+        return self.selected
+
+
+MANAGEMENT = {"Equals": ["Management"]}
+WITHOUT_KMS = {"NotEquals": ["kms.amazonaws.com"]}
+
+
+@pytest.mark.parametrize(
+    ("selected", "with_kms"),
+    [
+        (selectors(IncludeManagementEvents=True, ReadWriteType="All"), True),
+        (selectors(ReadWriteType="WriteOnly"), True),
+        (selectors(ExcludeManagementEventSources=["kms.amazonaws.com"]), False),
+        (advanced(eventCategory=MANAGEMENT), True),
+        (advanced(eventCategory=MANAGEMENT, readOnly={"Equals": ["false"]}), True),
+        (advanced(eventCategory=MANAGEMENT, eventSource=WITHOUT_KMS), False),
+    ],
+)
+def test_a_trail_of_writing_management_events_counts(selected: Mapping[str, Any], with_kms: bool) -> None:
+    assert recording_trails(Trails(selected)) == [RecordingTrail("all", with_kms)]
+    assert recording_trails(Trails(selected, logging=False)) == []
+
+
+@pytest.mark.parametrize(
+    "selected",
+    [
+        selectors(IncludeManagementEvents=False),
+        selectors(ReadWriteType="ReadOnly"),
+        advanced(eventCategory={"Equals": ["Data"]}),
+        advanced(eventCategory=MANAGEMENT, readOnly={"Equals": ["true"]}),
+    ],
+)
+def test_a_trail_of_other_events_does_not(selected: Mapping[str, Any]) -> None:
+    assert recording_trails(Trails(selected)) == []

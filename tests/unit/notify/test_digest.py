@@ -10,7 +10,7 @@ import pytest
 
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.usecases.notify import EXAMPLES, Digest, HeldNotice, Message, message_of
-from snapkeep.usecases.ports import Notice
+from snapkeep.usecases.ports import Notice, ProblemKind
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 
@@ -140,3 +140,37 @@ def test_a_message_that_is_never_taken_keeps_no_other_from_being_published(monke
 def test_one_snapshot_that_failed_twice_is_counted_once() -> None:
     message = message_of([notice("snap-1"), notice("snap-1", at=START + timedelta(seconds=5))], "snapkeep")
     assert "times" not in message.subject
+
+
+def signal(subject: str, at: datetime, count: int = 1) -> Notice:
+    return Notice(ProblemKind.SIGNAL, "calls of others", subject, "by somebody", "us-east-1", at, count=count)
+
+
+def test_a_signal_is_published_at_the_next_digest() -> None:
+    notices = StubNotices()
+    notices.add(signal("DeleteSnapshot snap-1", START))
+    assert notices.digest() == 1
+    assert notices.digest() == 0
+
+
+def test_a_storm_of_signals_is_one_message_at_once_and_one_digest() -> None:
+    notices = StubNotices()
+    for second in range(100):
+        notices.time = START + timedelta(seconds=second)
+        notices.add(signal(f"DeleteSnapshot snap-{second}", notices.time, count=100))
+        notices.digest()
+    assert [message.subject for message in notices.published] == ["snapkeep: Signal (100 times) in us-east-1"]
+    notices.time += timedelta(seconds=46)
+    assert notices.digest() == 1
+    assert notices.published[-1].subject == "snapkeep: Signal (9900 times) in us-east-1"
+
+
+def test_the_mark_of_a_published_signal_goes_after_ten_minutes() -> None:
+    notices = StubNotices()
+    notices.add(signal("DeleteSnapshot snap-1", START))
+    notices.digest()
+    notices.time += timedelta(minutes=10)
+    assert notices.digest() == 0
+    assert notices.held == []
+    notices.add(signal("DeleteSnapshot snap-2", notices.time))
+    assert notices.digest() == 1

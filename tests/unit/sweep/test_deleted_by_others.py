@@ -56,7 +56,8 @@ def test_a_finding_whose_report_was_not_published_is_found_again() -> None:
     world.ec2.delete_snapshot(SnapshotId=middle)
     unpublished = world.make_sweep(PRIMARY)
     swept = unpublished.run("sweep-unpublished", SweepOptions())
-    unpublished.watch.prepare(swept.report.id, swept.report.started_at, swept.kept)
+    assert swept.memory is not None
+    unpublished.watch.prepare(swept.report.id, swept.memory)
     assert [item.subject for item in deletions(swept.report)] == [middle]
     assert [item.subject for item in deletions(world.sweep())] == [middle]
     unpublished.watch.remember("sweep-without-a-memory")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from snapkeep.deploy.doctor.ports import Caller, DeployedFunction, KeyFacts, ResourceKind
+from snapkeep.deploy.doctor.ports import Caller, DeployedFunction, KeyFacts, RecordingTrail, ResourceKind
 from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
 from snapkeep.domain.plural import counted
 
@@ -152,12 +152,15 @@ def encryption_check(region: str, *, on: bool) -> CheckResult:
     return CheckResult(Check.ENCRYPTION, CheckState.OK, region, "on")
 
 
-def trail_check(region: str, trails: Sequence[str]) -> CheckResult:
-    """Return whether CloudTrail records who deletes snapshots."""
+def trail_check(region: str, trails: Sequence[RecordingTrail]) -> CheckResult:
+    """Return whether CloudTrail records who deletes snapshots, and who takes away what protects them."""
     if not trails:
-        text = "no trail records this region: after 90 days nothing says who deleted a snapshot"
+        text = "no trail records this region's management events: calls of others are no signals, and only 90 days are known"
         return CheckResult(Check.TRAIL, CheckState.WARNING, region, text, "create a trail of all regions")
-    return CheckResult(Check.TRAIL, CheckState.OK, region, f"recorded by {', '.join(trails)}")
+    if not any(trail.with_kms for trail in trails):
+        text = "no trail records the calls of KMS here: the deletion of a key is no signal"
+        return CheckResult(Check.TRAIL, CheckState.WARNING, region, text, "let a trail record the events of KMS")
+    return CheckResult(Check.TRAIL, CheckState.OK, region, f"recorded by {', '.join(trail.name for trail in trails)}")
 
 
 def names_check(region: str, existing: Mapping[ResourceKind, Sequence[str]]) -> CheckResult:

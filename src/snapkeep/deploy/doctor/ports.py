@@ -44,6 +44,15 @@ class KeyFacts:
     """The key policy; None where it could not be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingTrail:
+    """A trail that records writing management events."""
+
+    name: str
+    with_kms: bool = True
+    """Whether it records those of KMS too: a trail may leave them out."""
+
+
 class ResourceKind(StrEnum):
     """Resources whose names the templates fix, so that CloudFormation fails where they exist already."""
 
@@ -116,8 +125,8 @@ class RegionInventory(Protocol):
         """Return those of the names that exist already."""
         ...
 
-    def trails(self) -> Sequence[str]:
-        """Return the names of the trails that record this region's events now."""
+    def trails(self) -> Sequence[RecordingTrail]:
+        """Return the trails that record this region's writing management events now."""
         ...
 
     def key(self, key: str) -> KeyFacts:

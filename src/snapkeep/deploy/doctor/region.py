@@ -7,7 +7,7 @@ from typing import Any
 
 from snapkeep.deploy.doctor import cloudtrail, kms, lambdas, resource_names, service_quotas
 from snapkeep.deploy.doctor.ec2 import Ec2Facts
-from snapkeep.deploy.doctor.ports import DeployedFunction, KeyFacts, ResourceKind
+from snapkeep.deploy.doctor.ports import DeployedFunction, KeyFacts, RecordingTrail, ResourceKind
 
 
 class AwsRegion(Ec2Facts):
@@ -44,8 +44,8 @@ class AwsRegion(Ec2Facts):
         service, find = _FINDERS[kind]
         return find(self._of(service), names)
 
-    def trails(self) -> Sequence[str]:
-        """Return the names of the trails that record this region's events now."""
+    def trails(self) -> Sequence[RecordingTrail]:
+        """Return the trails that record this region's writing management events now."""
         return cloudtrail.recording_trails(self._of("cloudtrail"))
 
     def key(self, key: str) -> KeyFacts:

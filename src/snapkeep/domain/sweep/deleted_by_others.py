@@ -9,13 +9,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from snapkeep.domain.json_codec import inline
+from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.model import Action, Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.kept_apart import NOT_COUNTED
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.findings import Finding, FindingKind
+from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
 
 
@@ -37,19 +38,30 @@ class KeptSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class SweepMemory:
-    """The only knowledge that a sweep leaves for the next one."""
+    """The only knowledge that a sweep leaves for the next one, and for the signals until then."""
 
     at: datetime
     snapshots: tuple[KeptSnapshot, ...]
+    """The completed managed snapshots that the plan keeps."""
+    unmanaged: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    """The ids of snapshots that are none of ours: a deleted one shows its tags to nobody."""
 
 
-def kept_snapshots(plan: RegionPlan, system: str) -> tuple[KeptSnapshot, ...]:
-    """Return the completed managed snapshots that a region's plan keeps."""
+def memory_of(
+    plan: RegionPlan, snapshots: Iterable[Snapshot], findings: Iterable[Finding], at: datetime, *, system: str
+) -> SweepMemory:
+    """Return what a sweep remembers of a region's listing, its plan and its findings."""
+    # A finding may be what makes a snapshot managed: by the time that somebody deletes it, it is ours.
+    found = {finding.subject for finding in findings}
     kept = (verdict for verdict in plan.outcomes if verdict.action is Action.KEEP)
-    return tuple(
-        KeptSnapshot(snapshot.id, snapshot.origin, snapshot.policy)
-        for verdict in kept
-        if (snapshot := verdict.snapshot).completed and snapshot.managed_by(system) and NOT_COUNTED not in verdict.reasons
+    return SweepMemory(
+        at,
+        tuple(
+            KeptSnapshot(snapshot.id, snapshot.origin, snapshot.policy)
+            for verdict in kept
+            if (snapshot := verdict.snapshot).completed and snapshot.managed_by(system) and NOT_COUNTED not in verdict.reasons
+        ),
+        tuple(snapshot.id for snapshot in snapshots if snapshot.tags.get(MANAGED) != system and snapshot.id not in found),
     )
 
 

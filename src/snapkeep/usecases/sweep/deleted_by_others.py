@@ -102,9 +102,9 @@ class DeletionWatch:
             return by
         return by
 
-    def prepare(self, sweep_id: str, at: datetime, kept: tuple[KeptSnapshot, ...]) -> None:
-        """Keep what a plan keeps, apart from what the last sweep's plan kept."""
-        self.memories.prepare(sweep_id, SweepMemory(at, kept))
+    def prepare(self, sweep_id: str, memory: SweepMemory) -> None:
+        """Keep what a sweep remembers, apart from what the last one remembered."""
+        self.memories.prepare(sweep_id, memory)
 
     def remember(self, sweep_id: str) -> None:
         """Let the next sweep compare with this one. Call it once the report is published: else its findings would be lost."""

@@ -17,7 +17,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.recovery.points import keys_at_risk
 from snapkeep.domain.retention.deleted_volumes import deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts
-from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
+from snapkeep.domain.sweep.deleted_by_others import memory_of
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import (
     EndDrillRepair,
@@ -129,7 +129,8 @@ class DrSweep(RegionSweep):
         # A failed copy that Receive removes must not be deleted twice, which would be reported as a failure.
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
-        return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), kept=kept_snapshots(plan, self.system))
+        memory = memory_of(plan, snapshots, decision.findings, started, system=self.system)
+        return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), memory=memory)
 
     def _unproved(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, leaving: set[str]) -> list[Finding]:
         """Return the copies to compare again: those first that this sweep has room for, others at each sweep."""

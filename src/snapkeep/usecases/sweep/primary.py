@@ -16,7 +16,7 @@ from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
 from snapkeep.domain.recovery.recoverability import not_proved, recoverability_of
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
-from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
+from snapkeep.domain.sweep.deleted_by_others import memory_of
 from snapkeep.domain.sweep.findings import (
     EnqueueRepair,
     Finding,
@@ -144,7 +144,8 @@ class PrimarySweep(RegionSweep):
             policies.source,
         )
         ages = {health.volume.id: health.age.total_seconds() for health in protections if health.age is not None}
-        return SweepResult(report, deletions, rpo_ages_seconds=ages, kept=kept_snapshots(plan, self.system))
+        memory = memory_of(plan, listing.snapshots, decision.findings, started, system=self.system)
+        return SweepResult(report, deletions, rpo_ages_seconds=ages, memory=memory)
 
     def _keys_at_risk(self, listing: RegionFacts) -> list[KeyAtRisk]:
         """Return the keys at risk of this region's snapshots, and of the copies in the DR regions."""

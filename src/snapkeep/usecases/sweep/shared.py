@@ -20,7 +20,7 @@ from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.placed_holds import PlacedHolds
-from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot
+from snapkeep.domain.sweep.deleted_by_others import SweepMemory
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision, rotating_sample
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.placed_holds import HoldReader
@@ -76,8 +76,8 @@ class SweepResult:
     """Failed copies to remove, with why."""
     rpo_ages_seconds: Mapping[str, float] = field(default_factory=dict)
     """RPO age by volume, where there is one."""
-    kept: tuple[KeptSnapshot, ...] = ()
-    """The managed snapshots that the plan keeps, for the next sweep."""
+    memory: SweepMemory | None = None
+    """What the next sweep is to know of this one; None of a sweep that broke off."""
 
 
 @dataclass(slots=True)

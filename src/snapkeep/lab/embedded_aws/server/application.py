@@ -12,6 +12,7 @@ from typing import Any
 
 from snapkeep.lab.embedded_aws.aws.inbox import Inbox
 from snapkeep.lab.embedded_aws.patches import (
+    call_events,
     cloudformation,
     credentials,
     deliveries,
@@ -61,6 +62,7 @@ def build(options: ServerOptions) -> Application:
     ec2.apply(locked_world)
     iam.apply(locked_world)
     eventbridge.apply(locked_world)
+    call_events.apply(locked_world)
     cloudformation.apply()
     credentials.apply(options.secret)
     deliveries.apply()

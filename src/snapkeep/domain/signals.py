@@ -1,0 +1,196 @@
+"""Signals: calls of other principals that can weaken what protects recovery points, as CloudTrail records them. Pure.
+
+Sources: EventBridge user guide, "AWS service events delivered via AWS CloudTrail" (a rule needs a trail that records management
+events); CloudTrail user guide, "CloudTrail record contents".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.tag_names import PREFIX
+from snapkeep.domain.tags import parse_time
+
+CALL_DETAIL_TYPE = "AWS API Call via CloudTrail"
+
+
+class Concern(StrEnum):
+    """What a call concerns, which says how many recovery points it touches."""
+
+    SNAPSHOT = "snapshot"
+    """The managed snapshots that it names."""
+    TAGS = "tags"
+    """The managed snapshots, and the points of the volumes, whose tags it changes."""
+    KEY = "key"
+    """The points that a KMS key encrypts."""
+    REGION = "region"
+    """Whatever it names: every point of the region is protected by it."""
+    STACK = "stack"
+    RULE = "rule"
+    FUNCTION = "function"
+    PARAMETER = "parameter"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCall:
+    """A call that becomes a signal: what it concerns, and the request parameter that names that."""
+
+    source: str
+    name: str
+    concern: Concern
+    parameter: str = ""
+    """Compared without regard to case: CloudTrail records newer calls of EC2 with the API's own spelling."""
+
+
+_EC2, _KMS, _RBIN = "ec2.amazonaws.com", "kms.amazonaws.com", "rbin.amazonaws.com"
+LISTED_CALLS = (
+    ListedCall(_EC2, "DeleteSnapshot", Concern.SNAPSHOT, "snapshotId"),
+    ListedCall(_EC2, "UnlockSnapshot", Concern.SNAPSHOT, "snapshotId"),
+    ListedCall(_EC2, "ModifySnapshotAttribute", Concern.SNAPSHOT, "snapshotId"),
+    ListedCall(_EC2, "DisableSnapshotBlockPublicAccess", Concern.REGION),
+    ListedCall(_EC2, "CreateTags", Concern.TAGS, "resourceId"),
+    ListedCall(_EC2, "DeleteTags", Concern.TAGS, "resourceId"),
+    ListedCall(_KMS, "ScheduleKeyDeletion", Concern.KEY, "keyId"),
+    ListedCall(_KMS, "DisableKey", Concern.KEY, "keyId"),
+    ListedCall(_KMS, "PutKeyPolicy", Concern.KEY, "keyId"),
+    ListedCall(_RBIN, "DeleteRule", Concern.REGION, "identifier"),
+    ListedCall(_RBIN, "UnlockRule", Concern.REGION, "identifier"),
+    ListedCall("cloudformation.amazonaws.com", "DeleteStack", Concern.STACK, "stackName"),
+    ListedCall("events.amazonaws.com", "DisableRule", Concern.RULE, "name"),
+    ListedCall("events.amazonaws.com", "DeleteRule", Concern.RULE, "name"),
+    ListedCall("events.amazonaws.com", "RemoveTargets", Concern.RULE, "rule"),
+    ListedCall("lambda.amazonaws.com", "PutFunctionConcurrency", Concern.FUNCTION, "functionName"),
+    ListedCall("ssm.amazonaws.com", "PutParameter", Concern.PARAMETER, "name"),
+    ListedCall("ssm.amazonaws.com", "DeleteParameter", Concern.PARAMETER, "name"),
+    ListedCall("ssm.amazonaws.com", "DeleteParameters", Concern.PARAMETER, "names"),
+    ListedCall("cloudtrail.amazonaws.com", "StopLogging", Concern.REGION, "name"),
+    ListedCall("cloudtrail.amazonaws.com", "DeleteTrail", Concern.REGION, "name"),
+)
+_BY_NAME = {(call.source, call.name): call for call in LISTED_CALLS}
+_API_VERSION = re.compile(r"20\d{6}(v\d+)?$")
+"""Lambda's event names end in the API's version: `PutFunctionConcurrency20171031`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNames:
+    """The names of this stack, and of what a call could do to it."""
+
+    stack: str
+    functions: frozenset[str]
+    parameters: str
+    """The path of the system's parameters: policy document, bucket, holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A listed call of another principal."""
+
+    call: str
+    principal: str
+    """The ARN of who called, or else its type (`Root`, an AWS service)."""
+    address: str
+    """An IP address, or the name of the AWS service that called for somebody."""
+    at: datetime
+    concern: Concern
+    objects: tuple[str, ...]
+    """The ids or names in the request; none where CloudTrail records none, as of many calls that were refused."""
+    error: str = ""
+    """The error code of a call that failed: it was an attempt."""
+
+    @property
+    def attempt(self) -> bool:
+        """Whether the call failed."""
+        return bool(self.error)
+
+
+def signal_of(event: Mapping[str, Any], own: OwnNames) -> Signal | None:
+    """Return the signal in an event of a rule for listed calls; None where the call concerns nothing of ours.
+
+    Whether a snapshot, a volume or a key is one of ours, EC2 has to say. Raise InvalidEvent if the event cannot be read.
+    """
+    detail = _mapping(event.get("detail"), "detail")
+    source, name = _text(detail, "eventSource"), _API_VERSION.sub("", _text(detail, "eventName"))
+    call = _BY_NAME.get((source, name))
+    if call is None:  # the pattern names sources and calls apart: elbv2 has a DeleteRule too
+        return None
+    try:
+        at = parse_time(_text(detail, "eventTime"))
+    except ValueError as error:
+        raise InvalidEvent(f"eventTime: {error}") from error
+    identity = detail.get("userIdentity")
+    identity = identity if isinstance(identity, Mapping) else {}
+    parameters = detail.get("requestParameters") or {}
+    objects = tuple(dict.fromkeys(_values(parameters, call.parameter.lower()))) if call.parameter else ()
+    signal = Signal(
+        name,
+        str(identity.get("arn") or identity.get("invokedBy") or identity.get("type") or "not known"),
+        str(detail.get("sourceIPAddress") or "not known"),
+        at,
+        call.concern,
+        objects,
+        str(detail.get("errorCode") or ""),
+    )
+    # A pattern with a prefix on the keys passes what it cannot see: CloudTrail leaves out parameters that are too long.
+    if call.concern is Concern.TAGS and not _names_own_tag(parameters):
+        return None
+    if objects and not _may_be_ours(call.concern, objects, own):
+        return None
+    return signal
+
+
+def _may_be_ours(concern: Concern, objects: tuple[str, ...], own: OwnNames) -> bool:
+    match concern:
+        case Concern.STACK:
+            return any(name == own.stack or f":stack/{own.stack}/" in name for name in objects)
+        case Concern.RULE:
+            # CloudFormation names the rules of a stack: `<stack>-<logical id>-<random>`.
+            return any(name.startswith(f"{own.stack}-") for name in objects)
+        case Concern.FUNCTION:
+            return any(_function_in(name) in own.functions for name in objects)
+        case Concern.PARAMETER:
+            return any(name.rpartition(":parameter")[2].startswith(f"{own.parameters}/") for name in objects)
+        case _:
+            return True
+
+
+def _function_in(name: str) -> str:
+    """Return the name of a function given by name, ARN or partial ARN (Lambda API reference: PutFunctionConcurrency)."""
+    return name.rsplit("function:", maxsplit=1)[-1].split(":", maxsplit=1)[0]
+
+
+def _names_own_tag(parameters: Any) -> bool:
+    """Whether tags of ours are changed. DeleteTags without tags deletes all (EC2 API reference)."""
+    keys = list(_values(parameters.get("tagSet") if isinstance(parameters, Mapping) else None, "key"))
+    return not keys or any(key.startswith(PREFIX) for key in keys)
+
+
+def _values(data: Any, key: str) -> Iterator[str]:
+    """Return the texts under a key (in lower case) wherever it stands, so that neither nesting nor spelling matters."""
+    if isinstance(data, Mapping):
+        for name, value in data.items():
+            if name.lower() == key:
+                yield from (str(item) for item in (value if isinstance(value, list) else [value]))
+            else:
+                yield from _values(value, key)
+    elif isinstance(data, list):
+        for item in data:
+            yield from _values(item, key)
+
+
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidEvent(f"{name} is {value!r}; an object would be right")
+    return value
+
+
+def _text(detail: Mapping[str, Any], name: str) -> str:
+    value = detail.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidEvent(f"{name} is {value!r}; a text would be right")
+    return value

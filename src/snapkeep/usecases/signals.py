@@ -1,0 +1,155 @@
+"""Signals: leave a notice of each call by which another principal can weaken what protects recovery points.
+
+Calls of one kind by one principal become one notice with their number, so that a storm is a few messages in the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.plural import counted
+from snapkeep.domain.signals import Concern, Signal
+from snapkeep.domain.sweep.deleted_by_others import SweepMemory
+from snapkeep.domain.tag_names import MANAGED
+from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind
+
+CAUSE = "Calls that are not Snapkeep's can delete, expose or unprotect recovery points, or silence Snapkeep."
+
+
+class PointReader(Protocol):
+    """Reads snapshots of one region."""
+
+    def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
+        """Return the snapshots that exist, by id."""
+        ...
+
+    def managed_snapshots(self, system: str) -> Iterable[Snapshot]:
+        """Return every snapshot with the system's tag."""
+        ...
+
+
+class LastSweep(Protocol):
+    """Knows what the last sweep remembers."""
+
+    def load(self) -> SweepMemory | None:
+        """Return its memory; None before the first sweep."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifySignals:
+    """Leaves notices of signals that concern managed snapshots, their keys, or the system itself."""
+
+    system: str
+    region: str
+    reader: PointReader
+    last_sweep: LastSweep
+    notices: Notices
+    clock: Clock
+
+    def run(self, signals: Sequence[Signal]) -> int:
+        """Leave the notices; return how many calls they are about. What cannot be read is not known, and is notified too."""
+        points = _Points(self.system, self.reader, self.last_sweep, signals)
+        groups: dict[tuple[str, str, str, str], list[tuple[Signal, int | None]]] = {}
+        for signal in signals:
+            touched = points.touched_by(signal)
+            if touched != 0:
+                key = (signal.call, signal.principal, signal.address, signal.error)
+                groups.setdefault(key, []).append((signal, touched))
+        for group in groups.values():
+            self.notices.add(self._notice(group))
+        return sum(map(len, groups.values()))
+
+    def _notice(self, group: Sequence[tuple[Signal, int | None]]) -> Notice:
+        signal = min((signal for signal, _ in group), key=lambda one: one.at)
+        names = list(dict.fromkeys(name for one, _ in group for name in one.objects))
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        attempt = f"attempt, {signal.error}; " if signal.attempt else ""
+        detail = (
+            f"{attempt}by {signal.principal} from {signal.address}, first at {signal.at:%Y-%m-%d %H:%M:%S} UTC; {_touched(group)}"
+        )
+        subject = f"{signal.call} {names[0] if names else '(the record names no object)'}{more}"
+        return Notice(ProblemKind.SIGNAL, CAUSE, subject, detail, self.region, self.clock.now(), count=len(group))
+
+
+def _touched(group: Sequence[tuple[Signal, int | None]]) -> str:
+    known = [touched for _, touched in group if touched is not None]
+    # Calls on single snapshots add up; the others of one kind concern the same points.
+    concern = group[0][0].concern
+    number = sum(known) if concern in (Concern.SNAPSHOT, Concern.TAGS) else max(known, default=0)
+    unknown = len(group) - len(known)
+    texts = [f"touches {counted(number, 'recovery point')}"] if known else []
+    texts += [f"of {counted(unknown, 'call')} it is not known which recovery points are touched"] if unknown else []
+    return ", ".join(texts)
+
+
+@dataclass(kw_only=False)
+class _Points:
+    """The managed snapshots of the region, as far as some signals need them; each listing is read once."""
+
+    system: str
+    reader: PointReader
+    last_sweep: LastSweep
+    signals: Sequence[Signal] = field(repr=False)
+
+    def touched_by(self, signal: Signal) -> int | None:
+        """Return how many managed snapshots a signal touches; None where that is not known."""
+        try:
+            match signal.concern:
+                case Concern.SNAPSHOT:
+                    return self._of_snapshots(signal.objects)
+                case Concern.TAGS:
+                    return self._of_tagged(signal.objects)
+                case Concern.KEY:
+                    return self._of_keys(signal.objects)
+                case _:
+                    return len(self._managed)
+        except SnapkeepError:
+            return None
+
+    def _of_snapshots(self, snapshot_ids: Sequence[str]) -> int | None:
+        ours = {snapshot_id for snapshot_id in snapshot_ids if self._is_ours(snapshot_id)}
+        unknown = [one for one in snapshot_ids if one not in ours and one not in self._existing and one not in self._others]
+        return None if unknown or not snapshot_ids else len(ours)
+
+    def _of_tagged(self, resource_ids: Sequence[str]) -> int | None:
+        snapshot_ids = [one for one in resource_ids if one.startswith("snap-")]
+        volume_ids = {one for one in resource_ids if one.startswith("vol-")}
+        of_snapshots = self._of_snapshots(snapshot_ids) if snapshot_ids else 0
+        if not resource_ids or of_snapshots is None:
+            return None
+        return of_snapshots + sum(one.origin.volume_id in volume_ids for one in (self._managed if volume_ids else ()))
+
+    def _of_keys(self, keys: Sequence[str]) -> int | None:
+        ids = {key.rpartition("/")[2] for key in keys}
+        return sum(one.kms_key_id.rpartition("/")[2] in ids for one in self._managed) if keys else None
+
+    def _is_ours(self, snapshot_id: str) -> bool:
+        existing = self._existing.get(snapshot_id)
+        return snapshot_id in self._remembered or (existing is not None and existing.tags.get(MANAGED) == self.system)
+
+    @cached_property
+    def _existing(self) -> dict[str, Snapshot]:
+        concerned = (signal for signal in self.signals if signal.concern in (Concern.SNAPSHOT, Concern.TAGS))
+        return self.reader.snapshots({name for signal in concerned for name in signal.objects if name.startswith("snap-")})
+
+    @cached_property
+    def _managed(self) -> list[Snapshot]:
+        return list(self.reader.managed_snapshots(self.system))
+
+    @cached_property
+    def _memory(self) -> SweepMemory | None:
+        return self.last_sweep.load()
+
+    @cached_property
+    def _remembered(self) -> frozenset[str]:
+        return frozenset(kept.id for kept in self._memory.snapshots) if self._memory else frozenset()
+
+    @cached_property
+    def _others(self) -> frozenset[str]:
+        return frozenset(self._memory.unmanaged) if self._memory else frozenset()
