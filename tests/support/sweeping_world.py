@@ -216,6 +216,7 @@ class SweepingWorld:
                 receive=composition.receive(region),
                 drills=build_watch(composition.stack(region, StackKind.DR)),
                 verifications=composition.verifications_of(region) if self.runner.layout.verify else None,
+                documents=composition.documents_of(region),
                 **shared,
             )
         return PrimarySweep(

@@ -94,6 +94,7 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         receive=build_receive(parts),
         drills=build_watch(parts),
         verifications=adapters.verifications,
+        documents=parts.documents,
         tagger=parts.tagger,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,

@@ -39,6 +39,7 @@ FOUND = {
     FindingKind.KEY_AT_RISK: "KeysAtRisk",
     FindingKind.COPY_FULL: "CopiesFull",
     FindingKind.DRILL_OVERDUE: "DrillsOverdue",
+    FindingKind.UNUSUAL_CHANGE: "UnusualChanges",
 }
 """Kinds of findings -> names of metrics.
 

@@ -19,6 +19,7 @@ from snapkeep.functions.log import started
 from snapkeep.functions.payload_reader import from_json
 from snapkeep.functions.verify_payloads import VerifyAnswer, VerifyCall, VerifyRequest
 from snapkeep.usecases.ports import Problem
+from snapkeep.usecases.recovery.measure_changes import MeasureChanges
 from snapkeep.usecases.recovery.verify import VerifyCopy
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def build(parts: Composition) -> VerifyCopy:
         proofs=S3Proofs(client=parts.clients.get("s3"), bucket=environment.reports_bucket),
         clock=parts.clock,
         sides=parts.workers(2),
+        changes=MeasureChanges(documents=parts.documents, blocks_of=blocks_of),
     )
 
 

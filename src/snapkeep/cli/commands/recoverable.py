@@ -51,6 +51,7 @@ def recoverable(
     """
     from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415
+    from snapkeep.cli.unusual_changes import changes_by_volume  # noqa: PLC0415
     from snapkeep.cli.views.recoverable import as_data, lines  # noqa: PLC0415
     from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
     from snapkeep.usecases.recovery.find_points import RecoverableThings, find_points  # noqa: PLC0415
@@ -59,7 +60,8 @@ def recoverable(
     regions, unknown = ([in_region], "") if in_region else installed.regions_with_points()
     readers = {region: installed.adapters.points_of(region) for region in regions}
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
-    found = find_points(readers, target, moment_of(at, now))
+    changes, unread = changes_by_volume(installed, [region for region in regions if region != settings.region])
+    found = find_points(readers, target, moment_of(at, now), changes)
     if unknown:
         found.append(RecoverableThings("", {}, unknown))
     drills = {
@@ -69,6 +71,7 @@ def recoverable(
         print_json(as_data(found, drills))
     else:
         write_lines(lines(found, now, drills))
+        write_lines(f"unusual changes are not known: the bucket of {region} cannot be read" for region in unread)
     if any(
         things.problem or any(not choice.whole or not choice.points for choice in things.choices.values()) for things in found
     ):

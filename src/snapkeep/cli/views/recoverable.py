@@ -17,7 +17,7 @@ from snapkeep.domain.protection import age_text
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.tag_names import DEVICE, PROOF
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.recovery.find_points import RecoverableThings
+from snapkeep.usecases.recovery.find_points import BeforeChange, RecoverableThings
 
 
 def short_span_text(span: timedelta) -> str:
@@ -53,10 +53,16 @@ def lines(found: Sequence[RecoverableThings], now: datetime, drills: Drills = NO
             continue
         yield f"{things.region}, times in UTC:"
         for owner, choice in sorted(things.choices.items(), key=lambda item: item[1].whole and bool(item[1].points)):
-            yield from _choice_lines(owner, choice, now, drills.get(things.region, {}))
+            yield from _choice_lines(owner, choice, now, drills.get(things.region, {}), things.before)
 
 
-def _choice_lines(owner: str, choice: PointChoice, now: datetime, drills: Mapping[str, EndedDrill]) -> Iterator[str]:
+def _choice_lines(
+    owner: str,
+    choice: PointChoice,
+    now: datetime,
+    drills: Mapping[str, EndedDrill],
+    before: Mapping[str, BeforeChange],
+) -> Iterator[str]:
     if not choice.points and not choice.missing:
         yield f"{owner}  {choice.region}  not recoverable: no snapshot here names it"
         return
@@ -68,9 +74,18 @@ def _choice_lines(owner: str, choice: PointChoice, now: datetime, drills: Mappin
         yield f"{indent}{point_text(point, now)}"
         if point.origin.volume_id in drills:
             yield f"{indent}  {measured_text(drills[point.origin.volume_id])}"
+        if point.origin.volume_id in before:
+            yield f"{indent}  {change_text(before[point.origin.volume_id])}"
     for volume_id, why in choice.missing.items():
         yield f"{indent}{volume_id}  not recoverable: {why}"
     yield from (f"{indent}note: {note}" for note in choice.notes)
+
+
+def change_text(before: BeforeChange) -> str:
+    """Return an unusual change and the last point before it, in words."""
+    point = before.point
+    last = f"{point.id} of {point.origin.start_time:%Y-%m-%d %H:%M} UTC" if point else "none here"
+    return f"unusual: {before.change.text}; the last point before it: {last}"
 
 
 def measured_text(drill: EndedDrill) -> str:
@@ -116,7 +131,11 @@ def as_data(found: Sequence[RecoverableThings], drills: Drills = NO_DRILLS) -> l
                     "set": choice.set_id,
                     "spread_seconds": choice.spread.total_seconds(),
                     "recoverable": choice.whole and bool(choice.points),
-                    "points": [_with_drill(point_as_data(point), drills.get(things.region, {})) for point in choice.points],
+                    "points": [
+                        _with_drill(point_as_data(point), drills.get(things.region, {}))
+                        | {"unusual_change": _change_as_data(things.before.get(point.origin.volume_id))}
+                        for point in choice.points
+                    ],
                     "notes": list(choice.notes),
                     "missing": dict(choice.missing),
                 }
@@ -130,6 +149,13 @@ def as_data(found: Sequence[RecoverableThings], drills: Drills = NO_DRILLS) -> l
 def _with_drill(point: dict[str, Any], drills: Mapping[str, EndedDrill]) -> dict[str, Any]:
     drill = drills.get(point["volume_id"])
     return point | {"drill": to_object(drill) if drill else None}
+
+
+def _change_as_data(before: BeforeChange | None) -> dict[str, Any] | None:
+    if before is None:
+        return None
+    last = {"snapshot_id": before.point.id, "start": format_time(before.point.origin.start_time)} if before.point else None
+    return to_object(before.change) | {"last_point_before": last}
 
 
 def point_as_data(point: Snapshot) -> dict[str, Any]:

@@ -99,6 +99,12 @@ class FindingKind(LabelledEnum):
         True,
         "The newest recovery point is older than the policy allows. snapkeep status shows each volume.",
     )
+    UNUSUAL_CHANGE = (
+        "unusual_change",
+        "far more of a volume changed than usual",
+        True,
+        "If nobody meant it, hold the points before it: snapkeep recoverable VOLUME names the last one.",
+    )
     DELETED_BY_OTHERS = (
         "snapshot_deleted_by_others",
         "managed snapshot deleted by another principal: a person, AWS's sample or another tool beside Snapkeep",

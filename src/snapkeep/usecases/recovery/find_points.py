@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points, lineages_of
+from snapkeep.domain.recovery.changes import UnusualChange
+from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of
+
+NO_CHANGES: Mapping[str, UnusualChange] = MappingProxyType({})
 
 
 class SnapshotLister(Protocol):
@@ -21,6 +25,14 @@ class SnapshotLister(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class BeforeChange:
+    """An unusual change of a volume, and the last recovery point before it in a region; None where it has none."""
+
+    change: UnusualChange
+    point: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True)
 class RecoverableThings:
     """The choice of points in one region, by instance or volume."""
 
@@ -28,10 +40,17 @@ class RecoverableThings:
     choices: Mapping[str, PointChoice]
     problem: str = ""
     """Why the region was not read; nothing is known of it then."""
+    before: Mapping[str, BeforeChange] = field(default_factory=dict)
+    """The unusual changes of chosen volumes, by volume."""
 
 
-def find_points(readers: Mapping[str, SnapshotLister], target: Target, at: datetime) -> list[RecoverableThings]:
-    """Return what can be recovered in each region. A region that cannot be read is among them, with its problem."""
+def find_points(
+    readers: Mapping[str, SnapshotLister], target: Target, at: datetime, changes: Mapping[str, UnusualChange] = NO_CHANGES
+) -> list[RecoverableThings]:
+    """Return what can be recovered in each region. A region that cannot be read is among them, with its problem.
+
+    `changes` has the newest unusual change by volume.
+    """
     found: list[RecoverableThings] = []
     for region, reader in readers.items():
         try:
@@ -41,5 +60,11 @@ def find_points(readers: Mapping[str, SnapshotLister], target: Target, at: datet
             continue
         groups = target.groups(lineages, at)
         choices = {owner: choose_points(lineages, volume_ids, at) for owner, volume_ids in groups.items()}
-        found.append(RecoverableThings(region, choices))
+        chosen = {point.origin.volume_id for choice in choices.values() for point in choice.points}
+        before = {volume_id: _before(lineages, change) for volume_id, change in changes.items() if volume_id in chosen}
+        found.append(RecoverableThings(region, choices, before=before))
     return found
+
+
+def _before(lineages: Lineages, change: UnusualChange) -> BeforeChange:
+    return BeforeChange(change, lineages.newest(change.volume_id, change.start_time - timedelta(seconds=1)))

@@ -17,6 +17,7 @@ from snapkeep.domain.recovery.methods import Method, MethodKind
 from snapkeep.domain.recovery.proof import MOST_DIFFERENCES, Pair, Proof, ProofEnd, ProofProgress, pair_of
 from snapkeep.domain.tag_names import DRILL
 from snapkeep.usecases.ports import Clock, SnapshotReader
+from snapkeep.usecases.recovery.measure_changes import MeasureChanges
 from snapkeep.usecases.recovery.ports import BlockReader, ProofStore, Workers
 
 LIST_BLOCKS = 400_000
@@ -41,6 +42,8 @@ class VerifyCopy:
     clock: Clock
     sides: Workers
     """Reads source and copy at the same time."""
+    changes: MeasureChanges | None = None
+    """Looks at how much changed before a copy was made; None where nobody does, as in most simulations."""
     portion: timedelta = PORTION
     reads_at_first: int = FEWEST_READS
 
@@ -71,6 +74,8 @@ class VerifyCopy:
         if not copy.is_copy or copy.origin.snapshot_id == copy.id:
             raise InvalidEvent(f"{copy_id} in {self.reader.region} is no copy of a known source: name a copy")
         pair = pair_of(copy)
+        if self.changes is not None:
+            self.changes.run(copy)
         base = self._base(pair) if method.kind is MethodKind.CHANGED else None
         begun = ProofProgress(pair, method, self.clock.now(), copy.size_gib, copy.size_gib, base, budget_usd)
         if not month_usd or method.kind is MethodKind.STRUCTURE:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.known_copies import known_copies
@@ -42,7 +42,9 @@ from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.drills.watch import DrillWatch
 from snapkeep.usecases.ports import CopyQueue
+from snapkeep.usecases.recovery.measure_changes import unusual_changes
 from snapkeep.usecases.recovery.ports import Verifications
+from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan, tagged_sources
 from snapkeep.usecases.sweep.shared import (
     RegionSweep,
@@ -55,6 +57,9 @@ from snapkeep.usecases.sweep.shared import (
     queue_counts,
 )
 
+UNUSUAL_FOR = timedelta(days=7)
+"""How long an unusual change is a finding: time to look at it, and no longer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrSweep(RegionSweep):
@@ -65,6 +70,8 @@ class DrSweep(RegionSweep):
     drills: DrillWatch
     verifications: Verifications | None
     """Starts comparisons; None where nothing is compared, as in most simulations."""
+    documents: Documents | None = None
+    """Has the unusual changes; None where nobody looks for them."""
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
         """Find and repair within the options; return the report so far and the deletions to carry out.
@@ -111,6 +118,7 @@ class DrSweep(RegionSweep):
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
         everything = replace(listing, snapshots=snapshots)
         repairs.carry_out(self.watch.run(everything, policies, started, self.system, placed), lambda _: Handling.NOTED)
+        repairs.carry_out(self._unusual(snapshots, started), lambda _: Handling.NOTED)
         repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
         comparisons = Repairs(min(MOST_COMPARISONS, self.limits.repairs - repairs.made))
         leaving = {verdict.snapshot.id for verdict in decision.deletions}
@@ -131,6 +139,21 @@ class DrSweep(RegionSweep):
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
         memory = memory_of(plan, snapshots, decision.findings, started, system=self.system)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), memory=memory)
+
+    def _unusual(self, snapshots: Iterable[Snapshot], now: datetime) -> list[Finding]:
+        """Return the unusual changes of the last days in sources of copies that are still there."""
+        if self.documents is None:
+            return []
+        try:
+            changes = unusual_changes(self.documents)
+        except SnapkeepError as error:
+            return [Finding(FindingKind.OUT_OF_REACH, "changes of volumes", "", str(error))]
+        sources = {snapshot.origin.snapshot_id for snapshot in snapshots}
+        return [
+            Finding(FindingKind.UNUSUAL_CHANGE, change.snapshot_id, change.volume_id, change.text)
+            for change in changes
+            if change.snapshot_id in sources and now - change.start_time <= UNUSUAL_FOR
+        ]
 
     def _unproved(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, leaving: set[str]) -> list[Finding]:
         """Return the copies to compare again: those first that this sweep has room for, others at each sweep."""

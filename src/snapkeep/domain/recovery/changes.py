@@ -1,0 +1,83 @@
+"""How much of a volume changes from one snapshot to the next, and which change is unusual. Pure.
+
+Ransomware overwrites most of a volume within hours. Usual changes differ by volume, so each is compared with its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from statistics import median
+
+from snapkeep.domain.recovery.blocks import BLOCKS_PER_GIB
+
+FEWEST = 7
+"""Changes below which nothing is called unusual."""
+KEPT = 30
+"""Changes that are compared with: older ones say little about today."""
+DEVIATIONS = 6
+"""Median absolute deviations above the median: 6 of them are about 4 standard deviations of a normal distribution."""
+LEAST_SHARE = 0.1
+"""The share of the volume by which a change exceeds the median at least: a volume that hardly changes may double that."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeHistory:
+    """The newest snapshot of a volume whose change was looked at, and how many blocks changed in each before."""
+
+    snapshot_id: str
+    start_time: datetime
+    changed: tuple[int, ...] = ()
+    """Blocks of 512 KiB, the newest last. Of an unusual change, at least so many."""
+
+    def after(self, snapshot_id: str, start_time: datetime, changed: int | None) -> ChangeHistory:
+        """Return the history with a further snapshot; None for a change that is not known."""
+        known = self.changed if changed is None else (*self.changed, changed)
+        return replace(self, snapshot_id=snapshot_id, start_time=start_time, changed=known[-KEPT:])
+
+
+@dataclass(frozen=True, slots=True)
+class UnusualChange:
+    """A snapshot before which far more of its volume changed than usual."""
+
+    region: str
+    volume_id: str
+    snapshot_id: str
+    start_time: datetime
+    changed: int
+    usual: int
+    """The median of the changes before, in blocks."""
+
+    @property
+    def text(self) -> str:
+        """The change in words."""
+        return (
+            f"at least {gib_text(self.changed)} changed in {self.snapshot_id} of {self.start_time:%Y-%m-%d %H:%M} UTC, "
+            f"usual are {gib_text(self.usual)}"
+        )
+
+
+def most_usual(changed: Sequence[int], size_gib: int) -> int | None:
+    """Return how many changed blocks are still usual after a volume's former changes; None where too few are known."""
+    if len(changed) < FEWEST:
+        return None
+    middle = median(changed)
+    deviation = median(abs(number - middle) for number in changed)
+    return int(middle + max(DEVIATIONS * deviation, LEAST_SHARE * size_gib * BLOCKS_PER_GIB))
+
+
+def unusual(history: ChangeHistory, changed: int, size_gib: int) -> bool:
+    """Whether a change is unusual after the former ones."""
+    most = most_usual(history.changed, size_gib)
+    return most is not None and changed > most
+
+
+def newest_by_volume(changes: Iterable[UnusualChange]) -> dict[str, UnusualChange]:
+    """Return the newest unusual change of each volume."""
+    return {change.volume_id: change for change in sorted(changes, key=lambda one: one.start_time)}
+
+
+def gib_text(block_count: int) -> str:
+    """Return a number of blocks as GiB."""
+    return f"{block_count / BLOCKS_PER_GIB:,.1f} GiB"

@@ -1,0 +1,114 @@
+"""Measure how much of a volume changed since its last snapshot, and keep what is unusual. It reads no data, only lists blocks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from snapkeep.domain.errors import DocumentChanged, DocumentNotFound, SnapkeepError
+from snapkeep.domain.json_codec import from_json, to_text
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.recovery import blocks
+from snapkeep.domain.recovery.changes import ChangeHistory, UnusualChange, most_usual, unusual
+from snapkeep.usecases.recovery.ports import BlockReader
+from snapkeep.usecases.recovery.record_ports import Documents
+
+LIST_BLOCKS = 100_000
+"""Indexes of one request to the reader: ten pages of ListChangedBlocks."""
+UNUSUAL = "proofs/unusual/"
+_TIME = "%Y%m%dT%H%M%SZ"
+_KEY = re.compile(rf"{UNUSUAL}([a-z0-9-]+)/(vol-\w+)/(snap-\w+)_(\d{{8}}T\d{{6}}Z)_(\d+)_(\d+)\.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureChanges:
+    """Lists what changed in a copy's source since the volume's snapshot before it, where both are still there."""
+
+    documents: Documents
+    blocks_of: Callable[[str], BlockReader]
+    """Returns the reader of a region."""
+
+    def run(self, copy: Snapshot) -> UnusualChange | None:
+        """Return the change of a copy's source if it is unusual, and keep it. What cannot be read is not known: no error."""
+        try:
+            return self._measure(copy)
+        except SnapkeepError:  # the comparison of the copy matters more
+            return None
+
+    def _measure(self, copy: Snapshot) -> UnusualChange | None:
+        source = copy.origin
+        history, version = self._history(copy)
+        if history is None:
+            self._keep(copy, ChangeHistory(source.snapshot_id, source.start_time), version)
+            return None
+        # A copy that is compared again, or that was made late, is not after the last one.
+        if source.start_time <= history.start_time:
+            return None
+        changed = self._changed(history, copy)
+        self._keep(copy, history.after(source.snapshot_id, source.start_time, changed), version)
+        if changed is None or not unusual(history, changed, copy.size_gib):
+            return None
+        usual = sorted(history.changed)[len(history.changed) // 2]
+        change = UnusualChange(source.region, source.volume_id, source.snapshot_id, source.start_time, changed, usual)
+        keep_unusual(self.documents, change)
+        return change
+
+    def _changed(self, history: ChangeHistory, copy: Snapshot) -> int | None:
+        """Return how many blocks changed; of an unusual change, as many as show that. None where AWS does not compare the two."""
+        enough = most_usual(history.changed, copy.size_gib)
+        reader, changed, first, ended = self.blocks_of(copy.origin.region), 0, 0, False
+        while not ended and (enough is None or changed <= enough):
+            try:
+                listing = reader.changes(history.snapshot_id, copy.origin.snapshot_id, first, LIST_BLOCKS)
+            except SnapkeepError:  # the snapshot before it is deleted, for example
+                return None
+            if not listing.related:
+                return None
+            changed, first, ended = changed + blocks.count(listing.extents), listing.until, listing.ended
+        return changed
+
+    def _history(self, copy: Snapshot) -> tuple[ChangeHistory | None, str]:
+        try:
+            document = self.documents.get(_key_of_history(copy))
+        except DocumentNotFound:
+            return None, ""
+        try:
+            return from_json(ChangeHistory, json.loads(document.text)), document.version
+        except ValueError:  # of another version: begun anew
+            return None, document.version
+
+    def _keep(self, copy: Snapshot, history: ChangeHistory, version: str) -> None:
+        try:
+            self.documents.put(_key_of_history(copy), to_text(history), version)
+        except DocumentChanged:  # another copy of the volume is compared at the same moment
+            return
+
+
+def keep_unusual(documents: Documents, change: UnusualChange) -> None:
+    """Keep an unusual change, under a name that says it."""
+    documents.put(_key_of(change), to_text(change))
+
+
+def unusual_changes(documents: Documents) -> list[UnusualChange]:
+    """Return the unusual changes that are kept. The names of the documents say them: none is read."""
+    return [change for key in documents.keys(UNUSUAL) if (change := _change_in(key)) is not None]
+
+
+def _key_of_history(copy: Snapshot) -> str:
+    return f"proofs/{copy.region}/{copy.origin.volume_id}/changes.json"
+
+
+def _key_of(change: UnusualChange) -> str:
+    numbers = f"{change.changed}_{change.usual}"
+    return f"{UNUSUAL}{change.region}/{change.volume_id}/{change.snapshot_id}_{change.start_time:{_TIME}}_{numbers}.json"
+
+
+def _change_in(key: str) -> UnusualChange | None:
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None
+    start_time = datetime.strptime(match[4], _TIME).replace(tzinfo=UTC)
+    return UnusualChange(match[1], match[2], match[3], start_time, int(match[5]), int(match[6]))
