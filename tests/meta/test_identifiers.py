@@ -81,6 +81,7 @@ FINDINGS = {
     "drill_left",
     "drill_overdue",
     "unusual_change",
+    "deletions_unusual",
     "entry_orphaned",
     "event_undelivered",
     "event_unreadable",

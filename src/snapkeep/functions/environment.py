@@ -107,6 +107,8 @@ class Environment:
     """The most repairs that one sweep makes."""
     sweep_deletions = Variable("SNAPKEEP_SWEEP_DELETIONS", _number(1, 10_000))
     """The most snapshots that one sweep deletes."""
+    deletions_times_usual = Variable("SNAPKEEP_DELETIONS_TIMES_USUAL", _number(2, 1000))
+    """How many times the usual deletions of a day stop those of a sweep."""
     copy_quota = Variable("SNAPKEEP_COPY_QUOTA", _number(1, 10_000))
     """The most copies that may be in flight into this region (EBS quota: 20, raised by AWS Support)."""
     snapshot_quota = Variable("SNAPKEEP_SNAPSHOT_QUOTA", _number(1, 10_000_000))

@@ -65,7 +65,11 @@ def sweep_adapters(parts: Composition) -> SweepAdapters:
         letters=SqsDeadLetters(client=clients.get("sqs"), queue_url=environment.dead_letters_url),
         exposure=ExposureCheck(exposure=Ec2Exposure(client=clients.get("ec2")), known_accounts=environment.known_accounts),
         watch=_watch(parts),
-        limits=SweepLimits(repairs=environment.sweep_repairs, deletions=min(environment.sweep_deletions, MOST_DELETIONS)),
+        limits=SweepLimits(
+            repairs=environment.sweep_repairs,
+            deletions=min(environment.sweep_deletions, MOST_DELETIONS),
+            times_usual=environment.deletions_times_usual,
+        ),
         verifications=parts.verifications if environment.stack == StackKind.DR else None,
     )
 

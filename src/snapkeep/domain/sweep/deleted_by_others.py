@@ -5,7 +5,7 @@ Snapkeep deletes what the rules give up, and nothing else. Nothing therefore has
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -45,12 +45,20 @@ class SweepMemory:
     """The completed managed snapshots that the plan keeps."""
     unmanaged: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     """The ids of snapshots that are none of ours: a deleted one shows its tags to nobody."""
+    deletions: Mapping[str, int] = field(default_factory=dict, metadata=OPTIONAL)
+    """How many managed snapshots disappeared, by day."""
 
 
 def memory_of(
-    plan: RegionPlan, snapshots: Iterable[Snapshot], findings: Iterable[Finding], at: datetime, *, system: str
+    plan: RegionPlan,
+    snapshots: Iterable[Snapshot],
+    findings: Iterable[Finding],
+    deletions: Mapping[str, int],
+    at: datetime,
+    *,
+    system: str,
 ) -> SweepMemory:
-    """Return what a sweep remembers of a region's listing, its plan and its findings."""
+    """Return what a sweep remembers of a region's listing, its plan, its findings and the deletions by day."""
     # A finding may be what makes a snapshot managed: by the time that somebody deletes it, it is ours.
     found = {finding.subject for finding in findings}
     kept = (verdict for verdict in plan.outcomes if verdict.action is Action.KEEP)
@@ -62,6 +70,7 @@ def memory_of(
             if (snapshot := verdict.snapshot).completed and snapshot.managed_by(system) and NOT_COUNTED not in verdict.reasons
         ),
         tuple(snapshot.id for snapshot in snapshots if snapshot.tags.get(MANAGED) != system and snapshot.id not in found),
+        deletions,
     )
 
 

@@ -105,6 +105,12 @@ class FindingKind(LabelledEnum):
         True,
         "If nobody meant it, hold the points before it: snapkeep recoverable VOLUME names the last one.",
     )
+    DELETIONS_UNUSUAL = (
+        "deletions_unusual",
+        "far more deletions in a day than usual",
+        True,
+        "The sweep deleted nothing. Check snapkeep plan; if it is right, raise the stack's DeletionsTimesUsual until tomorrow.",
+    )
     DELETED_BY_OTHERS = (
         "snapshot_deleted_by_others",
         "managed snapshot deleted by another principal: a person, AWS's sample or another tool beside Snapkeep",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from snapkeep.domain.errors import InvalidConfiguration, ReportNotFound, SnapkeepError
@@ -14,6 +15,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot, SweepMemory, deleted_by_others, findings_of
+from snapkeep.domain.sweep.deletion_days import after, is_unusual, usual
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 from snapkeep.usecases.sweep.ports import DeletionTrail, ReportStore
 from snapkeep.usecases.sweep.publish_report import JSON
@@ -71,6 +73,23 @@ def _prepared(sweep_id: str) -> str:
     return f"interim/{sweep_id}-memory.json"
 
 
+@dataclass(frozen=True, slots=True)
+class WatchResult:
+    """What a region's listing lacks of what the last sweep's plan kept."""
+
+    findings: list[Finding]
+    deletions: Mapping[str, int]
+    """How many managed snapshots disappeared, by day."""
+
+    def unusual(self, today: date, times: int) -> list[Finding]:
+        """Return a finding where today's deletions are more than so many times the usual; none where `times` is 0."""
+        if not times or not is_unusual(self.deletions, today, times):
+            return []
+        number, normal = self.deletions[str(today)], usual(self.deletions, today)
+        text = f"{number} managed snapshots were deleted on {today}, usual are {normal} a day"
+        return [Finding(FindingKind.DELETIONS_UNUSUAL, "", "", text)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionWatch:
     """Compares a region's listing with what the last sweep's plan kept."""
@@ -80,18 +99,22 @@ class DeletionWatch:
 
     def run(
         self, facts: RegionFacts, policies: PolicySet, now: datetime, system: str, placed: PlacedHolds = NOTHING_HELD
-    ) -> list[Finding]:
+    ) -> WatchResult:
         """Return the managed snapshots that another principal deleted. If the memory cannot be read, that is the finding."""
         try:
             memory = self.memories.load()
         except SnapkeepError as error:
-            return [Finding(FindingKind.OUT_OF_REACH, "snapshots of the last sweep", "", str(error))]
+            finding = Finding(FindingKind.OUT_OF_REACH, "snapshots of the last sweep", "", str(error))
+            return WatchResult([finding], after({}, now.date(), 0))
         if memory is None:
-            return []
+            return WatchResult([], after({}, now.date(), 0))
+        present = {snapshot.id for snapshot in facts.snapshots}
+        absent = sum(snapshot.id not in present for snapshot in memory.snapshots)
         # Before a younger hold, Snapkeep itself may have deleted what it covers.
         held = PlacedHolds(tuple(hold for hold in placed.holds if hold.since <= memory.at))
         deleted = deleted_by_others(memory.snapshots, facts, policies, now, system=system, placed=held)
-        return findings_of(deleted, self._deleters(deleted, memory.at), memory.at, system)
+        findings = findings_of(deleted, self._deleters(deleted, memory.at), memory.at, system)
+        return WatchResult(findings, after(memory.deletions, now.date(), absent))
 
     def _deleters(self, deleted: list[KeptSnapshot], since: datetime) -> dict[str, str]:
         by: dict[str, str] = {}

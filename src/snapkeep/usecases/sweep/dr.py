@@ -107,7 +107,10 @@ class DrSweep(RegionSweep):
             former=options.former,
         )
         decision = decide_dr(facts, policies)
-        deletions, postponed = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
+        watched = self.watch.run(replace(listing, snapshots=snapshots), policies, started, self.system, placed)
+        unusual = watched.unusual(started.date(), self.limits.times_usual)
+        most = 0 if unusual else self.limits.deletions
+        deletions, postponed = deletion_plan(decision, self.reader.region, started, most)
         actor = _Actor(self)
         repairs = Repairs(self.limits.repairs)
         keys = key_findings(keys_at_risk(self.reader.region, snapshots, self.system))
@@ -116,8 +119,7 @@ class DrSweep(RegionSweep):
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
-        everything = replace(listing, snapshots=snapshots)
-        repairs.carry_out(self.watch.run(everything, policies, started, self.system, placed), lambda _: Handling.NOTED)
+        repairs.carry_out([*unusual, *watched.findings], lambda _: Handling.NOTED)
         repairs.carry_out(self._unusual(snapshots, started), lambda _: Handling.NOTED)
         repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
         comparisons = Repairs(min(MOST_COMPARISONS, self.limits.repairs - repairs.made))
@@ -137,7 +139,7 @@ class DrSweep(RegionSweep):
         # A failed copy that Receive removes must not be deleted twice, which would be reported as a failure.
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
-        memory = memory_of(plan, snapshots, decision.findings, started, system=self.system)
+        memory = memory_of(plan, snapshots, decision.findings, watched.deletions, started, system=self.system)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), memory=memory)
 
     def _unusual(self, snapshots: Iterable[Snapshot], now: datetime) -> list[Finding]:

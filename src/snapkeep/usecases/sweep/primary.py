@@ -103,7 +103,10 @@ class PrimarySweep(RegionSweep):
             retry_failed_after=timedelta(0) if options.retry_failed else RETRY_FAILED_AFTER,
         )
         decision = decide_primary(facts, policies, started)
-        deletions, postponed = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
+        watched = self.watch.run(listing, policies, started, self.system, placed)
+        unusual = watched.unusual(started.date(), self.limits.times_usual)
+        most = 0 if unusual else self.limits.deletions
+        deletions, postponed = deletion_plan(decision, self.reader.region, started, most)
         protections = volume_protections(
             self.reader.region, listing.volumes, listing.snapshots, dr.copies, policies, started, system=self.system
         )
@@ -127,7 +130,7 @@ class PrimarySweep(RegionSweep):
             listing.snapshots, deleted_lineages(listing.snapshots, self.reader.region, facts.volumes), system=self.system
         )
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
-        repairs.carry_out(self.watch.run(listing, policies, started, self.system, placed), lambda _: Handling.NOTED)
+        repairs.carry_out([*unusual, *watched.findings], lambda _: Handling.NOTED)
         counts = _counts(protections, listing, dr.entries, self.system, started)
         counts |= {Figure(name): number for name, number in deleted.figures.items()}
         counts |= held_count(placed, listing.snapshots, self.system)
@@ -144,7 +147,7 @@ class PrimarySweep(RegionSweep):
             policies.source,
         )
         ages = {health.volume.id: health.age.total_seconds() for health in protections if health.age is not None}
-        memory = memory_of(plan, listing.snapshots, decision.findings, started, system=self.system)
+        memory = memory_of(plan, listing.snapshots, decision.findings, watched.deletions, started, system=self.system)
         return SweepResult(report, deletions, rpo_ages_seconds=ages, memory=memory)
 
     def _keys_at_risk(self, listing: RegionFacts) -> list[KeyAtRisk]:

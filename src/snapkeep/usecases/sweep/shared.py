@@ -45,6 +45,8 @@ class SweepLimits:
 
     repairs: int = 500
     deletions: int = 300
+    times_usual: int = 0
+    """How many times the usual deletions of a day stop those of the sweep; 0 where nothing is watched."""
 
 
 @dataclass(frozen=True, slots=True)

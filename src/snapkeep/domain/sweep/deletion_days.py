@@ -1,0 +1,37 @@
+"""How many managed snapshots disappear in a day, and which number is far beyond the usual. Pure.
+
+The limits of INV-08 hold for one volume. A policy that keeps less of many volumes may break none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from statistics import median
+
+DAYS = 14
+"""Days that are compared with."""
+FEWEST_DAYS = 7
+"""Days of sweeps before which nothing is unusual."""
+LEAST = 50
+"""Deletions of a day that are never unusual."""
+
+
+def after(days: Mapping[str, int], today: date, number: int) -> dict[str, int]:
+    """Return the deletions by day with those of a further sweep. The first day is kept also without deletions."""
+    first = str(today - timedelta(days=DAYS))
+    kept = {day: count for day, count in days.items() if day >= first}
+    return kept | {str(today): kept.get(str(today), 0) + number}
+
+
+def usual(days: Mapping[str, int], today: date) -> int | None:
+    """Return the median of the days before today since the first one; None where there are too few."""
+    since = min((date.fromisoformat(day) for day in days), default=today)
+    before = [days.get(str(since + timedelta(days=number)), 0) for number in range((today - since).days)]
+    return int(median(before)) if len(before) >= FEWEST_DAYS else None
+
+
+def is_unusual(days: Mapping[str, int], today: date, times: int) -> bool:
+    """Whether the deletions of today are more than so many times the usual."""
+    normal = usual(days, today)
+    return normal is not None and days.get(str(today), 0) > max(LEAST, times * normal)

@@ -1,0 +1,79 @@
+"""A day with far more deletions than usual stops those of sweeps, and is a finding."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snapkeep.domain.sweep.deletion_days import DAYS, FEWEST_DAYS, LEAST, after, is_unusual, usual
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Handling
+from snapkeep.usecases.sweep.deleted_by_others import MEMORY, WatchResult
+from snapkeep.usecases.sweep.shared import SweepLimits
+from support.sweeping_world import HOUR, PRIMARY, SweepingWorld, gold
+
+TODAY = date(2026, 11, 30)
+COUNTS = st.lists(st.integers(0, 10_000), max_size=30)
+
+
+def days_of(counts: list[int]) -> dict[str, int]:
+    """The deletions of days until yesterday, counted by a sweep a day."""
+    days: dict[str, int] = {}
+    for number, count in enumerate(counts):
+        days = after(days, TODAY - timedelta(days=len(counts) - number), count)
+    return days
+
+
+@given(COUNTS, st.integers(0, 10**6), st.integers(2, 1000))
+def test_a_day_is_unusual_beyond_so_many_times_the_median_of_the_days_before(counts: list[int], number: int, times: int) -> None:
+    days = after(days_of(counts), TODAY, number)
+    normal = usual(days, TODAY)
+    assert (normal is None) == (len(counts) < FEWEST_DAYS)
+    assert is_unusual(days, TODAY, times) == (normal is not None and number > max(LEAST, times * normal))
+    assert len(days) <= DAYS + 1
+
+
+@given(COUNTS, st.lists(st.integers(0, 1000), max_size=6))
+def test_several_sweeps_of_a_day_add_up(counts: list[int], sweeps: list[int]) -> None:
+    days = days_of(counts)
+    for number in sweeps:
+        days = after(days, TODAY, number)
+    assert days.get(str(TODAY), 0) == sum(sweeps)
+
+
+def test_days_without_a_sweep_count_as_days_without_deletions() -> None:
+    days = after({str(TODAY - timedelta(days=10)): 500}, TODAY, 51)
+    assert usual(days, TODAY) == 0
+    assert is_unusual(days, TODAY, 10)
+
+
+@pytest.mark.parametrize(("number", "times", "found"), [(101, 10, 1), (100, 10, 0), (10_000, 0, 0)])
+def test_the_finding_names_both_numbers(number: int, times: int, found: int) -> None:
+    findings = WatchResult([], after(days_of([10] * 8), TODAY, number)).unusual(TODAY, times)
+    assert [finding.kind for finding in findings] == [FindingKind.DELETIONS_UNUSUAL] * found
+    assert all("101 managed snapshots" in finding.text and "usual are 10 a day" in finding.text for finding in findings)
+
+
+@pytest.mark.parametrize(("today", "handling"), [(LEAST, Handling.REPAIRED), (LEAST + 1, Handling.LEFT)])
+def test_a_sweep_stops_its_own_deletions_on_such_a_day(today: int, handling: Handling) -> None:
+    world = SweepingWorld(policies=gold(keep=3, keep_copies=3), limits=SweepLimits(times_usual=2))
+    volume_id = world.volume()
+    for _ in range(3):
+        world.snapshot(volume_id)
+        world.later(2 * HOUR)
+    world.sweep()
+    memory = world.reports[PRIMARY].objects
+    now = world.runner.composition.clock.now().date()
+    days = {str(now - timedelta(days=number)): 1 for number in range(1, FEWEST_DAYS + 1)} | {str(now): today}
+    memory[MEMORY] = json.dumps(json.loads(memory[MEMORY]) | {"deletions": days})
+    world.policies = gold(keep=2, keep_copies=2)
+    report = world.sweep()
+    handlings = {item.kind: item.handling for item in report.items}
+    assert handlings[FindingKind.PAST_RETENTION] is handling
+    assert (FindingKind.DELETIONS_UNUSUAL in handlings) == (handling is Handling.LEFT)
+    assert len(world.snapshots(PRIMARY)) == (3 if handling is Handling.LEFT else 2)
+    assert json.loads(memory[MEMORY])["deletions"] == days
