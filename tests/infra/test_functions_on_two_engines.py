@@ -20,6 +20,7 @@ from snapkeep.domain.recovery.methods import FULL, Method, MethodKind
 from snapkeep.lab.ebs_model import ContentFaults, Faults
 from snapkeep.lab.ebs_model.conditions.faults import FaultRule
 from support.asl import definition
+from support.calls import HOLDING, calls_by_others
 from support.drilled_system import DRILLED, once_around, volumes_are_drilled
 from support.earlier_version import EARLIER, IN_USE, an_execution_of_an_earlier_version_deletes
 from support.first_engine import first_engine
@@ -326,6 +327,7 @@ STORIES = {
     "an execution of an earlier version deletes": Story(
         an_execution_of_an_earlier_version_deletes, *EARLIER, faults=fault("api_error", times=1, **IN_USE)
     ),
+    "calls by others are notified": Story(calls_by_others, GOOD, (1, 1), {"Signal": 2}, HOLDING),
     "another dispatcher is at work": Story(another_dispatcher_is_at_work, GOOD, (1, 1)),
 }
 

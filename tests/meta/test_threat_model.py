@@ -38,6 +38,8 @@ CAPABILITIES = {
     "states:GetExecutionHistory": "read task tokens",
     "lambda:InvokeFunction": "have source blocks read",
     "s3:PutObject": "write the bucket",
+    "ssm:PutParameter": "place holds",
+    "ssm:AddTagsToResource": "place holds",
     "sns:Publish": "publish messages",
     "sqs:SendMessage": "leave notices",
     "sqs:DeleteMessage": "take messages away",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from support.real_system import RealSystem
 
 ACCOUNT = "123456789012"
 MALLORY = f"arn:aws:iam::{ACCOUNT}:user/mallory"
@@ -92,3 +96,15 @@ def called(request: str, identity: Mapping[str, Any] = USER, **detail: Any) -> d
             **detail,
         },
     }
+
+
+HOLDING: dict[str, dict[str, Any]] = {stack: {"DigestQuietSeconds": 0, "HoldOnSignals": "yes"} for stack in ("primary", "dr")}
+"""Parameters of stacks that grave signals put on hold."""
+
+
+def calls_by_others(system: RealSystem) -> None:
+    """Somebody deletes a snapshot that no sweep has seen, in each region, and the digests run."""
+    system.protect(system.make_volume(Name="database"))
+    for stack in HOLDING:
+        system.invoke(stack, "Signal", {"Records": [{"messageId": "1", "body": json.dumps(called("DeleteSnapshot"))}]})
+        system.invoke(stack, "Digest", {})

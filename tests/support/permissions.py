@@ -78,11 +78,14 @@ _PUBLISH = (
     _FAILED_INVOCATION,
     _OWN_KEY,
 )
+_TAG_HOLD = Permission("tags the hold in the call that writes it", ("ssm:AddTagsToResource",), "Systems Manager")
 _SIGNAL = (
     Permission("counts the recovery points that a call touches", ("ec2:DescribeSnapshots",)),
     Permission("knows which snapshots were managed before they were deleted", ("s3:GetObject",)),
     Permission("sees that there was no sweep yet, instead of a refusal", ("s3:ListBucket",), "S3"),
     Permission("takes calls from their queue", ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), "Lambda"),
+    Permission("puts the system on hold, where HoldOnSignals says so", ("ssm:PutParameter",)),
+    _TAG_HOLD,
     _TELL,
     _OWN_KEY,
 )
@@ -99,6 +102,8 @@ _SWEEP_SHARED = (
     ),
     Permission("replays what rules could not deliver", ("sqs:ReceiveMessage", "sqs:DeleteMessage")),
     Permission("sees who deleted a snapshot that the policy keeps", ("cloudtrail:LookupEvents",)),
+    Permission("puts the system on hold on a day with far more deletions than usual", ("ssm:PutParameter",)),
+    _TAG_HOLD,
     Permission("keeps its report, and the snapshots that are there for the next sweep", ("s3:GetObject", "s3:PutObject")),
     Permission("sees that there is no object yet, instead of a refusal", ("s3:ListBucket",), "S3"),
     Permission("publishes its report", ("sns:Publish",)),

@@ -47,7 +47,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "s3": ("GetObject", "ListObjectsV2", "PutObject"),
     "sns": ("Publish",),
     "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessage"),
-    "ssm": ("GetParameter", "GetParameterHistory", "GetParametersByPath"),
+    "ssm": ("GetParameter", "GetParameterHistory", "GetParametersByPath", "PutParameter"),
     "stepfunctions": (
         "DescribeStateMachine",
         "GetExecutionHistory",

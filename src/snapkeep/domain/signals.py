@@ -7,14 +7,14 @@ events); CloudTrail user guide, "CloudTrail record contents".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from snapkeep.domain.errors import InvalidEvent
-from snapkeep.domain.tag_names import PREFIX
+from snapkeep.domain.tag_names import MANAGED, PREFIX
 from snapkeep.domain.tags import parse_time
 
 CALL_DETAIL_TYPE = "AWS API Call via CloudTrail"
@@ -30,11 +30,15 @@ class Concern(StrEnum):
     KEY = "key"
     """The points that a KMS key encrypts."""
     REGION = "region"
-    """Whatever it names: every point of the region is protected by it."""
+    """Whatever it names: it protects every point of the region. So do all below."""
     STACK = "stack"
     RULE = "rule"
     FUNCTION = "function"
     PARAMETER = "parameter"
+
+
+OF_SINGLE_POINTS = frozenset({Concern.SNAPSHOT, Concern.TAGS, Concern.KEY})
+"""Concerns of calls that mean nothing where they touch no recovery point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,10 @@ LISTED_CALLS = (
     ListedCall("cloudtrail.amazonaws.com", "StopLogging", Concern.REGION, "name"),
     ListedCall("cloudtrail.amazonaws.com", "DeleteTrail", Concern.REGION, "name"),
 )
+GRAVEST = frozenset({"DeleteSnapshot", "UnlockSnapshot", "ScheduleKeyDeletion", "DeleteStack", "StopLogging"})
+"""Calls of which a single one puts the system on hold, where the stack asks for that."""
+SEVERAL = 3
+"""Other calls that do so together, within one batch of the queue."""
 _BY_NAME = {(call.source, call.name): call for call in LISTED_CALLS}
 _API_VERSION = re.compile(r"20\d{6}(v\d+)?$")
 """Lambda's event names end in the API's version: `PutFunctionConcurrency20171031`."""
@@ -102,11 +110,20 @@ class Signal:
     """The ids or names in the request; none where CloudTrail records none, as of many calls that were refused."""
     error: str = ""
     """The error code of a call that failed: it was an attempt."""
+    of_management: bool = False
+    """Whether it changes the tag that makes a snapshot managed, so that the snapshot's tags do not say what it was before."""
 
     @property
     def attempt(self) -> bool:
         """Whether the call failed."""
         return bool(self.error)
+
+
+def worth_a_hold(signals: Iterable[Signal]) -> Signal | None:
+    """Return the signal for which the system is put on hold: one of the gravest, or the first of several. Attempts are none."""
+    done = [signal for signal in signals if not signal.attempt]
+    gravest = next((signal for signal in done if signal.call in GRAVEST), None)
+    return gravest or (done[0] if len(done) >= SEVERAL else None)
 
 
 def signal_of(event: Mapping[str, Any], own: OwnNames) -> Signal | None:
@@ -136,9 +153,12 @@ def signal_of(event: Mapping[str, Any], own: OwnNames) -> Signal | None:
         objects,
         str(detail.get("errorCode") or ""),
     )
-    # A pattern with a prefix on the keys passes what it cannot see: CloudTrail leaves out parameters that are too long.
-    if call.concern is Concern.TAGS and not _names_own_tag(parameters):
-        return None
+    if call.concern is Concern.TAGS:
+        keys = list(_values(parameters.get("tagSet") if isinstance(parameters, Mapping) else None, "key"))
+        # DeleteTags without tags deletes all (EC2 API reference). CloudTrail leaves out parameters that are too long.
+        if keys and not any(key.startswith(PREFIX) for key in keys):
+            return None
+        signal = replace(signal, of_management=not keys or MANAGED in keys)
     if objects and not _may_be_ours(call.concern, objects, own):
         return None
     return signal
@@ -162,12 +182,6 @@ def _may_be_ours(concern: Concern, objects: tuple[str, ...], own: OwnNames) -> b
 def _function_in(name: str) -> str:
     """Return the name of a function given by name, ARN or partial ARN (Lambda API reference: PutFunctionConcurrency)."""
     return name.rsplit("function:", maxsplit=1)[-1].split(":", maxsplit=1)[0]
-
-
-def _names_own_tag(parameters: Any) -> bool:
-    """Whether tags of ours are changed. DeleteTags without tags deletes all (EC2 API reference)."""
-    keys = list(_values(parameters.get("tagSet") if isinstance(parameters, Mapping) else None, "key"))
-    return not keys or any(key.startswith(PREFIX) for key in keys)
 
 
 def _values(data: Any, key: str) -> Iterator[str]:

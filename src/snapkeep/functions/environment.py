@@ -107,6 +107,8 @@ class Environment:
     """The most repairs that one sweep makes."""
     sweep_deletions = Variable("SNAPKEEP_SWEEP_DELETIONS", _number(1, 10_000))
     """The most snapshots that one sweep deletes."""
+    hold_on_signals = Variable("SNAPKEEP_HOLD_ON_SIGNALS", _yes)
+    """Whether grave signals put the system on hold."""
     deletions_times_usual = Variable("SNAPKEEP_DELETIONS_TIMES_USUAL", _number(2, 1000))
     """How many times the usual deletions of a day stop those of a sweep."""
     copy_quota = Variable("SNAPKEEP_COPY_QUOTA", _number(1, 10_000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from snapkeep.adapters.s3_reports import S3Reports
@@ -26,6 +27,7 @@ def build(parts: Composition) -> NotifySignals:
         last_sweep=StoredMemory(store),
         notices=parts.notices,
         clock=parts.clock,
+        hold_store=partial(parts.hold_store_of, environment.region) if environment.hold_on_signals else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from snapkeep import __version__
@@ -105,6 +106,7 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         watch=adapters.watch,
         clock=parts.clock,
         limits=adapters.limits,
+        hold_store=partial(parts.hold_store_of, parts.environment.region),
     )
 
 
@@ -143,6 +145,7 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
         watch=adapters.watch,
         clock=parts.clock,
         limits=adapters.limits,
+        hold_store=partial(parts.hold_store_of, parts.environment.region),
     )
 
 

@@ -5,7 +5,7 @@ Calls of one kind by one principal become one notice with their number, so that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -13,9 +13,11 @@ from typing import Protocol
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.plural import counted
-from snapkeep.domain.signals import Concern, Signal
+from snapkeep.domain.retention.placed_holds import PlacedHold
+from snapkeep.domain.signals import OF_SINGLE_POINTS, Concern, Signal, worth_a_hold
 from snapkeep.domain.sweep.deleted_by_others import SweepMemory
 from snapkeep.domain.tag_names import MANAGED
+from snapkeep.usecases.placed_holds import HoldStore
 from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind
 
 CAUSE = "Calls that are not Snapkeep's can delete, expose or unprotect recovery points, or silence Snapkeep."
@@ -51,6 +53,8 @@ class NotifySignals:
     last_sweep: LastSweep
     notices: Notices
     clock: Clock
+    hold_store: Callable[[], HoldStore] | None = None
+    """Where a hold is written that covers everything; None where signals put nothing on hold."""
 
     def run(self, signals: Sequence[Signal]) -> int:
         """Leave the notices; return how many calls they are about. What cannot be read is not known, and is notified too."""
@@ -58,12 +62,26 @@ class NotifySignals:
         groups: dict[tuple[str, str, str, str], list[tuple[Signal, int | None]]] = {}
         for signal in signals:
             touched = points.touched_by(signal)
-            if touched != 0:
+            if touched != 0 or signal.concern not in OF_SINGLE_POINTS:
                 key = (signal.call, signal.principal, signal.address, signal.error)
                 groups.setdefault(key, []).append((signal, touched))
         for group in groups.values():
             self.notices.add(self._notice(group))
+        self._hold([signal for group in groups.values() for signal, _ in group])
         return sum(map(len, groups.values()))
+
+    def _hold(self, signals: Sequence[Signal]) -> None:
+        """Put the system on hold, once a day, if signals are worth it."""
+        signal = worth_a_hold(signals)
+        if self.hold_store is None or signal is None:
+            return
+        now = self.clock.now()
+        reason = f"a signal: {signal.call} by {signal.principal} from {signal.address}"
+        try:
+            self.hold_store().place(PlacedHold(f"signals-{now:%Y-%m-%d}", "Snapkeep, by HoldOnSignals", now, reason))
+        except SnapkeepError as error:
+            cause = f"the hold could not be placed: {error}"
+            self.notices.add(Notice(type(error).__name__, cause, "hold on signals", reason, self.region, now))
 
     def _notice(self, group: Sequence[tuple[Signal, int | None]]) -> Notice:
         signal = min((signal for signal, _ in group), key=lambda one: one.at)
@@ -88,7 +106,7 @@ def _touched(group: Sequence[tuple[Signal, int | None]]) -> str:
     return ", ".join(texts)
 
 
-@dataclass(kw_only=False)
+@dataclass
 class _Points:
     """The managed snapshots of the region, as far as some signals need them; each listing is read once."""
 
@@ -104,7 +122,7 @@ class _Points:
                 case Concern.SNAPSHOT:
                     return self._of_snapshots(signal.objects)
                 case Concern.TAGS:
-                    return self._of_tagged(signal.objects)
+                    return self._of_tagged(signal.objects, of_management=signal.of_management)
                 case Concern.KEY:
                     return self._of_keys(signal.objects)
                 case _:
@@ -112,15 +130,15 @@ class _Points:
         except SnapkeepError:
             return None
 
-    def _of_snapshots(self, snapshot_ids: Sequence[str]) -> int | None:
+    def _of_snapshots(self, snapshot_ids: Sequence[str], *, of_management: bool = False) -> int | None:
         ours = {snapshot_id for snapshot_id in snapshot_ids if self._is_ours(snapshot_id)}
-        unknown = [one for one in snapshot_ids if one not in ours and one not in self._existing and one not in self._others]
+        unknown = [one for one in snapshot_ids if one not in ours and not self._is_of_others(one, of_management=of_management)]
         return None if unknown or not snapshot_ids else len(ours)
 
-    def _of_tagged(self, resource_ids: Sequence[str]) -> int | None:
+    def _of_tagged(self, resource_ids: Sequence[str], *, of_management: bool) -> int | None:
         snapshot_ids = [one for one in resource_ids if one.startswith("snap-")]
         volume_ids = {one for one in resource_ids if one.startswith("vol-")}
-        of_snapshots = self._of_snapshots(snapshot_ids) if snapshot_ids else 0
+        of_snapshots = self._of_snapshots(snapshot_ids, of_management=of_management) if snapshot_ids else 0
         if not resource_ids or of_snapshots is None:
             return None
         return of_snapshots + sum(one.origin.volume_id in volume_ids for one in (self._managed if volume_ids else ()))
@@ -132,6 +150,12 @@ class _Points:
     def _is_ours(self, snapshot_id: str) -> bool:
         existing = self._existing.get(snapshot_id)
         return snapshot_id in self._remembered or (existing is not None and existing.tags.get(MANAGED) == self.system)
+
+    def _is_of_others(self, snapshot_id: str, *, of_management: bool) -> bool:
+        """Whether a snapshot that is not ours never was. One without the tag may have lost it by the call itself."""
+        existing = self._existing.get(snapshot_id)
+        says_so = existing is not None and (not of_management or MANAGED in existing.tags)
+        return says_so or snapshot_id in self._others
 
     @cached_property
     def _existing(self) -> dict[str, Snapshot]:

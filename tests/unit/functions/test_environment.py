@@ -16,6 +16,7 @@ VALUES = {
     "SNAPKEEP_TAG_KEY_VALUE": "Backup=yes",
     "SNAPKEEP_DR_REGION": "us-east-2",
     "SNAPKEEP_ADOPT_HISTORY": "no",
+    "SNAPKEEP_HOLD_ON_SIGNALS": "no",
     "SNAPKEEP_METRICS_PER_VOLUME": "no",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 
 from snapkeep.domain.errors import AwsUnavailable, InvalidEvent
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
-from snapkeep.domain.signals import OwnNames, signal_of
+from snapkeep.domain.retention.placed_holds import PlacedHold
+from snapkeep.domain.signals import GRAVEST, LISTED_CALLS, SEVERAL, OwnNames, signal_of
 from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot, SweepMemory
 from snapkeep.domain.system import FUNCTIONS
 from snapkeep.usecases.ports import Notice
@@ -58,6 +59,8 @@ class Region:
     memory: SweepMemory | None = None
     unreachable: bool = False
     added: list[Notice] = field(default_factory=list)
+    holds: list[PlacedHold] = field(default_factory=list)
+    holding: bool = False
 
     def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
         self._reach()
@@ -80,9 +83,29 @@ class Region:
     def now(self) -> datetime:
         return NOW
 
+    def place(self, hold: PlacedHold) -> None:
+        if self.unreachable:
+            raise AwsUnavailable("down")
+        if hold.id not in [one.id for one in self.holds]:
+            self.holds.append(hold)
+
+    def all(self) -> list[PlacedHold]:
+        return self.holds
+
+    def release(self, hold_id: str) -> bool:
+        raise AssertionError(f"no signal releases {hold_id}")
+
     def notified(self, *events: Mapping[str, Any]) -> list[Notice]:
         signals = [signal for event in events if (signal := signal_of(event, OWN)) is not None]
-        case = NotifySignals(system="snapkeep", region="us-east-1", reader=self, last_sweep=self, notices=self, clock=self)
+        case = NotifySignals(
+            system="snapkeep",
+            region="us-east-1",
+            reader=self,
+            last_sweep=self,
+            notices=self,
+            clock=self,
+            hold_store=(lambda: self) if self.holding else None,
+        )
         case.run(signals)
         return self.added
 
@@ -141,10 +164,28 @@ def test_a_deleted_snapshot_is_known_by_the_last_sweep(memory: SweepMemory | Non
     assert notice.detail.endswith(text)
 
 
+@pytest.mark.parametrize("request_name", sorted(set(OTHERS) | {"StopLogging", "UnlockRule"}))
+def test_calls_on_the_system_are_signals_also_before_its_first_point(request_name: str) -> None:
+    (notice,) = Region(present=[]).notified(called(request_name))
+    assert notice.detail.endswith("touches 0 recovery points")
+
+
 def test_snapshots_of_others_are_no_signal() -> None:
     deleted = Region(present=[], memory=SweepMemory(NOW, (), (SNAPSHOT,)))
     assert deleted.notified(called("DeleteSnapshot")) == []
     assert Region(present=[snapshot(system="snapkeep2")]).notified(called("UnlockSnapshot"), called("DisableKey")) == []
+
+
+@pytest.mark.parametrize("request_name", ["DeleteTags", "DeleteTags of all"])
+def test_a_snapshot_that_has_lost_its_tag_by_the_call_is_no_snapshot_of_others(request_name: str) -> None:
+    stripped = replace(snapshot(), tags={})
+    (notice,) = Region(present=[stripped]).notified(called(request_name))
+    assert notice.detail.endswith("of 1 call it is not known which recovery points are touched")
+    known = SweepMemory(NOW, (KeptSnapshot(SNAPSHOT, origin(), "gold"),))
+    (notice,) = Region(present=[stripped], memory=known).notified(called(request_name))
+    assert notice.detail.endswith("touches 1 recovery point")
+    assert Region(present=[stripped], memory=SweepMemory(NOW, (), (SNAPSHOT,))).notified(called(request_name)) == []
+    assert Region(present=[stripped]).notified(called("CreateTags")) == [], "its policy alone is changed, and it is not managed"
 
 
 def test_tags_of_a_volume_touch_the_points_of_the_volume() -> None:
@@ -190,3 +231,40 @@ def test_an_event_that_cannot_be_read_is_refused(event: dict[str, Any]) -> None:
 def test_a_record_without_an_identity_is_still_a_signal() -> None:
     (notice,) = Region().notified(called("StopLogging", userIdentity=None, sourceIPAddress=None))
     assert "by not known from not known" in notice.detail
+
+
+LESSER = sorted({call.name for call in LISTED_CALLS} - GRAVEST - {"DeleteRule"})
+
+
+@pytest.mark.parametrize("request_name", sorted(GRAVEST))
+def test_one_of_the_gravest_holds_everything_where_the_stack_asks_for_it(request_name: str) -> None:
+    region = Region(holding=True)
+    region.notified(called(request_name), called(request_name))
+    (hold,) = region.holds
+    assert hold.covers_everything
+    assert f"{request_name} by {MALLORY}" in hold.reason
+    asked_for_nothing = Region()
+    asked_for_nothing.notified(called(request_name))
+    assert asked_for_nothing.holds == []
+
+
+def test_several_other_calls_hold_everything_and_fewer_do_not() -> None:
+    for number in (SEVERAL - 1, SEVERAL):
+        region = Region(holding=True)
+        region.notified(*(called(name) for name in LESSER[:number]))
+        assert len(region.holds) == (number == SEVERAL)
+
+
+def test_attempts_and_calls_of_no_concern_hold_nothing() -> None:
+    region = Region(holding=True, present=[snapshot(system="snapkeep2")])
+    region.notified(
+        called("UnlockSnapshot"),
+        *(called(name, errorCode="AccessDenied") for name in ("DeleteSnapshot", "StopLogging", "DeleteStack")),
+    )
+    assert region.holds == []
+
+
+def test_a_hold_that_cannot_be_placed_is_notified() -> None:
+    region = Region(holding=True, unreachable=True)
+    kinds = [notice.kind for notice in region.notified(called("StopLogging"))]
+    assert kinds == ["Signal", "AwsUnavailable"]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snapkeep.domain.errors import AwsRefused
+from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.sweep.deletion_days import DAYS, FEWEST_DAYS, LEAST, after, is_unusual, usual
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
+from snapkeep.usecases.placed_holds import HoldStore
 from snapkeep.usecases.sweep.deleted_by_others import MEMORY, WatchResult
 from snapkeep.usecases.sweep.shared import SweepLimits
 from support.sweeping_world import HOUR, PRIMARY, SweepingWorld, gold
@@ -77,3 +82,28 @@ def test_a_sweep_stops_its_own_deletions_on_such_a_day(today: int, handling: Han
     assert (FindingKind.DELETIONS_UNUSUAL in handlings) == (handling is Handling.LEFT)
     assert len(world.snapshots(PRIMARY)) == (3 if handling is Handling.LEFT else 2)
     assert json.loads(memory[MEMORY])["deletions"] == days
+
+
+def test_such_a_day_puts_the_system_on_hold_once() -> None:
+    world = SweepingWorld(policies=gold(keep=3, keep_copies=3))
+    placed: list[PlacedHold] = []
+    store = SimpleNamespace(place=placed.append)
+    sweep = replace(world.make_sweep(PRIMARY), hold_store=lambda: store)
+    unusual = WatchResult([], after(days_of([10] * 8), TODAY, 101)).unusual(TODAY, 10)
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert sweep.stopped_by([], now) == []
+    assert sweep.stopped_by(unusual, now) == unusual
+    (hold,) = placed
+    assert (hold.id, hold.covers_everything, hold.reason) == ("deletions-2026-11-30", True, unusual[0].text)
+
+
+def test_a_hold_that_cannot_be_placed_is_a_finding() -> None:
+    world = SweepingWorld(policies=gold(keep=3, keep_copies=3))
+
+    def refuse() -> HoldStore:
+        raise AwsRefused("put_parameter: AccessDenied")
+
+    sweep = replace(world.make_sweep(PRIMARY), hold_store=refuse)
+    unusual = WatchResult([], after(days_of([10] * 8), TODAY, 101)).unusual(TODAY, 10)
+    kinds = [finding.kind for finding in sweep.stopped_by(unusual, datetime(2026, 11, 30, tzinfo=UTC))]
+    assert kinds == [FindingKind.DELETIONS_UNUSUAL, FindingKind.OUT_OF_REACH]

@@ -165,7 +165,7 @@ def test_a_sweep_of_a_dr_stack_starts_executions_of_its_verify() -> None:
     template = resources("dr", FUNCTION)["Sweep"]["Environment"]["Variables"]
     given = {name: value if isinstance(value, str) else "" for name, value in template.items()}
     of_stack = {name: f"the {value['Ref']}" for name, value in template.items() if name.endswith(("_ARN", "_URL", "_BUCKET"))}
-    variables = {**given, **of_stack, "AWS_REGION": DR}
+    variables = {**given, **of_stack, "AWS_REGION": DR, "SNAPKEEP_DELETIONS_TIMES_USUAL": "10"}
     parts = {stack: Composition(Environment({**variables, "SNAPKEEP_STACK": stack}), Clients(region=DR)) for stack in StackKind}
     assert parts[StackKind.DR].environment.verify_state_machine_arn == "the Verifying"
     assert sweep_adapters(parts[StackKind.DR]).verifications is parts[StackKind.DR].verifications

@@ -99,18 +99,8 @@ class FindingKind(LabelledEnum):
         True,
         "The newest recovery point is older than the policy allows. snapkeep status shows each volume.",
     )
-    UNUSUAL_CHANGE = (
-        "unusual_change",
-        "far more of a volume changed than usual",
-        True,
-        "If nobody meant it, hold the points before it: snapkeep recoverable VOLUME names the last one.",
-    )
-    DELETIONS_UNUSUAL = (
-        "deletions_unusual",
-        "far more deletions in a day than usual",
-        True,
-        "The sweep deleted nothing. Check snapkeep plan; if it is right, raise the stack's DeletionsTimesUsual until tomorrow.",
-    )
+    UNUSUAL_CHANGE = "unusual_change", "far more of a volume changed than usual", True, "See snapkeep recoverable VOLUME."
+    DELETIONS_UNUSUAL = "deletions_unusual", "far more deletions in a day than usual", True, "Check snapkeep plan and hold list."
     DELETED_BY_OTHERS = (
         "snapshot_deleted_by_others",
         "managed snapshot deleted by another principal: a person, AWS's sample or another tool beside Snapkeep",

@@ -108,7 +108,7 @@ class DrSweep(RegionSweep):
         )
         decision = decide_dr(facts, policies)
         watched = self.watch.run(replace(listing, snapshots=snapshots), policies, started, self.system, placed)
-        unusual = watched.unusual(started.date(), self.limits.times_usual)
+        unusual = self.stopped_by(watched.unusual(started.date(), self.limits.times_usual), started)
         most = 0 if unusual else self.limits.deletions
         deletions, postponed = deletion_plan(decision, self.reader.region, started, most)
         actor = _Actor(self)

@@ -104,7 +104,7 @@ class PrimarySweep(RegionSweep):
         )
         decision = decide_primary(facts, policies, started)
         watched = self.watch.run(listing, policies, started, self.system, placed)
-        unusual = watched.unusual(started.date(), self.limits.times_usual)
+        unusual = self.stopped_by(watched.unusual(started.date(), self.limits.times_usual), started)
         most = 0 if unusual else self.limits.deletions
         deletions, postponed = deletion_plan(decision, self.reader.region, started, most)
         protections = volume_protections(

@@ -19,11 +19,11 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
-from snapkeep.domain.retention.placed_holds import PlacedHolds
+from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
 from snapkeep.domain.sweep.deleted_by_others import SweepMemory
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision, rotating_sample
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
-from snapkeep.usecases.placed_holds import HoldReader
+from snapkeep.usecases.placed_holds import HoldReader, HoldStore
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.retention.plan_volumes import plan_id
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
@@ -231,6 +231,19 @@ class RegionSweep:
     watch: DeletionWatch
     clock: Clock
     limits: SweepLimits = field(default_factory=SweepLimits)
+    hold_store: Callable[[], HoldStore] | None = None
+    """Where a hold is written on a day with far more deletions than usual; None where nobody places one."""
+
+    def stopped_by(self, unusual: list[Finding], now: datetime) -> list[Finding]:
+        """Put the system on hold, once a day, if there is an unusual finding; return that, and why there is no hold."""
+        if not unusual or self.hold_store is None:
+            return unusual
+        hold = PlacedHold(f"deletions-{now:%Y-%m-%d}", "Snapkeep, by DeletionsTimesUsual", now, unusual[0].text)
+        try:
+            self.hold_store().place(hold)
+        except SnapkeepError as error:
+            return [*unusual, Finding(FindingKind.OUT_OF_REACH, "hold on deletions", "", str(error))]
+        return unusual
 
     def report(
         self,

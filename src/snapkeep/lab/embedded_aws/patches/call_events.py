@@ -145,6 +145,8 @@ def _event(
     from ministack.core.responses import get_account_id, get_region
 
     error = error_code(response)
+    if error and service == "ec2":
+        error = f"Client.{error}"
     time = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%SZ}"
     detail = {
         "eventVersion": "1.11",
