@@ -22,6 +22,10 @@ MADE, TAG_OF_DRILL, MANAGED = "ec2:CreateAction", "aws:ResourceTag/snapkeep:dril
 ANSWERS = ("states:SendTaskSuccess", "states:SendTaskFailure")
 CAPABILITIES = {
     "ec2:DeleteVolume": "delete volumes of drills",
+    "ec2:TerminateInstances": "terminate instances of drills",
+    "ec2:DeregisterImage": "deregister images of drills",
+    "ec2:RegisterImage": "launch instances of copies",
+    "ec2:RunInstances": "launch instances of copies",
     "ec2:DeleteTags": "release held points",
     "ec2:CopySnapshot": "make copies",
     "ec2:CreateSnapshot": "make snapshots",
