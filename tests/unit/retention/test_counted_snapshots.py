@@ -13,7 +13,7 @@ from snapkeep.domain.policy.selection import select_for_snapshot
 from snapkeep.domain.protection import volume_protections
 from snapkeep.domain.retention.kept_apart import NOT_COUNTED
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
-from snapkeep.domain.sweep.deleted_by_others import deleted_by_others, kept_snapshots
+from snapkeep.domain.sweep.deleted_by_others import deleted_by_others, memory_of
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from snapkeep.domain.tag_names import MADE
@@ -75,7 +75,7 @@ def test_a_volumes_protection_is_that_of_the_snapshots_that_count() -> None:
 def test_own_deletions_are_none_of_others_although_memory_has_no_tags() -> None:
     listed = [taken(day, "daily") for day in (18, 19, 20)] + [taken(21, "hourly")]
     plan = plan_region(RegionFacts(REGION, [VOLUME], listed), POLICIES, NOW, system=SYSTEM)
-    remembered = kept_snapshots(plan, SYSTEM)
+    remembered = memory_of(plan, listed, [], {}, NOW, system=SYSTEM).snapshots
     assert [item.id for item in remembered] == [listed[1].id, listed[2].id]
     newer = [taken(21, "daily"), taken(22, "daily")]
     facts = RegionFacts(REGION, [VOLUME], newer)
