@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from support.flows_chaos import Chaos
 
 STEPS = 50
-EXAMPLES = int(os.environ.get("SNAPKEEP_FLOWS_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("SNAPKEEP_FLOWS_EXAMPLES", "120"))
 SEED = int(os.environ.get("SNAPKEEP_FLOWS_SEED", "7"))
 SHRINK = os.environ.get("SNAPKEEP_FLOWS_SHRINK", "yes") == "yes"
 

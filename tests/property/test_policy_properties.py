@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
@@ -46,11 +46,13 @@ def test_json_and_yaml_say_the_same(policies: PolicySet) -> None:
     assert yaml == text == replace(policies, source=yaml.source)
 
 
+@settings(max_examples=60)
 @given(policy_sets())
 def test_the_schema_takes_what_we_write(policies: PolicySet) -> None:
     jsonschema.validate(to_document(policies), SCHEMA)
 
 
+@settings(max_examples=60)
 @given(json_values)
 def test_anything_at_all_is_read_or_refused_with_its_errors(data: Any) -> None:
     refused_or_read(data)
@@ -67,6 +69,7 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(value, (*path, key))
 
 
+@settings(max_examples=60)
 @given(policy_sets(), st.data())
 def test_a_document_with_anything_anywhere_is_read_or_refused_with_its_errors(policies: PolicySet, data: st.DataObject) -> None:
     document = to_document(policies)
