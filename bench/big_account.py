@@ -21,7 +21,7 @@ from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Origin
-from snapkeep.domain.tag_names import POLICY
+from snapkeep.domain.tag_names import POLICY, RECORD
 from snapkeep.domain.tags import description_of_copy, tags_for_copy, tags_for_snapshot
 from snapkeep.functions.clients import moment_in
 from snapkeep.lab.ebs_model import ASSUMED_LATENCY, Quotas, Speeds, World
@@ -41,7 +41,8 @@ UNLIMITED = Quotas(
     seconds_between_snapshots=0,
     throttling=False,
 )
-OWN_TAGS_OF_USERS = {"Name": "data", "Team": "storage"}
+OTHER_TAGS = {"Name": "data", "Team": "storage", RECORD: "0" * 16}
+"""Those of the people, and the recovery record's."""
 TABLE_PAGE_BYTES = 1_000_000
 """A Query answers at most 1 MB (DynamoDB developer guide: Query)."""
 TABLE_PAGE_SECONDS = 0.2
@@ -97,7 +98,7 @@ def _a_day(account: Account, *, newest: bool) -> None:
         account.world.write(volume_id, number % 1000, 1, region=PRIMARY)
         start = utc(account.world.now())
         wrong = number % WRONG_EVERY if newest else -1
-        tags = tags_for_snapshot(SYSTEM, POLICY_NAME, Origin(PRIMARY, volume_id, "", start)) | OWN_TAGS_OF_USERS
+        tags = tags_for_snapshot(SYSTEM, POLICY_NAME, Origin(PRIMARY, volume_id, "", start)) | OTHER_TAGS
         answer = account.call("CreateSnapshot", PRIMARY, VolumeId=volume_id, **_tagged({} if wrong == NO_RUN else tags))
         if wrong != NO_RUN:
             made.append((wrong, Origin(PRIMARY, volume_id, answer["SnapshotId"], start)))
@@ -107,7 +108,7 @@ def _a_day(account: Account, *, newest: bool) -> None:
 
 
 def _copy(account: Account, wrong: int, origin: Origin) -> None:
-    tags = tags_for_copy(SYSTEM, POLICY_NAME, origin) | OWN_TAGS_OF_USERS
+    tags = tags_for_copy(SYSTEM, POLICY_NAME, origin) | OTHER_TAGS
     sent = {key: value for key, value in tags.items() if wrong != TAGS_LOST or key != POLICY}
     named = {"SourceRegion": PRIMARY, "SourceSnapshotId": origin.snapshot_id, "Description": description_of_copy(origin)}
     copy_id = account.call("CopySnapshot", DR, **named, **_tagged(sent))["SnapshotId"]
