@@ -65,7 +65,7 @@ def copy_quota_check(region: str, parameter: int, quota: int) -> CheckResult:
 
 
 def snapshot_quota_check(region: str, parameter: int, quota: int) -> CheckResult:
-    """Compare SnapshotQuota with the quota of EBS: beyond that one, EBS refuses every snapshot, whoever makes it."""
+    """Compare SnapshotQuota with the quota of EBS. EBS refuses every snapshot of the account beyond its quota."""
     if parameter > quota:
         text = f"SnapshotQuota is {parameter}, and EBS keeps {quota} snapshots in this region: Snapkeep leaves no room for others"
         remedy = f"deploy with --parameter SnapshotQuota={quota}, or have the quota raised in Service Quotas"

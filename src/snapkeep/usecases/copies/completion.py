@@ -50,7 +50,7 @@ class ChooseCompletion:
     _history: list[QueueEntry] | None = None
 
     def in_flight(self, copies: Iterable[Snapshot]) -> None:
-        """Note the throughput that copies in progress use, whoever started them."""
+        """Record the throughput of all time-based copies in progress, including those of other callers."""
         self._paces |= {
             copy.id: pace(copy.size_gib * 1024, copy.completion_minutes) for copy in copies if copy.completion_minutes
         }

@@ -68,7 +68,8 @@ class LedgerStore:
         """
         key = evidence_key(run.id)
         for _ in range(ATTEMPTS):
-            # The evidence first: whoever replaces it has then seen a newer ledger than its writer, whose entry is refused.
+            # Evidence is read before the ledger: an execution that replaces it has read a newer ledger, and the first writer's
+            # entry fails.
             kept, kept_version = self._kept(key)
             ledger, ledger_version = self._read()
             entry = ledger.entry(run.id)

@@ -16,7 +16,7 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": operator.lt,
 }
 OK, ALARM, INSUFFICIENT = "OK", "ALARM", "INSUFFICIENT_DATA"
-# The evaluation range: the periods that are looked at beyond those asked for. AWS gives no number; its example looks at 5 for 3.
+# CloudWatch retrieves more periods than EvaluationPeriods. AWS states no number; its example retrieves 5 periods for 3.
 PERIODS_MORE = 2
 
 
