@@ -14,11 +14,11 @@ from snapkeep.domain.copies.completion import (
     CompletionFacts,
     PastCopy,
     choose_minutes,
-    completion_usd,
     ordinary_seconds,
     pace,
 )
 from snapkeep.domain.policy.completion import COMPLETION_LONGEST_MINUTES, COMPLETION_STEP_MINUTES
+from snapkeep.domain.prices import completion_price_usd_per_gib
 
 sizes = st.integers(1, 64) | st.integers(1, 64 * 1024 * 1024)
 histories = st.lists(st.builds(PastCopy, st.integers(1, 10**6), st.integers(10, 10**5)), max_size=60)
@@ -43,7 +43,7 @@ def test_no_way_that_is_in_time_is_cheaper(given_facts: CompletionFacts, history
     chosen = choose_minutes(given_facts, history)
     assert chosen in ends
     if in_time:
-        dollars = {minutes: completion_usd(minutes, given_facts.changed_mib) for minutes in in_time}
+        dollars = {minutes: completion_price_usd_per_gib(minutes) for minutes in in_time}
         assert chosen in in_time
         assert dollars[chosen] == min(dollars.values())
         cheapest = [minutes for minutes in in_time if dollars[minutes] == dollars[chosen]]

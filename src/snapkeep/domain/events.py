@@ -118,7 +118,7 @@ def parse_copy_event(event: Mapping[str, Any]) -> CopyEndEvent | IgnoredEvent:
 
 
 def parse_late_copy(event: Mapping[str, Any]) -> LateCopyEvent | None:
-    """Return the copy that missed its completion duration; None of every other event, and of one that names no copy."""
+    """Return the copy that missed its completion duration; None for every other event, and for one that names no copy."""
     detail = event.get("detail")
     if event.get("detail-type") != MISSED_DURATION or not isinstance(detail, Mapping):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -33,7 +33,7 @@ class HoldReader(Protocol):
     """Reads the holds in force."""
 
     def placed(self, snapshots: Iterable[Snapshot]) -> PlacedHolds:
-        """Return the holds that may cover snapshots of this region. It raises nothing: what cannot be read holds everything."""
+        """Return the holds that may cover snapshots of this region. It raises nothing: an unread hold may hold everything."""
         ...
 
 
@@ -53,7 +53,7 @@ def read_holds(stores: Mapping[str, Callable[[], HoldStore]]) -> PlacedHolds:
 class HoldsInForce(HoldReader):
     """Reads the holds of this region, of the regions that snapshots come from, and of those that the policies copy to.
 
-    Nothing is kept between two calls: a hold counts for every deletion that begins after it was written.
+    No hold is cached between two calls: it counts for every deletion that begins after it was written.
     """
 
     region: str
@@ -63,7 +63,10 @@ class HoldsInForce(HoldReader):
     def placed(self, snapshots: Iterable[Snapshot]) -> PlacedHolds:
         """Return the holds that may cover snapshots of this region."""
         origins = {snapshot.origin.region for snapshot in snapshots}
-        regions = sorted({self.region, *origins, *self.policies().copy_regions})
+        try:
+            regions = sorted({self.region, *origins, *self.policies().copy_regions})
+        except SnapkeepError as error:  # a function whose first reading of the policies fails knows none
+            return PlacedHolds(unread={self.region: f"the regions in which holds may be written are not known: {error}"})
         return read_holds({region: partial(self.store_of, region) for region in regions})
 
 
@@ -102,8 +105,3 @@ def _in_each(stores: Mapping[str, HoldStore], act: Callable[[HoldStore], bool]) 
         except SnapkeepError as error:
             problems[region] = str(error)
     return HoldResult(tuple(done), tuple(absent), problems)
-
-
-def covered(snapshots: Collection[Snapshot], hold: PlacedHold, system: str) -> list[Snapshot]:
-    """Return the managed snapshots and copies that a hold covers now."""
-    return [snapshot for snapshot in snapshots if snapshot.managed_by(system) and hold.covers(snapshot)]

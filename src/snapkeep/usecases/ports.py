@@ -281,7 +281,7 @@ class Notice:
     count: int = field(default=1, metadata=OPTIONAL)
     """The number of like cases that the notice stands for."""
     published: bool = field(default=False, metadata=OPTIONAL)
-    """Of no case: it says that a message of this kind and cause was published at this time."""
+    """It stands for no case: a message of this kind and cause was published at its time."""
 
     @property
     def urgent(self) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from snapkeep.domain.errors import AwsThrottled
+from snapkeep.domain.errors import AwsThrottled, AwsUnavailable
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.domain.model import Action, Reason, Verdict
 from snapkeep.domain.policy.model import Limits, Policy, PolicySet, Retention, Selector
@@ -16,7 +16,7 @@ from snapkeep.domain.retention.placed_holds import HOLD_RULE, PlacedHold, Placed
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.tags import parse_time
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.usecases.placed_holds import read_holds
+from snapkeep.usecases.placed_holds import HoldsInForce, read_holds
 from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 from support.lineages import REGION, SYSTEM, snapshot
@@ -180,6 +180,17 @@ def test_holds_of_several_regions_count_once_and_a_silent_region_is_named() -> N
     placed = read_holds({region: lambda region=region: lab.runner.composition.hold_store_of(region) for region in stores})  # type: ignore[misc]
     assert placed.holds == (hold(),)
     assert list(placed.unread) == [DR]
+
+
+def test_holds_are_not_known_while_the_policies_cannot_be_read() -> None:
+    def policies() -> PolicySet:
+        raise AwsUnavailable("SSM does not answer")
+
+    composition = Laboratory().runner.composition
+    placed = HoldsInForce(region=DR, store_of=composition.hold_store_of, policies=policies).placed([COPY])
+    assert (placed.holds, list(placed.unread)) == ((), [DR])
+    (reason,) = placed.reasons_for(COPY)
+    assert "SSM does not answer" in reason.text
 
 
 def test_a_hold_is_due_for_review_after_the_time_that_it_names() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, Handling, SweepOutcome
+from snapkeep.domain.tag_names import POLICY
 from support.placing import hold
 from support.sweeping_world import DAY, DR, PRIMARY, SweepingWorld, gold
 
@@ -39,6 +40,15 @@ def test_a_sweep_keeps_what_is_held_and_names_the_hold(region: str) -> None:
     report = world.sweep(region)
     assert Figure.SNAPSHOTS_HELD not in report.counts
     assert len(world.managed(region)) == 1
+
+
+@pytest.mark.parametrize(("policy", "held"), [("gold", 3), ("bronze", 0)])
+def test_a_hold_of_a_policy_counts_what_the_policy_governs_whatever_its_tags_say(policy: str, held: int) -> None:
+    world = world_with_more_than_is_kept()
+    ids = [snapshot["SnapshotId"] for snapshot in world.managed(PRIMARY)]
+    world.ec2.create_tags(Resources=ids, Tags=[{"Key": POLICY, "Value": "silver"}])
+    world.composition().hold_stores[PRIMARY].place(hold(policies=(policy,)))
+    assert world.sweep(PRIMARY).counts[Figure.SNAPSHOTS_HELD] == held
 
 
 def test_a_sweep_that_cannot_read_the_holds_deletes_nothing_and_says_so() -> None:

@@ -13,11 +13,10 @@ from math import ceil, log
 from typing import NamedTuple
 
 from snapkeep.domain.policy.completion import COMPLETION_LONGEST_MINUTES, COMPLETION_STEP_MINUTES
-from snapkeep.domain.prices import completion_price_usd_per_gib
 
 ONE_COPY_MIB_PER_SECOND = 500.0
 ALL_COPIES_MIB_PER_SECOND = 2000.0
-"""Of all time-based copies into a region (L-E137849C; the guide says of a pair of regions: the smaller is taken)."""
+"""The limit of all time-based copies into a region (L-E137849C; the guide states it for a pair of regions: this is smaller)."""
 START_MARGIN = timedelta(minutes=1)
 """The time until CopySnapshot has answered."""
 HISTORY = 100
@@ -27,7 +26,7 @@ PERCENTILE = 99
 UNCERTAINTY = 1.2
 """A hundred copies do not show the slowest of the next hundred."""
 ASSUMED_SECONDS, ASSUMED_MIB_PER_SECOND = 900.0, 30.0
-"""An ordinary copy without history, rather slow: AWS documents no speed, and to be late is worse than to pay."""
+"""The time of an ordinary copy without history, rather slow: AWS documents no speed, and a late copy is worse than a paid one."""
 
 
 class PastCopy(NamedTuple):
@@ -39,7 +38,7 @@ class PastCopy(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CompletionFacts:
-    """What the choice for one copy depends on."""
+    """The facts that decide how one copy is made."""
 
     changed_mib: int
     """MiB that the copy moves, at most."""
@@ -87,8 +86,3 @@ def choose_minutes(facts: CompletionFacts, history: Sequence[PastCopy]) -> int:
     if shortest <= longest:
         return longest
     return shortest if shortest <= COMPLETION_LONGEST_MINUTES and shortest * 60 < ordinary else 0
-
-
-def completion_usd(minutes: int, mib: float) -> float:
-    """Return the price of a copy beyond its transfer, in US dollars."""
-    return mib / 1024 * completion_price_usd_per_gib(minutes)

@@ -114,11 +114,11 @@ class QueueEntry:
     kms_key: str = field(default="", metadata=OPTIONAL)
     """ARN of the key that the copy that is done is encrypted with; empty where it is not encrypted."""
     proof: str = field(default="", metadata=OPTIONAL)
-    """What the tag `snapkeep:proof` of the copy that is done says of its strongest proof; EC2 may show a tag late."""
+    """The strongest proof of the copy that is done, as its tag `snapkeep:proof` has it; EC2 may show a tag late."""
     moved_mib: int = field(default=0, metadata=OPTIONAL)
     """MiB that had changed when the copy started; 0 where that is not known."""
     seconds: int = field(default=0, metadata=OPTIONAL)
-    """How long the copy that is done took; 0 where that is not known."""
+    """The duration of the copy that is done; 0 where it is not known."""
     late: str = field(default="", metadata=OPTIONAL)
     """Why a time-based copy missed its completion duration, in AWS's words; empty if it did not."""
 
@@ -143,11 +143,11 @@ class QueueEntry:
         return self.not_before if self.state is EntryState.DELAYED else self.request.latest_start
 
     def is_first_since(self, remembered: datetime, now: datetime) -> bool:
-        """Whether there is no copy yet, as the queue alone knows, which remembers everything since a moment.
+        """Whether the queue alone shows that no copy exists yet; it remembers every entry since a moment.
 
-        A copy's entry is written before the copy is started, and is remembered for long: what began after that moment, and was
-        never started, has no copy of ours. A queue that was restored from a backup remembers less than it says: no entry is
-        believed an hour after its snapshot began.
+        An entry is written before its copy is started, and is kept for 30 days: a snapshot that began after that moment has no
+        copy if none was ever started. A queue that was restored from a backup lacks its newest entries: no entry is believed from
+        an hour after its snapshot began.
         """
         untried = self.state is EntryState.WAITING and not self.attempts and not self.again
         start = self.request.origin.start_time

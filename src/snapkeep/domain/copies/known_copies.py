@@ -40,7 +40,7 @@ class KnownCopies:
     checked_until: datetime = NEVER
     """Copies that completed before have been checked, or are left to a sweep."""
     proofs: Mapping[str, str] = field(default_factory=dict)
-    """What the tags of proved copies say, by id: EC2 may show a tag late."""
+    """The proofs of proved copies by id, as their tags have them: EC2 may show a tag late."""
 
     @property
     def checked(self) -> frozenset[str]:

@@ -64,7 +64,7 @@ class CopyRequest:
 
     @property
     def expected_duration(self) -> timedelta:
-        """How long the copy may take: a copy with a set completion duration so long, another one by its size."""
+        """The time that the copy may take: its completion duration if the policy sets one, else by its size."""
         if self.completion_minutes and not self.chooses_completion:
             return timedelta(minutes=self.completion_minutes)
         return timedelta(seconds=self.size_gib * EXPECTED_SECONDS_PER_GIB)

@@ -321,7 +321,7 @@ POLICY = Shape(
         Field(
             "hold_tags",
             ValueType.TAGS,
-            "Tag keys with values that hold a snapshot and its copies: it is kept, and does not count in retention. `*` and `?` match.",
+            "Tags with values that hold a snapshot and its copies: they stay, and do not count in retention. `*` and `?` match.",
         ),
         Field("carry_tags", ValueType.OBJECT, "Which of a volume's tags go onto its snapshots and copies.", shape=CARRY_TAGS),
         Field(

@@ -179,7 +179,7 @@ class Policy:
     """Recovery point objective: how old the newest completed copy's origin may be."""
     leave_alone: LeaveAlone = field(default_factory=LeaveAlone)
     hold_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Tag key -> patterns of values; a snapshot with one such tag is held with its copies, and counts for nobody."""
+    """Tag key -> patterns of values; a snapshot with one such tag is held with its copies, and does not count in retention."""
     carry_tags: CarryTags = field(default_factory=CarryTags)
     record: RecordContent = field(default_factory=RecordContent)
     gone: GoneRetention | None = None

@@ -1,4 +1,4 @@
-"""How much of a volume changes from one snapshot to the next, and which change is unusual. Pure.
+"""The share of a volume that changes from one snapshot to the next, and which change is unusual. Pure.
 
 Ransomware overwrites most of a volume within hours. Usual changes differ by volume, so each is compared with its own.
 """
@@ -29,7 +29,12 @@ class ChangeHistory:
     snapshot_id: str
     start_time: datetime
     changed: tuple[int, ...] = ()
-    """Blocks of 512 KiB, the newest last. Of an unusual change, at least so many."""
+    """Blocks of 512 KiB, the newest last. For an unusual change it is a lower bound."""
+
+    @property
+    def usual(self) -> int:
+        """The median of the changes; 0 without any."""
+        return int(median(self.changed)) if self.changed else 0
 
     def after(self, snapshot_id: str, start_time: datetime, changed: int | None) -> ChangeHistory:
         """Return the history with a further snapshot; None for a change that is not known."""
@@ -47,7 +52,7 @@ class UnusualChange:
     start_time: datetime
     changed: int
     usual: int
-    """The median of the changes before, in blocks."""
+    """The usual change before it, in blocks."""
 
     @property
     def text(self) -> str:
@@ -75,7 +80,7 @@ def unusual(history: ChangeHistory, changed: int, size_gib: int) -> bool:
 
 def newest_by_volume(changes: Iterable[UnusualChange]) -> dict[str, UnusualChange]:
     """Return the newest unusual change of each volume."""
-    return {change.volume_id: change for change in sorted(changes, key=lambda one: one.start_time)}
+    return {change.volume_id: change for change in sorted(changes, key=lambda change: change.start_time)}
 
 
 def gib_text(block_count: int) -> str:

@@ -79,7 +79,7 @@ class InstanceOptions:
     """Devices whose volumes are left out."""
     stopped: bool = False
     rate_mibps: int = 0
-    """Of the volumes' initialisation; 0: the default rate, which AWS does not promise."""
+    """The rate of the volumes' initialisation; 0: the default rate, which AWS does not promise."""
 
 
 def volume_notes(volumes: Sequence[VolumeRecovery]) -> Iterator[str]:

@@ -71,11 +71,11 @@ class InstancePlan:
     replaces_root: str = ""
     """The root volume that is replaced in place; empty where an instance is launched."""
     vcpus: int = 0
-    """That it counts to the quota; 0 where they are not known."""
+    """The number that it counts to the quota; 0 where it is not known."""
     free_addresses: int = 0
-    """Of the subnet that it is launched in."""
+    """The free addresses of the subnet that it is launched in."""
     rate_mibps: int = 0
-    """Of the volumes' initialisation; 0: the default rate."""
+    """The rate of the volumes' initialisation; 0: the default rate."""
 
     @property
     def point_ids(self) -> tuple[str, ...]:

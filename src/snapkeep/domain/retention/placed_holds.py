@@ -47,13 +47,13 @@ class PlacedHold:
 
     @property
     def scope(self) -> str:
-        """What it covers, in words."""
+        """The volumes, snapshots and policies that it covers, in words."""
         named = [*self.volumes, *self.snapshots, *(f"policy {name}" for name in self.policies)]
         return ", ".join(named) or "everything"
 
     @property
     def text(self) -> str:
-        """Since when it holds, who placed it, and why."""
+        """The time of the hold, who placed it, and why."""
         return f"held since {self.since:%Y-%m-%d %H:%M} UTC by {self.by} ({self.id}): {self.reason}"
 
     def is_due_for_review(self, now: datetime) -> bool:
@@ -67,7 +67,7 @@ class PlacedHolds:
 
     holds: tuple[PlacedHold, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
-    """Region -> why its holds could not be read. Whatever could not be read holds everything."""
+    """Region -> why its holds could not be read. Holds that could not be read hold everything."""
 
     def __bool__(self) -> bool:
         return bool(self.holds or self.unread)

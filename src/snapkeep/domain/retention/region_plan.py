@@ -131,6 +131,11 @@ class RegionPlan:
         return (verdict for volume in self.volumes for verdict in volume.verdicts)
 
     @property
+    def governing(self) -> dict[Lineage, str]:
+        """The names of the policies that govern the volumes; empty where none does. A hold may cover a policy."""
+        return {volume.lineage: volume.policy_name for volume in self.volumes}
+
+    @property
     def names(self) -> dict[Lineage, str]:
         """The names of the volumes that have one."""
         return {volume.lineage: volume.name for volume in self.volumes if volume.name}

@@ -1,4 +1,4 @@
-"""Holds by tags that a policy names: a tagged snapshot stays, and counts for nobody; its copies stay too (INV-26)."""
+"""Holds by tags that a policy names: a tagged snapshot stays, and does not count; its copies stay too (INV-26)."""
 
 from __future__ import annotations
 

@@ -44,9 +44,9 @@ class SweepMemory:
     snapshots: tuple[KeptSnapshot, ...]
     """The completed managed snapshots that the plan keeps."""
     unmanaged: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
-    """The ids of snapshots that are none of ours: a deleted one shows its tags to nobody."""
+    """The ids of snapshots that the system does not manage: the tags of a deleted one cannot be read."""
     deletions: Mapping[str, int] = field(default_factory=dict, metadata=OPTIONAL)
-    """How many managed snapshots disappeared, by day."""
+    """The number of managed snapshots that disappeared, by day."""
 
 
 def memory_of(
@@ -59,7 +59,7 @@ def memory_of(
     system: str,
 ) -> SweepMemory:
     """Return what a sweep remembers of a region's listing, its plan, its findings and the deletions by day."""
-    # A finding may be what makes a snapshot managed: by the time that somebody deletes it, it is ours.
+    # The repair of a finding may make a snapshot managed: it is, when somebody deletes it.
     found = {finding.subject for finding in findings}
     kept = (verdict for verdict in plan.outcomes if verdict.action is Action.KEEP)
     return SweepMemory(

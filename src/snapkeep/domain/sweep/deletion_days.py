@@ -1,6 +1,7 @@
-"""How many managed snapshots disappear in a day, and which number is far beyond the usual. Pure.
+"""The number of managed snapshots that disappear in a day, and whether it is far beyond the usual. Pure.
 
-The limits of INV-08 hold for one volume. A policy that keeps less of many volumes may break none of them.
+The limits of INV-08 hold for one volume. A policy that keeps less of many volumes may break none of them. The number has the
+snapshots that the last sweep's plan kept: deletions by runs and by others, not those that a sweep orders, which have a limit.
 """
 
 from __future__ import annotations

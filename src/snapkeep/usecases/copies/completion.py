@@ -20,7 +20,7 @@ from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader
 from snapkeep.usecases.recovery.ports import BlockPage
 
 LOOKED_AT = 500
-"""Copies that completed last, among which those between the same regions are the history."""
+"""Copies that are done, those that had to start last: the history is those of them between the same regions."""
 BLOCKS_OF_PAGE = 10_000
 """MaxResults of ListChangedBlocks: at most 10,000 (ebs 2019-11-02)."""
 LISTING_TIME = timedelta(seconds=5)
@@ -43,7 +43,7 @@ class ChooseCompletion:
     reader: SnapshotReader
     queue: CopyQueue
     changes_of: Callable[[str], ChangedBlocks]
-    """What lists the changed blocks of a source region."""
+    """Returns the lister of the changed blocks in a source region."""
     clock: Clock
     _paces: dict[str, float] = field(default_factory=dict)
     """MiB a second of each time-based copy in progress, by its id."""
@@ -74,7 +74,7 @@ class ChooseCompletion:
             free_mib_per_second=ALL_COPIES_MIB_PER_SECOND - sum(self._paces.values()),
         )
         minutes = choose_minutes(facts, self._past(request.origin.region))
-        # Of a size that is not known, a duration would teach a wrong speed.
+        # Without a known size, the duration would teach a wrong speed.
         return replace(entry, request=replace(request, completion_minutes=minutes), moved_mib=changed_mib or 0)
 
     def _changed_mib(self, entry: QueueEntry) -> int | None:

@@ -62,7 +62,7 @@ class Dispatch:
     settlement: Settlement
     notices: Notices
     completion_of: Callable[[], ChooseCompletion]
-    """Makes what chooses the completion durations of one dispatch."""
+    """Returns the chooser of the completion durations of one dispatch."""
     retry_policy: RetryPolicy
     clock: Clock
     quota: int
@@ -239,7 +239,7 @@ class Dispatch:
     def _start_copy(self, starting: QueueEntry, round_: _Round) -> QueueEntry:
         """Start a copy; one that AWS refuses is started with Snapkeep's tags alone, as a policy may deny one carried tag.
 
-        So is one whose chosen completion duration it refuses as an ordinary copy. A refused call made no copy.
+        A copy whose chosen completion duration AWS refuses is started as an ordinary one. A refused call made no copy.
         """
         try:
             return starting.running(self.copier.start_copy(starting.request), self.clock.now())
@@ -326,7 +326,7 @@ class _Round:
 
     stop_at: datetime
     remembered: datetime
-    """Since when the queue remembers every copy."""
+    """The moment from which on the queue remembers every copy."""
     completion: ChooseCompletion
     started: list[str] = field(default_factory=list)
     copy_ids: list[str] = field(default_factory=list)

@@ -22,7 +22,7 @@ class NoteLateCopy:
     clock: Clock
 
     def run(self, late: LateCopyEvent) -> bool:
-        """Note a late copy, once. Return False of a copy that is none of the queue's, or was noted before."""
+        """Note a late copy, once. Return False for a copy that the queue does not know, or that was noted before."""
         copy = self.reader.snapshots([late.copy_id]).get(late.copy_id)
         if copy is None:
             return False

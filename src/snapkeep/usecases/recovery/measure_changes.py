@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -48,16 +49,16 @@ class MeasureChanges:
         if source.start_time <= history.start_time:
             return None
         changed = self._changed(history, copy)
+        change: UnusualChange | None = None
+        if changed is not None and unusual(history, changed, copy.size_gib):
+            change = UnusualChange(source.region, source.volume_id, source.snapshot_id, source.start_time, changed, history.usual)
+            # Before the history: after a failure in between, the next comparison of the copy finds the change again.
+            keep_unusual(self.documents, change)
         self._keep(copy, history.after(source.snapshot_id, source.start_time, changed), version)
-        if changed is None or not unusual(history, changed, copy.size_gib):
-            return None
-        usual = sorted(history.changed)[len(history.changed) // 2]
-        change = UnusualChange(source.region, source.volume_id, source.snapshot_id, source.start_time, changed, usual)
-        keep_unusual(self.documents, change)
         return change
 
     def _changed(self, history: ChangeHistory, copy: Snapshot) -> int | None:
-        """Return how many blocks changed; of an unusual change, as many as show that. None where AWS does not compare the two."""
+        """Return how many blocks changed; for an unusual change as many as show that. None where AWS does not compare the two."""
         enough = most_usual(history.changed, copy.size_gib)
         reader, changed, first, ended = self.blocks_of(copy.origin.region), 0, 0, False
         while not ended and (enough is None or changed <= enough):
@@ -81,15 +82,14 @@ class MeasureChanges:
             return None, document.version
 
     def _keep(self, copy: Snapshot, history: ChangeHistory, version: str) -> None:
-        try:
+        with suppress(DocumentChanged):  # another copy of the volume is compared at the same moment
             self.documents.put(_key_of_history(copy), to_text(history), version)
-        except DocumentChanged:  # another copy of the volume is compared at the same moment
-            return
 
 
 def keep_unusual(documents: Documents, change: UnusualChange) -> None:
-    """Keep an unusual change, under a name that says it."""
-    documents.put(_key_of(change), to_text(change))
+    """Keep an unusual change, under a name that says it. A change that is kept already stays as it is."""
+    with suppress(DocumentChanged):
+        documents.put(_key_of(change), to_text(change))
 
 
 def unusual_changes(documents: Documents) -> list[UnusualChange]:

@@ -43,7 +43,7 @@ class VerifyCopy:
     sides: Workers
     """Reads source and copy at the same time."""
     changes: MeasureChanges | None = None
-    """Looks at how much changed before a copy was made; None where nobody does, as in most simulations."""
+    """Measures how much changed before a copy was made; None where it is not measured, as in most simulations."""
     portion: timedelta = PORTION
     reads_at_first: int = FEWEST_READS
 
@@ -132,7 +132,7 @@ class VerifyCopy:
         return result
 
     def _reason(self, pair: Pair, error: BlocksUnreadable) -> ProofEnd:
-        """Return why blocks cannot be read. What is deleted has no tags, by which roles may read: IAM may refuse it first."""
+        """Return why blocks cannot be read. A deleted snapshot has no tags, by which roles may read: IAM may refuse it first."""
         if error.reason != ProofEnd.DENIED:
             return ProofEnd(error.reason)
         snapshot_id = pair.source_id if error.region == pair.source_region else pair.copy_id

@@ -172,11 +172,10 @@ class RetentionPlanner:
 
     def _plan(self, facts: RegionFacts, policies: PolicySet) -> DeletionPlan:
         region, now = self.reader.region, self.clock.now()
-        plans = guarded_plan(self.guards, facts, policies, now, system=self.system, placed=self.holds.placed).volumes
-        verdicts = tuple(verdict for plan in plans for verdict in plan.outcome)
-        refusals = tuple(Refusal(plan.lineage, plan.refusal) for plan in plans if plan.refusals)
-        governing = {plan.lineage: plan.policy_name for plan in plans}
-        return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, refusals, governing)
+        plan = guarded_plan(self.guards, facts, policies, now, system=self.system, placed=self.holds.placed)
+        verdicts = tuple(plan.outcomes)
+        refusals = tuple(Refusal(volume.lineage, volume.refusal) for volume in plan.volumes if volume.refusals)
+        return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, refusals, plan.governing)
 
 
 def _is_to_be_compared(copy: Snapshot, policies: PolicySet) -> bool:

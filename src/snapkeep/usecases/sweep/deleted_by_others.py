@@ -75,11 +75,11 @@ def _prepared(sweep_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WatchResult:
-    """What a region's listing lacks of what the last sweep's plan kept."""
+    """The snapshots that the last sweep's plan kept and that the region's listing lacks."""
 
     findings: list[Finding]
     deletions: Mapping[str, int]
-    """How many managed snapshots disappeared, by day."""
+    """The number of managed snapshots that disappeared, by day."""
 
     def unusual(self, today: date, times: int) -> list[Finding]:
         """Return a finding where today's deletions are more than so many times the usual; none where `times` is 0."""
@@ -110,7 +110,7 @@ class DeletionWatch:
             return WatchResult([], after({}, now.date(), 0))
         present = {snapshot.id for snapshot in facts.snapshots}
         absent = sum(snapshot.id not in present for snapshot in memory.snapshots)
-        # Before a younger hold, Snapkeep itself may have deleted what it covers.
+        # Snapkeep itself may have deleted snapshots before a younger hold covered them.
         held = PlacedHolds(tuple(hold for hold in placed.holds if hold.since <= memory.at))
         deleted = deleted_by_others(memory.snapshots, facts, policies, now, system=system, placed=held)
         findings = findings_of(deleted, self._deleters(deleted, memory.at), memory.at, system)

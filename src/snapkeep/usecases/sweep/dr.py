@@ -58,7 +58,7 @@ from snapkeep.usecases.sweep.shared import (
 )
 
 UNUSUAL_FOR = timedelta(days=7)
-"""How long an unusual change is a finding: time to look at it, and no longer."""
+"""The time for which an unusual change is a finding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class DrSweep(RegionSweep):
     verifications: Verifications | None
     """Starts comparisons; None where nothing is compared, as in most simulations."""
     documents: Documents | None = None
-    """Has the unusual changes; None where nobody looks for them."""
+    """Has the unusual changes; None where they are not read."""
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
         """Find and repair within the options; return the report so far and the deletions to carry out.
@@ -128,7 +128,7 @@ class DrSweep(RegionSweep):
         comparisons.carry_out(unproved, actor.repair)
         items, counts = (
             (*repairs.items, *comparisons.items, *actor.problems, *postponed),
-            _counts(snapshots, entries, self.system) | held_count(placed, snapshots, self.system),
+            _counts(snapshots, entries, self.system) | held_count(placed, snapshots, plan.governing, self.system),
         )
         if self.verifications is not None:
             oldest = started - min((finding.urgency for finding in unproved), default=started)

@@ -81,7 +81,7 @@ class PrimarySweep(RegionSweep):
             waiting=dr.waiting(),
         )
         # The plan is made before the repairs, so that no repair of this sweep can be the reason for a deletion in it.
-        placed = self.holds.placed([one for one in listing.snapshots if one.managed_by(self.system)])
+        placed = self.holds.placed([snapshot for snapshot in listing.snapshots if snapshot.managed_by(self.system)])
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system, placed=lambda _: placed)
         runs = self._runs_seen(dr, plan, listing.snapshots, started)
         facts = PrimaryFacts(
@@ -133,7 +133,7 @@ class PrimarySweep(RegionSweep):
         repairs.carry_out([*unusual, *watched.findings], lambda _: Handling.NOTED)
         counts = _counts(protections, listing, dr.entries, self.system, started)
         counts |= {Figure(name): number for name, number in deleted.figures.items()}
-        counts |= held_count(placed, listing.snapshots, self.system)
+        counts |= held_count(placed, listing.snapshots, plan.governing, self.system)
         counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.not_read}
         ages_of_policies = tuple(ages_by_policy(protections))
         report = self.report(

@@ -14,7 +14,7 @@ from snapkeep import __version__
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import NOT_IN_JSON
-from snapkeep.domain.model import DeletionPlan, Snapshot
+from snapkeep.domain.model import DeletionPlan, Lineage, Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges
@@ -46,7 +46,7 @@ class SweepLimits:
     repairs: int = 500
     deletions: int = 300
     times_usual: int = 0
-    """How many times the usual deletions of a day stop those of the sweep; 0 where nothing is watched."""
+    """Deletions of a day that are more than so many times the usual stop those of the sweep; 0: they are not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class SweepResult:
     rpo_ages_seconds: Mapping[str, float] = field(default_factory=dict)
     """RPO age by volume, where there is one."""
     memory: SweepMemory | None = None
-    """What the next sweep is to know of this one; None of a sweep that broke off."""
+    """The knowledge for the next sweep; None if the sweep broke off."""
 
 
 @dataclass(slots=True)
@@ -124,12 +124,19 @@ def queue_counts(entries: Sequence[QueueEntry]) -> dict[Figure, int]:
     }
 
 
-def held_count(placed: PlacedHolds, snapshots: Iterable[Snapshot], system: str) -> dict[Figure, int]:
-    """Return how many managed snapshots the placed holds cover; nothing where no hold is in force, or that is not known."""
+def held_count(
+    placed: PlacedHolds, snapshots: Iterable[Snapshot], governing: Mapping[Lineage, str], system: str
+) -> dict[Figure, int]:
+    """Return how many managed snapshots the placed holds cover; nothing where no hold is in force, or that is not known.
+
+    `governing` has the names of the policies that govern the lineages.
+    """
     if not placed.holds or placed.unread:
         return {}
-    held = [one for one in snapshots if one.managed_by(system) and any(hold.covers(one) for hold in placed.holds)]
-    return {Figure.SNAPSHOTS_HELD: len(held)}
+    managed = (snapshot for snapshot in snapshots if snapshot.managed_by(system))
+    policies = ((snapshot, governing.get(snapshot.origin.lineage, "")) for snapshot in managed)
+    held = sum(any(hold.covers(snapshot, policy) for hold in placed.holds) for snapshot, policy in policies)
+    return {Figure.SNAPSHOTS_HELD: held}
 
 
 def deletion_plan(decision: SweepDecision, region: str, now: datetime, limit: int) -> tuple[DeletionPlan, list[ReportItem]]:
@@ -232,10 +239,13 @@ class RegionSweep:
     clock: Clock
     limits: SweepLimits = field(default_factory=SweepLimits)
     hold_store: Callable[[], HoldStore] | None = None
-    """Where a hold is written on a day with far more deletions than usual; None where nobody places one."""
+    """Returns the store for the hold of a day with far more deletions than usual; None: the sweep places no hold."""
 
     def stopped_by(self, unusual: list[Finding], now: datetime) -> list[Finding]:
-        """Put the system on hold, once a day, if there is an unusual finding; return that, and why there is no hold."""
+        """Put the system on hold if there is an unusual finding; return the finding, and why there is no hold.
+
+        The hold of a day is placed once, and again by a later sweep of that day if it was released.
+        """
         if not unusual or self.hold_store is None:
             return unusual
         hold = PlacedHold(f"deletions-{now:%Y-%m-%d}", "Snapkeep, by DeletionsTimesUsual", now, unusual[0].text)
