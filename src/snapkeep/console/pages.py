@@ -16,10 +16,10 @@ from snapkeep.console.policy_page import policies_context
 from snapkeep.console.proof_pages import (
     coverage_of_drills,
     drill_context,
+    drills_known,
     evidence_data,
     proofs_context,
     unproved,
-    unread_ledgers,
 )
 from snapkeep.console.reading import Reading
 from snapkeep.console.trend import DAYS, Trend, trend_of, values_of
@@ -74,7 +74,7 @@ def _numbers(reading: Reading, governed: Sequence[VolumeProtection]) -> Iterator
     drills = coverage_of_drills(reading)
     days = [reading.at - timedelta(days=day) for day in range(DAYS, -1, -1)]
     by_day = [(day, len(drills.missing(governed, day))) for day in days]
-    known = not reading.unread and not unread_ledgers(reading)
+    known = drills_known(reading)
     trend = trend_of(by_day, reading.at) if known else Trend("", "not known")
     yield Number("Not drilled", by_day[-1][1], "/proofs?show=undrilled", trend, urgent=False, known=known)
 

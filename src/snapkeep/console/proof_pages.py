@@ -88,6 +88,11 @@ def unread_ledgers(reading: Reading) -> list[str]:
     return [region for region in reading.lineages if region not in (reading.status.region, *reading.ledgers)]
 
 
+def drills_known(reading: Reading) -> bool:
+    """Whether every region, and every ledger of drills, was read."""
+    return not reading.unread and not unread_ledgers(reading)
+
+
 def proofs_context(reading: Reading, query: Query) -> Context:
     """Return the heat map of drills and proofs; `show` in a query chooses what lacks a proof or a drill."""
     governed = [volume for volume in reading.status.volumes if volume.copies]
@@ -105,6 +110,7 @@ def proofs_context(reading: Reading, query: Query) -> Context:
         "show": show,
         "total": len(governed),
         "missing": {name: len(volumes) for name, volumes in missing.items()},
+        "known": {"unproved": not reading.unread, "undrilled": drills_known(reading)},
         "unread": len(unread),
         "unread_ledgers": unread_ledgers(reading),
         "open": [run for ledger in reading.ledgers.values() for run in ledger.open],
@@ -117,7 +123,8 @@ def _drills_by_volume(reading: Reading) -> dict[str, list[tuple[str, EndedDrill]
     drills: dict[str, list[tuple[str, EndedDrill]]] = defaultdict(list)
     for region, ledger in reading.ledgers.items():
         for ended in ledger.ended:
-            drills[ended.volume_id].append((region, ended))
+            for volume_id in ended.subjects:
+                drills[volume_id].append((region, ended))
     return drills
 
 

@@ -15,7 +15,7 @@ from snapkeep.console.page import Context, NotThere, Page, Query, moment_of
 from snapkeep.console.reading import Reading
 from snapkeep.console.recoveries import Recoveries, consent_to
 from snapkeep.domain.recovery.choice import Target
-from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryState, steps_of
+from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryState, StepState, steps_of
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.recovery.prepare import RecoveryRequest
 
@@ -107,7 +107,7 @@ class RecoveryPages:
         return {
             "run": run,
             "view": view,
-            "next": next((step.id for step in run.steps if view.working and step.state == "planned"), ""),
+            "next": next((step.id for step in run.steps if view.working and step.state is StepState.PLANNED), ""),
             "undone": list(undo_lines(run)),
             "commands": {verb: self.recoveries.command(verb, run) for verb in ("resume", "undo")},
             "can_resume": run.state is RecoveryState.RUNNING and not view.working,

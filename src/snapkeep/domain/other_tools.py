@@ -68,11 +68,18 @@ def tool_of(snapshot: Snapshot) -> Tool | None:
 class Maker(LabelledEnum):
     """The tool that makes a volume's snapshots, as the newest one's tags show it. The values are identifiers for machines."""
 
+    remark: str
+    """Further words for people; empty for most."""
+
+    def __init__(self, identifier: str, label: str, remark: str = "") -> None:
+        super().__init__(identifier, label)
+        self.remark = remark
+
     OURS = "snapkeep", "Snapkeep"
     DLM = "dlm", "Data Lifecycle Manager"
     AWS_BACKUP = "aws_backup", "AWS Backup"
     OTHER_TOOL = "other_tool", "another tool"
-    NOT_KNOWN = "not_known", "not known: a person, or a tool that leaves no tag"
+    NOT_KNOWN = "not_known", "not known", "a person, or a tool that leaves no tag"
 
 
 DLM_TAGS = ("aws:dlm:lifecycle-policy-id", "dlm:managed")

@@ -75,6 +75,16 @@ def test_a_region_out_of_reach_is_named_and_counts_as_soon_as_it_is_back(account
     assert f"not in {PRIMARY}" in run("hold", "list").stdout
 
 
+def test_prometheus_gets_no_number_of_holds_while_a_region_is_not_read(account: Account) -> None:
+    place("--all")
+    assert "\nsnapkeep_holds{" in run("status", "--prometheus").stdout
+    account.holds[NEAR, "/snapkeep/holds/hold-1"] = "{broken"
+    assert "\nsnapkeep_holds{" not in run("status", "--prometheus").stdout
+    del account.holds[NEAR, "/snapkeep/holds/hold-1"]
+    account.take_away(FAR)
+    assert "\nsnapkeep_holds{" not in run("status", "--prometheus").stdout
+
+
 def test_a_hold_that_is_written_nowhere_is_an_error(account: Account) -> None:
     for region in (PRIMARY, NEAR, FAR):
         account.take_away(region)
@@ -101,7 +111,7 @@ def test_a_release_that_reaches_not_every_region_says_that_it_is_still_held(acco
 def test_a_hold_that_cannot_be_read_holds_everything_and_can_be_released(account: Account) -> None:
     account.snapshot()
     account.holds[NEAR, "/snapkeep/holds/hold-1"] = "{broken"
-    assert "nothing is deleted there" in run("hold", "list").stderr
+    assert "no region that reads them deletes anything" in run("hold", "list").stderr
     assert "not known" in run("plan").stdout
     assert data("hold", "release", "hold-1", "--yes")["regions"] == [NEAR]
 

@@ -66,7 +66,7 @@ def test_prometheus_keeps_its_series_beside_what_is_reachable(account: Account, 
     account.take_away(PRIMARY)
     after = series(run("status", "--prometheus").stdout)
     lost = {name.partition("{")[0] for name in before.keys() - after.keys()}
-    assert lost == {"snapkeep_snapshots_managed", "snapkeep_keys_at_risk"}, "those of the primary region alone"
+    assert lost == {"snapkeep_snapshots_managed", "snapkeep_keys_at_risk", "snapkeep_holds"}, "those of the primary region"
     base = f'system="snapkeep",region="{PRIMARY}"'
     assert [after[f'snapkeep_reachable{{{base},read="{region}"}}'] for region in (PRIMARY, NEAR, FAR)] == ["0", "1", "1"]
     assert [name.count(source.origin.volume_id) for name in after].count(1) == 3, "an RPO age and two ages of copies"

@@ -10,10 +10,14 @@ from starlette.testclient import TestClient
 
 from snapkeep.console.reading import Readings
 from snapkeep.console.trend import HEIGHT, WIDTH, trend_of
+from snapkeep.domain.drills.covered import DrillCoverage
+from snapkeep.domain.drills.instances import DrilledInstance
 from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, evidence_key, evidence_of
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.policy.model import DrillLevel
+from snapkeep.domain.recovery.instance_fit import Billing
 from snapkeep.domain.sweep.report import Figure, SweepReport, report_to_json
 from support.console_pages import renew, text_of
 from support.several_regions import DOCUMENT, NEAR, PRIMARY, Account
@@ -41,7 +45,13 @@ def keep(account: Account, *reports: SweepReport) -> None:
 
 
 def drill(
-    account: Account, point: Snapshot, *, days_ago: float = 3, failure: str = "", rto: timedelta = timedelta(0)
+    account: Account,
+    point: Snapshot,
+    *,
+    days_ago: float = 3,
+    failure: str = "",
+    rto: timedelta = timedelta(0),
+    instance: str = "",
 ) -> DrillRun:
     """Keep the evidence of a drill that became usable after five minutes."""
     at = NOW - timedelta(days=days_ago)
@@ -50,6 +60,17 @@ def drill(
         point.id, point.start_time, 8, at, at + timedelta(days=1), rto, 1.0, failure=failure, restored_id="vol-1",
         available_at=at + timedelta(minutes=5), removal_ended=True, removed_at=at + timedelta(hours=1),
     )  # fmt: skip
+    if instance:
+        drilled = DrilledInstance(
+            instance,
+            0,
+            (point.origin.volume_id,),
+            (point.id,),
+            Billing("Linux/UNIX", "RunInstances"),
+            restored_id="i-1",
+            checked_at=at + timedelta(minutes=7),
+        )
+        run = replace(run, level=DrillLevel.INSTANCE, volume_id=instance, point="", instances=(drilled,))
     evidence = evidence_of(run, "1", "")
     objects = account.objects.setdefault(NEAR, {})
     ledger = DrillLedger().concluded(evidence)
@@ -121,13 +142,44 @@ def test_a_drill_that_passed_counts_until_it_is_old(
     assert "1 Not drilled" in page_of(browser, readings, "/now")
 
 
+def test_a_drill_of_an_instance_counts_for_its_volumes(
+    account: Account, browser: TestClient, readings: Readings, copied: Snapshot
+) -> None:
+    run = drill(account, copied, instance="i-0123456789abcdef0")
+    assert "0 Not drilled 1 on" in page_of(browser, readings, "/now")
+    assert "drill passed" in page_of(browser, readings, "/proofs")
+    answer = browser.get("/drill", params={"in": NEAR, "id": run.id}).text
+    assert '<h1>Drill of <a class="subject" href="/instance?id=i-0123456789abcdef0">' in " ".join(answer.split())
+    evidence = text_of(html.unescape(answer))
+    assert f"Points {copied.id} , data of" in evidence
+    assert "launched as i-1 , status checks passed after 7 minutes" in evidence
+
+
+def test_of_several_rules_the_shortest_time_counts(readings: Readings, account: Account, copied: Snapshot) -> None:
+    schedule = {"cron": "0 4 ? * SUN *"}
+    rules = [
+        {"name": f"drill-{days}", "policies": ["gold"], "in": NEAR, "schedule": schedule, "covered_within": f"{days}d"}
+        for days in (10, 30)
+    ]
+    account.documents = dict.fromkeys(account.documents, json.dumps({**DOCUMENT, "drills": rules}))
+    drill(account, copied, days_ago=20)
+    renew(readings)
+    reading = readings.latest
+    assert reading is not None
+    coverage = DrillCoverage(reading.ledgers, next(iter(reading.policies.values())))
+    assert len(coverage.missing(reading.status.volumes, NOW)) == 1
+    assert not coverage.missing(reading.status.volumes, NOW - timedelta(days=15))
+
+
 def test_drills_are_not_known_where_the_ledger_is_not(
     account: Account, browser: TestClient, readings: Readings, copied: Snapshot
 ) -> None:
     account.objects.setdefault(NEAR, {})[LEDGER_KEY] = "{"
     page = page_of(browser, readings, "/now")
     assert "? not known Not drilled not known" in page
-    assert "The drills in us-east-2 are not known" in page_of(browser, readings, "/proofs")
+    proofs = page_of(browser, readings, "/proofs")
+    assert "The drills in us-east-2 are not known" in proofs
+    assert "? that no drill covered in time" in proofs
 
 
 def test_the_heat_map_has_drills_their_time_against_the_objective_and_evidence(

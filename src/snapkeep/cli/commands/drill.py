@@ -57,9 +57,10 @@ def run(
     begin = system.begin()
     named, other = (instance, volume) if subject_of(rule) == "instance" else (volume, instance)
     if other or (named and rule.group):
-        raise WrongUse(
-            f"{drill} drills a {subject_of(rule)}: " + ("it is drilled as a whole" if rule.group else f"name --{rule.level}")
+        only = (
+            f"group {rule.group} as a whole: name neither" if rule.group else f"each {rule.level} by itself: use --{rule.level}"
         )
+        raise WrongUse(f"{drill} drills {only}")
     choice = begin.choose(rule, tuple(named or ()))
     missing = set(named or ()) - {run.volume_id for run in choice.runs} - set(choice.too_expensive)
     if missing:

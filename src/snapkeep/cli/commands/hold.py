@@ -109,12 +109,11 @@ def list_holds(settings: AwsSettings, *, json: Json = False) -> None:
     """
     _, stores, _ = _system(replace(settings, read_only=True))
     written, problems = _read(stores)
-    holds = sorted(written, key=lambda hold: hold.since)
     if json:
-        listed = [_data(hold) | {"regions": written[hold]} for hold in holds]
+        listed = [_data(hold) | {"regions": regions} for hold, regions in written.items()]
         print_json({"holds": listed, "problems": problems})
     else:
-        write_lines(_lines(written, stores) if holds else ["nothing is held"] if not problems else [])
+        write_lines(_lines(written, stores) if written else ["nothing is held"] if not problems else [])
         warn(problems)
     if problems:
         raise typer.Exit(NOT_ALL_RIGHT)
@@ -192,7 +191,7 @@ def _caller(installed: InstalledSystem, stores: Mapping[str, HoldStore]) -> str:
 
 
 def _read(stores: Mapping[str, HoldStore]) -> tuple[dict[PlacedHold, list[str]], list[str]]:
-    """Return each hold with the regions in which it is written, and why those of some regions could not be read."""
+    """Return each hold with the regions in which it is written, the oldest first, and why those of some could not be read."""
     written: dict[PlacedHold, list[str]] = {}
     problems = []
     for region, store in stores.items():
@@ -200,12 +199,14 @@ def _read(stores: Mapping[str, HoldStore]) -> tuple[dict[PlacedHold, list[str]],
             for hold in store.all():
                 written.setdefault(hold, []).append(region)
         except SnapkeepError as error:
-            problems.append(f"the holds in {region} could not be read, so nothing is deleted there: {one_line(error)}")
-    return written, problems
+            problems.append(
+                f"the holds in {region} could not be read, so no region that reads them deletes anything: {one_line(error)}"
+            )
+    return dict(sorted(written.items(), key=lambda item: item[0].since)), problems
 
 
 def _lines(written: Mapping[PlacedHold, list[str]], stores: Mapping[str, HoldStore]) -> Iterator[str]:
-    for hold, regions in sorted(written.items(), key=lambda item: item[0].since):
+    for hold, regions in written.items():
         missing = [region for region in stores if region not in regions]
         yield f"{hold.id}  {hold.scope}"
         yield f"    {hold.text}"

@@ -60,7 +60,8 @@ def recoverable(
     regions, unknown = ([in_region], "") if in_region else installed.regions_with_points()
     readers = {region: installed.adapters.points_of(region) for region in regions}
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
-    changes, unread = changes_by_volume(installed, [region for region in regions if region != settings.region])
+    dr_regions = [region for region in regions if region != settings.region]
+    changes, unread = changes_by_volume(installed, dr_regions or [installed.dr_region])
     found = find_points(readers, target, moment_of(at, now), changes)
     if unknown:
         found.append(RecoverableThings("", {}, unknown))

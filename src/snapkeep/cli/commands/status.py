@@ -134,10 +134,12 @@ def look(installed: InstalledSystem, chosen: VolumeFilter = EVERY_VOLUME) -> Sys
     )
     missing = [] if primary.problem else installed.stacks_missing([settings.region])
     broken = [seen.policies.problem for seen in (primary, *dr_regions) if seen.policies.problem]
-    known = [settings.region if current.primary_known else "", *(seen.region for seen in current.destinations if seen.known)]
-    placed = installed.adapters.placed_holds(filter(None, known))
-    problems = (*missing, *broken, *current.problems, *(why for region, why in placed.unread.items() if region in known))
-    return replace(current, problems=problems, holds=placed.holds)
+    known = [settings.region] if current.primary_known else []
+    known += [seen.region for seen in current.destinations if seen.known]
+    placed = installed.adapters.placed_holds(known)
+    problems = (*missing, *broken, *current.problems, *placed.unread.values())
+    holds_known = not placed.unread and set(known) == {seen.region for seen in (primary, *dr_regions)}
+    return replace(current, problems=problems, holds=placed.holds, holds_known=holds_known)
 
 
 def _watched(settings: AwsSettings, chosen: VolumeFilter, every: int, screen: Screen) -> SystemStatus:

@@ -152,7 +152,11 @@ def _of_volumes(status: SystemStatus) -> list[Family]:
             [(base, status.recoverability.recoverable)],
         ),
         ("snapkeep_keys_at_risk", "KMS keys of snapshots or copies that cannot be used, or are not known.", _of_keys(status)),
-        ("snapkeep_holds", "Holds that people placed.", [(base, len(status.holds))]),
+        (
+            "snapkeep_holds",
+            "Holds that people placed; without a sample while those of a region could not be read.",
+            [(base, len(status.holds))] if status.holds_known else [],
+        ),
         (
             "snapkeep_snapshots_managed",
             "Managed snapshots in the primary region; without a sample while that could not be read.",

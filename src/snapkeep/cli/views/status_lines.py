@@ -235,8 +235,8 @@ class _VolumeLines:
         counts = (
             f"{counted(protection.snapshots, 'managed snapshot')}, {protection.pending:,} pending, {protection.failed:,} failed"
         )
-        if protection.snapshot.maker is not None:
-            yield literal(f"snapshots made by: {protection.snapshot.maker.label}")
+        if maker := protection.snapshot.maker:
+            yield literal(f"snapshots made by: {maker.label}" + (f" ({maker.remark})" if maker.remark else ""))
         on = f", on {', '.join(volume.instance_ids)}" if volume.instance_ids else ""
         yield literal(f"{volume.size_gib:,} GiB{on}; {counts}")
         for row in self.queue[protection.lineage]:

@@ -11,7 +11,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeProtection
 
 COVERED_WITHIN = timedelta(days=90)
-"""How long a drill counts where no drill of the policy says it."""
+"""How long a drill counts where no drill of the policy says it; of several that do, the shortest time counts."""
 
 
 class DrillCoverage:
@@ -21,14 +21,12 @@ class DrillCoverage:
         self._passed: dict[tuple[str, str], list[datetime]] = defaultdict(list)
         for region, ledger in ledgers.items():
             for ended in ledger.ended:
-                if ended.passed:
-                    self._passed[region, ended.volume_id].append(ended.asked_at)
-        self._within = {
-            (rule.region, policy): rule.covered_within
-            for rule in policies.drills
-            if rule.covered_within
-            for policy in rule.policies
-        }
+                for volume_id in ended.subjects if ended.passed else ():
+                    self._passed[region, volume_id].append(ended.asked_at)
+        self._within: dict[tuple[str, str], timedelta] = {}
+        for rule in policies.drills:
+            for place in ((rule.region, policy) for policy in rule.policies if rule.covered_within):
+                self._within[place] = min(rule.covered_within, self._within.get(place, rule.covered_within))
         self._regions = frozenset(ledgers)
 
     def missing(self, volumes: Iterable[VolumeProtection], at: datetime) -> list[VolumeProtection]:

@@ -81,9 +81,14 @@ class EndedDrill:
     covered: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     """Of a drill of instances: the volumes whose points it restored; `volume_id` names the instance or the group."""
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The volume that it restored; or the instance or the group, and its volumes."""
+        return self.volume_id, *self.covered
+
     def is_of(self, volume_id: str) -> bool:
         """Whether it restored a volume, or an instance or a group of this name."""
-        return volume_id == self.volume_id or volume_id in self.covered
+        return volume_id in self.subjects
 
     @property
     def passed(self) -> bool:

@@ -146,6 +146,8 @@ class SystemStatus:
     """KMS keys that cannot be used, or are not known, and what they encrypt."""
     holds: tuple[PlacedHold, ...] = ()
     """The holds that people placed, in whichever region."""
+    holds_known: bool = True
+    """Whether those of every region could be read; where they could not, there may be more."""
 
     @property
     def recoverability(self) -> Recoverability:
