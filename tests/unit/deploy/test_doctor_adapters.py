@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -113,18 +114,26 @@ def advanced(**fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class Trails:
-    """CloudTrail with one trail."""
+    """CloudTrail with one trail of all regions, whose home is another region than the examined one."""
 
-    def __init__(self, selected: Mapping[str, Any], *, logging: bool = True) -> None:
-        self.selected, self.logging = selected, logging
+    def __init__(self, selected: Mapping[str, Any], *, logging: bool = True, readable: bool = True) -> None:
+        self.selected, self.logging, self.readable = selected, logging, readable
+        self.region = "us-east-2"
+
+    def __call__(self, service: str, region: str = "us-east-2") -> Trails:
+        there = copy(self)
+        there.region = region
+        return there
 
     def describe_trails(self, includeShadowTrails: bool) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
-        return {"trailList": [{"Name": "all", "TrailARN": "arn:all"}]}
+        return {"trailList": [{"Name": "all", "TrailARN": "arn:all", "HomeRegion": "us-east-1"}]}
 
     def get_trail_status(self, Name: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
         return {"IsLogging": self.logging}
 
     def get_event_selectors(self, TrailName: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
+        if self.region != "us-east-1" or not self.readable:
+            raise ClientError({"Error": {"Code": "TrailNotFoundException"}}, "GetEventSelectors")
         return self.selected
 
 
@@ -159,3 +168,8 @@ def test_a_trail_of_writing_management_events_counts(selected: Mapping[str, Any]
 )
 def test_a_trail_of_other_events_does_not(selected: Mapping[str, Any]) -> None:
     assert recording_trails(Trails(selected)) == []
+
+
+def test_events_of_an_organizations_trail_are_not_known() -> None:
+    with pytest.raises(AwsRefused, match="get_event_selectors"):
+        recording_trails(Trails(selectors(), readable=False))

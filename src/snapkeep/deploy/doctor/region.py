@@ -11,9 +11,9 @@ from snapkeep.deploy.doctor.ports import DeployedFunction, KeyFacts, RecordingTr
 
 
 class AwsRegion(Ec2Facts):
-    """One region; `client` returns the client of a service there."""
+    """One region; `client` returns the client of a service there, or in another `region`."""
 
-    def __init__(self, client: Callable[[str], Any]) -> None:
+    def __init__(self, client: Callable[..., Any]) -> None:
         super().__init__(client("ec2"))
         self._of = client
         self._functions: Sequence[DeployedFunction] | None = None
@@ -46,7 +46,7 @@ class AwsRegion(Ec2Facts):
 
     def trails(self) -> Sequence[RecordingTrail]:
         """Return the trails that record this region's writing management events now."""
-        return cloudtrail.recording_trails(self._of("cloudtrail"))
+        return cloudtrail.recording_trails(self._of)
 
     def key(self, key: str) -> KeyFacts:
         """Return a key by id, ARN or alias."""
