@@ -11,7 +11,7 @@ from snapkeep.domain.errors import InvalidConfiguration
 
 DR_REGION = "DRRegion"
 RETENTION = "Retention"
-LIMITS = ("MaxDeletions", "MaxDeletionSharePercent")
+LIMITS = ("MaxDeletions", "MaxDeletionSharePercent", "DeletionsTimesUsual")
 SUFFIX = "FunctionNameSuffix"
 TAG_KEY = "tagKeyValue"
 COPY_KEY, STACK_KEY = "DRKmsKey", "KmsKeyArn"

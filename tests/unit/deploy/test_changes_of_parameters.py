@@ -23,6 +23,7 @@ DEPLOYED = {
         "Retention": "7",
         "tagKeyValue": "none",
         "MaxDeletions": "100",
+        "DeletionsTimesUsual": "10",
         "AdoptHistory": "no",
         "FunctionNameSuffix": "",
     },
@@ -103,6 +104,7 @@ def test_another_dr_region_is_asked_before_anything_is_touched() -> None:
         ({"tagKeyValue": "Backup"}, {}, (PRIMARY, "tagKeyValue", Risk.ENDS_PROTECTION)),
         ({"AdoptHistory": "yes"}, {}, (PRIMARY, "AdoptHistory", Risk.DELETES_SNAPSHOTS)),
         ({"MaxDeletions": "101"}, {}, (PRIMARY, "MaxDeletions", Risk.DELETES_SNAPSHOTS)),
+        ({"DeletionsTimesUsual": "11"}, {}, (PRIMARY, "DeletionsTimesUsual", Risk.DELETES_SNAPSHOTS)),
         ({}, {"MaxDeletionSharePercent": "80"}, (DR, "MaxDeletionSharePercent", Risk.DELETES_SNAPSHOTS)),
     ],
 )
