@@ -136,6 +136,12 @@ def test_a_deployer_may_make_the_network_of_drills() -> None:
     assert {f"ec2:{verb}{names.get(kind, kind)}" for kind in made for verb in ("Create", "Delete")} <= actions("deployer-drill")
 
 
+def test_a_deployer_may_tag_event_source_mappings() -> None:
+    """Lambda asks for it where a mapping is created with tags (Lambda developer guide: tags on event source mappings)."""
+    (tagging,) = [one["Resource"] for one in statements("deployer-resources") if "lambda:TagResource" in one["Action"]]
+    assert "arn:aws:lambda:*:*:event-source-mapping:*" in tagging
+
+
 MADE = {"Null": {f"aws:ResourceTag/{RECOVERY}": "false"}}
 
 
