@@ -168,7 +168,8 @@ def test_signals_that_cannot_be_delivered_or_read_raise_an_alarm(stack: str) -> 
     assert queue["RedrivePolicy"] == {"deadLetterTargetArn": dead_letters, "maxReceiveCount": 3}
     mapping = resources(stack, "AWS::Lambda::EventSourceMapping")["SignalOnCall"]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert queue["VisibilityTimeout"] >= 6 * resources(stack, FUNCTION)["Signal"]["Timeout"]
+    longest = 6 * resources(stack, FUNCTION)["Signal"]["Timeout"] + mapping["MaximumBatchingWindowInSeconds"]
+    assert queue["VisibilityTimeout"] >= longest
     for policy, source in (("NoticesDeadLettersPolicy", "CallByOthers"), ("SignalsPolicy", "CallByOthers")):
         admitting = resources(stack, "AWS::SQS::QueuePolicy")[policy]["PolicyDocument"]["Statement"][0]
         assert admitting["Principal"] == {"Service": "events.amazonaws.com"}
