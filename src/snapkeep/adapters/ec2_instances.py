@@ -7,15 +7,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from snapkeep.adapters.aws_errors import accepted, code_of, dry_run, message_of, pages, translated
+from snapkeep.adapters.aws_errors import accepted, dry_run, pages, translated
 from snapkeep.adapters.ec2_reader import tags_from
-from snapkeep.adapters.ec2_recovery import RATE_REFUSALS, Ec2Recovery
+from snapkeep.adapters.ec2_recovery import Ec2Recovery, at_rate, without_rate
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.recovery.instance_fit import Billing, InstanceTypeFacts, LaunchSite
 from snapkeep.domain.recovery.instance_map import LaunchInventory, RegionResource
-from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.vcpus import RegionVcpus, quota_of
 from snapkeep.usecases.recovery.instance_actions import GONE, ImageState, InstanceState, RootReplacement
 
@@ -62,16 +59,10 @@ class Ec2Instances(Ec2Recovery):
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
     ) -> tuple[str, str]:
         """Launch an instance with tags, its volumes with those of its own; return its id, and a remark as `create_volume`."""
-        launch: Any = {**_launch(request, image_id, tags, own), "ClientToken": token}
-        with translated("run_instances"):
-            try:
-                return self._client.run_instances(**launch)["Instances"][0]["InstanceId"], ""
-            except ClientError as error:
-                slow = {**launch, **_without_rates(launch), "ClientToken": f"{token}-d"}
-                if slow["BlockDeviceMappings"] == launch["BlockDeviceMappings"] or code_of(error) not in RATE_REFUSALS:
-                    raise
-                remark = f"launched without an initialisation rate: {message_of(error)}"
-                return self._client.run_instances(**slow)["Instances"][0]["InstanceId"], remark
+        launch = _launch(request, image_id, tags, own)
+        slow = {**launch, **_without_rates(launch)}
+        answer, remark = at_rate(self._client.run_instances, "run_instances", launch, token, slow)
+        return answer["Instances"][0]["InstanceId"], remark
 
     def instances_of(self, tags: Mapping[str, str]) -> list[InstanceState]:
         """Return the instances that have all of these tags."""
@@ -112,12 +103,11 @@ class Ec2Instances(Ec2Recovery):
         with translated(f"modify_instance_attribute {instance_id}"):
             self._client.modify_instance_attribute(InstanceId=instance_id, **attribute)
 
-    def replace_root(self, instance_id: str, source: Mapping[str, Any], tags: Mapping[str, str], token: str) -> str:
-        """Start to replace a root volume; return the task's id."""
-        request: Any = {**_replacement(instance_id, source, tags), "ClientToken": token}
-        with translated(f"create_replace_root_volume_task {instance_id}"):
-            task = self._client.create_replace_root_volume_task(**request)
-        return task["ReplaceRootVolumeTask"]["ReplaceRootVolumeTaskId"]
+    def replace_root(self, instance_id: str, source: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
+        """Start to replace a root volume; return the task's id, and a remark as `create_volume`."""
+        request, doing = _replacement(instance_id, source, tags), f"create_replace_root_volume_task {instance_id}"
+        answer, remark = at_rate(self._client.create_replace_root_volume_task, doing, request, token, without_rate(request))
+        return answer["ReplaceRootVolumeTask"]["ReplaceRootVolumeTaskId"], remark
 
     def root_replacements(self, instance_id: str) -> list[RootReplacement]:
         """Return the tasks that replace, or replaced, the root volume of an instance."""
@@ -236,10 +226,7 @@ def _launch(request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], 
 
 def _without_rates(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the block device mappings of a launch without initialisation rates."""
-    mappings = [
-        {**mapping, "Ebs": {name: value for name, value in mapping["Ebs"].items() if name != RATE}}
-        for mapping in request["BlockDeviceMappings"]
-    ]
+    mappings = [{**mapping, "Ebs": without_rate(mapping["Ebs"])} for mapping in request["BlockDeviceMappings"]]
     return {"BlockDeviceMappings": mappings}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from snapkeep.adapters.aws_errors import accepted, code_of, dry_run, message_of, pages, translated
+from snapkeep.adapters.aws_errors import THROTTLED, accepted, code_of, dry_run, message_of, pages, translated
 from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.errors import AwsRefused, SnapkeepError
@@ -23,9 +23,32 @@ if TYPE_CHECKING:
 
 _GONE = ("InvalidVolume.NotFound",)
 _NO_INSTANCE = ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed")
-RATE_REFUSALS = frozenset({"ResourceLimitExceeded", "VolumeInitializationRateLimitExceeded", "MaxIOPSLimitExceeded"})
-"""AWS names no code for the quota of 5,000 MiB/s over all initialising volumes: a request with a rate that is refused for a
-limit is made without the rate; if the limit was another one, that is refused too."""
+_OF_A_LIMIT = "LimitExceeded"
+"""The end of EC2's codes for quotas. AWS names no code for the 5,000 MiB/s over all initialising volumes: a request with a rate
+that any limit refuses is made without the rate; if the limit was another one, that is refused too."""
+
+
+def at_rate(
+    call: Callable[..., Any], doing: str, request: Mapping[str, Any], token: str, slow: Mapping[str, Any]
+) -> tuple[Any, str]:
+    """Make a call with its client token, or where a limit refuses the initialisation rate the `slow` call, which has none.
+
+    Return EC2's answer, and a remark where it was made without the rate.
+    """
+    with translated(doing):
+        try:
+            return call(**request, ClientToken=token), ""
+        except ClientError as error:
+            code = code_of(error)
+            if slow == request or code in THROTTLED or not code.endswith(_OF_A_LIMIT):
+                raise
+            # The same token takes no other parameters.
+            return call(**slow, ClientToken=f"{token}-d"), f"made without an initialisation rate: {message_of(error)}"
+
+
+def without_rate(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a call, or of a block device, without an initialisation rate."""
+    return {name: value for name, value in request.items() if name != RATE}
 
 
 class Ec2Recovery:
@@ -59,17 +82,9 @@ class Ec2Recovery:
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Make a volume; return its id, and a remark where the initialisation rate is beyond the quota."""
-        wanted: dict[str, Any] = {**request, "TagSpecifications": tag_specifications({"volume": tags}), "ClientToken": token}
-        with translated("create_volume"):
-            try:
-                return self._client.create_volume(**wanted)["VolumeId"], ""
-            except ClientError as error:
-                if RATE not in wanted or code_of(error) not in RATE_REFUSALS:
-                    raise
-                rate = wanted.pop(RATE)
-                wanted["ClientToken"] = f"{token}-d"  # the same token takes no other parameters
-                remark = f"made without the rate of {rate} MiB/s: {message_of(error)}"
-                return self._client.create_volume(**wanted)["VolumeId"], remark
+        tagged = {**request, "TagSpecifications": tag_specifications({"volume": tags})}
+        answer, remark = at_rate(self._client.create_volume, "create_volume", tagged, token, without_rate(tagged))
+        return answer["VolumeId"], remark
 
     def attach(self, volume_id: str, instance_id: str, device: str) -> None:
         """Start to attach a volume. Raise AwsRefused."""

@@ -206,7 +206,7 @@ def test_beyond_the_rate_quota_volumes_have_the_default_rate(ready: RecoveryLab)
     )
     run = ready.begin(ready.plan(rate_mibps=300))
     ended = ready.carry_out(run.id, Recover.run)
-    assert len([step for step in ended.steps if "without the rate" in step.remark]) == 1
+    assert len([step for step in ended.steps if "without an initialisation rate" in step.remark]) == 1
     assert len(ready.made(run)) == 3
     ready.carry_out(run.id, Recover.undo)
 

@@ -10,9 +10,11 @@ import pytest
 from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.instance_map import parse_map
+from snapkeep.domain.recovery.recovery_plan import StepKind
 from snapkeep.domain.recovery.vcpus import quota_of
 from snapkeep.lab.ebs_model import Quotas
 from snapkeep.usecases.recovery.prepare_instance import InstanceRequest
+from snapkeep.usecases.recovery.recover import Recover
 from support.databases import protect_set
 from support.flows import DR, PRIMARY, Laboratory
 from support.recovering import Quotas as ListedQuotas
@@ -45,8 +47,20 @@ def test_an_instance_beyond_the_quota_of_rates_is_launched_without_one() -> None
         lab.lab.world.write(volume["VolumeId"], 0, 2048, region=PRIMARY)
     protect_set(lab.lab, source_id)
     run, made = lab.recover(lab.plan(source_id, rate=200))
-    assert run.step("run-1").remark.startswith("launched without an initialisation rate: ")
+    assert run.step("run-1").remark.startswith("made without an initialisation rate: ")
     assert initialisation(lab, [volume["VolumeId"] for volume in lab.volumes(made).values()]) == {"default"}
+
+
+def test_a_root_volume_beyond_the_quota_of_rates_is_replaced_without_one() -> None:
+    lab = InstanceLab(Laboratory(quotas=Quotas(initialization_mib_per_second=100)))
+    source_id = lab.protected()
+    plan = lab.plan(source_id, PRIMARY, rate=200, replace_root=True)
+    run = lab.carry_out(lab.begin(plan), Recover.run)
+    (step,) = [step for step in run.steps if step.kind is StepKind.REPLACE_ROOT]
+    assert step.remark.startswith("made without an initialisation rate: ")
+    root = lab.volumes(lab.described(source_id, PRIMARY), PRIMARY)["/dev/xvda"]
+    assert root["SnapshotId"] == plan.point_ids[0]
+    assert initialisation(lab, [root["VolumeId"]], PRIMARY) == {"default"}
 
 
 def test_vcpus_beyond_the_quota_are_an_obstacle_and_an_unknown_quota_is_said(lab: InstanceLab) -> None:

@@ -98,7 +98,7 @@ def missing_addresses(plans: Iterable[InstancePlan]) -> Iterator[str]:
     in_subnets = [(str(plan.launch["SubnetId"]), plan.free_addresses) for plan in plans if plan.launch]
     for (subnet, free), count in Counter(in_subnets).items():
         if count > free:
-            yield f"subnet {subnet} has {counted(free, 'free address', 'free addresses')} for {count} instances"
+            yield f"subnet {subnet} has {counted(free, 'free address', 'free addresses')} for {counted(count, 'instance')}"
 
 
 def volumes_wanted(record: RecoveryRecord, without: Sequence[str]) -> tuple[list[str], list[str]]:

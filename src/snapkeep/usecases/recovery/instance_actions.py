@@ -109,7 +109,7 @@ class InstanceEc2(Protocol):
         """Start to terminate an instance, also one that is protected from it."""
         ...
 
-    def replace_root(self, instance_id: str, source: Mapping[str, Any], tags: Mapping[str, str], token: str) -> str:
+    def replace_root(self, instance_id: str, source: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Start to replace a root volume; return the task's id."""
         ...
 
@@ -269,8 +269,9 @@ class InstanceActions:
             source = {"SnapshotId": step.parameters["snapshot"]}
             if rate := step.parameters.get("rate_mibps"):
                 source[RATE] = rate
-            task_id = self.ec2.replace_root(step.parameters["instance"], source, _own_tags(run, step), run.token(step))
-            return replace(step, result=task_id)
+            own = _own_tags(run, step)
+            task_id, remark = self.ec2.replace_root(step.parameters["instance"], source, own, run.token(step))
+            return replace(step, result=task_id, remark=remark)
         return replace(step, result=task.id)
 
     def _await_root(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
