@@ -26,7 +26,7 @@ from snapkeep.domain.recovery.instance_fit import (
     volume_notes,
 )
 from snapkeep.domain.recovery.instance_map import InstanceMap, Translation
-from snapkeep.domain.recovery.rates import RATE, rate_remarks
+from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord, ShapeSettings
 from snapkeep.domain.recovery.recovery_plan import (
     VolumeRecovery,
@@ -76,6 +76,8 @@ class InstancePlan:
     """The free addresses of the subnet that it is launched in."""
     rate_mibps: int = 0
     """The rate of the volumes' initialisation; 0: the default rate."""
+    together: int = 0
+    """The volumes of all plans that are carried out together and share the quota of rates; 0: its own alone."""
 
     @property
     def point_ids(self) -> tuple[str, ...]:
@@ -85,7 +87,7 @@ class InstancePlan:
     @property
     def full_speed_after(self) -> timedelta | None:
         """The time until the last volume is at full speed; None where it cannot be predicted."""
-        return full_speed_of(self.volumes, self.rate_mibps)
+        return full_speed_of(self.volumes, self.rate_mibps, self.together)
 
 
 def no_plan(region: str, instance_id: str, *obstacles: str) -> InstancePlan:
@@ -142,7 +144,6 @@ def plan_instance(
     remarks = [
         *shared_remarks((volume, remark) for volume in volumes for remark in volume_remarks(volume, record, keys[volume.device])),
         *volume_notes(volumes),
-        *rate_remarks(len(volumes), options.rate_mibps),
         *([f"volumes {span_text(choice.spread)} apart: not crash-consistent as one"] if choice.spread else []),
         *choice.notes,
         *[f"without {device}: its volume is not restored" for device in options.without],

@@ -12,9 +12,14 @@ RATE_QUOTA = 5000
 """MiB/s of all volumes of a region that initialise at provisioned rates (quota L-A37D9CF3)."""
 
 
+def exceeds_quota(volumes: int, rate_mibps: int) -> bool:
+    """Whether so many volumes at once need more than the quota of rates."""
+    return rate_mibps * volumes > RATE_QUOTA
+
+
 def rate_remarks(volumes: int, rate_mibps: int) -> Iterator[str]:
     """Yield that the quota of rates does not admit so many volumes at once."""
-    if rate_mibps * volumes > RATE_QUOTA:
+    if exceeds_quota(volumes, rate_mibps):
         yield (
             f"{volumes} volumes at {rate_mibps} MiB/s are more than the quota L-A37D9CF3, {RATE_QUOTA} MiB/s "
             "unless it was raised: the volumes beyond it are made at the default rate"

@@ -19,7 +19,7 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.holders import holders_of
-from snapkeep.domain.recovery.rates import RATE, RATE_QUOTA, rate_remarks
+from snapkeep.domain.recovery.rates import RATE, exceeds_quota, rate_remarks
 from snapkeep.domain.recovery.record import RecoveryRecord, VolumeSettings
 from snapkeep.domain.tag_names import DEVICE, HOLD, HOLDER, OWN_TAGS, RECOVERY, RECOVERY_STEP
 from snapkeep.domain.tags import TAG_LIMIT, has_room
@@ -214,9 +214,12 @@ class VolumeRecovery:
         return timedelta(seconds=data_bytes / (rate_mibps * MIB)) if rate_mibps else None
 
 
-def full_speed_of(volumes: Collection[VolumeRecovery], rate_mibps: int) -> timedelta | None:
-    """Return the time until the last of some volumes is at full speed; None where it cannot be predicted."""
-    if rate_mibps * len(volumes) > RATE_QUOTA:
+def full_speed_of(volumes: Collection[VolumeRecovery], rate_mibps: int, together: int = 0) -> timedelta | None:
+    """Return the time until the last of some volumes is at full speed; None where it cannot be predicted.
+
+    `together` is the number of volumes that share the quota of rates, where it is not these alone.
+    """
+    if exceeds_quota(together or len(volumes), rate_mibps):
         return None
     times = [volume.full_speed_after(rate_mibps) for volume in volumes]
     known = [time for time in times if time is not None]

@@ -22,6 +22,7 @@ from snapkeep.domain.recovery.instance_plan import (
     volumes_wanted,
 )
 from snapkeep.domain.recovery.instance_steps import instance_steps
+from snapkeep.domain.recovery.rates import rate_remarks
 from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord
 from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, RecoveryRun
 from snapkeep.domain.recovery.storage import RegionStorage
@@ -138,11 +139,13 @@ class PrepareInstance:
         volumes = [volume for plan in plans for volume in plan.volumes]
         storage = self.looks.storage({volume.volume_type for volume in volumes})
         vcpus = RegionVcpus() if all(plan.replaces_root for plan in plans) else self.looks.vcpus()
+        rates = tuple(rate_remarks(len(volumes), plans[0].rate_mibps))
         checked = [
             replace(
                 plan,
                 obstacles=(*storage.obstacles(plan.volumes), *vcpus.obstacles([plan])),
-                remarks=(*plan.remarks, *storage.remarks(plan.volumes), *vcpus.remarks([plan])),
+                remarks=(*plan.remarks, *rates, *storage.remarks(plan.volumes), *vcpus.remarks([plan])),
+                together=len(volumes),
             )
             for plan in plans
         ]
