@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from snapkeep.cli.views.recover import full_speed_text, price_texts
-from snapkeep.cli.views.recoverable import as_data, measured_text
+from snapkeep.cli.views.recoverable import as_data, change_text, measured_text
 from snapkeep.console.page import Context, NotThere, Query, matches, moment_of, rows_of
 from snapkeep.console.reading import Reading
 from snapkeep.console.timeline import PointState, state_of, time_line
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, Verdict
 from snapkeep.domain.protection import VolumeProtection
+from snapkeep.domain.recovery.changes import UnusualChange, newest_by_volume
 from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points, volumes_of_instance
 from snapkeep.domain.recovery.rates import FASTEST_RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RestoreOptions, plan_recovery
-from snapkeep.usecases.recovery.find_points import RecoverableThings
+from snapkeep.usecases.recovery.find_points import RecoverableThings, before_change, points_in
+from snapkeep.usecases.recovery.measure_changes import unusual_changes
 from snapkeep.usecases.recovery.read_records import records_of
 
 
@@ -33,14 +37,18 @@ def recover_context(reading: Reading, query: Query) -> Context:
 def _points(reading: Reading, query: Query) -> list[RecoverableThings]:
     moment, _ = moment_of(query, reading.at)
     target = Target(tuple(filter(None, [query.get("id", "")])))
-    found = [
-        RecoverableThings(
-            region,
-            {owner: choose_points(lineages, ids, moment) for owner, ids in target.groups(lineages, moment).items()},
-        )
-        for region, lineages in reading.lineages.items()
-    ]
+    changes = _unusual_changes(reading)
+    found = [points_in(lineages, target, moment, changes) for lineages in reading.lineages.values()]
     return [*found, *(RecoverableThings(region, {}, problem) for region, problem in reading.unread.items())]
+
+
+def _unusual_changes(reading: Reading) -> Mapping[str, UnusualChange]:
+    """Return the newest unusual change by volume, as far as the buckets of the DR regions can be read."""
+    changes: list[UnusualChange] = []
+    for documents in reading.documents.values():
+        with suppress(SnapkeepError):  # a mark that is missing stops no recovery
+            changes += unusual_changes(documents)
+    return newest_by_volume(changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ class RegionForecast:
     plan: RecoveryPlan
     measured: Sequence[str]
     """The times that the last drills of its volumes measured, in words."""
+    unusual: Sequence[str]
+    """The unusual changes of its volumes, in words."""
 
     @property
     def full_speed(self) -> str:
@@ -72,7 +82,9 @@ def _forecast(reading: Reading, region: str, volume_ids: Collection[str], moment
     measured = [measured_text(drills[volume_id]) for volume_id in volume_ids if volume_id in drills]
     # The notes of the choice are shown beside its points.
     kept = [remark for remark in (*plan.remarks, *remarks) if remark not in choice.notes]
-    return RegionForecast(region, choice, replace(plan, remarks=tuple(kept)), measured)
+    changes = _unusual_changes(reading)
+    unusual = [change_text(before_change(reading.lineages[region], changes[each])) for each in volume_ids if each in changes]
+    return RegionForecast(region, choice, replace(plan, remarks=tuple(kept)), measured, unusual)
 
 
 @dataclass(frozen=True, slots=True)

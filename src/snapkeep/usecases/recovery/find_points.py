@@ -58,13 +58,21 @@ def find_points(
         except SnapkeepError as error:
             found.append(RecoverableThings(region, {}, f"{region} was not looked at: {error}"))
             continue
-        groups = target.groups(lineages, at)
-        choices = {owner: choose_points(lineages, volume_ids, at) for owner, volume_ids in groups.items()}
-        chosen = {point.origin.volume_id for choice in choices.values() for point in choice.points}
-        before = {volume_id: _before(lineages, change) for volume_id, change in changes.items() if volume_id in chosen}
-        found.append(RecoverableThings(region, choices, before=before))
+        found.append(points_in(lineages, target, at, changes))
     return found
 
 
-def _before(lineages: Lineages, change: UnusualChange) -> BeforeChange:
+def points_in(
+    lineages: Lineages, target: Target, at: datetime, changes: Mapping[str, UnusualChange] = NO_CHANGES
+) -> RecoverableThings:
+    """Return what can be recovered in a region that was listed."""
+    groups = target.groups(lineages, at)
+    choices = {owner: choose_points(lineages, volume_ids, at) for owner, volume_ids in groups.items()}
+    chosen = {point.origin.volume_id for choice in choices.values() for point in choice.points}
+    before = {volume_id: before_change(lineages, change) for volume_id, change in changes.items() if volume_id in chosen}
+    return RecoverableThings(lineages.region, choices, before=before)
+
+
+def before_change(lineages: Lineages, change: UnusualChange) -> BeforeChange:
+    """Return an unusual change with the last point before it in a region."""
     return BeforeChange(change, lineages.newest(change.volume_id, change.start_time - timedelta(seconds=1)))
