@@ -334,6 +334,7 @@ class Deployment:
         return (
             f"every snapshot in {regions}, with its tags (snapkeep:managed = {target.system})",
             f"the policy document in {regions}, if one was pushed: a new deployment goes by it; it is the parameter {document}",
+            f"holds that people placed: a new deployment keeps what they cover; they are the parameters /{target.system}/holds/*",
             f"{KEY_OF_RECORDS}; keys of yours are untouched",
             *retained,
         )

@@ -136,15 +136,17 @@ def destroy(
     installed = InstalledSystem(settings)
     regions = [settings.region] if only in (None, StackKind.PRIMARY) else []
     further: list[str] = []
-    if only is not StackKind.PRIMARY:
-        if only is not StackKind.DRILL:
-            further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
-        if not settings.dr_region and only is not StackKind.DRILL:
+    if only in (None, StackKind.DR):
+        further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
+        if not settings.dr_region:
             former, unread = former_dr_regions(installed, [installed.dr_region, *further])
             further += former
             warn(unread)
+    if only is not StackKind.PRIMARY:
         regions += [installed.dr_region, *further]
     question = f"Delete the stacks of {settings.system} in {' and '.join(regions)}? Snapshots stay. {KEY_OF_RECORDS}."
+    if only is StackKind.DRILL:
+        question = f"Delete the network of instance drills of {settings.system} in {installed.dr_region}?"
     require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
     with make_watcher(json=json) as watcher:
         kinds = [only] if only else (StackKind.PRIMARY, StackKind.DR)
