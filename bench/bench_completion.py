@@ -46,7 +46,7 @@ class Copy(NamedTuple):
         )
 
     def is_late(self, minutes: int, *, surely: bool = False) -> bool:
-        """Whether a way misses the deadline, or may miss it with more than 1 %: 0 minutes is an ordinary copy."""
+        """Return whether a copy, ordinary with 0 minutes, misses its deadline; with `surely`, whether it may with over 1 %."""
         ordinary = self.surely_seconds if surely else self.ordinary_seconds
         return (minutes * 60 or ordinary) > (self.facts.left - START_MARGIN).total_seconds()
 

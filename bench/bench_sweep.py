@@ -231,7 +231,7 @@ def bench_sweeps(count: int) -> dict[str, Any]:
     pages = {region: -(-count_of_region // PAGE) for region, count_of_region in facts["snapshots"].items()}
     needed = {
         "primary": pages[PRIMARY] + pages[DR] + -(-facts["volumes"] // PAGE) + GUARD_PAGES,
-        # Which source volumes are gone is asked by their ids.
+        # The sweep requests the source volumes by id, to learn which are deleted.
         "dr": pages[DR] + -(-facts["volumes"] // FILTER_VALUES) + GUARD_PAGES,
     }
     summaries: dict[str, Any] = {}

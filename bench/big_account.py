@@ -42,7 +42,7 @@ UNLIMITED = Quotas(
     throttling=False,
 )
 OTHER_TAGS = {"Name": "data", "Team": "storage", RECORD: "0" * 16}
-"""Those of the people, and the recovery record's."""
+"""The users' own tags, and the recovery record's."""
 TABLE_PAGE_BYTES = 1_000_000
 """A Query answers at most 1 MB (DynamoDB developer guide: Query)."""
 TABLE_PAGE_SECONDS = 0.2

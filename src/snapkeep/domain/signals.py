@@ -21,7 +21,7 @@ CALL_DETAIL_TYPE = "AWS API Call via CloudTrail"
 
 
 class Concern(StrEnum):
-    """What a call concerns, which says how many recovery points it touches."""
+    """The kind of object that a call concerns, by which the recovery points that it touches are counted."""
 
     SNAPSHOT = "snapshot"
     """The managed snapshots that it names."""
@@ -30,7 +30,7 @@ class Concern(StrEnum):
     KEY = "key"
     """The points that a KMS key encrypts."""
     REGION = "region"
-    """Whatever it names: it protects every point of the region. So do all below."""
+    """A protection of every point of the region, whatever the call names. The same holds for all below."""
     STACK = "stack"
     RULE = "rule"
     FUNCTION = "function"

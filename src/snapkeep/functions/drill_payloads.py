@@ -27,7 +27,7 @@ class DrillAnswer:
     """The next call of Verify."""
     problems: tuple[Problem, ...] = ()
     request: InstanceRequests | None = None
-    """Of MakeForDrill, for the instance that is made next."""
+    """The requests of MakeForDrill for the instance that is made next."""
 
 
 @dataclass(frozen=True, slots=True)

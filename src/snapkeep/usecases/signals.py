@@ -54,7 +54,7 @@ class NotifySignals:
     notices: Notices
     clock: Clock
     hold_store: Callable[[], HoldStore] | None = None
-    """Where a hold is written that covers everything; None where signals put nothing on hold."""
+    """Returns the store of the hold that covers everything; None where signals put nothing on hold."""
 
     def run(self, signals: Sequence[Signal]) -> int:
         """Leave the notices; return how many calls they are about. What cannot be read is not known, and is notified too."""

@@ -24,7 +24,7 @@ class DrilledInstance:
     """The volumes whose points are restored."""
     points: tuple[str, ...]
     billing: Billing
-    """As recorded: an AMI that would be billed as something else is not launched."""
+    """The recorded billing: an AMI that would be billed as something else is not launched."""
     image_id: str = field(default="", metadata=OPTIONAL)
     image_checked: bool = field(default=False, metadata=OPTIONAL)
     """Whether the AMI is available and billed as recorded."""
@@ -33,7 +33,7 @@ class DrilledInstance:
     checked_at: datetime | None = field(default=None, metadata=OPTIONAL)
     """When both status checks were passed."""
     progress_percent: int = field(default=0, metadata=OPTIONAL)
-    """Of the initialisation of its volumes."""
+    """The progress of the initialisation of its volumes."""
     initialised_at: datetime | None = field(default=None, metadata=OPTIONAL)
 
     def is_ready(self, *, when_running: bool) -> bool:
@@ -61,9 +61,9 @@ class InstanceRequests:
     """The requests that make an instance, without names, tags and tokens."""
 
     image: Mapping[str, Any]
-    """Of RegisterImage."""
+    """The parameters of RegisterImage."""
     launch: Mapping[str, Any]
-    """Of RunInstances, without the AMI."""
+    """The parameters of RunInstances, without the AMI."""
 
 
 @dataclass(frozen=True, slots=True)

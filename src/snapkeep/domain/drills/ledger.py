@@ -79,7 +79,7 @@ class EndedDrill:
     usable_after: timedelta | None = field(default=None, metadata=OPTIONAL)
     full_speed_after: timedelta | None = field(default=None, metadata=OPTIONAL)
     covered: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
-    """Of a drill of instances: the volumes whose points it restored; `volume_id` names the instance or the group."""
+    """The volumes whose points a drill of instances restored; `volume_id` names the instance or the group."""
 
     @property
     def subjects(self) -> tuple[str, ...]:

@@ -264,7 +264,7 @@ class Experiment:
                 why = code_of(error) if isinstance(error, ClientError) else type(error).__name__
                 self.result.worst.append(NotableEvent(utc(self.world.now()), f"no snapshot of {volume_id}: {why}"))
             else:
-                # Of a policy that counts only some snapshots, the schedule makes such.
+                # The schedule of a policy that counts only some snapshots makes those.
                 place = self.world.region_account(self.options.primary)
                 place.set_tags(place.snapshots[made], flat(self._snapshot_tags.get(volume_id, {})))
             self.runner.kernel.after(self.options.every_hours * HOUR, make)

@@ -31,7 +31,7 @@ def no_audit(_: DeletionOrder, __: DeletionResult, ___: str) -> None:
 
 
 def no_notice(_: DeletionPlan) -> None:
-    """Tell nobody of a plan."""
+    """Publish no notice of a plan."""
 
 
 class KernelClock(Clock):

@@ -105,7 +105,7 @@ class Runner:
     def _note_late(self, region: str, late: LateCopyEvent) -> None:
         if self._reachable(region):
             note = build_late(self.composition.stack(region, StackKind.DR))
-            with suppress(TaskFailed):  # a notice is lost, as where Lambda gives the event up
+            with suppress(TaskFailed):  # the notice is lost, as when Lambda discards the event
                 self._invoke(region, partial(note.run, late))
 
     def _deliver(self, machine: str, region: str, event: Mapping[str, Any]) -> None:
