@@ -1,4 +1,4 @@
-"""A whole recovery of a volume by clicking, in the embedded AWS: with a region that goes away, and credentials that end."""
+"""A whole recovery of a volume by clicking, in the embedded AWS: with an unreachable region, and credentials that expire."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_volume_is_recovered_and_undone_by_clicking(visitor: Visitor, aws: Emb
     assert [fault for fault in visitor.faults if "409" not in fault] == []
 
 
-def test_a_recovery_goes_on_after_its_region_was_away(visitor: Visitor, aws: EmbeddedAws) -> None:
+def test_a_recovery_resumes_after_its_region_was_unreachable(visitor: Visitor, aws: EmbeddedAws) -> None:
     page = visitor.page
     volume_id = plan(visitor, "customers-db")
     fault = {"kind": "api_error", "action": "CreateVolume", "region": DR_REGION, "skip": 1, "times": 1}

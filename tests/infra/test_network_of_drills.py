@@ -29,6 +29,6 @@ def test_drills_find_the_network_by_its_tag() -> None:
     assert tagged == {"Subnet", "Group"}
 
 
-def test_a_search_takes_it_for_no_stack_of_a_system() -> None:
+def test_the_network_is_not_found_as_a_stack_of_a_system() -> None:
     """A stack that was deployed under another name is found by its outputs."""
     assert not {"SystemName", "QueueTableName"} & template("drill")["Outputs"].keys()

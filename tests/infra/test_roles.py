@@ -117,7 +117,7 @@ WITH_DRILL_TAG = {
     "Null": {"aws:ResourceTag/snapkeep:drill": "false"},
     "StringEqualsIfExists": {"aws:ResourceTag/snapkeep:system": SYSTEM},
 }
-"""What a drill of this system made; earlier drills named no system."""
+"""Resources that drills of this system made; earlier drills named no system."""
 SNAPSHOTS = {"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"}
 VOLUMES = {"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:volume/*"}
 

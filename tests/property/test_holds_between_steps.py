@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -48,8 +49,7 @@ class Night:
     under_way: set[str] = field(default_factory=set)
 
     def run(self) -> Night:
-        self.lab = lab = Laboratory(policies=policy_set(keep=1, keep_copies=1), hook=self._hook)
-        lab.policies = policy_set(keep=9, keep_copies=9)
+        self.lab = lab = Laboratory(policies=policy_set(keep=9, keep_copies=9), hook=self._hook)
         self.volume, self.counting = lab.make_volume(), False
         for _ in range(2):
             lab.protect(self.volume)
@@ -98,13 +98,12 @@ class Night:
         return [copy for copy, source in self.deleted if not held or source in held]
 
 
-def calls_of_a_night() -> int:
+@cache
+def gaps() -> range:
+    """Return the calls of a night, at each of which a hold may be placed."""
     night = Night().run()
     assert night.deletions >= 5, "every path deletes"
-    return night.calls
-
-
-GAPS = range(1, calls_of_a_night() + 1)
+    return range(1, night.calls + 1)
 
 
 CASES: tuple[tuple[str, Sequence[str]], ...] = (
@@ -122,7 +121,7 @@ def broken_at(moments: Sequence[int], cases: Sequence[tuple[str, Sequence[str]]]
 
 
 def test_nothing_covered_is_deleted_after_a_hold_at_any_step() -> None:
-    assert list(broken_at(GAPS)) == []
+    assert list(broken_at(gaps())) == []
 
 
 def delete_without_a_last_look(self: DeleteSnapshots, snapshot: Snapshot, _: str) -> DeletionResult:
@@ -142,5 +141,6 @@ PLANTED = {
 
 @pytest.mark.parametrize("bug", PLANTED)
 def test_the_suite_finds_the_planted_bug(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = gaps()
     monkeypatch.setattr(*PLANTED[bug])
-    assert next(broken_at(GAPS, [("volume", BOTH)]), None)
+    assert next(broken_at(moments, [("volume", BOTH)]), None)

@@ -173,7 +173,7 @@ def test_a_plan_shows_the_actions_of_every_run(number: int, story: Sequence[tupl
             deed(account, what)
         except (ClientError, LookupError):  # what a person's own call is refused does not matter here
             continue
-    for plan in account.plans()[1].volumes:  # at once: copies run, or nobody has checked them yet
+    for plan in account.plans()[1].volumes:  # at once: copies are in progress, or not checked yet
         assert planned(plan) == REFUSED or account.listed_of(plan) & planned(plan) <= account.deletions_of_receive(
             plan, as_sweep=True
         )

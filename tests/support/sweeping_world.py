@@ -151,7 +151,7 @@ class SweepingWorld:
         self.world = world or World(seed=7)
         self.policies = policies or gold()
         self.policies_by_region: dict[str, PolicySet] = {}
-        """Of regions where other policies are in force: those that the parameters of their stacks make."""
+        """Region -> its policies, where the parameters of its stack make others."""
         self.runner = Runner(self.world, lambda: self.policies, SystemLayout(**layout))
         self.runner.composition.policies_of = self.policies_of
         self.limits = limits or SweepLimits()

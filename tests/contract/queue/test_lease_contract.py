@@ -73,7 +73,7 @@ def test_the_lease_knows_since_when_the_queue_remembers(queue: CopyQueue) -> Non
 
 
 def test_the_lease_of_an_earlier_version_is_taken_and_given_back(table: Any) -> None:
-    """Its item has no first moment, and was deleted when it was given back."""
+    """Earlier versions wrote no first moment, and deleted the item on release."""
     queue = DynamoDbQueue(client=table, table=TABLE, region=REGION)
     held = {"holder": {"S": "former"}, "expires_at": {"S": format_time(NOW)}, "again": {"BOOL": False}}
     table.put_item(TableName=TABLE, Item={"pk": {"S": LEASE}} | held)

@@ -77,7 +77,7 @@ class DryRuns:
 
 
 def test_a_dry_run_is_a_refusal_only_where_ec2_refuses() -> None:
-    """The answers "later" and "my fault" say nothing about the request."""
+    """A call that is throttled, or that AWS fails, shows nothing about the request."""
     assert dry_run(DryRuns(failed("DryRunOperation", 412)), "create_volume") == ""
     assert dry_run(DryRuns(failed("UnauthorizedOperation", 403)), "create_volume").startswith("create_volume: Unauthorized")
     with pytest.raises(AwsThrottled):

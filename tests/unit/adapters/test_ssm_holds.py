@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-import boto3
 import pytest
-from moto import mock_aws
 from mypy_boto3_ssm import SSMClient
 
 from snapkeep.adapters.ssm_holds import SsmHolds
@@ -18,24 +15,18 @@ PATH, REGION = "/snapkeep-blue/holds", "eu-west-1"
 
 
 @pytest.fixture
-def client() -> Iterator[SSMClient]:
-    with mock_aws():
-        yield boto3.client("ssm", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b")
+def store(ssm: SSMClient) -> SsmHolds:
+    return SsmHolds(client=ssm, path=PATH, region=REGION)
 
 
-@pytest.fixture
-def store(client: SSMClient) -> SsmHolds:
-    return SsmHolds(client=client, path=PATH, region=REGION)
-
-
-def test_more_holds_than_a_page_has_are_read_and_released_one_by_one(client: SSMClient, store: SsmHolds) -> None:
+def test_more_holds_than_a_page_has_are_read_and_released_one_by_one(ssm: SSMClient, store: SsmHolds) -> None:
     placed = [hold(f"hold-{number}", volumes=(f"vol-{number}",)) for number in range(23)]  # a page has ten
     for one in placed:
         store.place(one)
     assert sorted(store.all(), key=lambda one: int(one.id[5:])) == placed
     assert (store.release("hold-7"), store.release("hold-7")) == (True, False)
     assert len(store.all()) == 22
-    tags = client.list_tags_for_resource(ResourceType="Parameter", ResourceId=f"{PATH}/hold-1")["TagList"]
+    tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=f"{PATH}/hold-1")["TagList"]
     assert tags == [{"Key": "snapkeep:system", "Value": "snapkeep-blue"}]
 
 
@@ -46,17 +37,17 @@ def test_a_hold_that_is_written_again_stays_as_it_was(store: SsmHolds) -> None:
 
 
 @pytest.mark.parametrize("value", ["{broken", "{}", '{"id": "x", "by": "y", "since": "soon", "reason": "z", "review_after": 1}'])
-def test_a_hold_that_cannot_be_read_is_an_error_that_names_it(client: SSMClient, store: SsmHolds, value: str) -> None:
-    client.put_parameter(Name=f"{PATH}/by-hand", Value=value, Type="String")
+def test_a_hold_that_cannot_be_read_is_an_error_that_names_it(ssm: SSMClient, store: SsmHolds, value: str) -> None:
+    ssm.put_parameter(Name=f"{PATH}/by-hand", Value=value, Type="String")
     with pytest.raises(InvalidConfiguration, match="by-hand in eu-west-1"):
         store.all()
 
 
-def test_a_reason_that_ssm_would_expand_is_written_escaped(client: SSMClient, store: SsmHolds) -> None:
+def test_a_reason_that_ssm_would_expand_is_written_escaped(ssm: SSMClient, store: SsmHolds) -> None:
     """PutParameter refuses a value with `{{…}}` in it (ssm 2014-11-06)."""
     odd = replace(hold(), reason="{{resolve}} é")
     store.place(odd)
-    assert "{{" not in client.get_parameter(Name=f"{PATH}/hold-1")["Parameter"]["Value"]
+    assert "{{" not in ssm.get_parameter(Name=f"{PATH}/hold-1")["Parameter"]["Value"]
     assert store.all() == [odd]
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from mypy_boto3_ssm import SSMClient
 
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
@@ -18,18 +15,12 @@ NAME, REGION = "/snapkeep-blue/policy", "eu-west-1"
 
 
 @pytest.fixture
-def client() -> Iterator[SSMClient]:
-    with mock_aws():
-        yield boto3.client("ssm", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b")
+def store(ssm: SSMClient) -> SsmPolicyStore:
+    return SsmPolicyStore(client=ssm, name=NAME, region=REGION)
 
 
-@pytest.fixture
-def store(client: SSMClient) -> SsmPolicyStore:
-    return SsmPolicyStore(client=client, name=NAME, region=REGION)
-
-
-def tags_of(client: SSMClient) -> dict[str, str]:
-    listed = client.list_tags_for_resource(ResourceType="Parameter", ResourceId=NAME)["TagList"]
+def tags_of(ssm: SSMClient) -> dict[str, str]:
+    listed = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=NAME)["TagList"]
     return {tag["Key"]: tag["Value"] for tag in listed}
 
 
@@ -39,13 +30,13 @@ def test_where_nothing_was_pushed_there_is_no_document_and_no_history(store: Ssm
     assert store.history() == []
 
 
-def test_the_first_version_makes_the_parameter_with_the_systems_tag(client: SSMClient, store: SsmPolicyStore) -> None:
+def test_the_first_version_makes_the_parameter_with_the_systems_tag(ssm: SSMClient, store: SsmPolicyStore) -> None:
     assert store.put('{"version": 1}', advanced=False) == 1
-    assert tags_of(client) == {"snapkeep:system": "snapkeep-blue"}
+    assert tags_of(ssm) == {"snapkeep:system": "snapkeep-blue"}
     assert store.put('{"version": 1, "policies": []}', advanced=False) == 2
     assert store.current().text == '{"version": 1, "policies": []}'
     assert [stored.version for stored in store.history()] == [2, 1]
-    assert tags_of(client) == {"snapkeep:system": "snapkeep-blue"}
+    assert tags_of(ssm) == {"snapkeep:system": "snapkeep-blue"}
 
 
 def test_removing_a_document_keeps_its_former_versions(store: SsmPolicyStore) -> None:
@@ -56,18 +47,18 @@ def test_removing_a_document_keeps_its_former_versions(store: SsmPolicyStore) ->
     assert [stored.text for stored in store.history() if stored.text != "{}"] == ['{"version": 1}']
 
 
-def test_removing_what_was_never_pushed_makes_nothing(client: SSMClient, store: SsmPolicyStore) -> None:
+def test_removing_what_was_never_pushed_makes_nothing(ssm: SSMClient, store: SsmPolicyStore) -> None:
     store.remove()
-    assert client.describe_parameters()["Parameters"] == []
+    assert ssm.describe_parameters()["Parameters"] == []
 
 
-def test_a_push_recreates_a_parameter_that_was_deleted(client: SSMClient, store: SsmPolicyStore) -> None:
+def test_a_push_recreates_a_parameter_that_was_deleted(ssm: SSMClient, store: SsmPolicyStore) -> None:
     store.put('{"version": 1}', advanced=False)
-    client.delete_parameter(Name=NAME)
+    ssm.delete_parameter(Name=NAME)
     with pytest.raises(DocumentAbsent):
         store.current()
     assert store.put('{"version": 1}', advanced=False) == 1
-    assert tags_of(client) == {"snapkeep:system": "snapkeep-blue"}
+    assert tags_of(ssm) == {"snapkeep:system": "snapkeep-blue"}
 
 
 class Refusing:

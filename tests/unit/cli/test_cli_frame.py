@@ -50,7 +50,7 @@ def test_every_command_has_help() -> None:
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_help_fills_its_lines(columns: int) -> None:
-    """Lines of docstrings ended in the middle of a narrower terminal's."""
+    """Help kept the line breaks of docstrings, which fall in the middle of a terminal's lines."""
     shown = CliRunner().invoke(make_application(), ["recoverable", "--help"], env={"COLUMNS": str(columns)}).output
     lines = [line.strip() for line in shown[shown.index("It reads") : shown.index("╭")].splitlines() if line.strip()]
     assert lines[1:]

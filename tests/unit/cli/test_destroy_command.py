@@ -66,7 +66,7 @@ def test_every_dr_stack_of_the_system_is_deleted(destroyed: list[Any]) -> None:
         ("describe_stacks", f"{FORMER}: whether it has a DR stack is not known: "),
     ],
 )
-def test_a_region_that_cannot_be_searched_is_told(
+def test_a_region_that_cannot_be_searched_is_reported(
     destroyed: list[Any], monkeypatch: pytest.MonkeyPatch, method: str, message: str
 ) -> None:
     answer = getattr(Clients, method)

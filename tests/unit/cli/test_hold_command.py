@@ -23,7 +23,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(make_application(), [arguments[0], *arguments[1:], "--region", PRIMARY, "--dr-region", NEAR])
+    return CliRunner().invoke(make_application(), [*arguments, "--region", PRIMARY, "--dr-region", NEAR])
 
 
 def data(*arguments: str, status: int = 0) -> Any:
@@ -64,7 +64,7 @@ def test_plans_explanations_and_status_show_what_is_held_since_when(account: Acc
     assert "1 held" in run("plan").stdout
 
 
-def test_a_region_out_of_reach_is_named_and_counts_as_soon_as_it_is_back(account: Account) -> None:
+def test_an_unreachable_region_is_named_and_listed_without_the_hold(account: Account) -> None:
     account.take_away(PRIMARY)
     result = run("hold", "--all", *WHY)
     assert result.exit_code == NOT_ALL_RIGHT
@@ -100,7 +100,7 @@ def test_a_release_asks_and_removes_it_everywhere(account: Account) -> None:
     assert run("hold", "release", hold, "--yes").exit_code == WRONG_USE
 
 
-def test_a_release_that_reaches_not_every_region_says_that_it_is_still_held(account: Account) -> None:
+def test_an_incomplete_release_says_that_the_hold_remains(account: Account) -> None:
     hold = place("--all")
     account.take_away(FAR)
     result = run("hold", "release", hold, "--yes")

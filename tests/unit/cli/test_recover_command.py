@@ -150,7 +150,7 @@ def test_the_question_before_an_undo_names_what_is_deleted(lab: RecoveryLab) -> 
 
 
 def test_an_undone_recovery_is_undone_again_without_a_warning(lab: RecoveryLab) -> None:
-    """A resume of it said that it was not finished, and named itself as the command that continues it."""
+    """Resuming it said that it was not finished, and named the same command as the one that continues it."""
     run = lab.begin()
     lab.carry_out(run.id, lambda recover, begun: recover.run(begun))
     for _ in range(2):
@@ -167,7 +167,7 @@ def test_an_undone_recovery_is_undone_again_without_a_warning(lab: RecoveryLab) 
 def test_a_bucket_that_does_not_exist_is_refused(
     lab: RecoveryLab, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
-    """A plan passed over it: it took the settings of every volume for unknown."""
+    """A plan ignored that, and treated the settings of every volume as unknown."""
     of_model = AwsSettings.client
     s3 = Bucket(lab.documents)
     monkeypatch.setattr(
@@ -178,7 +178,7 @@ def test_a_bucket_that_does_not_exist_is_refused(
 
 
 def test_a_moment_in_the_future_is_refused(lab: RecoveryLab) -> None:
-    """It was taken as now: whoever wrote local time as UTC recovered data from after the damage."""
+    """A future moment counted as now: an operator who wrote local time as UTC recovered data from after the damage."""
     ahead = datetime.now(UTC) + timedelta(hours=1)
     for command in ("volume", "instance"):
         result = recover(command, lab.instance_id, "--in", DR, "--plan", "--at", ahead.isoformat())
@@ -200,7 +200,7 @@ def test_an_instance_of_another_region_takes_no_volume(lab: RecoveryLab) -> None
 )
 @pytest.mark.parametrize("command", ["volume", "instance"])
 def test_a_plan_says_why_a_name_has_no_point(lab: RecoveryLab, command: str, arguments: tuple[str, ...], words: str) -> None:
-    """It said of either that nothing names it."""
+    """A plan said in both cases that no recovery point names it."""
     result = recover(command, *arguments, "--in", DR, "--plan")
     assert f"obstacle: {arguments[0]}: {words}" in result.stdout
     assert command == "instance" or "full speed" not in result.stdout, "there is no volume"
@@ -209,7 +209,7 @@ def test_a_plan_says_why_a_name_has_no_point(lab: RecoveryLab, command: str, arg
 def test_a_printed_command_is_one_line_on_a_narrow_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It was wrapped, and pasted in two lines it was two commands."""
+    """The command was wrapped, and pasting its two lines ran two commands."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     lab = RecoveryLab()
@@ -220,7 +220,7 @@ def test_a_printed_command_is_one_line_on_a_narrow_terminal(
 
 
 def test_a_plan_names_the_volumes_of_an_earlier_recovery(lab: RecoveryLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A recovery that was repeated by mistake made all volumes again, without a word."""
+    """A recovery that was repeated by mistake made all volumes again, without a warning."""
     run = lab.begin()
     lab.carry_out(run.id, lambda recover, begun: recover.run(begun))
     made = sorted(volume["VolumeId"] for volume in lab.made(run))
@@ -256,7 +256,7 @@ def test_an_empty_list_says_so(lab: RecoveryLab) -> None:
 def test_a_printed_command_names_what_a_plain_call_would_not_take(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], settings: AwsSettings, bucket: str, options: str
 ) -> None:
-    """It named neither regions nor profile: pasted, it asked the region that did not answer, or another account."""
+    """The command named neither regions nor profile: a pasted one called the unreachable region, or another account."""
     for variable in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "SNAPKEEP_REGION", "SNAPKEEP_DR_REGION"):
         monkeypatch.delenv(variable, raising=False)
     for variable, value in environment.items():

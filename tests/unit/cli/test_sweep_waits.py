@@ -42,7 +42,7 @@ class StepFunctions:
 
 @dataclass
 class Installed:
-    """An installed system whose state machine answers as told."""
+    """An installed system with this Step Functions."""
 
     step_functions: StepFunctions
 

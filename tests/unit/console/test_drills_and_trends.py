@@ -1,4 +1,4 @@
-"""Drills and trends on the console's pages: nothing is stored for them; reports, ledgers and evidence say it."""
+"""Drills and trends on the console's pages: they come from reports, ledgers and evidence; nothing else is stored."""
 
 import html
 import json
@@ -200,7 +200,7 @@ def test_the_heat_map_has_drills_their_time_against_the_objective_and_evidence(
 
 
 @pytest.mark.parametrize("name", ["", "../../now", "drill-of-nobody"])
-def test_a_drill_that_there_is_not_is_not_found(browser: TestClient, readings: Readings, name: str) -> None:
+def test_an_unknown_drill_is_not_found(browser: TestClient, readings: Readings, name: str) -> None:
     renew(readings)
     assert browser.get("/drill", params={"in": NEAR, "id": name}).status_code == 404
     assert browser.get("/drill", params={"in": "eu-west-1", "id": "drill-1"}).status_code == 404

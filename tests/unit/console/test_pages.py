@@ -77,7 +77,7 @@ def test_copies_in_unread_regions_are_not_known(account: Account, browser: TestC
 
 
 def test_the_command_takes_the_point_that_is_shown(account: Account, browser: TestClient, readings: Readings) -> None:
-    """It was cut to the minute: a snapshot of the same minute was shown, and an older one recovered."""
+    """The moment was cut to the minute: the page showed a snapshot of the same minute, and the command recovered an older one."""
     account.clock.advance(17)
     point = account.snapshot()
     moment = format_time(point.start_time + timedelta(seconds=1))
@@ -244,7 +244,7 @@ def test_long_lists_have_pages(account: Account, browser: TestClient, readings: 
     assert shown(browser, readings, "/coverage?page=nonsense").count('<th scope="row">') == 100
 
 
-def test_a_stack_that_may_not_be_described_is_said_and_does_not_fail_the_reading(
+def test_a_throttled_stack_is_reported_and_fails_no_page(
     account: Account, browser: TestClient, readings: Readings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A throttled DescribeStacks failed every page."""
@@ -263,7 +263,7 @@ def test_a_stack_that_may_not_be_described_is_said_and_does_not_fail_the_reading
     assert "? not known Not recoverable" in page
 
 
-def test_the_caller_is_asked_for_once(account: Account, readings: Readings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caller_is_requested_once(account: Account, readings: Readings, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     identity = Client.get_caller_identity
 
@@ -279,7 +279,7 @@ def test_the_caller_is_asked_for_once(account: Account, readings: Readings, monk
 
 
 def test_renewed_credentials_are_found_by_the_next_reading(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session of the first reading kept the credentials that had ended."""
+    """The session of the first reading kept its expired credentials."""
     settings = AwsSettings(PRIMARY, "", read_only=True)
     former = settings.session()
 

@@ -94,6 +94,8 @@ def test_a_recovery_is_planned_started_and_undone(
     fields = fields_of(shown, "/recovery", "undo")
     status, text = send(browser, "/recovery", fields, typed="recovery-another")
     assert (status, f"type {run_id} to confirm" in text) == (409, True)
+    status, text = send(browser, "/recovery", fields, typed=run_id)
+    assert (status, "this form was sent already" in text) == (409, True)
     assert len(volumes(account)) == 1
     assert send(browser, "/recovery", fields_of(text, "/recovery", "undo"), typed=run_id)[0] == 303
     wait(recoveries)
@@ -159,7 +161,7 @@ def test_a_failed_recovery_says_why_and_is_resumed(
     assert len(volumes(account)) == 1
 
 
-def test_a_recovery_stays_shown_while_its_journal_is_out_of_reach(
+def test_a_recovery_stays_shown_while_its_journal_is_unreachable(
     account: Account, browser: TestClient, recoveries: Recoveries, point: Snapshot
 ) -> None:
     address = start(browser, point)
@@ -251,7 +253,7 @@ def test_no_page_but_those_of_recoveries_takes_a_form(browser: TestClient, point
 
 
 @pytest.mark.parametrize("name", ["../drills/ledger", "a/b", "", "recovery-20261130-031500-0a1b2c"])
-def test_a_recovery_that_there_is_not_is_not_found(browser: TestClient, point: Snapshot, name: str) -> None:
+def test_an_unknown_recovery_is_not_found(browser: TestClient, point: Snapshot, name: str) -> None:
     assert browser.get("/recovery", params={"in": NEAR, "id": name}).status_code == 404
 
 

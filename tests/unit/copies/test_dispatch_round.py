@@ -217,7 +217,7 @@ def test_a_queue_that_was_lost_knows_of_no_first_copy(lab: PausedDispatcher, mon
 
 
 def looks_for_copies(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Dispatch once; return the sources whose copies EC2 was asked for."""
+    """Dispatch once; return the sources whose copies were listed."""
     dispatch, _ = lab.dispatcher()
     listing, asked = dispatch.reader.copies_of_snapshots, list[str]()
     monkeypatch.setattr(dispatch.reader, "copies_of_snapshots", lambda ids: asked.extend(ids) or listing(ids))

@@ -31,7 +31,7 @@ class Pages:
 
 
 class OneStack:
-    """AWS with the stack that is asked for, one execution of whose state machine waits. Notes what is done."""
+    """AWS with every stack that is described; one execution of its state machine waits. Notes what is done."""
 
     def __init__(self, stop_refused: ClientError | None = None) -> None:
         self.done: list[str] = []

@@ -90,7 +90,7 @@ def test_an_end_that_is_retried_keeps_its_evidence(moment: int) -> None:
 
 
 def test_an_execution_that_another_one_overtook_returns_the_ledgers_verdict() -> None:
-    """It returned its own: a drill that passed was notified as failed, and counted twice."""
+    """The execution returned its own verdict: a drill that passed was notified as failed, and counted twice."""
     lab = DrillLab()
     lab.drill()
     [evidence] = lab.evidences()

@@ -125,7 +125,7 @@ def test_an_audit_sees_an_entry_that_was_taken_out() -> None:
 
 
 class BeforeCall:
-    """Documents; right before their n-th call something happens."""
+    """Documents that call a function right before their n-th call."""
 
     def __init__(self, documents: MemoryDocuments, moment: int, happens: Callable[[], None]) -> None:
         self.documents, self.left, self.happens = documents, moment, happens
@@ -150,7 +150,7 @@ class BeforeCall:
 @pytest.mark.parametrize("killed_at", range(7))
 @pytest.mark.parametrize("moment", range(1, 5))
 def test_executions_that_end_a_drill_at_once_agree_on_one_chain(moment: int, killed_at: int) -> None:
-    """A second one, which is killed anywhere or nowhere, and another drill's end come between two calls of the first one."""
+    """Between two calls of the first one, a second one, which may be killed, and another drill end."""
     documents = MemoryDocuments()
     store, other, stopped = LedgerStore(documents), replace(WHOLE, id="drill-2"), WHOLE.failed("it was stopped")
     store.change(lambda ledger: ledger.begun((WHOLE, other)))

@@ -1,4 +1,4 @@
-"""The comparison of a drill counts as none of a copy: CopyDiffersAlarm says that another copy is made."""
+"""A drill's comparison does not count as one of a copy: CopyDiffersAlarm says that another copy is made."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from snapkeep.domain.tag_names import DRILL, DRILL_END, MANAGED, SYSTEM
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.drills.ports import MadeSnapshot, Removal
 from snapkeep.usecases.drills.remove import MOST_ROUNDS, RemoveAfterDrill
-from snapkeep.usecases.recovery.actions import VolumeState
+from snapkeep.usecases.recovery.actions import Attachment, VolumeState
 from support.drilling import RULE, DrillLab
 from support.flows import DR
 
@@ -72,7 +72,7 @@ def remover(ec2: StubEc2) -> RemoveAfterDrill:
 
 
 def test_a_removal_leaves_what_another_system_made() -> None:
-    """A drill of an earlier version named no system: its things are removed."""
+    """Drills of earlier versions named no system: what they made is removed."""
     volumes = [volume("vol-own", OWN), volume("vol-other", OTHER), volume("vol-earlier")]
     snapshots = [MadeSnapshot(f"snap-{one.id}", "completed", one.tags) for one in volumes]
     ec2 = StubEc2({one.id: one for one in volumes}, {one.id: one for one in snapshots})
@@ -101,6 +101,14 @@ def test_a_run_of_an_earlier_version_has_no_tag_of_a_system() -> None:
     lab.begin.run()
     [run] = lab.ledger.open
     assert SYSTEM not in replace(run, system="").tags
+
+
+def test_a_volume_that_a_person_attached_is_left_at_once() -> None:
+    attached = replace(volume("vol-1", OWN, "in-use"), attachments={"i-1": Attachment("/dev/sdf", "attached")})
+    ec2 = StubEc2({"vol-1": attached})
+    removal = remover(ec2).run(RUN)
+    assert (removal.more, removal.left) == (False, ("vol-1 is attached to i-1: detach it, and a sweep removes it",))
+    assert ec2.deleted == []
 
 
 @pytest.mark.parametrize("state", ["creating", "deleting", "available"])

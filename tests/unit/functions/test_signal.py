@@ -1,4 +1,4 @@
-"""Signal takes a batch of messages: what cannot be read fails alone."""
+"""Signal takes a batch of messages: an unreadable one fails alone."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_a_copy_is_explained_with_its_origin() -> None:
     assert story.verdict is not None
 
 
-def test_of_two_copies_the_one_that_a_sweep_deletes_would_go() -> None:
+def test_explain_shows_which_of_two_copies_a_sweep_deletes() -> None:
     world = SweepingWorld()
     world.snapshot(world.volume())
     world.later(HOUR)

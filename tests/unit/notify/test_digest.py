@@ -165,7 +165,7 @@ def test_a_storm_of_signals_is_one_message_at_once_and_one_digest() -> None:
     assert notices.published[-1].subject == "snapkeep: Signal (9900 times) in us-east-1"
 
 
-def test_the_mark_of_a_published_signal_goes_after_ten_minutes() -> None:
+def test_the_mark_of_a_published_signal_expires_after_ten_minutes() -> None:
     notices = StubNotices()
     notices.add(signal("DeleteSnapshot snap-1", START))
     notices.digest()

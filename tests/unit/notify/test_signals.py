@@ -23,7 +23,8 @@ from support.templates import FUNCTION, STACKS, resources
 NOW = datetime(2026, 11, 30, 2, 1, tzinfo=UTC)
 OWN = OwnNames("snapkeep-primary", frozenset(FUNCTIONS), "/snapkeep")
 OTHERS: dict[str, dict[str, Any]] = {
-    "DeleteStack": {"stackName": "website"},
+    "CreateTags": {"resourcesSet": {"items": [{"resourceId": SNAPSHOT}]}, "tagSet": {"items": [{"key": "Name", "value": "x"}]}},
+    "DeleteStack": {"stackName": f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/snapkeep-primary2/1"},
     "DisableRule": {"name": "nightly"},
     "DeleteRule": {"name": "snapkeep-primary2-SnapshotEnded-1ABCDEF"},
     "RemoveTargets": {"rule": "nightly", "ids": ["1"]},
@@ -164,7 +165,7 @@ def test_a_deleted_snapshot_is_known_by_the_last_sweep(memory: SweepMemory | Non
     assert notice.detail.endswith(text)
 
 
-@pytest.mark.parametrize("request_name", sorted(set(OTHERS) | {"StopLogging", "UnlockRule"}))
+@pytest.mark.parametrize("request_name", sorted(set(OTHERS) - {"CreateTags"} | {"StopLogging", "UnlockRule"}))
 def test_calls_on_the_system_are_signals_also_before_its_first_point(request_name: str) -> None:
     (notice,) = Region(present=[]).notified(called(request_name))
     assert notice.detail.endswith("touches 0 recovery points")
@@ -195,6 +196,13 @@ def test_tags_of_a_volume_touch_the_points_of_the_volume() -> None:
         return called("CreateTags", requestParameters=parameters)
 
     (notice,) = Region().notified(tagged("vol-1"), tagged("vol-2"), tagged("i-1"))
+    assert notice.detail.endswith("touches 2 recovery points")
+
+
+def test_a_notice_of_several_calls_has_the_first_moment_and_counts_each_point_once() -> None:
+    later, first = (called("StopLogging", eventTime=f"2026-11-30T02:00:{second}Z") for second in ("30", "10"))
+    (notice,) = Region().notified(later, first)
+    assert "first at 2026-11-30 02:00:10 UTC" in notice.detail
     assert notice.detail.endswith("touches 2 recovery points")
 
 

@@ -132,7 +132,7 @@ def test_a_drill_of_instances_says_how_many() -> None:
         ({"pick": {"rotate": 2}}, "drills[0].pick.rotate is 2: leave it out: a group is drilled as a whole"),
     ],
 )
-def test_a_group_that_cannot_be_drilled_so_is_refused(changed: dict[str, Any], problem: str) -> None:
+def test_an_impossible_drill_of_a_group_is_refused(changed: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidPolicy) as refused:
         parse_document(document(OF_GROUP | changed) | {"groups": [SHOP]})
     assert problem in "; ".join(map(str, refused.value.problems))

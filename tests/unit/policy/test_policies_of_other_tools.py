@@ -34,7 +34,7 @@ SUNDAY = 6
 
 
 def at(*hours: int, weekdays: Collection[int] = (), day: int = 0, month: int = 0) -> Callable[[datetime], bool]:
-    """Return whether a schedule makes a snapshot in an hour."""
+    """Return what says whether a schedule makes a snapshot in an hour."""
 
     def makes(now: datetime) -> bool:
         chosen = not weekdays or now.weekday() in weekdays
@@ -157,21 +157,26 @@ OF_DLM = (
     ),
 )
 
+
+def kept_seven_days(every: str, rpo: str) -> str:
+    return f"""
+        version: 1
+        policies:
+          - name: backup
+            select: {{tags: {{Backup: "true"}}}}
+            snapshots: {{every: {every}}}
+            rpo: {rpo}
+            retention: {{keep_within: 7d}}
+        """
+
+
 OF_AWS_BACKUP = (
     Original(
         "Terraform, github.com/vierhein/learn-devops: every hour, seven days",
         [Schedule(at(*range(24)), days=7)],
         tagged(Backup="true"),
         tagged(Backup="false"),
-        document="""
-            version: 1
-            policies:
-              - name: hourly
-                select: {tags: {Backup: "true"}}
-                snapshots: {every: 1h}
-                rpo: 2h
-                retention: {keep_within: 7d}
-            """,
+        document=kept_seven_days(every="1h", rpo="2h"),
         days=8,
     ),
     Original(
@@ -179,15 +184,7 @@ OF_AWS_BACKUP = (
         [Schedule(at(0, 6, 12, 18), days=7)],
         tagged(Backup="true"),
         tagged(),
-        document="""
-            version: 1
-            policies:
-              - name: six-hourly
-                select: {tags: {Backup: "true"}}
-                snapshots: {every: 6h}
-                rpo: 8h
-                retention: {keep_within: 7d}
-            """,
+        document=kept_seven_days(every="6h", rpo="8h"),
         days=10,
     ),
     Original(

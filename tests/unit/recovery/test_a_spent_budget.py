@@ -118,7 +118,7 @@ def test_a_later_attempt_without_a_result_overwrites_no_proof(verdict: ProofVerd
     pair = proved.progress.pair
     for proof in (proved, failed):
         place = store.put(proof)
-        assert store.proof(pair, FULL) == proof, "the newest attempt is what is told"
+        assert store.proof(pair, FULL) == proof, "the newest attempt is returned"
         assert place.removeprefix("s3://reports/") in bucket.objects
     kept = [from_json(Proof, json.loads(body)) for name, body in bucket.objects.items() if "/full-" in name]
     assert kept == [proved, failed]

@@ -1,4 +1,4 @@
-"""A change far beyond a volume's own is found, and quiet fleets are left in peace."""
+"""A change far beyond a volume's own is found, and quiet fleets raise no finding."""
 
 from __future__ import annotations
 

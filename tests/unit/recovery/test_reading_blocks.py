@@ -277,7 +277,7 @@ def test_a_copy_that_cannot_be_read_is_no_difference(
 
 
 @pytest.mark.parametrize(("region", "deleted"), [(PRIMARY, True), (PRIMARY, False), (DR, True), (DR, False)])
-def test_a_refusal_to_read_what_is_deleted_tells_of_the_deletion(region: str, deleted: bool) -> None:
+def test_a_refusal_to_read_a_deleted_snapshot_reports_the_deletion(region: str, deleted: bool) -> None:
     """Roles may read what is tagged as managed; a deleted snapshot has no tags, so that IAM refuses before EBS answers."""
     world = ProvingWorld()
     copy = world.new_copy()

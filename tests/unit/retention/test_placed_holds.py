@@ -18,7 +18,7 @@ from snapkeep.domain.tags import parse_time
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.placed_holds import HoldsInForce, read_holds
 from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
-from support.flows import DR, PRIMARY, Laboratory, policy_set
+from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set
 from support.lineages import REGION, SYSTEM, snapshot
 from support.placing import hold
 
@@ -94,7 +94,7 @@ def test_the_second_look_refuses_a_plan_that_deletes_what_is_held() -> None:
 
 
 def night(snapshots: int = 3) -> tuple[Laboratory, str]:
-    """Return a laboratory whose policy gives all but the newest up, in both regions."""
+    """Return a laboratory whose policy keeps the newest snapshot alone, in both regions, and its volume."""
     lab = Laboratory(policies=policy_set(keep=9, keep_copies=9))
     volume = lab.make_volume()
     for _ in range(snapshots):
@@ -125,11 +125,15 @@ def test_a_dr_region_deletes_nothing_while_the_holds_of_the_primary_cannot_be_re
     assert len(lab.ids(DR)) == 3
 
 
-def test_a_hold_that_is_placed_after_the_plan_stops_the_deletion() -> None:
+@pytest.mark.parametrize("policy", ["default", "gold"], ids=["carried", "governing"])
+def test_a_hold_that_is_placed_after_the_plan_stops_the_deletion(policy: str) -> None:
     lab, volume = night()
+    (default,) = lab.policies.policies
+    lab.policies = replace(lab.policies, policies=(replace(default, name="gold"), default))
+    lab.runner.advance(2 * HOUR)  # a younger snapshot's own tag says what governs the volume
     step = lab.runner.composition.delete_snapshots(PRIMARY)
     store = lab.runner.composition.hold_stores[PRIMARY]
-    results = replace(step, planned=lambda _: store.place(hold(policies=("default",)))).run([volume]).results
+    results = replace(step, planned=lambda _: store.place(hold(policies=(policy,)))).run([volume]).results
     assert [result.outcome for result in results] == [DeletionOutcome.HELD] * 2
     assert "an investigation" in results[0].cause
 
@@ -147,7 +151,7 @@ def test_a_hold_that_is_placed_while_deletions_are_throttled_stops_them() -> Non
     assert [result.outcome for result in results] == [DeletionOutcome.HELD] * 2
 
 
-def test_an_order_of_a_sweep_for_what_is_held_by_now_is_refused_as_held() -> None:
+def test_a_sweeps_order_for_a_held_snapshot_is_refused_as_held() -> None:
     lab, volume = night()
     step = lab.runner.composition.delete_snapshots(PRIMARY)
     orders = replace(step, deleter=_Nothing()).run([volume]).orders
@@ -156,7 +160,7 @@ def test_an_order_of_a_sweep_for_what_is_held_by_now_is_refused_as_held() -> Non
 
 
 class _Nothing:
-    """Deletes nothing, and says that it is done."""
+    """Deletes nothing, and reports that each snapshot is already gone."""
 
     def delete(self, snapshot_id: str) -> DeletionResult:
         return DeletionResult(snapshot_id, DeletionOutcome.ALREADY_GONE)
@@ -171,7 +175,7 @@ def test_a_failed_copy_is_held_too() -> None:
     assert states.count("error") == 1
 
 
-def test_holds_of_several_regions_count_once_and_a_silent_region_is_named() -> None:
+def test_holds_of_several_regions_count_once_and_an_unreachable_region_is_named() -> None:
     lab, _ = night(1)
     stores = lab.runner.composition.hold_stores
     for store in stores.values():

@@ -88,7 +88,7 @@ def test_an_answer_that_the_queue_does_not_confirm_is_not_believed(told: str) ->
 
 @pytest.mark.parametrize(("minutes", "believed"), [(50, True), (61, False), (14 * 24 * 60, False)])
 def test_an_answer_about_a_copy_checked_long_ago_is_not_believed(minutes: int, believed: bool) -> None:
-    """The entry is true, and the copy deleted since: an answer, or a redriven run, comes long after the check."""
+    """The copy was deleted after its check: an answer, or a redriven run, may come long after it."""
     lab, volume, (first, second) = protected(2)
     lab.runner.advance(minutes * 60 - (lab.world.now() - done_at(lab, second)))
     (copy_id,) = [copy.id for copy in lab.snapshots(DR) if copy.source_id == second]
@@ -99,8 +99,8 @@ def test_an_answer_about_a_copy_checked_long_ago_is_not_believed(minutes: int, b
     assert deleted(made) == ([first] if believed else [])
 
 
-def test_an_answer_of_an_earlier_version_is_looked_after() -> None:
-    """Its entry has no moment at which the copy was checked."""
+def test_an_answer_without_the_time_of_its_check_is_not_believed() -> None:
+    """The entry of an earlier version does not say when the copy was checked."""
     lab, volume, (_, second) = protected(2)
     queue = lab.runner.composition.queues[DR]
     queue.write(replace(queue.get(entry_key(PRIMARY, second, DR)), done_at=None))

@@ -1,4 +1,4 @@
-"""A policy's `hold_tags`: a tagged snapshot stays and counts for nobody, and so do its copies, in every region (INV-26)."""
+"""A policy's `hold_tags`: a tagged snapshot and its copies stay, in every region, and take no place of retention (INV-26)."""
 
 from __future__ import annotations
 

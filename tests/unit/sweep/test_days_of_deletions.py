@@ -84,7 +84,7 @@ def test_a_sweep_stops_its_own_deletions_on_such_a_day(today: int, handling: Han
     assert json.loads(memory[MEMORY])["deletions"] == days
 
 
-def test_such_a_day_puts_the_system_on_hold_once() -> None:
+def test_such_a_day_puts_the_system_on_hold() -> None:
     world = SweepingWorld(policies=gold(keep=3, keep_copies=3))
     placed: list[PlacedHold] = []
     store = SimpleNamespace(place=placed.append)

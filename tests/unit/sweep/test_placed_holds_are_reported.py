@@ -1,4 +1,4 @@
-"""Sweeps keep what is held, report each hold, ask about old ones, and say when holds cannot be read."""
+"""Sweeps keep what is held, report each hold, ask for a review of old ones, and report holds that cannot be read."""
 
 from __future__ import annotations
 
