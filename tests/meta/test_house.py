@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -14,6 +15,15 @@ MACHINE_PATHS = re.compile(r"/(root|home/[a-z]+|work)/|/tmp/bash|pypi-more|devpi
 
 
 def tracked(*patterns: str) -> list[Path]:
+    """Return the project's files that match any pattern; in an unpacked archive, all files but those that .gitignore names."""
+    if not (ROOT / ".git").exists():
+        ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line]
+        return [
+            path
+            for pattern in patterns or ("*",)
+            for path in sorted(ROOT.rglob(pattern))
+            if path.is_file() and not any(fnmatch(part, name) for part in path.relative_to(ROOT).parts for name in ignored)
+        ]
     listed = subprocess.run(["git", "ls-files", "--", *patterns], cwd=ROOT, check=True, capture_output=True, text=True)
     return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
