@@ -44,7 +44,7 @@ class Story:
     ends: dict[tuple[str, str, str], int]
     """State machine, status and error -> how many runs end so."""
     kept: tuple[int, int]
-    """Snapshots in the primary and copies in the DR region at the end: beside the newest copy, the newest proved one (INV-21)."""
+    """Snapshots in the primary and copies in the DR region at the end: beside the newest copy, the newest proved one (INV-27)."""
     published: dict[str, int] = field(default_factory=dict)
     """Errors that are notified -> messages."""
     parameters: dict[str, dict[str, Any]] = field(default_factory=lambda: AT_ONCE)

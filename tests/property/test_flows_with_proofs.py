@@ -1,4 +1,4 @@
-"""Copies that are compared, drilled and recovered, under faults, kills and repeated events: INV-13 to INV-21.
+"""Copies that are compared, drilled and recovered, under faults, kills and repeated events: INV-13 to INV-20, and INV-27.
 
 The monitor knows the truth from the model: which copies have other blocks than their sources, and every call to EC2.
 """
@@ -173,7 +173,7 @@ class ProofChaos:
         assert len(newer) >= KEPT_COPIES, f"INV-13: {order.snapshot_id} was deleted for copies that do not count"
         if tags.get(PROOF, "").startswith("PROVED"):
             proved = any(other.get(PROOF, "").startswith("PROVED") for other in newer)
-            assert proved, f"INV-21: {order.snapshot_id} was the newest proved copy"
+            assert proved, f"INV-27: {order.snapshot_id} was the newest proved copy"
 
     def step(self) -> None:
         copies, dice = self.lab.ids(DR), self.dice

@@ -112,7 +112,7 @@ def test_inv_21_the_second_look_refuses_to_delete_the_only_proved_copy() -> None
     lineage, limits = proved.origin.lineage, Limits(max_share_percent=100)
     assert find_problems(verdicts, lineage, DR, system=SYSTEM, limits=limits) == []
     [problem] = find_problems(verdicts, lineage, DR, system=SYSTEM, limits=limits, compared=True)
-    assert problem == f"INV-21: {proved.id} is the newest proved copy of {lineage.volume_id}"
+    assert problem == f"INV-27: {proved.id} is the newest proved copy of {lineage.volume_id}"
 
 
 @pytest.mark.parametrize("days", [0, 3])

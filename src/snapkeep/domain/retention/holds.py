@@ -18,7 +18,7 @@ from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.placed_holds import PlacedHolds
 
-WAITS_FOR_PROOF = Reason("INV-21", "held: no newer copy is proved yet; the first run or sweep after that decides again")
+WAITS_FOR_PROOF = Reason("INV-27", "held: no newer copy is proved yet; the first run or sweep after that decides again")
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
 
 
@@ -144,7 +144,7 @@ def placed_holds(snapshots: Iterable[Snapshot], placed: PlacedHolds, policy: str
 
 
 def proof_holds(copies: Iterable[Snapshot], *, system: str, second_copies: Collection[str] = ()) -> dict[str, tuple[Reason, ...]]:
-    """Return the hold of a lineage's newest proved copy, while other copies as new or newer are not proved (INV-21).
+    """Return the hold of a lineage's newest proved copy, while other copies as new or newer are not proved (INV-27).
 
     A lineage without a proof has no hold, so that retention goes on where nothing can be compared.
     """

@@ -41,7 +41,7 @@ def find_problems(
 
     `copies` are the known copies, and `copy_rules` the rules by which the policy copies the lineage (INV-04);
     `protected_ids` are the snapshots that an AMI uses, that are locked, or that are left to another tool (INV-06); `compared`
-    is whether the policy compares copies with their sources (INV-21); `placed` are the holds that people placed, and `policy`
+    is whether the policy compares copies with their sources (INV-27); `placed` are the holds that people placed, and `policy`
     is the name of the lineage's policy, which holds `held_by_tag` (INV-26).
     """
     delete = Action.DELETE
@@ -130,7 +130,7 @@ def _unproved(kept: Iterable[Snapshot], to_delete: Iterable[Snapshot]) -> Iterat
     proved_until = max((copy.origin.start_time for copy in kept if is_proved(copy)), default=NEVER)
     newest = max(filter(is_proved, to_delete), key=lambda copy: copy.origin.start_time, default=None)
     if newest is not None and newest.origin.start_time > proved_until:
-        yield f"INV-21: {newest.id} is the newest proved copy of {newest.origin.volume_id}"
+        yield f"INV-27: {newest.id} is the newest proved copy of {newest.origin.volume_id}"
 
 
 def _missing_copies(deletions: Iterable[Snapshot], copies: CopyFacts, rules: Sequence[CopyRule]) -> Iterator[str]:

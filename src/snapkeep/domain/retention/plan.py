@@ -42,7 +42,7 @@ class LineageFacts:
     leave_alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Tags, with patterns of values, of source snapshots that its policy never deletes."""
     compared: bool = False
-    """Whether its policy compares the copies: the newest proved copy is held until a newer one is proved (INV-21)."""
+    """Whether its policy compares the copies: the newest proved copy is held until a newer one is proved (INV-27)."""
     policy: str = ""
     """The name of the policy that governs it; a hold may cover a policy."""
     held_by_tag: Holds = field(default_factory=dict)

@@ -263,7 +263,7 @@ class InvariantMonitor:
             self._broken("INV-09", place, source.id, f"copied once more; {live[0]} is there")
 
     def _before_create(self, place: RegionAccount, params: Mapping[str, Any]) -> None:
-        """INV-22, for the volumes of a snapshot or of a set that the system makes."""
+        """INV-28, for the volumes of a snapshot or of a set that the system makes."""
         self.writes += 1
         chosen: Mapping[str, Any] = params.get("InstanceSpecification", {})
         instance = place.instances.get(str(chosen.get("InstanceId", "")))
@@ -274,9 +274,9 @@ class InvariantMonitor:
             if volume.id != params.get("VolumeId") and (not in_set or (root and chosen["ExcludeBootVolume"])):
                 continue
             if not self.governed(volume.id, as_dict(volume.tags)):
-                self._broken("INV-22", place, volume.id, "a snapshot is made, and no policy includes it")
+                self._broken("INV-28", place, volume.id, "a snapshot is made, and no policy includes it")
             if any(item.state == PENDING and value_of(item.tags, MADE) for item in place.by_volume.get(volume.id)):
-                self._broken("INV-22", place, volume.id, "a snapshot is made while one that is ours too is pending")
+                self._broken("INV-28", place, volume.id, "a snapshot is made while one that is ours too is pending")
 
     def _before_tags(self, place: RegionAccount, params: Mapping[str, Any]) -> None:
         for resource in params["Resources"]:

@@ -51,7 +51,7 @@ class RecordProof:
         entry = self._entry_of(copy)
         if is_weaker(proof, copy.tags.get(PROOF, "")) or (entry and is_weaker(proof, entry.proof)):
             return
-        # The queue first: EC2 may show the tag late, and a copy that arrives meanwhile must not displace this one (INV-21).
+        # The queue first: EC2 may show the tag late, and a copy that arrives meanwhile must not displace this one (INV-27).
         if entry and entry.proof != proof.tag:
             self._write(entry.proved(proof.tag))
         with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):  # the proof itself is kept anyway
