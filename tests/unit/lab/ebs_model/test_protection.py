@@ -70,6 +70,36 @@ def test_the_clock_of_a_lock_on_a_pending_snapshot_starts_at_completion(bench: B
     assert (snapshot["LockExpiresOn"] - completed).total_seconds() == DAY
 
 
+def test_the_clock_of_a_lock_on_a_pending_copy_starts_at_completion(bench: Bench, snapshot_id: str) -> None:
+    copy_id = bench.copy(snapshot_id)
+    bench.dr.lock_snapshot(SnapshotId=copy_id, LockMode="governance", LockDuration=1)
+    refused(bench.dr.delete_snapshot, SnapshotId=copy_id)
+    bench.advance(200)
+    (locked,) = bench.dr.describe_locked_snapshots()["Snapshots"]
+    completed = bench.described(bench.dr, copy_id)["CompletionTime"]
+    assert (locked["LockExpiresOn"] - completed).total_seconds() == DAY
+    bench.advance(DAY)
+    bench.dr.delete_snapshot(SnapshotId=copy_id)
+
+
+def test_a_copy_that_fails_loses_its_lock(bench: Bench, snapshot_id: str) -> None:
+    key = bench.kms.create_key()["KeyMetadata"]["Arn"]
+    bench.kms.disable_key(KeyId=key)
+    copy_id = bench.copy(snapshot_id, Encrypted=True, KmsKeyId=key)
+    bench.dr.lock_snapshot(SnapshotId=copy_id, LockMode="compliance", LockDuration=9)
+    bench.settle()
+    assert bench.dr.describe_locked_snapshots()["Snapshots"] == []
+    bench.dr.delete_snapshot(SnapshotId=copy_id)
+
+
+def test_a_compliance_lock_of_a_pending_snapshot_is_not_shortened(bench: Bench) -> None:
+    pending = bench.start(bench.volume())
+    lock(bench, pending, "compliance", days=9)
+    code, _ = refused(bench.primary.lock_snapshot, SnapshotId=pending, LockMode="compliance", LockDuration=1)
+    assert code == "InvalidParameterCombination"
+    assert lock(bench, pending, "compliance", days=10)["LockDuration"] == 10
+
+
 def test_a_lock_event_has_the_fields_of_the_page(bench: Bench, snapshot_id: str) -> None:
     lock(bench, snapshot_id)
     (event,) = bench.named("lockSnapshot")

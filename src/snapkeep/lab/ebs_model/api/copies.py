@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.lab.ebs_model.api import keys, sharing
+from snapkeep.lab.ebs_model.api import keys, locks, sharing
 from snapkeep.lab.ebs_model.conditions.quotas import GIB, MIB
 from snapkeep.lab.ebs_model.errors import ApiError, snapshot_not_found
 from snapkeep.lab.ebs_model.requests.call import Call, Response
@@ -284,5 +284,6 @@ def finish(world: WorldState, account: RegionAccount, copy_id: str, extra: Any) 
         copy.completed_at = ended
         account.set_state(copy, COMPLETED)
         account.last_copy[copy.log] = copy
+    locks.creation_ended(world, account, copy)
     if copy.failure != KEY_FAILURE or world.event_options.key_failures:
         events.emit_copy_snapshot(world, account, copy, ended, incremental=incremental)

@@ -57,7 +57,8 @@ def lock_snapshot(call: Call) -> Response:
     former = call.account.locks.get(snapshot.id)
     created = call.now
     if former is not None and state_of(former, call.now) == COMPLIANCE:
-        if mode != COMPLIANCE or "CoolOffPeriod" in call.params or expires < former.expires:
+        ends, former_ends = (_end(each, call.now) for each in ((days, expires), (former.duration_days, former.expires)))
+        if mode != COMPLIANCE or "CoolOffPeriod" in call.params or ends < former_ends:
             raise ApiError(
                 "InvalidParameterCombination",
                 f"The snapshot {snapshot.id} is locked in compliance mode: the lock can only be extended, "
@@ -74,6 +75,12 @@ def lock_snapshot(call: Call) -> Response:
         world.schedule(cool_off_ends - account.skew_seconds, "cool-off expiry", account, snapshot.id)
     _emit(world, account, snapshot, lock, "lockSnapshot", state_of(lock, call.now), call.now)
     return _rendered(snapshot, lock, call.now)
+
+
+def _end(period: tuple[int, float], now: float) -> float:
+    """Return when a lock of so many days with this expiry ends; that of a pending snapshot, as if it completed now."""
+    days, expires = period
+    return expires or now + days * SECONDS_PER_DAY
 
 
 def _mode(call: Call) -> tuple[str, int]:
@@ -106,8 +113,10 @@ def _duration(call: Call, starts: float) -> tuple[int, float]:
 
 
 def creation_ended(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) -> None:
-    """A pending snapshot with a lock ended: the clock of the lock starts, or a failed creation cancels it."""
-    lock = account.locks[snapshot.id]
+    """A pending snapshot or copy ended: the clock of its lock starts, or a failed creation cancels it."""
+    lock = account.locks.get(snapshot.id)
+    if lock is None:
+        return
     now = world.now() + account.skew_seconds
     if snapshot.state == ERROR:
         del account.locks[snapshot.id]

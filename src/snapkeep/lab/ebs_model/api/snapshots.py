@@ -190,8 +190,7 @@ def finish(world: WorldState, account: RegionAccount, snapshot_id: str, extra: A
     else:
         account.set_state(snapshot, COMPLETED)
         snapshot.completed_at = ended
-    if snapshot_id in account.locks:
-        locks.creation_ended(world, account, snapshot)
+    locks.creation_ended(world, account, snapshot)
     if not snapshot.set_id or world.event_options.members_of_sets:
         events.emit_create_snapshot(world, account, snapshot, ended)
     if snapshot.set_id:
