@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from snapkeep.cli.views.plan import plan_as_data
@@ -26,6 +27,7 @@ from snapkeep.console.trend import DAYS, Trend, trend_of, values_of
 from snapkeep.console.volume_pages import instance_context, points_data, recover_context, volume_context
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
+from snapkeep.domain.recovery.changes import UnusualChange
 from snapkeep.domain.sweep.report import Figure
 
 # Now
@@ -34,13 +36,17 @@ from snapkeep.domain.sweep.report import Figure
 def _now(reading: Reading, _: Query) -> Context:
     status = reading.status
     governed = [volume for volume in status.volumes if volume.health is not VolumeHealth.NO_POLICY]
+    causes, copies = list(_causes(status.volumes)), [copy for copy in status.queue if copy.needs_attention]
+    unusual = sorted(_unusual_changes(reading), key=lambda change: change.start_time, reverse=True)
     return {
         "sentence": recovery_sentence(status),
         "counts": status.recoverability,
         "numbers": list(_numbers(reading, governed)),
         "unknown": sum(volume.health is VolumeHealth.UNKNOWN for volume in governed),
-        "causes": list(_causes(status.volumes)),
-        "copies": [copy for copy in status.queue if copy.needs_attention],
+        "causes": causes,
+        "copies": copies,
+        "unusual": unusual,
+        "needs_somebody": bool(causes or copies or unusual or status.keys or status.holds),
         "recoveries": [run for run in reading.recoveries if run.open],
     }
 
@@ -86,6 +92,14 @@ def _causes(volumes: Iterable[VolumeProtection]) -> Iterator[tuple[VolumeProtect
         if volume.needs_attention or volume.health is VolumeHealth.UNKNOWN:
             groups[volume.health, volume.cause].append(volume)
     yield from ((members[0], members) for members in groups.values())
+
+
+def _unusual_changes(reading: Reading) -> Iterator[UnusualChange]:
+    """Yield the unusual changes of the last days of which a snapshot or a copy still exists."""
+    for change in reading.unusual.values():
+        points = chain.from_iterable(reading.snapshots_of(change.volume_id).values())
+        if change.is_news(reading.at) and any(point.origin.snapshot_id == change.snapshot_id for point in points):
+            yield change
 
 
 # Coverage, copies, policies, proofs

@@ -28,6 +28,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeProtection
+from snapkeep.domain.recovery.changes import UnusualChange, newest_by_volume
 from snapkeep.domain.recovery.choice import Lineages, lineages_of
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
@@ -37,6 +38,7 @@ from snapkeep.usecases.look.explain import ExecutionSummary
 from snapkeep.usecases.look.status import SystemStatus
 from snapkeep.usecases.policies import ShowResult, history
 from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.recovery.measure_changes import unusual_changes
 from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.recovery.recover import Journal
 
@@ -101,6 +103,10 @@ class Reading:
     """Why they are not known."""
     versions: tuple[ShowResult, ...] = ()
     """The versions of the primary region's policy document, the newest first; none where they could not be read."""
+    unusual: Mapping[str, UnusualChange] = field(default_factory=dict)
+    """The newest unusual change by volume."""
+    unread_changes: tuple[str, ...] = ()
+    """Why others may be there."""
 
     @property
     def at(self) -> datetime:
@@ -189,6 +195,7 @@ class SystemReader:
             ledgers,
             *self._trend.read(system, status.at),
             _versions(system),
+            *_unusual_changes(documents),
         )
 
     def _runs(self, system: InstalledSystem, regions: Sequence[str]) -> tuple[tuple[Run, ...], tuple[str, ...]]:
@@ -230,6 +237,17 @@ def _versions(system: InstalledSystem) -> tuple[ShowResult, ...]:
         return tuple(history(*system.primary_document()))
     except (SnapkeepError, BotoCoreError, ClientError):  # the page says that none could be read
         return ()
+
+
+def _unusual_changes(documents: Mapping[str, Documents]) -> tuple[Mapping[str, UnusualChange], tuple[str, ...]]:
+    changes: list[UnusualChange] = []
+    problems: list[str] = []
+    for region, of_region in documents.items():
+        try:
+            changes += unusual_changes(of_region)
+        except SnapkeepError as error:
+            problems.append(f"unusual changes are not known: the bucket of {region} could not be read: {one_line(error)}")
+    return newest_by_volume(changes), tuple(problems)
 
 
 def _ledgers(documents: Mapping[str, Documents]) -> dict[str, DrillLedger]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,15 +13,12 @@ from snapkeep.cli.views.recoverable import as_data, change_text, measured_text
 from snapkeep.console.page import Context, NotThere, Query, matches, moment_of, rows_of
 from snapkeep.console.reading import Reading
 from snapkeep.console.timeline import PointState, state_of, time_line
-from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, Verdict
 from snapkeep.domain.protection import VolumeProtection
-from snapkeep.domain.recovery.changes import UnusualChange, newest_by_volume
 from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points, volumes_of_instance
 from snapkeep.domain.recovery.rates import FASTEST_RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RestoreOptions, plan_recovery
 from snapkeep.usecases.recovery.find_points import RecoverableThings, before_change, points_in
-from snapkeep.usecases.recovery.measure_changes import unusual_changes
 from snapkeep.usecases.recovery.read_records import records_of
 
 
@@ -37,18 +33,8 @@ def recover_context(reading: Reading, query: Query) -> Context:
 def _points(reading: Reading, query: Query) -> list[RecoverableThings]:
     moment, _ = moment_of(query, reading.at)
     target = Target(tuple(filter(None, [query.get("id", "")])))
-    changes = _unusual_changes(reading)
-    found = [points_in(lineages, target, moment, changes) for lineages in reading.lineages.values()]
+    found = [points_in(lineages, target, moment, reading.unusual) for lineages in reading.lineages.values()]
     return [*found, *(RecoverableThings(region, {}, problem) for region, problem in reading.unread.items())]
-
-
-def _unusual_changes(reading: Reading) -> Mapping[str, UnusualChange]:
-    """Return the newest unusual change by volume, as far as the buckets of the DR regions can be read."""
-    changes: list[UnusualChange] = []
-    for documents in reading.documents.values():
-        with suppress(SnapkeepError):  # a mark that is missing stops no recovery
-            changes += unusual_changes(documents)
-    return newest_by_volume(changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +47,7 @@ class RegionForecast:
     measured: Sequence[str]
     """The times that the last drills of its volumes measured, in words."""
     unusual: Sequence[str]
-    """The unusual changes of its volumes, in words."""
+    """The unusual changes of its volumes, in words, and why others are not known."""
 
     @property
     def full_speed(self) -> str:
@@ -82,9 +68,9 @@ def _forecast(reading: Reading, region: str, volume_ids: Collection[str], moment
     measured = [measured_text(drills[volume_id]) for volume_id in volume_ids if volume_id in drills]
     # The notes of the choice are shown beside its points.
     kept = [remark for remark in (*plan.remarks, *remarks) if remark not in choice.notes]
-    changes = _unusual_changes(reading)
-    unusual = [change_text(before_change(reading.lineages[region], changes[each])) for each in volume_ids if each in changes]
-    return RegionForecast(region, choice, replace(plan, remarks=tuple(kept)), measured, unusual)
+    changes = [reading.unusual[each] for each in volume_ids if each in reading.unusual]
+    unusual = [change_text(before_change(reading.lineages[region], change)) for change in changes]
+    return RegionForecast(region, choice, replace(plan, remarks=tuple(kept)), measured, [*unusual, *reading.unread_changes])
 
 
 @dataclass(frozen=True, slots=True)

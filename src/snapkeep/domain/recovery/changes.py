@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 
 from snapkeep.domain.recovery.blocks import BLOCKS_PER_GIB
@@ -20,6 +20,8 @@ DEVIATIONS = 6
 """Median absolute deviations above the median: 6 of them are about 4 standard deviations of a normal distribution."""
 LEAST_SHARE = 0.1
 """The share of the volume by which a change exceeds the median at least: a volume that hardly changes may double that."""
+NEWS_FOR = timedelta(days=7)
+"""The time for which an unusual change needs somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class UnusualChange:
             f"at least {gib_text(self.changed)} changed in {self.snapshot_id} of {self.start_time:%Y-%m-%d %H:%M} UTC, "
             f"usual are {gib_text(self.usual)}"
         )
+
+    def is_news(self, now: datetime) -> bool:
+        """Whether it is so new that somebody should look at it."""
+        return now - self.start_time <= NEWS_FOR
 
 
 def most_usual(changed: Sequence[int], size_gib: int) -> int | None:

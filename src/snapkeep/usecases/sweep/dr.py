@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.known_copies import known_copies
@@ -56,9 +56,6 @@ from snapkeep.usecases.sweep.shared import (
     not_done,
     queue_counts,
 )
-
-UNUSUAL_FOR = timedelta(days=7)
-"""The time for which an unusual change is a finding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +151,7 @@ class DrSweep(RegionSweep):
         return [
             Finding(FindingKind.UNUSUAL_CHANGE, change.snapshot_id, change.volume_id, change.text)
             for change in changes
-            if change.snapshot_id in sources and now - change.start_time <= UNUSUAL_FOR
+            if change.snapshot_id in sources and change.is_news(now)
         ]
 
     def _unproved(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, leaving: set[str]) -> list[Finding]:
