@@ -16,7 +16,8 @@ import time
 import bench_decide
 
 from snapkeep.cli.application import OBJECTS_BETWEEN_COLLECTIONS
-from snapkeep.domain.policy.model import Limits, from_parameters
+from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.policy.parameters import from_parameters
 from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
 from snapkeep.lab.simulator.fleet import generate, make_world
 

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from snapkeep.domain.policy.model import Limits, from_parameters
+from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.policy.parameters import from_parameters
 from snapkeep.usecases.copies.dispatch import Dispatch
 from support.templates import FUNCTION, MACHINE, STACKS, resources, template
 

@@ -20,7 +20,8 @@ from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.deploy.changes import Risk, parameter_changes
 from snapkeep.deploy.parameters import SUFFIX, InvalidParameters
 from snapkeep.domain.model import Snapshot, SnapshotInRegion
-from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
+from snapkeep.domain.policy.model import Limits, PolicySet
+from snapkeep.domain.policy.parameters import from_dr_parameters, from_parameters
 from snapkeep.domain.retention.comparison import compare
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
 from snapkeep.domain.tag_names import POLICY

@@ -52,6 +52,7 @@ COMMANDS = (
     LazyCommand("sweep", "snapkeep.cli.commands.sweep", "Find and repair what events missed, now."),
     LazyCommand("report", "snapkeep.cli.commands.report", "List the reports of sweeps, and show one again."),
     LazyCommand("hold", "snapkeep.cli.commands.hold", "Keep snapshots, whatever the rules say, until they are released."),
+    LazyCommand("vault", "snapkeep.cli.commands.vault", "Prepare and use the vault in another account."),
     LazyCommand("explain", "snapkeep.cli.commands.explain", "Show the story of one snapshot."),
     LazyCommand("completion", "snapkeep.cli.commands.completion", "Print the script that completes commands in a shell."),
     LazyCommand("simulate", "snapkeep.lab.commands.simulate", "Try a policy on a fleet in virtual time."),

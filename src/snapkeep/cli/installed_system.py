@@ -15,7 +15,8 @@ from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.known_copies import KnownCopies, known_copies
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapkeepError
-from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
+from snapkeep.domain.policy.model import Limits, PolicySet
+from snapkeep.domain.policy.parameters import from_dr_parameters, from_parameters
 from snapkeep.domain.policy.source import DEFAULTS
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.usecases.policies import in_force, regions_known
@@ -191,9 +192,8 @@ class InstalledSystem:
 
         Without regions: the primary and the DR region.
         """
-        made = {
-            self.settings.region: self._primary_parameters_as_policies(DR_DEFAULTS | dict(self.stack_parameters(StackKind.DR)))
-        }
+        dr_parameters = DR_DEFAULTS | dict(self.stack_parameters(StackKind.DR))
+        made = {self.settings.region: self._primary_parameters_as_policies(dr_parameters)}
         return made | {region: self._dr_parameters_as_policies(region) for region in (regions or self.regions())[1:]}
 
     def _primary_parameters_as_policies(self, dr_parameters: Mapping[str, str]) -> PolicySet:

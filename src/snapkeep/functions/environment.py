@@ -150,7 +150,8 @@ class Environment:
     def parameters_as_policy(self) -> PolicySet:
         """The policy that the stack's parameters make, with what one plan may delete (INV-08)."""
         # Half of the functions need no policy, and its types take a tenth of a cold start.
-        from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters  # noqa: PLC0415
+        from snapkeep.domain.policy.model import Limits  # noqa: PLC0415
+        from snapkeep.domain.policy.parameters import from_dr_parameters, from_parameters  # noqa: PLC0415
 
         limits = Limits(max_deletions=self._max_deletions, max_share_percent=self._max_share_percent)
         if self.stack == StackKind.DR:

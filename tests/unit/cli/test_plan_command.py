@@ -19,7 +19,8 @@ from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.model import Volume
-from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
+from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.policy.parameters import from_dr_parameters, from_parameters
 from snapkeep.usecases.policies import NOTHING
 from support.lineages import REGION, snapshot
 from support.volume_plans import DOCUMENT, DR, SOURCES, World

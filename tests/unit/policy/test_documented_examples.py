@@ -9,8 +9,10 @@ import yaml
 from typer.testing import CliRunner
 
 from snapkeep.cli.commands.policy import app
-from snapkeep.domain.policy.fields import COPY, DOCUMENT, LIMITS, POLICY, RETENTION, SELECT
-from snapkeep.domain.policy.model import Limits, from_parameters
+from snapkeep.domain.policy.fields import COPY, DOCUMENT, LIMITS, POLICY, SELECT
+from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.policy.parameters import from_parameters
+from snapkeep.domain.policy.retention_fields import RETENTION
 from snapkeep.domain.policy.shapes import Field
 from snapkeep.policyfile.schema import make_schema
 from support.policy_text import load_text

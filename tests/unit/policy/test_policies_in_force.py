@@ -8,7 +8,8 @@ import pytest
 
 from snapkeep.domain.errors import AwsUnavailable, DocumentAbsent, InvalidConfiguration
 from snapkeep.domain.policy.document import InvalidPolicy
-from snapkeep.domain.policy.model import GoneRetention, Limits, PolicySet, Retention, from_parameters
+from snapkeep.domain.policy.model import GoneRetention, Limits, PolicySet, Retention
+from snapkeep.domain.policy.parameters import from_parameters
 from snapkeep.usecases.policies import (
     ADVANCED_BYTES,
     NOTHING,

@@ -8,7 +8,8 @@ import pytest
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.document import parse_document, to_document
-from snapkeep.domain.policy.model import Limits, PolicySet, Retention, Selector, from_dr_parameters, from_parameters
+from snapkeep.domain.policy.model import Limits, PolicySet, Retention, Selector
+from snapkeep.domain.policy.parameters import from_dr_parameters, from_parameters
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from support.lineages import SYSTEM, copy_of, snapshot
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain.policy.fields import RETENTION
 from snapkeep.domain.policy.model import Retention
 from snapkeep.domain.policy.periods import PERIODS, finest_period
+from snapkeep.domain.policy.retention_fields import RETENTION
 from snapkeep.domain.retention.verdicts import RETENTION_WORDS
 from support import minutely
 from support.retention_oracle import PERIOD_OF

@@ -14,14 +14,17 @@ from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.policy.model import (
+    AWS_MANAGED,
     CopyRule,
     DrillRule,
     GroupWait,
+    LockRule,
     PolicySet,
     RecoveryGroup,
     Retention,
     Selector,
     SnapshotRule,
+    Vault,
 )
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
@@ -47,18 +50,15 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
         if policy.snapshots is not None:
             yield f"    make snapshots {_snapshots_text(policy.snapshots)}"
         for rule in policy.copies:
-            yield f"    copy to {rule.region} within {format_duration(rule.copy_within)}, keep {retention_text(rule.retention)}"
-            if not copies_all(rule):
-                yield f"        of the snapshots of {format_duration(between_copies(rule))} the first is copied"
-            if rule.completion_minutes:
-                yield f"        {_completion_text(rule)}"
-            if rule.completion:
-                yield "        each copy the cheapest way that meets this, at most 0.020 USD more for each GiB copied"
+            yield from _rule_lines(rule)
+        if policy.vault:
+            yield f"    copies are shared with vault {policy.vault}"
         if policy.gone is not None:
             yield f"    of deleted volumes keep {retention_text(policy.gone)}"
     for drill in policies.drills:
         yield f"drill {drill.name} in {drill.region}: {drill_text(drill)}"
     yield from map(_group_line, policies.groups)
+    yield from map(vault_line, policies.vaults)
     limits = [f"{name} {value}" for name, value in asdict(policies.limits).items() if name in limits_set]
     inherited = "those of the stacks' parameters"
     if not limits:
@@ -66,6 +66,16 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
     else:
         complete = len(limits) == len(fields(policies.limits))
         yield f"limits: {', '.join(limits)}" + ("" if complete else f"; the others are {inherited}")
+
+
+def _rule_lines(rule: CopyRule) -> Iterator[str]:
+    yield f"    copy to {rule.region} within {format_duration(rule.copy_within)}, keep {retention_text(rule.retention)}"
+    if not copies_all(rule):
+        yield f"        of the snapshots of {format_duration(between_copies(rule))} the first is copied"
+    if rule.completion_minutes:
+        yield f"        {_completion_text(rule)}"
+    if rule.completion:
+        yield "        each copy the cheapest way that meets this, at most 0.020 USD more for each GiB copied"
 
 
 def drill_text(drill: DrillRule) -> str:
@@ -92,6 +102,22 @@ def _group_line(group: RecoveryGroup) -> str:
     order = f", in the order {', '.join(group.order)}" if group.order else ""
     waits = "have passed their status checks" if group.wait is GroupWait.CHECKS else "run"
     return f"group {group.name}: instances with {', '.join(tags)}{order}; each stage waits until those before it {waits}"
+
+
+def vault_line(vault: Vault) -> str:
+    """Describe a vault: where it is, what it copies, and how it keeps it."""
+    key = "the key that AWS manages for EBS there" if vault.kms_key == AWS_MANAGED else vault.kms_key
+    return (
+        f"vault {vault.name}: account {vault.account}, {vault.region}, from {vault.from_region}, under {key}; "
+        f"{_lock_text(vault.lock)}; keep {retention_text(vault.retention)}"
+    )
+
+
+def _lock_text(lock: LockRule | None) -> str:
+    if lock is None:
+        return "not locked"
+    cool_off = f", which can be removed for {format_duration(lock.cool_off)}" if lock.cool_off else ""
+    return f"locked in {lock.mode} mode for {format_duration(lock.duration)}{cool_off}"
 
 
 def _snapshots_text(rule: SnapshotRule) -> str:
@@ -325,10 +351,11 @@ def _value_text(name: str, value: Any) -> str:
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of a document by name; policies are named by their name, and copy rules by their region."""
+    """Yield the leaves of a document by name; what has a name is named by it, and copy rules by their region."""
     if isinstance(value, Mapping):
+        label = "name" if "name" in value else "region"
         for key, item in value.items():
-            if (name or key != "version") and key not in {"name", "region"}:
+            if (name or key != "version") and key != label:
                 prefix = "" if not name and key == "policies" else f"{name}.{key}" if name else key
                 yield from _leaves(item, prefix)
     elif isinstance(value, list) and value and isinstance(value[0], Mapping):

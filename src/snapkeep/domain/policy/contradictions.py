@@ -12,6 +12,7 @@ from snapkeep.domain.policy.frequency import longest_period
 from snapkeep.domain.policy.model import DEFAULT_RPO, DrillLevel
 from snapkeep.domain.policy.periods import DAY, HOUR, finest_word
 from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.policy.vault_contradictions import vault_contradictions
 from snapkeep.domain.wildcards import matches_any
 
 _ARN_REGION = 3
@@ -39,7 +40,7 @@ def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
             problems.extend(_in_copy_rule(rule, policy.get("rpo", DEFAULT_RPO), f"{path}.copies[{rule_number}]", region))
     groups = (group.get("name", "") for group in document.get("groups", ()))
     groups_twice = _duplicates(groups, "groups[{}].name", "another name: it is taken")
-    return [*problems, *groups_twice, *_in_drills(document)]
+    return [*problems, *groups_twice, *_in_drills(document), *vault_contradictions(document)]
 
 
 def _in_drills(document: Parsed) -> Iterator[PolicyProblem]:

@@ -24,6 +24,7 @@ from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.policy.regions import region_problems
 from snapkeep.domain.policy.shapes import Field, Shape, ValueType
 from snapkeep.domain.policy.source import PolicySource, SourceKind
+from snapkeep.domain.policy.vault_fields import VAULT
 
 _MINUTE = timedelta(minutes=1)
 _SHOWN = 60
@@ -57,7 +58,9 @@ def parse_document(
     """
     reader = _Reader()
     parsed = reader.read_object(DOCUMENT, data, "")
-    problems = reader.problems + contradictions(parsed, region)
+    # A value that could not be read is not among the parsed ones, and must not be called missing as well.
+    reported = {problem.path for problem in reader.problems}
+    problems = reader.problems + [found for found in contradictions(parsed, region) if found.path not in reported]
     if partitions:
         problems += region_problems(parsed, region, partitions)
     if problems:
@@ -68,7 +71,9 @@ def parse_document(
     policies = tuple(_build(POLICY, policy) for policy in parsed["policies"])
     groups = tuple(_build(GROUP, group) for group in parsed.get("groups", ()))
     drills = tuple(_build(DRILL, drill) for drill in parsed.get("drills", ()))
-    return PolicySet(policies, replace(limits, **parsed.get("limits", {})), source, groups=groups, drills=drills)
+    vaults = tuple(_build(VAULT, vault) for vault in parsed.get("vaults", ()))
+    limits = replace(limits, **parsed.get("limits", {}))
+    return PolicySet(policies, limits, source, groups=groups, drills=drills, vaults=vaults)
 
 
 def to_document(policies: PolicySet) -> dict[str, Any]:
@@ -215,7 +220,8 @@ def _printable(text: str) -> str:
 
 def _text(field: Field, value: object) -> str:
     if not isinstance(value, str) or _printable(value) != value:
-        raise _InvalidValue(f"write text, such as {field.example or field.choices[0]}")
+        example = field.example or field.choices[0]
+        raise _InvalidValue(f"write text, such as {_quoted(example)}")
     if field.choices and value not in field.choices:
         raise _InvalidValue("write one of " + ", ".join(field.choices), nearest_word(value, field.choices))
     if field.pattern and not re.fullmatch(field.pattern, value):
@@ -225,6 +231,11 @@ def _text(field: Field, value: object) -> str:
     if field.name == "cron":
         _check_cron(value)
     return field.choices[field.choices.index(value)] if field.choices else value  # of an enum's choices, the member
+
+
+def _quoted(example: str) -> str:
+    """Return an example as YAML has to have it: digits without quotes would be a number."""
+    return f'"{example}"' if example.isdecimal() else example
 
 
 def _flag(_: Field, value: object) -> bool:

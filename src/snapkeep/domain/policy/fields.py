@@ -22,12 +22,11 @@ from snapkeep.domain.policy.model import (
     Policy,
     PolicySet,
     RecordContent,
-    Retention,
     Selector,
     SnapshotRule,
     VerifyRule,
 )
-from snapkeep.domain.policy.periods import PERIODS
+from snapkeep.domain.policy.retention_fields import RETENTION
 from snapkeep.domain.policy.shapes import (
     BUDGET_PATTERN,
     INSTANCE_PATTERN,
@@ -41,37 +40,13 @@ from snapkeep.domain.policy.shapes import (
     long_duration,
     timezone_field,
 )
+from snapkeep.domain.policy.vault_fields import VAULT
 
 VERSION = 1
 """The version of the document's form."""
 
 VOLUME_TYPES = ("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1")
 """`VolumeType` in the EC2 service model (ec2 2016-11-15)."""
-
-RETENTION = Shape(
-    Retention,
-    "A snapshot is kept when any rule keeps it; `{}` keeps everything.",
-    (
-        Field("keep_last", ValueType.COUNT, "Keep the newest so many snapshots."),
-        long_duration(
-            "keep_within",
-            "Keep what is less than this much older than the newest snapshot.",
-            example="3d",
-            units="hours, days or weeks: 12h, 3d or 2w (for a month 31d, for a year 366d)",
-            most_days=36500,
-        ),
-        *(
-            Field(
-                f"keep_{word}",
-                ValueType.COUNT,
-                f"Keep the newest snapshot of each of the last so many {period.plural} that have one.",
-            )
-            for word, period in PERIODS.items()
-        ),
-        Field("minimum", ValueType.COUNT, "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
-        timezone_field("IANA name of the time zone in which these periods begin."),
-    ),
-)
 
 GONE = Shape(
     GoneRetention,
@@ -343,6 +318,13 @@ POLICY = Shape(
             "Whether the snapshots of an instance's due volumes are one multi-volume set (`instance`), or single ones.",
             choices=(CONSISTENT_INSTANCE, CONSISTENT_VOLUME),
         ),
+        Field(
+            "vault",
+            ValueType.TEXT,
+            "The vault, of `vaults`, that pulls the copies of one DR region.",
+            pattern=NAME_PATTERN,
+            example="bunker",
+        ),
     ),
     {"before": NO_SCRIPTS, "after": NO_SCRIPTS},
 )
@@ -392,5 +374,6 @@ DOCUMENT = Shape(
         ),
         Field("groups", ValueType.OBJECTS, "Instances that are recovered together.", shape=GROUP),
         Field("drills", ValueType.OBJECTS, "The drills: recoveries to learn whether and how fast they work.", shape=DRILL),
+        Field("vaults", ValueType.OBJECTS, "Accounts that pull copies of the DR copies.", shape=VAULT),
     ),
 )

@@ -19,7 +19,7 @@ class PolicyGap(NamedTuple):
 
 
 def policy_gaps(policies: PolicySet) -> Iterator[PolicyGap]:
-    """Yield policies that an earlier one leaves no volume, policies without copies, and those that hold every snapshot."""
+    """Yield policies that an earlier one leaves no volume, that copy nothing or hold everything, and vaults that none names."""
     for number, policy in enumerate(policies.policies):
         earlier = (former.name for former in policies.policies[:number] if _takes_all(former.selector, policy.selector))
         if name := next(earlier, ""):
@@ -33,6 +33,10 @@ def policy_gaps(policies: PolicySet) -> Iterator[PolicyGap]:
             if ("*" in held or required <= held) and not matches_any(key, policy.carry_tags.excluded):
                 text = f"{policy.name} holds every snapshot: its volumes have the tag {key}, and give it to their snapshots"
                 yield PolicyGap(f"policies[{number}].hold_tags.{key}", text)
+    used = {policy.vault for policy in policies.policies}
+    for number, vault in enumerate(policies.vaults):
+        if vault.name not in used:
+            yield PolicyGap(f"vaults[{number}].name", f"no policy names vault {vault.name}: nothing is shared with it")
 
 
 def _takes_all(former: Selector, later: Selector) -> bool:

@@ -1,16 +1,14 @@
 """Policies: retention, copies and recovery point objective of the volumes that they govern.
 
-Stack parameters alone make a complete `PolicySet`, here; `document.py` makes one of a policy document, which can say more.
+`parameters.py` makes a complete `PolicySet` of stack parameters alone; `document.py` makes one of a document, which can say more.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.policy.source import PARAMETERS, PolicySource
 
 REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
@@ -48,6 +46,29 @@ class GoneRetention(Retention):
 def _usd_of(budget: str) -> float:
     """Return the US dollars of a budget such as `5 USD/month`; 0 for no limit."""
     return float(budget.partition(" ")[0] or 0)
+
+
+class LockMode(StrEnum):
+    """Who can remove a lock (EBS user guide: snapshot lock): who may call UnlockSnapshot, or nobody after the cool-off period."""
+
+    GOVERNANCE = "governance"
+    COMPLIANCE = "compliance"
+
+
+@dataclass(frozen=True, slots=True)
+class LockRule:
+    """A lock on each snapshot or copy: until it ends, nobody can delete it."""
+
+    mode: LockMode
+    duration: timedelta
+    """Whole days, from the moment at which the snapshot or copy is completed."""
+    cool_off: timedelta = timedelta(0)
+    """Whole hours, in which a lock in compliance mode can still be removed."""
+
+    @property
+    def days(self) -> int:
+        """The duration in days."""
+        return self.duration // timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +209,8 @@ class Policy:
     """When the system makes snapshots itself; None: others make them."""
     consistent: str = CONSISTENT_INSTANCE
     """Whether it makes one multi-volume set of an instance's due volumes, or a snapshot of each (`volume`)."""
+    vault: str = ""
+    """The name of the vault that pulls its copies; empty for none."""
 
     def retention_of(self, retention: Retention, *, gone: bool) -> Retention:
         """Return a retention of this policy, or the one of deleted volumes where it has one and the volume is deleted."""
@@ -201,6 +224,28 @@ class Policy:
     def copy_rule(self, region: str) -> CopyRule | None:
         """Return this policy's rule for a destination region; None if it has none."""
         return next((rule for rule in self.copies if rule.region == region), None)
+
+
+AWS_MANAGED = "aws-managed"
+"""A vault's key `alias/aws/ebs`: no principal of its account can disable or delete it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """Another account that keeps copies of the DR copies, which production can neither change nor delete."""
+
+    name: str
+    account: str
+    """Account number of 12 digits."""
+    region: str
+    from_region: str
+    """The DR region whose copies are shared with the vault."""
+    retention: Retention
+    """Which of its copies the vault keeps."""
+    kms_key: str = AWS_MANAGED
+    """Key id, ARN or alias in the vault's account and region, or AWS_MANAGED."""
+    lock: LockRule | None = None
+    """How the vault locks its copies; None: not at all."""
 
 
 LONGEST_DRILL = timedelta(hours=24)
@@ -301,6 +346,7 @@ class PolicySet:
     """The primary region, which no copy may go to; set only for policies of the primary stack's parameters."""
     groups: tuple[RecoveryGroup, ...] = ()
     drills: tuple[DrillRule, ...] = ()
+    vaults: tuple[Vault, ...] = ()
 
     @property
     def copy_regions(self) -> list[str]:
@@ -326,6 +372,10 @@ class PolicySet:
         copying = [policy for policy in self.policies if policy.copy_rule(region)]
         return next((policy for policy in copying if policy.name == name), next(iter(copying), None))
 
+    def vault_of(self, policy: Policy, region: str) -> Vault | None:
+        """Return the vault that pulls a policy's copies from a DR region; None if none does."""
+        return next((vault for vault in self.vaults if vault.name == policy.vault and vault.from_region == region), None)
+
     def drills_in(self, region: str) -> list[DrillRule]:
         """Return the drills of a DR region."""
         return [rule for rule in self.drills if rule.region == region]
@@ -335,66 +385,3 @@ def _with_newest_copies_of(policy: Policy, region: str) -> Policy:
     newest = Retention(keep_last=1)
     rules = (rule if rule.region == region else replace(rule, retention=newest) for rule in policy.copies)
     return replace(policy, copies=tuple(rules))
-
-
-def from_parameters(
-    tag_key_value: str,
-    dr_region: str,
-    retention: int,
-    dr_retention: int,
-    kms_key: str,
-    copy_within_hours: int,
-    limits: Limits,
-    *,
-    region: str = "",
-) -> PolicySet:
-    """Return the policy that the primary stack's parameters make. `region` is the stack's own.
-
-    `tag_key_value`: `none` takes every volume, `Key` those that have the tag, `Key=Value` those whose tag has that value
-    (`*` and `?` are wildcards). Raise InvalidConfiguration, naming the parameter and what would be right.
-    """
-    _check_region("DRRegion", dr_region)
-    if dr_region == region:
-        raise InvalidConfiguration(f"DRRegion: {dr_region} is the primary's own region; name another one")
-    _check_count("Retention", retention)
-    _check_count("DRRetention", dr_retention)
-    _check_count("CopyWithinHours", copy_within_hours)
-    copy_within = timedelta(hours=copy_within_hours)
-    policy = Policy(
-        name=PARAMETERS_POLICY,
-        rpo=max(DEFAULT_RPO, copy_within),
-        selector=_selector_of(tag_key_value),
-        retention=Retention(keep_last=retention),
-        copies=(CopyRule(dr_region, kms_key, copy_within, Retention(keep_last=dr_retention)),),
-    )
-    return PolicySet((policy,), limits, primary_region=region)
-
-
-def from_dr_parameters(region: str, retention: int, limits: Limits) -> PolicySet:
-    """Return the policy for the copies in a DR stack's region, from the stack's parameters.
-
-    Only the primary knows what is copied, and of which volumes. Raise InvalidConfiguration as above.
-    """
-    _check_region("the stack's region", region)
-    _check_count("Retention", retention)
-    copies = (CopyRule(region=region, retention=Retention(keep_last=retention)),)
-    return PolicySet((Policy(PARAMETERS_POLICY, Selector(), Retention(), copies),), limits)
-
-
-def _selector_of(tag_key_value: str) -> Selector:
-    if tag_key_value == "none":
-        return Selector()
-    key, equals, value = tag_key_value.partition("=")
-    if not key or (equals and not value):
-        raise InvalidConfiguration(f"tagKeyValue: '{tag_key_value}' is not 'none', 'Key' or 'Key=Value'")
-    return Selector(tags={key: (value or "*",)})
-
-
-def _check_count(parameter: str, value: int) -> None:
-    if value < 1:
-        raise InvalidConfiguration(f"{parameter}: {value} is too small; write 1 or more")
-
-
-def _check_region(parameter: str, value: str) -> None:
-    if not re.fullmatch(REGION_PATTERN, value):
-        raise InvalidConfiguration(f"{parameter}: '{value}' is not the name of a region, such as us-east-2")

@@ -1,4 +1,4 @@
-"""Regions of copy rules that do not exist, or that EC2 does not copy to."""
+"""Regions of copy rules and vaults that do not exist, or that EC2 does not copy to."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def region_problems(document: Mapping[str, Any], primary: str, partitions: Mappi
         for number, policy in enumerate(document.get("policies", ()))
         for rule_number, rule in enumerate(policy.get("copies", ()))
         if rule.get("region")
+    } | {
+        f"vaults[{number}].{key}": vault[key]
+        for number, vault in enumerate(document.get("vaults", ()))
+        for key in ("region", "from")
+        if vault.get(key)
     }
     partition = next((partitions[name] for name in (primary, *regions.values()) if name in partitions), "")
     candidates = [name for name in partitions if not partition or partitions[name] == partition]

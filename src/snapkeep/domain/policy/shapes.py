@@ -92,7 +92,15 @@ class Shape:
 
 
 def long_duration(
-    name: str, about: str, *, example: str, units: str, most_days: int, least_hours: int = 1, attribute: str = ""
+    name: str,
+    about: str,
+    *,
+    example: str,
+    units: str,
+    most_days: int,
+    least_hours: int = 1,
+    attribute: str = "",
+    missing: str = "",
 ) -> Field:
     """Return the key of a duration without minutes.
 
@@ -108,6 +116,7 @@ def long_duration(
         pattern=r"^[0-9]+[hdw]$",
         example=example,
         units=units,
+        missing=missing,
     )
 
 

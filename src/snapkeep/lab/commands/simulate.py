@@ -150,7 +150,8 @@ def simulate(
 
 
 def _policies(files: list[Path], region: str) -> list[tuple[str, PolicySet]]:
-    from snapkeep.domain.policy.model import Limits, from_parameters  # noqa: PLC0415
+    from snapkeep.domain.policy.model import Limits  # noqa: PLC0415
+    from snapkeep.domain.policy.parameters import from_parameters  # noqa: PLC0415
 
     if not files:
         if region == DEFAULT_DR_REGION:

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from snapkeep.cli.errors import WrongUse
 from snapkeep.domain import prices
-from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, SnapshotRule, from_parameters
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, SnapshotRule
+from snapkeep.domain.policy.parameters import from_parameters
 from snapkeep.lab.commands.simulate import app
 from snapkeep.lab.ebs_model import Faults
 from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, ExperimentResult
