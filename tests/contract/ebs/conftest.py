@@ -33,8 +33,8 @@ class ModelBackend:
     def __init__(self) -> None:
         self.world = World(speeds=Speeds(volume_create_seconds=0))
 
-    def client(self, service: str, region: str) -> Any:
-        return self.world.client(service, region)
+    def client(self, service: str, region: str, account_id: str = "") -> Any:
+        return self.world.client(service, region, account_id or None)
 
     def settle(self) -> None:
         """Let every started operation complete."""
@@ -63,8 +63,13 @@ class MotoBackend:
         self._mock = mock_aws()
         self._mock.start()
 
-    def client(self, service: str, region: str) -> Any:
-        return _boto3_client(service, region)
+    def client(self, service: str, region: str, account_id: str = "") -> Any:
+        if not account_id:
+            return _boto3_client(service, region)
+        role = f"arn:aws:iam::{account_id}:role/other"
+        made = _boto3_client("sts", region).assume_role(RoleArn=role, RoleSessionName="other")["Credentials"]
+        keys = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+        return _boto3_session().client(service, region_name=region, aws_session_token=made["SessionToken"], **keys)
 
     def settle(self) -> None:
         """Nothing is ever pending."""
@@ -80,8 +85,8 @@ class EmbeddedBackend:
         self._aws = aws
         self._account_id = str(next(_accounts))
 
-    def client(self, service: str, region: str) -> Any:
-        return _boto3_session().client(service, **self._aws.client_arguments(region, self._account_id))
+    def client(self, service: str, region: str, account_id: str = "") -> Any:
+        return _boto3_session().client(service, **self._aws.client_arguments(region, account_id or self._account_id))
 
     def settle(self) -> None:
         """Put the world's clock forward until nothing is pending."""

@@ -89,3 +89,20 @@ def test_encryption_by_default_encrypts_copies(aws: Any) -> None:
     copy_id = aws.copy(aws.snapshot(aws.volume()))
     aws.settle()
     assert aws.described(aws.dr, copy_id)["Encrypted"] is True
+
+
+def test_a_shared_snapshot_is_copied_by_another_account(aws: Any) -> None:
+    snapshot_id = aws.snapshot(aws.volume(size_gib=1))
+    owner = aws.described(aws.primary, snapshot_id)["OwnerId"]
+    other = aws.backend.client("ec2", "us-east-2", "210987654321")
+    request = {"SourceRegion": "us-east-1", "SourceSnapshotId": snapshot_id}
+    assert code_of(other.copy_snapshot, **request)[0] == "InvalidSnapshot.NotFound"
+    change = {"Attribute": "createVolumePermission", "OperationType": "add", "UserIds": ["210987654321"]}
+    aws.primary.modify_snapshot_attribute(SnapshotId=snapshot_id, **change)
+    # A share is regional.
+    assert other.describe_snapshots(OwnerIds=[owner])["Snapshots"] == []
+    copy_id = other.copy_snapshot(**request, Description="theirs")["SnapshotId"]
+    aws.settle()
+    copy = aws.described(other, copy_id)
+    assert (copy["State"], copy["OwnerId"], copy["Description"]) == ("completed", "210987654321", "theirs")
+    assert aws.listed(aws.dr) == []

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ebs_worlds import DR, PRIMARY, Bench, refused
+from ebs_worlds import PRIMARY, Bench, refused
 
 from snapkeep.lab.ebs_model import PUBLIC_LINUX
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, flat
@@ -242,40 +242,3 @@ def test_the_longest_matching_rule_wins_and_exclusion_tags_exclude(bench: Bench)
     binned = bench.primary.list_snapshots_in_recycle_bin()["Snapshots"]
     days = [(entry["RecycleBinExitTime"] - entry["RecycleBinEnterTime"]).days for entry in binned]
     assert sorted(days) == [2, 9]
-
-
-# Sharing
-
-
-@pytest.mark.parametrize(
-    ("settings", "code"),
-    [
-        ({"GroupNames": ["everybody"]}, "InvalidParameterValue"),
-        ({"UserIds": ["somebody"]}, "InvalidUserID.Malformed"),
-        ({"UserIds": ["12345678901"]}, "InvalidUserID.Malformed"),
-    ],
-)
-def test_a_share_without_accounts_is_refused(bench: Bench, snapshot_id: str, settings: Any, code: str) -> None:
-    params = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission", "OperationType": "add", **settings}
-    assert refused(bench.primary.modify_snapshot_attribute, **params)[0] == code
-
-
-def test_a_snapshot_under_the_aws_managed_key_or_archived_is_not_shared(bench: Bench, snapshot_id: str) -> None:
-    encrypted = bench.snapshot(bench.volume(Encrypted=True))
-    bench.primary.modify_snapshot_tier(SnapshotId=snapshot_id, StorageTier="archive")
-    bench.settle()
-    for name, code in ((encrypted, "OperationNotPermitted"), (snapshot_id, "IncorrectState")):
-        params = {"SnapshotId": name, "OperationType": "add", "UserIds": ["999999999999"]}
-        assert refused(bench.primary.modify_snapshot_attribute, **params)[0] == code
-
-
-def test_block_public_access_refuses_public_shares(bench: Bench, snapshot_id: str) -> None:
-    assert bench.primary.get_snapshot_block_public_access_state()["State"] == "unblocked"
-    bench.primary.enable_snapshot_block_public_access(State="block-new-sharing")
-    change = {"SnapshotId": snapshot_id, "OperationType": "add", "Attribute": "createVolumePermission"}
-    refused(bench.primary.modify_snapshot_attribute, GroupNames=["all"], **change)
-    bench.primary.disable_snapshot_block_public_access()
-    bench.primary.modify_snapshot_attribute(GroupNames=["all"], **change)
-    other = bench.world.client("ec2", PRIMARY, "210987654321")
-    assert len(other.describe_snapshots(RestorableByUserIds=["all"])["Snapshots"]) == 1
-    assert bench.world.client("ec2", DR, "210987654321").describe_snapshots()["Snapshots"] == []

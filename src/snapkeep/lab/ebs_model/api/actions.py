@@ -130,6 +130,8 @@ KMS: dict[str, ApiAction] = {
     "ScheduleKeyDeletion": ApiAction(keys.schedule_key_deletion, ("KeyId",)),
     "CancelKeyDeletion": ApiAction(keys.cancel_key_deletion, ("KeyId",)),
     "CreateAlias": ApiAction(keys.create_alias, ("AliasName", "TargetKeyId")),
+    "GetKeyPolicy": ApiAction(keys.get_key_policy, ("KeyId",)),
+    "PutKeyPolicy": ApiAction(keys.put_key_policy, ("KeyId", "Policy")),
     "ListAliases": ApiAction(keys.list_aliases),
     "ListKeys": ApiAction(keys.list_keys),
 }

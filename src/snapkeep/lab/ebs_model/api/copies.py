@@ -224,10 +224,10 @@ def _failure(call: Call, source: SnapshotRecord, key: Key | None, key_arn: str) 
 
     "AWS authenticates the KMS key asynchronously" [EC2 API reference: CopySnapshot]: a wrong key fails it later.
     """
-    if key_arn and (key is None or not keys.usable(key, call.caller)):
+    if key_arn and (key is None or not keys.usable(key, call)):
         return KEY_FAILURE
     source_key = keys.find(call.world, source.key_arn)
-    if source.key_arn and (source_key is None or not keys.usable(source_key, call.caller)):
+    if source.key_arn and (source_key is None or not keys.usable(source_key, call)):
         return KEY_FAILURE
     rule = call.world.faults.hit(
         "copy_fails", call.world.now(), region=call.account.region, source_id=source.id, volume_id=source.volume_id
@@ -271,7 +271,7 @@ def finish(world: WorldState, account: RegionAccount, copy_id: str, extra: Any) 
     account.copies_in_flight.pop(copy_id, None)
     ended = world.now() + account.skew_seconds
     source_account = world.region_account(copy.source_region, copy.source_account)
-    if not copy.failure and copy.source_id not in source_account.snapshots:
+    if not copy.failure and sharing.find_in(source_account, account.account_id, copy.source_id) is None:
         copy.failure = SOURCE_FAILURE
     shares_chain = copy.chain is not None and len(copy.chain.members) > 1
     incremental = shares_chain or copy.moved_blocks < copy.full_blocks  # of an empty volume nothing moves

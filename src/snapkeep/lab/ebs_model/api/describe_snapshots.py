@@ -42,8 +42,8 @@ def progress(snapshot: SnapshotRecord, now: float) -> str:
     return f"{max(0, min(99, int(100 * (now - snapshot.start) / whole)))}%"
 
 
-def rendered(account: RegionAccount, snapshot: SnapshotRecord, now: float) -> Response:
-    """Return a snapshot as DescribeSnapshots has it: only the fields that it has."""
+def rendered(account: RegionAccount, snapshot: SnapshotRecord, now: float, reader: str) -> Response:
+    """Return a snapshot as DescribeSnapshots has it for an account: only the fields that it has, and tags for its owner alone."""
     answer: Response = {
         "SnapshotId": snapshot.id,
         "VolumeId": snapshot.volume_id,
@@ -70,7 +70,7 @@ def rendered(account: RegionAccount, snapshot: SnapshotRecord, now: float) -> Re
         answer["TransferType"] = transfer_type(snapshot)
     if snapshot.duration_minutes:
         answer["CompletionDurationMinutes"] = snapshot.duration_minutes
-    if snapshot.tags:
+    if snapshot.tags and reader == snapshot.owner_id:
         answer["Tags"] = as_list(snapshot.tags)
     tiering = account.tiering.get(snapshot.id)
     if tiering is not None and tiering.restore_expires:
@@ -113,7 +113,10 @@ def describe_snapshots(call: Call) -> Response:
         raise ApiError("InvalidParameterCombination", message)
     filters = parsed(params.get("Filters"))
     fields = {**FIELDS, "progress": lambda snapshot: (progress(snapshot, now),)}
-    tests: list[Test] = tests_for(filters, fields, _tags)
+    # Others see no tags. Where nothing is shared, all are own: the readers of the fast path.
+    shared = bool(call.world.shared_snapshots.get(account.region))
+    own_tags = (lambda s: s.tags if s.owner_id == account.account_id else ()) if shared else _tags
+    tests: list[Test] = tests_for(filters, fields, own_tags)
     tests.extend(_scope(call))
     passing = _by_id(call, ids) if ids else _candidates(call, filters, after, size, tests)
     for test in tests:
@@ -124,7 +127,7 @@ def describe_snapshots(call: Call) -> Response:
         chosen.pop()
         token = {"NextToken": encode(chosen[-1].seq)}
     homes = call.world.region_accounts
-    return {"Snapshots": [rendered(homes[s.owner_id, account.region], s, now) for s in chosen], **token}
+    return {"Snapshots": [rendered(homes[s.owner_id, account.region], s, now, account.account_id) for s in chosen], **token}
 
 
 def _scope(call: Call) -> list[Test]:

@@ -43,7 +43,7 @@ def _readable(call: Call, snapshot_id: str) -> SnapshotRecord:
         raise _invalid("INVALID_SNAPSHOT_ID", f"The snapshot '{snapshot_id}' is not completed in the standard tier.")
     if snapshot.key_arn:
         key = keys.find(call.world, snapshot.key_arn)
-        if key is None or not keys.usable(key, call.caller):
+        if key is None or not keys.usable(key, call):
             message = f"The key of '{snapshot_id}' is not accessible."
             raise ApiError("AccessDeniedException", message, 403, "DEPENDENCY_ACCESS_DENIED")
     return snapshot

@@ -1,13 +1,15 @@
-"""KMS keys, as far as EBS needs them: states, aliases, and principals that may not use one.
+"""KMS keys, as far as EBS needs them: states, aliases, policies, and principals that may not use one.
 
 States and errors: botocore's kms service model and [KMS developer guide: key states].
 """
 
 from __future__ import annotations
 
+import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from snapkeep.lab.ebs_model.api import key_policies
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.conditions.quotas import SECONDS_PER_DAY
 from snapkeep.lab.ebs_model.errors import ApiError
@@ -84,12 +86,14 @@ def for_copy(call: Call, reference: str) -> tuple[Key | None, str]:
     return None, prefix + (reference if reference.startswith("alias/") else f"key/{reference}")
 
 
-def usable(key: Key, principal: str) -> bool:
-    """Return whether EBS can use a key for a principal."""
-    return key.state == "Enabled" and not any(fnmatchcase(principal, pattern) for pattern in key.denied)
+def usable(key: Key, call: Call) -> bool:
+    """Return whether EBS can use a key for the caller, of the key's account or of another one that its policy names."""
+    denied = any(fnmatchcase(call.caller, pattern) for pattern in key.denied)
+    return key.state == "Enabled" and not denied and key_policies.allows_ebs(key, call.account.account_id, call.caller)
 
 
-def _named(call: Call) -> Key:
+def _named(call: Call, action: str = "") -> Key:
+    """Return the key that a request names; one of another account for an action that its policy allows there."""
     reference = str(call.params["KeyId"])
     key = resolve(call.world, call.account, reference)
     if key is None:
@@ -97,6 +101,9 @@ def _named(call: Call) -> Key:
         raise ApiError("NotFoundException", f"{kind} '{reference}' does not exist")
     if key.state == "PendingDeletion" and key.deletion_at <= call.now:
         raise ApiError("NotFoundException", f"Key '{key.arn}' does not exist")
+    account_id = call.account.account_id
+    if key.owner_id != account_id and not (action and key_policies.allows(key, account_id, call.caller, action)):
+        raise ApiError("AccessDeniedException", f"Account {account_id} is not authorized to do this with {key.arn}.")
     return key
 
 
@@ -107,8 +114,8 @@ def create_key(call: Call) -> Response:
 
 
 def describe_key(call: Call) -> Response:
-    """DescribeKey: by id, alias, or ARN."""
-    return {"KeyMetadata": metadata(_named(call))}
+    """DescribeKey: by id, alias, or ARN. Raise AccessDeniedException for another account's that is not shared with the caller."""
+    return {"KeyMetadata": metadata(_named(call, "DescribeKey"))}
 
 
 def metadata(key: Key) -> Response:
@@ -218,6 +225,23 @@ def list_aliases(call: Call) -> Response:
 def list_keys(call: Call) -> Response:
     """ListKeys, all on one page."""
     return {"Keys": [{"KeyId": key.id, "KeyArn": key.arn} for key in call.account.keys.values()], "Truncated": False}
+
+
+def put_key_policy(call: Call) -> Response:
+    """PutKeyPolicy. Raise MalformedPolicyDocumentException, or InvalidAction for conditions that are not modelled."""
+    key = _named(call)
+    policy = str(call.params["Policy"])
+    key_policies.parsed(policy)
+    key.policy = policy
+    return {}
+
+
+def get_key_policy(call: Call) -> Response:
+    """GetKeyPolicy: the policy that was put, or the default one [KMS developer guide: default key policy]."""
+    key = _named(call)
+    root = f"arn:{partition_of(call.account.region)}:iam::{key.owner_id}:root"
+    statement = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
+    return {"Policy": key.policy or json.dumps({"Version": "2012-10-17", "Statement": [statement]}), "PolicyName": "default"}
 
 
 def deny(world: WorldState, key_arn: str, principals: str = "*") -> None:

@@ -13,6 +13,7 @@ from snapkeep.lab.ebs_model.api import keys
 from snapkeep.lab.ebs_model.errors import ApiError, invalid_value
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.store import events
+from snapkeep.lab.ebs_model.store.lifecycle import end_shares
 from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PUBLIC = "all"
 ACCOUNT_ID = re.compile(r"^\d{12}$")
+MOST_CHANGES = 500
 BLOCK_STATES = ("block-all-sharing", "block-new-sharing")
 
 
@@ -35,9 +37,15 @@ def find_visible(
     owner = world.shared_snapshots.get(region, {}).get(snapshot_id)
     if owner is not None:
         account = world.region_account(region, owner)
-        if visible_to(account, snapshot_id, account_id):
-            return account, account.snapshots.get(snapshot_id)
+        return account, find_in(account, account_id, snapshot_id)
     return own, None
+
+
+def find_in(owner: RegionAccount, account_id: str, snapshot_id: str) -> SnapshotRecord | None:
+    """Return a snapshot that an account holds in a region, or None when it is not there or another account may not use it."""
+    if owner.account_id == account_id or visible_to(owner, snapshot_id, account_id):
+        return owner.snapshots.get(snapshot_id)
+    return None
 
 
 def visible_to(account: RegionAccount, snapshot_id: str, account_id: str) -> bool:
@@ -59,20 +67,23 @@ def foreign(world: WorldState, region: str, account_id: str) -> Iterator[tuple[R
 def modify_snapshot_attribute(call: Call) -> Response:
     """ModifySnapshotAttribute: add or remove accounts, or the group `all`.
 
-    Raise InvalidParameterValue, InvalidParameterCombination when no account is named, or OperationNotPermitted for sharing with
-    all of a snapshot that is encrypted or blocked.
+    Raise InvalidParameterValue, InvalidParameterCombination when no account is named or the request adds and removes, or
+    OperationNotPermitted for sharing with all of a snapshot that is encrypted, of AWS Marketplace, or blocked.
     """
     account, snapshot = call.account, call.snapshot()
     if call.params.get("Attribute") not in (None, "createVolumePermission"):
         raise ApiError("InvalidParameterValue", "Attribute can only be createVolumePermission.")
     added, removed = _changes(call)
-    if not added and not removed:
-        raise ApiError("InvalidParameterCombination", "No accounts or groups to add or remove.")
+    if bool(added) == bool(removed):
+        raise ApiError("InvalidParameterCombination", "Add accounts or groups, or remove some, in one request.")
+    if len(added) + len(removed) > MOST_CHANGES:
+        raise ApiError("InvalidParameterValue", f"A request makes at most {MOST_CHANGES} changes.")
     if added:
         _refuse_sharing(call, snapshot)
     if added and PUBLIC in added:
-        if snapshot.encrypted:
-            raise ApiError("OperationNotPermitted", "Encrypted snapshots cannot be shared publicly.")
+        if snapshot.encrypted or snapshot.billing[2:]:
+            message = "Snapshots that are encrypted or have product codes of AWS Marketplace cannot be shared publicly."
+            raise ApiError("OperationNotPermitted", message)
         if account.block_public_access in BLOCK_STATES:
             raise ApiError("OperationNotPermitted", "Public sharing is blocked for this account in this Region.")
     permissions = account.permissions.setdefault(snapshot.id, {})
@@ -149,9 +160,7 @@ def describe_snapshot_attribute(call: Call) -> Response:
 
 def reset_snapshot_attribute(call: Call) -> Response:
     """ResetSnapshotAttribute: the owner alone may use the snapshot."""
-    snapshot = call.snapshot()
-    call.account.permissions.pop(snapshot.id, None)
-    call.world.shared_snapshots.get(call.account.region, {}).pop(snapshot.id, None)
+    end_shares(call.world, call.account, call.snapshot().id)
     return {}
 
 

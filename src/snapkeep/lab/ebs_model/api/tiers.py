@@ -1,7 +1,7 @@
 """The archive tier: ModifySnapshotTier, RestoreSnapshotTier, DescribeSnapshotTierStatus.
 
 Sources: [EC2 user guide: archive considerations; monitor snapshot archiving]: an archived snapshot is always full, data
-that others need stays in the standard tier, a temporary restore ends by itself.
+that others need stays in the standard tier, a temporary restore ends by itself, and shares end with archiving.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from snapkeep.lab.ebs_model.requests.filters import parsed, tests_for
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, Chain
-from snapkeep.lab.ebs_model.store.lifecycle import join, leave
+from snapkeep.lab.ebs_model.store.lifecycle import end_shares, join, leave
 from snapkeep.lab.ebs_model.store.records import COMPLETED, SnapshotRecord, TierChange
 from snapkeep.lab.ebs_model.store.tags import as_list
 
@@ -103,14 +103,15 @@ def finish(world: WorldState, account: RegionAccount, snapshot_id: str, extra: A
         return
     now = world.now() + account.skew_seconds
     if tiering.status == ARCHIVING:
-        _archive(account, snapshot, tiering, now)
+        _archive(world, account, snapshot, tiering, now)
         _emit(world, account, snapshot, tiering, "archiveSnapshot", now)
     elif tiering.status in RESTORING:
         _restore(world, account, snapshot, tiering, now)
         _emit(world, account, snapshot, tiering, "restoreSnapshot", now)
 
 
-def _archive(account: RegionAccount, snapshot: SnapshotRecord, tiering: TierChange, now: float) -> None:
+def _archive(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord, tiering: TierChange, now: float) -> None:
+    end_shares(world, account, snapshot.id)
     leave(account, snapshot)
     snapshot.tier = "archive"
     account.archived_blocks += snapshot.full_blocks
@@ -141,7 +142,7 @@ def expire_restore(world: WorldState, account: RegionAccount, snapshot_id: str, 
     if tiering is None or snapshot is None or not tiering.restore_expires or tiering.restore_expires > now + 1e-6:
         return
     expired = tiering.restore_expires
-    _archive(account, snapshot, tiering, now)
+    _archive(world, account, snapshot, tiering, now)
     detail = {"event": "restoreExpiry", "result": "succeeded", "recycleBinExitTime": "", "restoreExpiryTime": iso(expired)}
     events.emit_snapshot_notice(world, account, snapshot, SHAPE, detail, started=tiering.started, ended=now)
 

@@ -17,7 +17,7 @@ from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
 from snapkeep.lab.ebs_model.store.content import content_of
-from snapkeep.lab.ebs_model.store.records import COMPLETED, SnapshotRecord, VolumeRecord
+from snapkeep.lab.ebs_model.store.records import COMPLETED, Key, SnapshotRecord, VolumeRecord
 from snapkeep.lab.ebs_model.store.tags import as_list, flat, from_specifications
 
 if TYPE_CHECKING:
@@ -153,17 +153,30 @@ def finish_initialization(world: WorldState, account: RegionAccount, volume_id: 
 
 
 def _key(call: Call, snapshot: SnapshotRecord | None) -> tuple[str, str]:
-    """Return the ARN of the key ("" for none), and why the volume will fail for it ("" when it will not)."""
+    """Return the ARN of the key ("" for none), and why the volume will fail for it ("" when it will not).
+
+    A volume of a snapshot of another account is encrypted by the key named, or by the account's default key, since the
+    snapshot's own key stays in its account [EBS user guide: encryption outcomes].
+    """
     params, account = call.params, call.account
     if params.get("KmsKeyId") and not params.get("Encrypted") and not (snapshot and snapshot.encrypted):
         raise ApiError("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
-    inherited = snapshot.key_arn if snapshot is not None else ""
-    if not (params.get("Encrypted") or inherited or account.encrypt_by_default):
+    own = snapshot is not None and snapshot.owner_id == account.account_id
+    inherited = snapshot.key_arn if snapshot is not None and own else ""
+    if not (params.get("Encrypted") or (snapshot and snapshot.encrypted) or account.encrypt_by_default):
         return "", ""
     key, key_arn = keys.for_copy(call, str(params.get("KmsKeyId") or inherited))
+    failure = _failure_of_key(call, key, key_arn)
+    if not failure and snapshot is not None and snapshot.encrypted and snapshot.key_arn != key_arn:
+        failure = _failure_of_key(call, keys.find(call.world, snapshot.key_arn), snapshot.key_arn)
+    return key_arn, failure
+
+
+def _failure_of_key(call: Call, key: Key | None, key_arn: str) -> str:
+    """Return why EBS cannot use a key; "" when it can."""
     if key is None or key.state == "PendingDeletion":
-        return key_arn, f"{key_arn} is pending deletion." if key else f"{key_arn} does not exist."
-    return key_arn, "" if keys.usable(key, call.caller) else f"{key_arn} is disabled."
+        return f"{key_arn} is pending deletion." if key else f"{key_arn} does not exist."
+    return "" if keys.usable(key, call) else f"{key_arn} is disabled."
 
 
 def _start_creation(call: Call, volume: VolumeRecord, failure: str) -> None:

@@ -66,8 +66,7 @@ def forget(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) 
     leave(account, snapshot)
     account.locks.pop(snapshot.id, None)
     account.tiering.pop(snapshot.id, None)
-    if account.permissions.pop(snapshot.id, None) is not None:
-        world.shared_snapshots.get(account.region, {}).pop(snapshot.id, None)
+    end_shares(world, account, snapshot.id)
     if snapshot.source_id:
         account.copies_in_flight.pop(snapshot.id, None)
         _forget_copy(account, snapshot)
@@ -75,6 +74,12 @@ def forget(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) 
         no_longer_pending(account, snapshot)
         if snapshot.set_id:
             member_ended(world, account, snapshot.set_id, snapshot.id)
+
+
+def end_shares(world: WorldState, account: RegionAccount, snapshot_id: str) -> None:
+    """Share a snapshot with nobody any more."""
+    if account.permissions.pop(snapshot_id, None) is not None:
+        world.shared_snapshots.get(account.region, {}).pop(snapshot_id, None)
 
 
 def _forget_copy(account: RegionAccount, copy: SnapshotRecord) -> None:

@@ -144,7 +144,10 @@ class ImageRecord:
 
 @dataclass(slots=True, eq=False)
 class Key:
-    """A KMS key. ``denied`` holds patterns of the principals that may not use it; `*` is everybody."""
+    """A KMS key. ``denied`` holds patterns of the principals that may not use it; `*` is everybody.
+
+    ``policy`` is its policy as JSON; empty stands for the default one, which gives its own account every right.
+    """
 
     id: str
     arn: str
@@ -155,6 +158,7 @@ class Key:
     manager: str = "CUSTOMER"
     deletion_at: float = 0.0
     denied: list[str] = field(default_factory=list)
+    policy: str = ""
 
 
 @dataclass(slots=True, eq=False)
