@@ -153,4 +153,4 @@ def test_unit_tests_lie_in_folders_named_after_rooms() -> None:
     rooms = {str(package) for package in packages}
     shared = {package.name for package in packages if package.parts[:1] in (("domain",), ("usecases",))}
     folders = {str(path.parent.relative_to(unit)) for path in unit.rglob("test_*.py")}
-    assert folders - rooms - shared == {"notify", "protect"}
+    assert folders - rooms - shared == {"locks", "notify", "protect"}

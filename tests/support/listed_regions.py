@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from snapkeep.domain.errors import EntryNotFound
+from snapkeep.domain.locks import SnapshotLock
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader
@@ -25,7 +26,7 @@ class ListedRegion:
     listed: Sequence[Snapshot] = ()
     listed_volumes: Sequence[Volume] = ()
     images: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    locked: dict[str, datetime | None] = field(default_factory=dict)
+    locked: dict[str, SnapshotLock] = field(default_factory=dict)
     waiting: Collection[str] = ()
     """Ids of source snapshots whose copy into this region waits in its queue."""
     calls: list[str] = field(default_factory=list)
@@ -51,7 +52,7 @@ class ListedRegion:
         self.calls.append("images")
         return {snapshot_id: self.images[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.images}
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, SnapshotLock]:
         self.calls.append("locks")
         return {snapshot_id: self.locked[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.locked}
 

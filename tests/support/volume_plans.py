@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from snapkeep.domain.errors import DocumentAbsent
+from snapkeep.domain.locks import SnapshotLock
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.lab.simulator.memory_ports import MemoryHolds
 from snapkeep.usecases.policies import NOTHING, StoredDocument
@@ -50,7 +51,7 @@ class Reader:
     def images_using(self, snapshot_ids: list[str]) -> dict[str, tuple[str, ...]]:
         return {SOURCES[0].id: ("ami-0123",)} if SOURCES[0].id in snapshot_ids else {}
 
-    def locks(self, _: list[str]) -> dict[str, datetime | None]:
+    def locks(self, _: list[str]) -> dict[str, SnapshotLock]:
         return {}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.domain.locks import SnapshotLock
 from snapkeep.usecases.ports import Clock
 
 
@@ -21,15 +22,15 @@ class RecentGuards:
         self._good_for = good_for
         self._listed_at: datetime | None = None
         self._images: dict[str, tuple[str, ...]] = {}
-        self._locks: dict[str, datetime | None] = {}
+        self._locks: dict[str, SnapshotLock] = {}
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the AMIs that use each snapshot."""
         self._refresh()
         return {id_: self._images[id_] for id_ in snapshot_ids if id_ in self._images}
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
-        """Return the end of each snapshot's lock."""
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, SnapshotLock]:
+        """Return the lock of each snapshot."""
         self._refresh()
         return {id_: self._locks[id_] for id_ in snapshot_ids if id_ in self._locks}
 

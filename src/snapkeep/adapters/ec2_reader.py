@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import GONE, pages
+from snapkeep.domain.errors import SnapshotGone
+from snapkeep.domain.locks import LockState, SnapshotLock
 from snapkeep.domain.model import KeyFault, Snapshot, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, SOURCE_SNAPSHOT
 from snapkeep.domain.tags import is_arbitrary, names_origin, origin_of, tells_of_copy
@@ -116,20 +118,32 @@ class Ec2Reader:
         )
         return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in requested_ids}
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
-        """Return the end of each snapshot's lock; a lock that has expired is none."""
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, SnapshotLock]:
+        """Return the lock of each snapshot; one that has expired is none.
+
+        More ids than one request takes, or one that was deleted meanwhile: all locks of the region are listed instead.
+        """
         requested_ids = set(snapshot_ids)
-        locked = self.all_locks() if requested_ids else {}
-        return {snapshot_id: until for snapshot_id, until in locked.items() if snapshot_id in requested_ids}
+        if not requested_ids:
+            return {}
+        if len(requested_ids) <= FILTER_VALUES:
+            with suppress(SnapshotGone):
+                return self._locks({"SnapshotIds": sorted(requested_ids)})
+        return {snapshot_id: lock for snapshot_id, lock in self.all_locks().items() if snapshot_id in requested_ids}
 
     def all_images(self) -> dict[str, tuple[str, ...]]:
         """Return the AMIs of this account that use each snapshot of the region."""
         return self._images([])
 
-    def all_locks(self) -> dict[str, datetime | None]:
-        """Return the end of the lock of each locked snapshot of the region."""
-        locks = self._pages("describe_locked_snapshots", "Snapshots", {"MaxResults": LOCK_PAGE})
-        return {lock["SnapshotId"]: lock.get("LockExpiresOn") for lock in locks if lock.get("LockState") != "expired"}
+    def all_locks(self) -> dict[str, SnapshotLock]:
+        """Return the lock of each locked snapshot of the region."""
+        return self._locks({"MaxResults": LOCK_PAGE})
+
+    def _locks(self, request: Mapping[str, Any]) -> dict[str, SnapshotLock]:
+        # An id that is not there is an error, and no empty page: no other snapshot of the request may seem to be unlocked.
+        listing = pages(self._client, "describe_locked_snapshots", request, f"describe_locked_snapshots in {self.region}")
+        locks = chain.from_iterable(page.get("Snapshots", ()) for page in listing)
+        return {lock["SnapshotId"]: _lock_from(lock) for lock in locks if lock.get("LockState") != "expired"}
 
     def _images(self, filters: list[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
         users: dict[str, set[str]] = {}
@@ -159,6 +173,10 @@ class Ec2Reader:
         request = {key: value for key, value in query.items() if value != []}
         listing = pages(self._client, operation, request, f"{operation} in {self.region}", nothing=GONE)
         return chain.from_iterable(page.get(items, ()) for page in listing)
+
+
+def _lock_from(item: Mapping[str, Any]) -> SnapshotLock:
+    return SnapshotLock(LockState(item["LockState"]), item.get("LockExpiresOn"), item.get("LockDuration") or 0)
 
 
 def batches(ids: Collection[str]) -> Iterator[list[str]]:

@@ -1,4 +1,4 @@
-"""Writes to EBS: tags, copies, deletions. Each has its own class, because each has its own role."""
+"""Writes to EBS: tags, copies, deletions, locks. Each has its own class, because each has its own role."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.aws_errors import GONE, code_of, message_of, translate, translated
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
+from snapkeep.domain.locks import LockOrder
 from snapkeep.domain.tags import description_of_copy
 from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
 
@@ -100,6 +101,21 @@ class Ec2Deleter:
                     raise
                 return DeletionResult(snapshot_id, _refusal(code_of(error), message_of(error)), message_of(error))
         return DeletionResult(snapshot_id, DeletionOutcome.DELETED)
+
+
+class Ec2Locker:
+    """`SnapshotLocker` over an EC2 client. LockSnapshot is repeatable: the same lock again changes nothing."""
+
+    def __init__(self, *, client: EC2Client) -> None:
+        self._client = client
+
+    def lock(self, order: LockOrder) -> None:
+        """Lock a snapshot; a lock in governance mode has no cool-off period (EC2 API reference: LockSnapshot)."""
+        parameters: dict[str, Any] = {"SnapshotId": order.snapshot_id, "LockMode": order.mode.value, "LockDuration": order.days}
+        if order.cool_off_hours:
+            parameters["CoolOffPeriod"] = order.cool_off_hours
+        with translated(f"lock_snapshot {order.snapshot_id}"):
+            self._client.lock_snapshot(**parameters)
 
 
 def _refusal(code: str, message: str) -> DeletionOutcome:

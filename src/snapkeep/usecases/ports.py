@@ -16,6 +16,7 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.labels import LabelledEnum
+from snapkeep.domain.locks import LockOrder, SnapshotLock
 from snapkeep.domain.model import Snapshot, Volume
 
 
@@ -34,8 +35,8 @@ class DeletionGuards(Protocol):
         """Return the AMIs (disabled ones too) that use each snapshot; unused snapshots are absent."""
         ...
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
-        """Return the end of each snapshot's lock, None where EC2 names none; snapshots that are not locked are absent."""
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, SnapshotLock]:
+        """Return the lock of each snapshot; snapshots that are not locked are absent."""
         ...
 
 
@@ -141,6 +142,14 @@ class SnapshotDeleter(Protocol):
 
     def delete(self, snapshot_id: str) -> DeletionResult:
         """Delete one snapshot and return its outcome. A refusal is a result; only AwsThrottled and AwsUnavailable are raised."""
+        ...
+
+
+class SnapshotLocker(Protocol):
+    """Locks managed snapshots. Nothing unlocks: there is no such port, and no role that may."""
+
+    def lock(self, order: LockOrder) -> None:
+        """Lock a snapshot, or change its lock. Raise SnapshotGone, AwsRefused, AwsThrottled or AwsUnavailable."""
         ...
 
 
@@ -252,6 +261,8 @@ class ProblemKind(StrEnum):
     """A time-based copy missed its completion duration."""
     PROOF_BUDGET_SPENT = "ProofBudgetSpent"
     """The month's budget for comparisons is spent: structure alone is compared."""
+    NOT_LOCKED = "NotLocked"
+    """AWS refused a lock."""
     SIGNAL = "Signal"
     """A call of another principal that can weaken what protects recovery points."""
 

@@ -15,6 +15,7 @@ from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, snapshot_from
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
+from snapkeep.domain.locks import LockState, SnapshotLock
 from snapkeep.domain.model import Origin, VolumeRole
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import description_of_copy, is_arbitrary, tags_for_copy
@@ -107,16 +108,24 @@ def test_a_disabled_image_holds_its_snapshot() -> None:
 
 
 def test_expired_locks_hold_nothing_and_all_pages_are_read() -> None:
-    first = {"SnapshotId": "snap-1", "LockState": "governance", "LockExpiresOn": NOW}
-    second = {"SnapshotId": "snap-2", "LockState": "compliance-cooloff"}
+    first = {"SnapshotId": "snap-1", "LockState": "governance", "LockExpiresOn": NOW, "LockDuration": 3}
+    second = {"SnapshotId": "snap-2", "LockState": "compliance-cooloff", "LockDuration": 2}
     pages = (
         {"Snapshots": [first], "NextToken": "more"},
         {"Snapshots": [second, {"SnapshotId": "snap-3", "LockState": "expired"}]},
     )
     assert reader(Client(*pages)).locks(["snap-1", "snap-2", "snap-3"]) == {
-        "snap-1": NOW,
-        "snap-2": None,
+        "snap-1": SnapshotLock(LockState.GOVERNANCE, NOW, 3),
+        "snap-2": SnapshotLock(LockState.COOL_OFF, None, 2),
     }
+
+
+def test_a_deleted_snapshot_hides_no_lock_of_another() -> None:
+    lab = Laboratory()
+    locked, other = (lab.start_snapshot(lab.make_volume()) for _ in range(2))
+    lab.ec2().lock_snapshot(SnapshotId=locked, LockMode="governance", LockDuration=2)
+    lab.ec2().delete_snapshot(SnapshotId=other)
+    assert list(reader(lab.ec2()).locks([locked, other])) == [locked]
 
 
 def test_without_snapshots_neither_images_nor_locks_are_listed() -> None:
@@ -235,7 +244,7 @@ def test_holds_are_listed_once_a_minute() -> None:
     guards = RecentGuards(reader=reader(client), clock=clock)
     assert guards.images_using(["snap-1", "snap-2"]) == {"snap-1": ("ami-1",)}
     clock.moment += 60
-    assert guards.locks(["snap-1", "snap-2"]) == {"snap-2": None}
+    assert guards.locks(["snap-1", "snap-2"]) == {"snap-2": SnapshotLock(LockState.GOVERNANCE)}
     assert len(client.asked) == 2
     clock.moment += 1
     assert guards.locks(["snap-2"]) == {}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from snapkeep.domain.locks import LockState, SnapshotLock
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts, holds_from_facts, image_holds, lock_holds, merge_holds
@@ -180,12 +181,13 @@ def test_simultaneous_snapshots_do_not_replace_each_other() -> None:
 
 def test_holds_of_several_causes_come_together() -> None:
     images = image_holds({OLDEST.id: ("ami-1", "ami-2"), SECOND.id: ()})
-    locks = lock_holds({OLDEST.id: datetime(2027, 1, 1, tzinfo=UTC)})
-    assert [reason.text for reason in lock_holds({SECOND.id: None})[SECOND.id]] == ["locked until it is unlocked"]
+    locks = lock_holds({OLDEST.id: SnapshotLock(LockState.COMPLIANCE, datetime(2027, 1, 1, tzinfo=UTC), 14)})
+    pending = lock_holds({SECOND.id: SnapshotLock(LockState.GOVERNANCE, None, 14)})
+    assert [reason.text for reason in pending[SECOND.id]] == ["locked for 14 d from its completion (governance)"]
     merged = merge_holds(images, locks)
     assert [reason.text for reason in merged[OLDEST.id]] == [
         "in use by ami-1",
         "in use by ami-2",
-        "locked until 2027-01-01 00:00 UTC",
+        "locked until 2027-01-01 00:00 UTC (compliance)",
     ]
     assert set(merged) == {OLDEST.id}

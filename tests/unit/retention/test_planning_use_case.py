@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from snapkeep.domain.copies.known_copies import KnownCopies
+from snapkeep.domain.locks import LockState, SnapshotLock
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.tag_names import MANAGED
@@ -13,6 +14,8 @@ from support.lineages import REGION, SYSTEM, copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DR = "us-east-2"
+LOCK = SnapshotLock(LockState.COMPLIANCE, datetime(2027, 1, 1, 3, tzinfo=UTC), 14)
+PENDING_LOCK = SnapshotLock(LockState.GOVERNANCE, None, 14)
 POLICIES = PolicySet((Policy("gold", Selector(), Retention(keep_last=1), (CopyRule(DR),)),))
 SOURCES = [snapshot(f"2026-11-{day}T03:00", day) for day in (21, 22, 23)]
 
@@ -24,7 +27,7 @@ class CountingReader:
     region: str
     listed: list[Snapshot]
     images: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    locked: dict[str, datetime | None] = field(default_factory=dict)
+    locked: dict[str, SnapshotLock] = field(default_factory=dict)
     reads: list[str] = field(default_factory=list)
 
     def all_volumes(self) -> Iterator[Volume]:
@@ -39,7 +42,7 @@ class CountingReader:
         self.reads.append("images")
         return {snapshot_id: self.images[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.images}
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, SnapshotLock]:
         self.reads.append("locks")
         return {snapshot_id: self.locked[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.locked}
 
@@ -60,9 +63,9 @@ def test_each_region_and_its_holds_are_read_once() -> None:
 
 def test_a_kept_snapshot_shows_its_image_and_its_lock_too() -> None:
     newest = SOURCES[2]
-    primary = CountingReader(REGION, [newest], images={newest.id: ("ami-1",)}, locked={newest.id: None})
+    primary = CountingReader(REGION, [newest], images={newest.id: ("ami-1",)}, locked={newest.id: PENDING_LOCK})
     made, _ = plans(primary, CountingReader(DR, [copy_of(newest, DR, 1)]))
-    assert made[newest.id] == ("keep", ["newest", "last 1 of 1", "in use by ami-1", "locked until it is unlocked"])
+    assert made[newest.id] == ("keep", ["newest", "last 1 of 1", "in use by ami-1", PENDING_LOCK.text])
 
 
 def test_holds_of_a_region_without_snapshots_are_not_read() -> None:
@@ -72,12 +75,10 @@ def test_holds_of_a_region_without_snapshots_are_not_read() -> None:
 
 
 def test_images_and_locks_hold_with_their_names() -> None:
-    primary = CountingReader(
-        REGION, SOURCES, images={SOURCES[0].id: ("ami-1",)}, locked={SOURCES[1].id: datetime(2027, 1, 1, 3, tzinfo=UTC)}
-    )
+    primary = CountingReader(REGION, SOURCES, images={SOURCES[0].id: ("ami-1",)}, locked={SOURCES[1].id: LOCK})
     made, _ = plans(primary, CountingReader(DR, [copy_of(SOURCES[2], DR, 1)]))
     assert made[SOURCES[0].id] == ("keep", ["in use by ami-1"])
-    assert made[SOURCES[1].id] == ("keep", ["locked until 2027-01-01 03:00 UTC"])
+    assert made[SOURCES[1].id] == ("keep", [LOCK.text])
 
 
 def test_a_pending_copy_in_the_listing_counts_as_waiting() -> None:

@@ -9,6 +9,7 @@ import pytest
 from snapkeep.cli.views.plan import LineLayout, write_plan
 from snapkeep.domain.copies.entry import entry_key
 from snapkeep.domain.copies.known_copies import known_copies
+from snapkeep.domain.locks import SnapshotLock
 from snapkeep.domain.model import Action, Reason, Snapshot, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, VerifyRule
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method
@@ -165,5 +166,5 @@ class NoGuards:
     def images_using(self, snapshot_ids: object) -> dict[str, list[str]]:
         return {}
 
-    def locks(self, snapshot_ids: object) -> dict[str, datetime | None]:
+    def locks(self, snapshot_ids: object) -> dict[str, SnapshotLock]:
         return {}

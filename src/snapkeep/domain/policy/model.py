@@ -117,6 +117,8 @@ class CopyRule:
     """One snapshot of each period of this length is copied; zero copies all, unless `only` says otherwise."""
     only: str = ""
     """`kept` copies one snapshot of each of the finest calendar periods of `retention`."""
+    lock: LockRule | None = None
+    """The lock on each copy; None for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,8 @@ class Policy:
     """Whether it makes one multi-volume set of an instance's due volumes, or a snapshot of each (`volume`)."""
     vault: str = ""
     """The name of the vault that pulls its copies; empty for none."""
+    lock: LockRule | None = None
+    """The lock on each snapshot in the volume's own region; None for none."""
 
     def retention_of(self, retention: Retention, *, gone: bool) -> Retention:
         """Return a retention of this policy, or the one of deleted volumes where it has one and the volume is deleted."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from snapkeep.domain.locks import SnapshotLock
 from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
 from snapkeep.domain.policy.frequency import same_period
@@ -108,12 +109,9 @@ def image_holds(images: Mapping[str, Sequence[str]]) -> dict[str, tuple[Reason, 
     }
 
 
-def lock_holds(locks: Mapping[str, datetime | None]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of locked snapshots by the end of each lock; None is a lock without a known end (INV-06)."""
-    return {
-        snapshot_id: (Reason("INV-06", f"locked until {until:%Y-%m-%d %H:%M} UTC" if until else "locked until it is unlocked"),)
-        for snapshot_id, until in locks.items()
-    }
+def lock_holds(locks: Mapping[str, SnapshotLock]) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds of locked snapshots, given the locks by snapshot (INV-06)."""
+    return {snapshot_id: (Reason("INV-06", lock.text),) for snapshot_id, lock in locks.items()}
 
 
 def tool_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:

@@ -1,0 +1,116 @@
+"""Locks by policy: the lock that a snapshot or copy has, the one that its rule wants, and the call that brings it there.
+
+A snapshot is locked from the end of its creation on, for the duration of its rule. A missing lock is made, one in governance mode
+is raised or extended; none is ever shortened, and one in compliance mode is never changed: that would have no cool-off period.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.other_tools import left_alone_by, tool_of
+from snapkeep.domain.policy.model import LockMode, LockRule, PolicySet
+from snapkeep.domain.recovery.verdict import is_proved
+
+DAY = timedelta(days=1)
+TOLERANCE = timedelta(hours=1)
+"""A lock that ends earlier than its rule wants by no more than this is as long: clocks differ."""
+
+
+class LockState(StrEnum):
+    """`LockState` in the EC2 service model (ec2 2016-11-15), without `expired`: an expired lock is none."""
+
+    GOVERNANCE = "governance"
+    COMPLIANCE = "compliance"
+    COOL_OFF = "compliance-cooloff"
+
+
+class SnapshotLock(NamedTuple):
+    """A lock that holds."""
+
+    state: LockState
+    until: datetime | None = None
+    """None until the snapshot is completed: the duration begins then."""
+    days: int = 0
+    """Its duration; 0 where EC2 names none."""
+
+    @property
+    def text(self) -> str:
+        """The lock in words."""
+        if self.until is None:
+            return f"locked for {self.days} d from its completion ({self.state})"
+        return f"locked until {self.until:%Y-%m-%d %H:%M} UTC ({self.state})"
+
+
+@dataclass(frozen=True, slots=True)
+class LockLimits:
+    """The locks that a stack allows: its parameters `MaxLockDays` (0: none) and `AllowComplianceLocks`."""
+
+    max_days: int = 0
+    compliance: bool = False
+
+
+class LockOrder(NamedTuple):
+    """One call of LockSnapshot."""
+
+    snapshot_id: str
+    mode: LockMode
+    days: int
+    """Counted by EC2 from now on; of a pending snapshot from its completion on."""
+    cool_off_hours: int = 0
+
+
+def lock_rule_of(policies: PolicySet, snapshot: Snapshot, system: str) -> LockRule | None:
+    """Return the lock that a policy wants on a managed snapshot or copy; None on one that another tool owns."""
+    policy = policies.named(snapshot.policy)
+    if policy is None or not snapshot.managed_by(system):
+        return None
+    if tool_of(snapshot) or left_alone_by(snapshot.tags, policy.leave_alone.tags):
+        return None
+    if not snapshot.is_copy:
+        return policy.lock
+    rule = policy.copy_rule(snapshot.region)
+    return rule.lock if rule else None
+
+
+def due_lock(
+    rule: LockRule, snapshot: Snapshot, lock: SnapshotLock | None, now: datetime, limits: LockLimits
+) -> LockOrder | None:
+    """Return the lock to make on a snapshot that has this one; None where it is as the rule wants, or as the limits allow."""
+    days = min(rule.days, limits.max_days)
+    if not days or snapshot.state not in (SnapshotState.PENDING, SnapshotState.COMPLETED):
+        return None
+    ends = _end_of(snapshot, days)
+    if ends is not None and ends <= now:
+        return None
+    mode = _mode_for(rule, snapshot, limits)
+    cool_off_hours = rule.cool_off // timedelta(hours=1) if mode is LockMode.COMPLIANCE else 0
+    if lock is None:
+        left = days if ends is None else -((now - ends) // DAY)
+        return LockOrder(snapshot.id, mode, left, cool_off_hours)
+    if lock.state is not LockState.GOVERNANCE:
+        return None
+    shorter = lock.days < days if ends is None or lock.until is None else lock.until < ends - TOLERANCE
+    # AWS does not say whether a changed duration counts from the call or from the lock's start: never less than both need.
+    wanted = max(days, lock.days)
+    if wanted > limits.max_days or not (shorter or mode is LockMode.COMPLIANCE):
+        return None
+    return LockOrder(snapshot.id, mode, wanted, cool_off_hours)
+
+
+def _end_of(snapshot: Snapshot, days: int) -> datetime | None:
+    """Return until when a snapshot is to be locked; None while it is pending."""
+    if not snapshot.completed:
+        return None
+    return (snapshot.completed_at or snapshot.start_time) + days * DAY
+
+
+def _mode_for(rule: LockRule, snapshot: Snapshot, limits: LockLimits) -> LockMode:
+    """Return the mode for now: nobody can remove a lock in compliance mode, so a copy is proved to be right before."""
+    if rule.mode is LockMode.COMPLIANCE and limits.compliance and snapshot.completed:
+        return LockMode.COMPLIANCE if not snapshot.is_copy or is_proved(snapshot) else LockMode.GOVERNANCE
+    return LockMode.GOVERNANCE
