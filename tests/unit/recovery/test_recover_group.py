@@ -20,6 +20,7 @@ from snapkeep.cli.commands.recover import app
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed_system import InstalledSystem, RegionReading
 from snapkeep.domain.policy.model import GroupMembers, PolicySet, RecoveryGroup
+from snapkeep.domain.recovery import rates
 from snapkeep.domain.recovery.group import GroupPlan
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.instance_map import parse_map
@@ -136,6 +137,20 @@ def test_a_group_beyond_the_quota_of_vcpus_is_an_obstacle(shop: Shop, vcpus: int
     plan = shop.planned_by(Quotas({"L-1216C47A": vcpus}))
     assert not [obstacle for stage in plan.stages for each in stage for obstacle in each.obstacles]
     assert [obstacle.partition(":")[0] for obstacle in plan.obstacles] == [words][: bool(words)]
+
+
+@pytest.mark.parametrize(("rate", "known"), [(166, True), (167, False)])
+def test_the_quota_of_rates_is_shared_by_all_volumes_of_a_group(
+    shop: Shop, rate: int, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its instances alone, with one volume, is within the quota."""
+    monkeypatch.setattr(rates, "RATE_QUOTA", 500)
+    options = InstanceOptions(parse_map(shop.lab.names), rate_mibps=rate)
+    stages = PrepareGroup(prepare=shop.lab.prepare()).plan(SHOP, shop.lab.clock.now(), options).stages
+    plans = [plan for stage in stages for plan in stage]
+    assert [plan.full_speed_after is not None for plan in plans] == [known] * 3
+    beyond = f"3 volumes at {rate} MiB/s are more than the quota L-A37D9CF3"
+    assert [any(remark.startswith(beyond) for remark in plan.remarks) for plan in plans] == [not known] * 3
 
 
 def test_a_group_in_a_subnet_without_enough_addresses_is_an_obstacle(shop: Shop) -> None:
