@@ -31,8 +31,8 @@ def test_reports_are_encrypted_private_versioned_and_expire(stack: str) -> None:
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"] if "Prefix" in rule}
-    proofs = {"proofs/": {"Ref": "ReportRetentionDays"}} if stack == "dr" else {}
-    assert days == {"reports/": {"Ref": "ReportRetentionDays"}, "interim/": 7, **proofs}
+    of_dr = {"proofs/": {"Ref": "ReportRetentionDays"}, "drill-plans/": 7} if stack == "dr" else {}
+    assert days == {"reports/": {"Ref": "ReportRetentionDays"}, "interim/": 7, **of_dr}
     (denied,) = resources(stack, "AWS::S3::BucketPolicy")["ReportsPolicy"]["PolicyDocument"]["Statement"]
     assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
