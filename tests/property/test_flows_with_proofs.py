@@ -18,17 +18,8 @@ from snapkeep.domain.drills.ledger import DrillEvidence
 from snapkeep.domain.drills.run import CheckOutcome, DrillCheck, DrillVerdict
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import from_text
-from snapkeep.domain.policy.model import (
-    CopyRule,
-    DrillRule,
-    DrillSchedule,
-    Limits,
-    Policy,
-    PolicySet,
-    Retention,
-    Selector,
-    VerifyRule,
-)
+from snapkeep.domain.policy.drill_rules import DrillRule, DrillSchedule
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, VerifyRule
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.domain.recovery.recovery_plan import StepKind
 from snapkeep.domain.system import StackKind

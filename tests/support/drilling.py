@@ -8,7 +8,7 @@ from typing import Any
 
 from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillEvidence, DrillLedger, evidence_key
 from snapkeep.domain.json_codec import from_text
-from snapkeep.domain.policy.model import DrillRule, DrillSchedule
+from snapkeep.domain.policy.drill_rules import DrillRule, DrillSchedule
 from snapkeep.domain.system import StackKind
 from snapkeep.domain.tag_names import DRILL, HOLD, HOLDER
 from snapkeep.functions import drill

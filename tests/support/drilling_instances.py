@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from snapkeep.domain.drills.network import NOWHERE
-from snapkeep.domain.policy.model import DrillLevel, RecoveryGroup
+from snapkeep.domain.policy.drill_rules import DrillLevel
+from snapkeep.domain.policy.model import RecoveryGroup
 from snapkeep.domain.tag_names import DRILL, DRILL_NETWORK
 from support.drilling import RULE, DrillLab
 from support.flows import DR

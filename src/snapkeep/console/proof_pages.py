@@ -15,7 +15,8 @@ from snapkeep.domain.drills.covered import DrillCoverage
 from snapkeep.domain.drills.ledger import DrillEvidence, EndedDrill
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.model import DrillRule, PolicySet
+from snapkeep.domain.policy.drill_rules import DrillRule
+from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeProtection
 from snapkeep.domain.recovery.recoverability import not_proved
 from snapkeep.domain.recovery.verdict import ProofVerdict

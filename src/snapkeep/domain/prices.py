@@ -53,3 +53,8 @@ def completion_price_usd_per_gib(completion_minutes: int) -> float:
     if not completion_minutes:
         return 0.0
     return next(dollars for shortest, dollars in TIME_BASED_COPY if completion_minutes >= shortest)
+
+
+def usd_of(text: str) -> float:
+    """Return the US dollars of a budget such as `5 USD/month`, or of a price; 0 for none."""
+    return float(text.partition(" ")[0] or 0)

@@ -91,6 +91,11 @@ def _tags(_: Field) -> dict[str, Any]:
     return made | {"examples": [{"Backup": "gold"}]}
 
 
+def _names(field: Field) -> dict[str, Any]:
+    made = {"type": "object", "minProperties": 1, "propertyNames": {"pattern": field.pattern}}
+    return made | {"additionalProperties": _text(field)}
+
+
 def _count(field: Field) -> dict[str, Any]:
     if field.minimum == field.maximum:
         return {"type": "integer", "enum": [field.minimum]}
@@ -105,6 +110,7 @@ _SIMPLE: Mapping[ValueType, Callable[[Field], dict[str, Any]]] = {
     ValueType.FLAG: lambda _: {"type": "boolean"},
     ValueType.TEXTS: lambda field: {"type": "array", "minItems": 1, "items": _text(field)},
     ValueType.TAGS: _tags,
+    ValueType.NAMES: _names,
 }
 
 

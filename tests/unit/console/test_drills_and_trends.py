@@ -16,7 +16,7 @@ from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, evidence_key,
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.model import DrillLevel
+from snapkeep.domain.policy.drill_rules import DrillLevel
 from snapkeep.domain.recovery.instance_fit import Billing
 from snapkeep.domain.sweep.report import Figure, SweepReport, report_to_json
 from support.console_pages import renew, text_of

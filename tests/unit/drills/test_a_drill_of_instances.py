@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain.drills.ledger import problems_of_chain
+from snapkeep.cli.views.drill import choice_lines, evidence_lines
+from snapkeep.domain.drills.ledger import evidence_of, problems_of_chain
 from snapkeep.domain.drills.run import CheckOutcome, DrillVerdict
+from snapkeep.domain.policy.drill_rules import DrillMap
 from snapkeep.domain.policy.model import GroupMembers, GroupWait, RecoveryGroup
 from snapkeep.domain.tag_names import DRILL, DRILL_END
 from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.reports.drill_page import render_drill
 from support.databases import protect_set
 from support.drilling_instances import INSTANCE_RULE, InstanceDrillLab
 from support.flows import DR, HOUR, INCLUDED, PRIMARY
@@ -72,6 +75,35 @@ def test_everything_carries_the_drill_and_nothing_of_the_source_beyond_its_disks
     assert not {"KeyName", "IamInstanceProfile"} & launched.keys()
     attributes = lab.lab.world.region_account(DR).instances[launched["InstanceId"]].attributes
     assert attributes["UserData"] == ""
+
+
+def test_a_smaller_type_is_launched_in_place_of_the_recorded_one() -> None:
+    lab = InstanceDrillLab(replace(INSTANCE_RULE, map=DrillMap({"m5.large": "t3.medium"})))
+    lab.machines.protected()
+    seen: set[str] = set()
+    watch(lab, lambda: seen.update(instance["InstanceType"] for instance in lab.instances()))
+    [execution] = lab.drill()
+    assert (execution.status, seen) == ("SUCCEEDED", {"t3.medium"})
+
+
+def test_the_evidence_counts_the_instances_as_long_as_they_ran() -> None:
+    lab = InstanceDrillLab(replace(INSTANCE_RULE, instance_price="3600 USD/hour"))
+    lab.machines.protected()
+    lab.drill()
+    [evidence] = lab.evidences()
+    run = evidence.run
+    ran = run.removed_at - run.instances[0].running_at  # type: ignore[operator]
+    assert evidence.dollars == pytest.approx(ran.total_seconds(), abs=0.01), "the volumes cost less than a cent"
+    assert list(problems_of_chain(lab.ledger, lab.texts)) == []
+
+
+def test_an_unknown_price_of_instances_is_said(lab: InstanceDrillLab) -> None:
+    lab.machines.protected()
+    [run] = (choice := lab.begin.choose(lab.rule, ())).runs
+    assert "for volumes; the price of the instances is not known" in "\n".join(choice_lines(lab.rule, choice))
+    evidence = evidence_of(run, "", "")
+    assert "price: 0.00 USD for volumes; the price of the instances is not known" in "\n".join(evidence_lines(evidence))
+    assert "the price of the instances is not known" in render_drill(evidence)
 
 
 def watch(lab: InstanceDrillLab, look: Callable[[], object]) -> None:

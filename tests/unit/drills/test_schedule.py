@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.drills.ledger import DrillLedger, evidence_of
-from snapkeep.domain.drills.run import estimate_of, make_run
+from snapkeep.domain.drills.run import estimate_of, estimate_of_instances, make_run
 from snapkeep.domain.drills.schedule import choose_runs, due_at, points_of
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.cron import parse_cron
-from snapkeep.domain.policy.model import DrillPick, DrillRule, DrillSchedule
-from snapkeep.domain.tag_names import MANAGED, POLICY
+from snapkeep.domain.policy.drill_rules import DrillLevel, DrillPick, DrillRule, DrillSchedule
+from snapkeep.domain.tag_names import INSTANCE, MANAGED, POLICY
 
 SUNDAY = datetime(2026, 11, 29, 4, 0, tzinfo=UTC)
 RULE = DrillRule("weekly", ("gold",), "us-east-2", DrillSchedule("0 4 ? * SUN *"))
@@ -140,6 +140,26 @@ def test_the_budget_of_thirty_days_holds() -> None:
     ledger = DrillLedger().begun(choice.runs)
     later = SUNDAY + timedelta(hours=2)
     assert choose_runs(rule, points, ledger, later, later).runs == ()
+
+
+def of_instance(number: int) -> list[Snapshot]:
+    """Two volumes of an instance."""
+    tags = {MANAGED: "snapkeep", POLICY: "gold", INSTANCE: f"i-{number}"}
+    return [replace(copy(10 * number + volume), tags=tags) for volume in (1, 2)]
+
+
+def test_a_budget_counts_the_instances_of_a_drill_until_its_end() -> None:
+    volumes = estimate_of_instances(16, 1, 0)
+    rule = replace(RULE, level=DrillLevel.INSTANCE, pick=DrillPick(rotate=5), instance_price="0.5 USD/hour")
+    points = points_of(rule, [point for number in (1, 2, 3) for point in of_instance(number)], "snapkeep")
+    choice = choose_runs(
+        replace(rule, budget=f"{2 * (volumes + 12) + 0.01:.2f} USD/month"), points, DrillLedger(), SUNDAY, SUNDAY
+    )
+    assert [run.volume_id for run in choice.runs] == ["i-1", "i-2"]
+    assert choice.too_expensive == ("i-3",)
+    assert {run.estimate_usd for run in choice.runs} == {volumes + 24 * 0.5}
+    [group] = choose_runs(replace(rule, group="shop"), points, DrillLedger(), SUNDAY, SUNDAY).runs
+    assert group.estimate_usd == pytest.approx(3 * (volumes + 12))
 
 
 def test_a_small_volume_is_drilled_where_a_large_one_is_too_expensive() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from snapkeep.cli.views.policy import summary_lines
 from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
-from snapkeep.domain.policy.model import DrillLevel, DrillPick, DrillRule, DrillSchedule
+from snapkeep.domain.policy.drill_rules import DrillLevel, DrillPick, DrillRule, DrillSchedule
 
 WHOLE: dict[str, Any] = {
     "name": "gold-weekly",
@@ -111,6 +111,45 @@ SHOP = {"name": "shop", "instances": {"tags": {"App": "shop"}}}
 OF_GROUP = {key: WHOLE[key] for key in ("name", "policies", "in", "schedule")} | {"level": "instance", "group": "shop"}
 
 
+OF_INSTANCES = WHOLE | {
+    "level": "instance",
+    "map": {"instance_types": {"m5.4xlarge": "t3.large"}},
+    "instance_price": "0.0832 USD/hour",
+}
+
+
+def test_a_drill_of_instances_is_read_written_again_and_shown() -> None:
+    policies = parse_document(document(OF_INSTANCES))
+    [drill] = policies.drills
+    assert (drill.map.instance_types, drill.instance_usd_per_hour) == ({"m5.4xlarge": "t3.large"}, 0.0832)
+    assert to_document(policies)["drills"] == [OF_INSTANCES]
+    assert "instances at 0.0832 USD an hour; t3.large in place of m5.4xlarge" in "\n".join(summary_lines(policies, set()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "right"),
+    [
+        ({"budget": None, "instance_price": ""}, "drills[0].instance_price", "0.10 USD/hour"),
+        ({"budget": None, "instance_price": "0 USD/hour"}, "drills[0].instance_price", "0.10 USD/hour"),
+        ({"budget": None, "instance_price": "60 USD/month"}, "drills[0].instance_price", "0.10 USD/hour"),
+        ({"map": {"instance_types": {}}}, "drills[0].map.instance_types", "such as {m5.4xlarge: t3.large}"),
+        ({"map": {"instance_types": {"m5": "t3.large"}}}, "drills[0].map.instance_types.m5", "something like t3.large"),
+        ({"map": {"instance_types": {"m5.large": 3}}}, "drills[0].map.instance_types.m5.large", "write text"),
+        ({"map": {"subnets": {"a": "b"}}}, "drills[0].map.subnets", "there are: instance_types"),
+        ({"level": "volume", "map": None}, "drills[0].instance_price", "leave it out, or write level: instance"),
+        ({"level": "volume", "instance_price": None}, "drills[0].map", "leave it out, or write level: instance"),
+        ({"instance_price": None}, "drills[0].budget", "write instance_price too"),
+    ],
+)
+def test_errors_about_instances_name_the_field_and_what_is_right(changes: dict[str, Any], path: str, right: str) -> None:
+    drill = {key: value for key, value in (OF_INSTANCES | changes).items() if value is not None}
+    with pytest.raises(InvalidPolicy) as refused:
+        parse_document(document(drill))
+    [problem] = refused.value.problems
+    assert problem.path == path
+    assert right in str(problem)
+
+
 def test_a_drill_of_a_group_is_read_written_again_and_shown() -> None:
     policies = parse_document(document(OF_GROUP) | {"groups": [SHOP]})
     [drill] = policies.drills
@@ -120,7 +159,7 @@ def test_a_drill_of_a_group_is_read_written_again_and_shown() -> None:
 
 
 def test_a_drill_of_instances_says_how_many() -> None:
-    policies = parse_document(document(WHOLE | {"level": "instance"}))
+    policies = parse_document(document(OF_INSTANCES))
     assert "3 instances each time" in "\n".join(summary_lines(policies, set()))
 
 

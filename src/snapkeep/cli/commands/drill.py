@@ -18,7 +18,8 @@ from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
     from snapkeep.domain.drills.ledger import DrillEvidence, DrillLedger
-    from snapkeep.domain.policy.model import DrillRule, PolicySet
+    from snapkeep.domain.policy.drill_rules import DrillRule
+    from snapkeep.domain.policy.model import PolicySet
     from snapkeep.usecases.drills.begin import BeginDrills
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.recovery.record_ports import Documents

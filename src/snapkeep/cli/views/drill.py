@@ -13,7 +13,7 @@ from snapkeep.domain.drills.schedule import DrillChoice
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
-from snapkeep.domain.policy.model import DrillLevel, DrillRule
+from snapkeep.domain.policy.drill_rules import DrillRule
 
 
 def choice_lines(rule: DrillRule, choice: DrillChoice) -> Iterator[str]:
@@ -24,10 +24,8 @@ def choice_lines(rule: DrillRule, choice: DrillChoice) -> Iterator[str]:
         yield f"  {run.volume_id}: {run.size_gib} GiB {source}, data of {run.point_start:%Y-%m-%d %H:%M} UTC"
     total = sum(run.estimate_usd for run in choice.runs)
     budget = f"; the budget is {rule.budget_usd:g} USD in 30 days" if rule.budget_usd else ""
-    what = (
-        "volumes, and the price of the instances" if rule.level is DrillLevel.INSTANCE else "volumes, snapshots and read blocks"
-    )
-    yield f"price: at most {total:.2f} USD for {what}{budget}"
+    what = f" for {choice.runs[0].priced}" if choice.runs else ""
+    yield f"price: at most {total:.2f} USD{what}{budget}"
     yield from (f"left out: {volume_id}: the budget does not admit its drill" for volume_id in choice.too_expensive)
     if not choice.runs:
         yield f"nothing to drill: no other {subject_of(rule)} has a recovery point here"
@@ -67,7 +65,7 @@ def evidence_lines(evidence: DrillEvidence) -> Iterator[str]:
     if run.proof:
         yield f"  proof: {run.proof.verdict} by {run.proof.method}, {run.proof.compared} blocks, {run.proof.differing} differ"
     yield from (f"  check: {check.label}: {outcome.replace('_', ' ')}" for check, outcome in run.checks.items())
-    yield f"  price: {evidence.dollars:.2f} USD"
+    yield f"  price: {evidence.dollars:.2f} USD for {run.priced}"
 
 
 def measured_span(span: timedelta | None) -> str:

@@ -12,11 +12,11 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Lineage, Verdict
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.document import to_document
+from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.policy.model import (
     AWS_MANAGED,
     CopyRule,
-    DrillRule,
     GroupWait,
     LockRule,
     PolicySet,
@@ -93,6 +93,8 @@ def drill_text(drill: DrillRule) -> str:
     parts += [f"rto {format_duration(drill.rto)}"] if drill.rto else []
     parts += [f"each volume within {format_duration(drill.covered_within)}"] if drill.covered_within else []
     parts += [f"at most {drill.budget_usd:g} USD a month"] if drill.budget_usd else []
+    parts += [f"instances at {drill.instance_usd_per_hour:g} USD an hour"] if drill.instance_usd_per_hour else []
+    parts += [f"{new} in place of {old}" for old, new in drill.map.instance_types.items()]
     return "; ".join(parts)
 
 

@@ -8,7 +8,7 @@ and waits for their status checks and the initialisation of their volumes. A fai
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,7 +18,7 @@ from snapkeep.domain.drills.instances import DrilledInstance, DrillPlan, next_to
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.model import LONGEST_DRILL, DrillLevel, DrillRule
+from snapkeep.domain.policy.drill_rules import LONGEST_DRILL, DrillLevel, DrillRule
 from snapkeep.domain.prices import SNAPSHOT_STORAGE, VOLUME_STORAGE
 from snapkeep.domain.recovery.methods import FULL, estimate
 from snapkeep.domain.recovery.proof import Proof
@@ -33,6 +33,7 @@ CHECKED_WITHIN = timedelta(hours=1)
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=5)
 """Between two looks; EC2's progress of an initialisation is up to five minutes old (botocore: ec2 2016-11-15,
 VolumeStatusItem)."""
+HOUR = timedelta(hours=1)
 HOURS_PER_MONTH = 730
 
 
@@ -135,6 +136,10 @@ class DrillRun:
     """In the order of their launch; none before they are planned."""
     next_when_running: bool = field(default=False, metadata=OPTIONAL)
     """Whether a stage is launched as soon as the instances before it run; else once their status checks are passed."""
+    instance_types: Mapping[str, str] = field(default_factory=dict, metadata=OPTIONAL)
+    """Types, and those that are launched in their places."""
+    instance_usd_per_hour: float = field(default=0.0, metadata=OPTIONAL)
+    """The price of its dearest instance; 0: not known."""
     restored_id: str = field(default="", metadata=OPTIONAL)
     available_at: datetime | None = field(default=None, metadata=OPTIONAL)
     progress_percent: int = field(default=0, metadata=OPTIONAL)
@@ -300,15 +305,23 @@ class DrillRun:
 
     @property
     def dollars(self) -> float:
-        """Its cost by the documented prices: its volumes and its snapshot as long as they were there, and the requests.
-
-        The price of instances is not known.
-        """
+        """Its cost: its volumes, its snapshot and its instances as long as they were there, and the requests."""
         until = self.removed_at or self.ends_at
         made = self.restored_id or any(instance.restored_id for instance in self.instances)
         volume = until - self.asked_at if made else timedelta(0)
         snapshot = until - (self.initialised_at or self.asked_at) if self.snapshot_id else timedelta(0)
-        return storage_dollars(self.size_gib, volume, snapshot) + (self.proof.dollars if self.proof else 0.0)
+        ran = [until - (one.running_at or self.asked_at) for one in self.instances if one.restored_id]
+        instances = sum(ran, timedelta(0)) / HOUR * self.instance_usd_per_hour
+        return storage_dollars(self.size_gib, volume, snapshot) + instances + (self.proof.dollars if self.proof else 0.0)
+
+    @property
+    def priced(self) -> str:
+        """What its price is for, in words."""
+        if not self.of_instances:
+            return "volumes, snapshots and read blocks"
+        if self.instance_usd_per_hour:
+            return f"volumes, and instances at {self.instance_usd_per_hour:g} USD an hour each"
+        return "volumes; the price of the instances is not known"
 
 
 def _last(times: Sequence[datetime | None], since: datetime) -> timedelta | None:
@@ -336,13 +349,17 @@ def _is_equal(proof: DrillProof | None) -> bool:
 
 def storage_dollars(size_gib: int, volume: timedelta, snapshot: timedelta) -> float:
     """Return the price of a volume and of a full snapshot of it for some time, in US dollars."""
-    hour = timedelta(hours=1)
-    return size_gib * (volume / hour * VOLUME_STORAGE.dollars + snapshot / hour * SNAPSHOT_STORAGE.dollars) / HOURS_PER_MONTH
+    return size_gib * (volume / HOUR * VOLUME_STORAGE.dollars + snapshot / HOUR * SNAPSHOT_STORAGE.dollars) / HOURS_PER_MONTH
 
 
 def estimate_of(size_gib: int) -> float:
     """Return what a drill costs at most, in US dollars: volume and snapshot until its end, and every block read on both sides."""
     return storage_dollars(size_gib, LONGEST_DRILL, LONGEST_DRILL) + estimate(FULL, size_gib).dollars
+
+
+def estimate_of_instances(size_gib: int, instances: int, usd_per_hour: float) -> float:
+    """Return what a drill of instances costs at most, in US dollars: everything until its end."""
+    return storage_dollars(size_gib, LONGEST_DRILL, timedelta(0)) + instances * LONGEST_DRILL / HOUR * usd_per_hour
 
 
 def make_run(rule: DrillRule, points: Sequence[Snapshot], due: datetime, now: datetime, subject: str = "") -> DrillRun:
@@ -355,6 +372,7 @@ def make_run(rule: DrillRule, points: Sequence[Snapshot], due: datetime, now: da
     system, size_gib = point.tags[MANAGED], sum(one.size_gib for one in points)
     digest = hashlib.sha256(f"{system}/{rule.name}".encode()).hexdigest()[:6]
     volume_id = subject or point.origin.volume_id
+    instances, usd_per_hour = len({one.tags.get(INSTANCE) for one in points}), rule.instance_usd_per_hour
     return DrillRun(
         # The name of an execution has 80 characters at most, a client token 64; a group's name may have 64 by itself.
         id=f"drill-{due:%Y%m%dT%H%M%S}-{volume_id[:24]}-{digest}",
@@ -368,8 +386,10 @@ def make_run(rule: DrillRule, points: Sequence[Snapshot], due: datetime, now: da
         asked_at=now,
         ends_at=now + LONGEST_DRILL,
         rto=rule.rto,
-        estimate_usd=storage_dollars(size_gib, LONGEST_DRILL, timedelta(0)) if of_instances else estimate_of(size_gib),
+        estimate_usd=estimate_of_instances(size_gib, instances, usd_per_hour) if of_instances else estimate_of(size_gib),
         system=system,
         level=rule.level if of_instances else None,
         group=rule.group,
+        instance_types=rule.map.instance_types if of_instances else {},
+        instance_usd_per_hour=usd_per_hour if of_instances else 0.0,
     )

@@ -11,7 +11,7 @@ from snapkeep.domain.drills.ledger import DrillLedger
 from snapkeep.domain.drills.run import DrillRun, make_run
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.cron import parse_cron
-from snapkeep.domain.policy.model import DrillLevel, DrillPick, DrillRule
+from snapkeep.domain.policy.drill_rules import DrillLevel, DrillPick, DrillRule
 from snapkeep.domain.recovery.choice import is_point
 from snapkeep.domain.tag_names import INSTANCE
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import VolumeRole
+from snapkeep.domain.policy.drill_rules import DrillLevel
 from snapkeep.domain.policy.frequency import longest_period
-from snapkeep.domain.policy.model import DEFAULT_RPO, DrillLevel
+from snapkeep.domain.policy.model import DEFAULT_RPO
 from snapkeep.domain.policy.periods import DAY, HOUR, finest_word
 from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.policy.vault_contradictions import vault_contradictions
@@ -61,6 +62,7 @@ def _in_drills(document: Parsed) -> Iterator[PolicyProblem]:
                 yield PolicyProblem(f"{path}.in", repr(region), right)
         pick: Parsed = drill.get("pick", {})
         yield from _of_a_group(drill, path, [group.get("name", "") for group in document.get("groups", ())])
+        yield from _of_instances(drill, path)
         chosen = [word for word in ("latest", "random", "oldest_within") if pick.get(word)]
         if len(chosen) > 1:
             yield PolicyProblem(f"{path}.pick.{chosen[1]}", repr(pick[chosen[1]]), f"leave it out: {chosen[0]} says which point")
@@ -78,6 +80,17 @@ def _of_a_group(drill: Parsed, path: str, groups: list[str]) -> Iterator[PolicyP
         if pick.get(word):
             right = "leave it out: a group is drilled as a whole, at the newest moment of all its instances"
             yield PolicyProblem(f"{path}.pick.{word}", repr(pick[word]), right)
+
+
+def _of_instances(drill: Parsed, path: str) -> Iterator[PolicyProblem]:
+    if drill.get("level", DrillLevel.VOLUME) == DrillLevel.INSTANCE:
+        if drill.get("budget") and not drill.get("instance_price"):
+            right = "write instance_price too, such as 0.10 USD/hour: a budget counts the instances"
+            yield PolicyProblem(f"{path}.budget", repr(drill["budget"]), right)
+        return
+    for word in ("map", "instance_price"):
+        if drill.get(word):
+            yield PolicyProblem(f"{path}.{word}", repr(drill[word]), "leave it out, or write level: instance")
 
 
 def _duplicates(values: Iterable[str], path: str, right: str) -> Iterator[PolicyProblem]:

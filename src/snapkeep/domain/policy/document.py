@@ -147,6 +147,8 @@ class _Reader:
             return self._texts(field, value, path)
         if field.kind is ValueType.TAGS:
             return self._tags(value, path)
+        if field.kind is ValueType.NAMES:
+            return self._names(field, value, path)
         return _SCALARS[field.kind](field, value)
 
     def _texts(self, field: Field, value: object, path: str) -> tuple[str, ...]:
@@ -172,6 +174,17 @@ class _Reader:
             else:
                 tags[key] = tuple(listed)
         return tags
+
+    def _names(self, field: Field, value: object, path: str) -> dict[str, str]:
+        if not isinstance(value, dict) or not value:
+            raise _InvalidValue(f"write what takes the place of what, such as {{m5.4xlarge: {field.example}}}")
+        names: dict[str, str] = {}
+        for old, new in value.items():
+            try:
+                names[_text(field, old)] = _text(field, new)
+            except _InvalidValue as wrong:
+                self.note(join_path(path, str(old)), new, wrong.right, wrong.nearest)
+        return names
 
 
 def _count(field: Field, value: object) -> int:
@@ -299,6 +312,7 @@ _WRITERS: Mapping[ValueType, Callable[[Any], Any]] = {
     ValueType.FLAG: bool,
     ValueType.TEXTS: lambda texts: [str(text) for text in texts],
     ValueType.TAGS: _write_tags,
+    ValueType.NAMES: dict,
 }
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from snapkeep.domain.policy.model import LONGEST_DRILL, REGION_PATTERN, DrillLevel, DrillPick, DrillRule, DrillSchedule
+from snapkeep.domain.policy.drill_rules import LONGEST_DRILL, DrillLevel, DrillMap, DrillPick, DrillRule, DrillSchedule
+from snapkeep.domain.policy.model import REGION_PATTERN
 from snapkeep.domain.policy.shapes import (
     BUDGET_PATTERN,
+    HOURLY_PRICE_PATTERN,
+    INSTANCE_TYPE_PATTERN,
     NAME_PATTERN,
     Field,
     Shape,
@@ -52,6 +55,20 @@ PICK = Shape(
             example="30d",
             units="hours, days or weeks: 12h, 30d or 2w",
             most_days=36500,
+        ),
+    ),
+)
+
+MAP = Shape(
+    DrillMap,
+    "With the level `instance`.",
+    (
+        Field(
+            "instance_types",
+            ValueType.NAMES,
+            "Instance types, and those that are launched in their places. A type that is not here stays the same.",
+            pattern=INSTANCE_TYPE_PATTERN,
+            example="t3.large",
         ),
     ),
 )
@@ -105,6 +122,14 @@ DRILL = Shape(
             "With the level `instance`: the recovery group whose instances are drilled together, in its order.",
             pattern=NAME_PATTERN,
             example="shop",
+        ),
+        Field("map", ValueType.OBJECT, "What a drill launches its instances with in place of what they had.", shape=MAP),
+        Field(
+            "instance_price",
+            ValueType.TEXT,
+            "With the level `instance`: the price of its dearest instance. Snapkeep has no list of prices of instances.",
+            pattern=HOURLY_PRICE_PATTERN,
+            example="0.10 USD/hour",
         ),
         Field(
             "rto",

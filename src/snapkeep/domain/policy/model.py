@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
+from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.source import PARAMETERS, PolicySource
+from snapkeep.domain.prices import usd_of
 
 REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 DEFAULT_RPO = timedelta(hours=30)
@@ -41,11 +43,6 @@ class Retention:
 @dataclass(frozen=True, slots=True)
 class GoneRetention(Retention):
     """The retention of a deleted volume: `keep_within` counts back from now, because no newer snapshot will be made."""
-
-
-def _usd_of(budget: str) -> float:
-    """Return the US dollars of a budget such as `5 USD/month`; 0 for no limit."""
-    return float(budget.partition(" ")[0] or 0)
 
 
 class LockMode(StrEnum):
@@ -94,7 +91,7 @@ class VerifyRule:
     @property
     def month_usd(self) -> float:
         """The budget of a month in US dollars; 0 for no limit."""
-        return _usd_of(self.budget)
+        return usd_of(self.budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,64 +247,6 @@ class Vault:
     """Key id, ARN or alias in the vault's account and region, or AWS_MANAGED."""
     lock: LockRule | None = None
     """How the vault locks its copies; None: not at all."""
-
-
-LONGEST_DRILL = timedelta(hours=24)
-"""A drill that takes longer is ended."""
-
-
-class DrillLevel(StrEnum):
-    """The resources that a drill makes of recovery points: a volume, or an instance with all its volumes."""
-
-    VOLUME = "volume"
-    INSTANCE = "instance"
-
-
-@dataclass(frozen=True, slots=True)
-class DrillSchedule:
-    """When a drill is due: a schedule of EventBridge, of six fields, which `cron.py` reads."""
-
-    cron: str
-    timezone: str = "UTC"
-    """IANA name of the time zone of the schedule."""
-
-
-@dataclass(frozen=True, slots=True)
-class DrillPick:
-    """The volumes and the recovery points that a drill restores: by default the newest point of each; any, if `random`."""
-
-    rotate: int = 1
-    """So many volumes each time, those first that were not drilled for the longest time."""
-    latest: bool = False
-    """The newest point of each volume, as without any of these words."""
-    random: bool = False
-    oldest_within: timedelta = timedelta(0)
-    """The oldest point of each volume that is not older; 0 for not at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class DrillRule:
-    """A recovery that is made at times, to learn whether and how fast it works, and removed again."""
-
-    name: str
-    policies: tuple[str, ...]
-    region: str
-    schedule: DrillSchedule
-    pick: DrillPick = field(default_factory=DrillPick)
-    level: DrillLevel = DrillLevel.VOLUME
-    rto: timedelta = timedelta(0)
-    """Recovery time objective: how soon a volume has to be usable; 0 for none."""
-    covered_within: timedelta = timedelta(0)
-    """So often, a drill of each volume has to pass; 0 for no such demand."""
-    budget: str = ""
-    """The most that its drills of 30 days may cost, as `20 USD/month`; empty for no limit."""
-    group: str = ""
-    """The recovery group that is drilled as a whole; empty for one instance at a time."""
-
-    @property
-    def budget_usd(self) -> float:
-        """The budget in US dollars; 0 for no limit."""
-        return _usd_of(self.budget)
 
 
 @dataclass(frozen=True, slots=True)

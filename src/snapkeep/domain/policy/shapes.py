@@ -15,6 +15,8 @@ TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-
 """IANA names, of at most three parts, without those that mean something else on another machine (`localtime`, leap seconds)."""
 VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
 BUDGET_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,6}(\.[0-9]{1,2})? USD/month$"
+HOURLY_PRICE_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,4}(\.[0-9]{1,4})? USD/hour$"
+INSTANCE_TYPE_PATTERN = r"^[a-z0-9-]+\.[a-z0-9-]+$"
 ZONE_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+([a-z]|-[a-z]+-[0-9]+[a-z])$"
 """Availability Zones, and Local and Wavelength Zones, such as `us-west-2-lax-1a`."""
 INSTANCE_PATTERN = r"^i-[0-9a-f]+$"
@@ -35,6 +37,8 @@ class ValueType(StrEnum):
     FLAG = "flag"
     TEXTS = "texts"
     TAGS = "tags"
+    NAMES = "names"
+    """Names with the names that take their places."""
     OBJECT = "object"
     OBJECTS = "objects"
 

@@ -11,7 +11,7 @@ from snapkeep.domain.drills.ledger import DrillLedger
 from snapkeep.domain.drills.schedule import not_covered
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.model import DrillRule
+from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.sweep.findings import EndDrillRepair, Finding, FindingKind
 from snapkeep.domain.tag_names import DRILL, DRILL_END, SYSTEM
 from snapkeep.domain.tags import parse_time

@@ -14,7 +14,8 @@ from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.adapters.stepfunctions_drills import StepFunctionsDrills
 from snapkeep.domain.drills.ledger import DrillLedger
 from snapkeep.domain.drills.run import DrillRun
-from snapkeep.domain.policy.model import PARAMETERS_POLICY, DrillRule, DrillSchedule, PolicySet
+from snapkeep.domain.policy.drill_rules import DrillRule, DrillSchedule
+from snapkeep.domain.policy.model import PARAMETERS_POLICY, PolicySet
 from snapkeep.domain.tag_names import DRILL, HOLD
 from snapkeep.lab.demo.story import DR_REGION, DemoStuck
 from snapkeep.lab.embedded_aws import EmbeddedAws

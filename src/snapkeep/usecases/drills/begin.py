@@ -9,7 +9,8 @@ from datetime import datetime
 from snapkeep.domain.drills.ledger import DrillLedger
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.drills.schedule import DrillChoice, choose_runs, due_at, points_of
-from snapkeep.domain.policy.model import DrillRule, PolicySet
+from snapkeep.domain.policy.drill_rules import DrillRule
+from snapkeep.domain.policy.model import PolicySet
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.drills.ports import DrillRuns
 from snapkeep.usecases.ports import Clock

@@ -62,7 +62,7 @@ class DrillPlanner:
     def _make(self, run: DrillRun, group: RecoveryGroup | None) -> tuple[DrillPlan, list[str]]:
         network = self.looks.drill_network(run.system)
         prepare = PrepareInstance(snapshots=self.points, looks=self.looks, documents=self.documents, network=network)
-        options = InstanceOptions(InstanceMap())
+        options = InstanceOptions(InstanceMap(instance_types=run.instance_types))
         if group is not None:
             of_group = PrepareGroup(prepare=prepare).plan(group, run.point_start, options)
             stages, obstacles = of_group.stages, list(of_group.obstacles)
