@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,9 +15,11 @@ from snapkeep.cli.output import warn, write_command, write_lines
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.policy.model import RecoveryGroup
+    from snapkeep.domain.recovery.instance_map import ProposedMap
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
     from snapkeep.usecases.recovery.find_points import SnapshotLister
     from snapkeep.usecases.recovery.prepare import PrepareRecovery
+    from snapkeep.usecases.recovery.prepare_instance import PrepareInstance
     from snapkeep.usecases.recovery.record_ports import Documents
     from snapkeep.usecases.recovery.recover import Recover, Reporter
     from snapkeep.usecases.retention.delete import PacingClock
@@ -64,6 +66,23 @@ class RecoverySystem:
             documents=self.documents_to_read(),
             volumes_in=self.volumes_in,
         )
+
+    def prepare_instance(self, snapshots: SnapshotLister | None = None) -> PrepareInstance:
+        """Return what plans recoveries of instances, from a listing that there is already, or else a new one."""
+        from snapkeep.usecases.recovery.prepare_instance import PrepareInstance  # noqa: PLC0415
+
+        looks, documents = self.ec2(self.region), self.documents_to_read()
+        return PrepareInstance(snapshots=snapshots or self.points, looks=looks, documents=documents)
+
+    def first_map(self, instance_ids: Sequence[str]) -> tuple[ProposedMap, list[str]]:
+        """Return a first map for instances, and what was not looked at. Raise DocumentNotFound and other errors of ours."""
+        from snapkeep.usecases.recovery.prepare_instance import first_map  # noqa: PLC0415
+
+        def subnet_names(region: str, subnet_ids: Collection[str]) -> Mapping[str, str]:
+            names: Mapping[str, str] = self.ec2(region).subnet_names(subnet_ids)
+            return names
+
+        return first_map(self.documents(), self.ec2(self.region), instance_ids, subnet_names)
 
     def group(self, name: str) -> RecoveryGroup:
         """Return a group of the policy document of the region, or else of the primary region. Raise WrongUse."""

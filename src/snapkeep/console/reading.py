@@ -26,7 +26,7 @@ from snapkeep.console.trend import TrendPoint, TrendReader
 from snapkeep.domain.drills.ledger import DrillLedger, EndedDrill
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, Volume
-from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.model import PolicySet, RecoveryGroup
 from snapkeep.domain.protection import VolumeProtection
 from snapkeep.domain.recovery.changes import UnusualChange, newest_by_volume
 from snapkeep.domain.recovery.choice import Lineages, lineages_of
@@ -128,6 +128,11 @@ class Reading:
             for region, problem in problems.items()
             if region not in self.lineages
         }
+
+    @property
+    def groups(self) -> dict[str, RecoveryGroup]:
+        """The recovery groups of the policies, by name; those of the primary region before others of the same name."""
+        return {group.name: group for policies in reversed(list(self.policies.values())) for group in policies.groups}
 
     def documents_for(self, region: str) -> Documents | None:
         """Return the documents that a recovery in a region reads: its own, or else those of a DR region; None without any."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from threading import Lock, Thread, current_thread
 
@@ -15,9 +16,15 @@ from snapkeep.cli.recovery_system import RecoverySystem
 from snapkeep.domain.errors import AwsRefused, RecoveryFailed
 from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.policy.model import RecoveryGroup
 from snapkeep.domain.recovery.choice import Lineages
-from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, steps_of
-from snapkeep.usecases.recovery.prepare import RecoveryRequest, begin
+from snapkeep.domain.recovery.group import GroupPlan
+from snapkeep.domain.recovery.instance_fit import InstanceOptions
+from snapkeep.domain.recovery.instance_map import InstanceMap, ProposedMap
+from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep
+from snapkeep.usecases.recovery.prepare import RecoveryRequest
+from snapkeep.usecases.recovery.prepare_group import PrepareGroup
+from snapkeep.usecases.recovery.prepare_instance import InstanceRequest
 from snapkeep.usecases.recovery.recover import Journal
 from snapkeep.usecases.retention.delete import PacingClock
 
@@ -33,9 +40,22 @@ class ListedPoints:
         return (snapshot for snapshots in self.lineages.by_volume.values() for snapshot in snapshots)
 
 
-def consent_to(plan: RecoveryPlan) -> str:
+def consent_to(steps: Sequence[RecoveryStep]) -> str:
     """Return what identifies the steps of a plan, so that consent to one plan starts no other."""
-    return hashlib.sha256(to_text(steps_of(plan)).encode()).hexdigest()
+    return hashlib.sha256(to_text(steps).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchWishes:
+    """The choices of a person for the recovery of an instance or a group."""
+
+    at: datetime
+    names: InstanceMap
+    without: tuple[str, ...] = ()
+    """Devices of an instance, or instances of a group, that are left out."""
+    stopped: bool = False
+    rate_mibps: int = 0
+    replace_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +96,46 @@ class Recoveries:
         except AwsRefused:
             return plan, []
 
-    def begin(self, plan: RecoveryPlan) -> RecoveryRun:
-        """Begin a recovery, and carry it out in the background. Raise RecoveryFailed for a plan with obstacles."""
-        system = self._system(plan.region)
-        run = begin(plan, system.caller(), self.clock.now())
+    def plan_instances(self, lineages: Lineages, target: RecoveryGroup | str, wishes: LaunchWishes) -> GroupPlan:
+        """Return the plan of an instance, which has no moment of its own, or of a group. Raise errors of ours and botocore's."""
+        prepare = self._system(lineages.region).prepare_instance(ListedPoints(lineages))
+        options = InstanceOptions(wishes.names, wishes.without, wishes.stopped, wishes.rate_mibps)
+        if isinstance(target, str):
+            plan = prepare.plan(InstanceRequest(target, wishes.at, options, wishes.replace_root))
+            return GroupPlan(target, None, ((plan,),), ())
+        return PrepareGroup(prepare=prepare).plan(target, wishes.at, replace(options, without=()), wishes.without)
+
+    def first_map(self, region: str, instance_ids: Sequence[str]) -> tuple[ProposedMap, list[str]]:
+        """Return a first map for instances, and what was not looked at. Raise errors of ours and botocore's."""
+        return self._system(region).first_map(instance_ids)
+
+    def begin(self, region: str, make: Callable[[str, datetime], RecoveryRun]) -> RecoveryRun:
+        """Begin the recovery that `make` returns for a caller and a time, and carry it out in the background.
+
+        Raise RecoveryFailed for a plan with obstacles.
+        """
+        system = self._system(region)
+        run = make(system.caller(), self.clock.now())
         recover = system.recover(run.region, partial(self._report, run.id))
         recover.journal.begin(run)
         self._carry_out(run, recover.run)
         return run
 
-    def resume(self, region: str, run_id: str) -> None:
-        """Continue a recovery in the background. Raise RecoveryFailed where this console carries it out."""
+    def resume(self, region: str, run_id: str) -> RecoveryRun:
+        """Continue a recovery in the background, and return it. Raise RecoveryFailed where this console carries it out."""
         if self._is_working(run_id):
             raise RecoveryFailed(f"{run_id} is being carried out")
         recover = self._system(region).recover(region, partial(self._report, run_id))
-        self._carry_out(recover.journal.read(run_id), recover.run)
+        run: RecoveryRun = recover.journal.read(run_id)
+        self._carry_out(run, recover.run)
+        return run
 
-    def undo(self, region: str, run_id: str) -> None:
-        """Remove what a recovery made, in the background."""
+    def undo(self, region: str, run_id: str) -> RecoveryRun:
+        """Remove what a recovery made, in the background; return the recovery."""
         recover = self._system(region).recover(region, partial(self._report, run_id))
-        self._carry_out(recover.journal.read(run_id), recover.undo)
+        run: RecoveryRun = recover.journal.read(run_id)
+        self._carry_out(run, recover.undo)
+        return run
 
     def view(self, region: str, run_id: str) -> RunView:
         """Return a recovery. Raise SnapkeepError, or botocore's errors, where its journal was never read."""

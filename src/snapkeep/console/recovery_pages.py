@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.recovery_system import places_of, rate_of
 from snapkeep.cli.views.recover import USABLE, full_speed_text, plan_as_data, price_texts, run_as_data, undo_lines
 from snapkeep.cli.views.recoverable import measured_text
+from snapkeep.console.forms import check_confirmed, check_consent, chosen
 from snapkeep.console.guard import FormTokens
+from snapkeep.console.launch_page import LaunchPage
 from snapkeep.console.page import Context, NotThere, Page, Query, moment_of
 from snapkeep.console.reading import Reading
 from snapkeep.console.recoveries import Recoveries, consent_to
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryState, StepState, steps_of
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.recovery.prepare import RecoveryRequest
+from snapkeep.usecases.recovery.prepare import RecoveryRequest, begin
 
+FormAction: TypeAlias = Callable[[Reading, Query], RecoveryRun]
+"""Carries out a form, and returns the recovery that it is about."""
 OPTIONS = ("id", "in", "at", "zone", "rate", "attach")
 """The fields of a plan's form."""
 
@@ -37,69 +42,72 @@ class RecoveryPages:
         recovery = Page("recovery", "Recovery", self._recovery, self._run_data, "snapkeep recover show --json", listed=False)
         command = "snapkeep recover volume --plan --json"
         plan = Page("plan", "Plan of a recovery", self._plan, self._plan_data, command, listed=False)
-        return (plan, recovery) if self.allow_actions else (recovery,)
+        return (plan, self.launch.page, recovery) if self.allow_actions else (recovery,)
+
+    @property
+    def launch(self) -> LaunchPage:
+        """The page of instances and groups."""
+        return LaunchPage(self.recoveries, self.forms)
+
+    @property
+    def actions(self) -> Sequence[tuple[Page, FormAction]]:
+        """What the forms of pages do; nothing where the console only reads."""
+        if not self.allow_actions:
+            return ()
+        plan, launch, recovery = self.pages
+        return (plan, self.start), (launch, self.launch.start), (recovery, self.go_on)
 
     def _plan(self, reading: Reading, query: Query) -> Context:
         plan, zones = self._planned(reading, query)
         drills = reading.drills.get(plan.region, {})
         moment, _ = moment_of(query, reading.at)
+        steps = steps_of(plan) if plan.volumes else ()
         return {
             "id": query["id"],
             "plan": plan,
             "zones": zones,
             "fields": {name: query.get(name, "") for name in OPTIONS} | {"at": format_time(moment), "zone": plan.zone},
             "moment": moment,
-            "steps": steps_of(plan) if plan.volumes else (),
+            "steps": steps,
             "usable": USABLE,
             "full_speed": full_speed_text(plan),
             "prices": list(price_texts(plan)),
             "measured": {volume_id: measured_text(drills[volume_id]) for volume_id in _volume_ids(plan) if volume_id in drills},
-            "consent": consent_to(plan),
+            "consent": consent_to(steps),
             "token": self.forms.issue(),
             "refused": query.get("refused", ""),
         }
 
     def _planned(self, reading: Reading, query: Query) -> tuple[RecoveryPlan, list[str]]:
-        target, region = query.get("id", ""), query.get("in", "")
-        if region not in reading.lineages:
-            raise NotThere(f"{region or 'a region without a name'} was not read: nothing there can be planned")
+        lineages, moment = chosen(reading, query)
+        target = query.get("id", "")
         if not target:
             raise NotThere("nothing is named that could be recovered")
-        moment, problem = moment_of(query, reading.at)
-        if problem:
-            raise NotThere(problem)
         instance, devices = places_of(filter(None, query.get("attach", "").split()))
         rate = rate_of(query.get("rate", "") or "default")
         request = RecoveryRequest(Target((target,)), moment, query.get("zone", ""), rate, instance, devices)
-        return self.recoveries.plan(reading.lineages[region], request)
+        return self.recoveries.plan(lineages, request)
 
     def _plan_data(self, reading: Reading, query: Query) -> Any:
         return {"plan": plan_as_data(self._planned(reading, query)[0])}
 
     def start(self, reading: Reading, fields: Query) -> RecoveryRun:
         """Begin the recovery of a form. Raise WrongUse where it is not the plan that was shown, or was not confirmed."""
-        self._check_token(fields)
-        _check_typed(fields, fields.get("id", ""))
+        check_confirmed(self.forms, fields, fields.get("id", ""))
         plan, _ = self._planned(reading, fields)
-        if consent_to(plan) != fields.get("consent"):
-            raise WrongUse("the plan has changed since it was shown: look at it, and confirm it again")
-        return self.recoveries.begin(plan)
+        check_consent(fields, steps_of(plan) if plan.volumes else ())
+        return self.recoveries.begin(plan.region, partial(begin, plan))
 
-    def go_on(self, fields: Query) -> None:
+    def go_on(self, _: Reading, fields: Query) -> RecoveryRun:
         """Resume or undo the recovery of a form. Raise WrongUse where it was not confirmed, and RecoveryFailed."""
-        self._check_token(fields)
         region, run_id = fields.get("in", ""), fields.get("id", "")
+        undo = fields.get("verb") == "undo"
+        check_confirmed(self.forms, fields, run_id if undo else "")
+        if undo:
+            return self.recoveries.undo(region, run_id)
         if fields.get("verb") == "resume":
-            self.recoveries.resume(region, run_id)
-        elif fields.get("verb") == "undo":
-            _check_typed(fields, run_id)
-            self.recoveries.undo(region, run_id)
-        else:
-            raise WrongUse("a recovery can be resumed or undone")
-
-    def _check_token(self, fields: Query) -> None:
-        if not self.forms.take(fields.get("token", "")):
-            raise WrongUse("this form was sent already, or is too old: confirm the one that is shown now")
+            return self.recoveries.resume(region, run_id)
+        raise WrongUse("a recovery can be resumed or undone")
 
     def _recovery(self, _: Reading, query: Query) -> Context:
         view = self._view(query)
@@ -138,8 +146,3 @@ class RecoveryPages:
 
 def _volume_ids(plan: RecoveryPlan) -> list[str]:
     return [volume.point.origin.volume_id for volume in plan.volumes]
-
-
-def _check_typed(fields: Query, right: str) -> None:
-    if fields.get("typed", "").strip() != right:
-        raise WrongUse(f"type {right} to confirm")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import shlex
 import socket
 import sys
 import webbrowser
@@ -33,6 +34,7 @@ from snapkeep.cli.common import AwsSettings, pasted_options
 from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import WrongUse, one_line
 from snapkeep.cli.output import csv_cell, printable, warn
+from snapkeep.cli.views import recover_instance
 from snapkeep.cli.views.drill import measured_span
 from snapkeep.cli.views.policy import summary_lines
 from snapkeep.cli.views.recover import USABLE
@@ -42,9 +44,9 @@ from snapkeep.console.guard import CONTENT, TOKEN, VisitorGuard
 from snapkeep.console.page import NotThere, Page, Query
 from snapkeep.console.pages import PAGES, covered
 from snapkeep.console.policy_page import Simulator, simulation
-from snapkeep.console.reading import Reading, Readings, SystemReader
+from snapkeep.console.reading import Readings, SystemReader
 from snapkeep.console.recoveries import Recoveries
-from snapkeep.console.recovery_pages import RecoveryPages
+from snapkeep.console.recovery_pages import FormAction, RecoveryPages
 from snapkeep.console.story_page import StoryPage
 from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
 from snapkeep.domain.durations import span_text
@@ -61,8 +63,8 @@ HOST = "127.0.0.1"
 HERE = Path(__file__).parent
 LOOK_SECONDS = 1.0
 """How often an open page's connection looks for a new reading."""
-MOST_FORM_BYTES = 16 * 1024
-"""The largest form that is read."""
+MOST_FORM_BYTES = 256 * 1024
+"""The largest form that is read: it may have a map of hundreds of instances."""
 MOST_ADDRESS_BYTES = 512 * 1024
 """The largest address that is read, with the headers: it has any document that could be stored, with comments."""
 VOLUME_COLUMNS = (
@@ -108,10 +110,8 @@ class Console:
         routes += [Route("/coverage.csv", self._csv), Route("/news", self._news), Route("/recovery/news", self._recovery_news)]
         if self.simulate:
             routes.append(Route("/simulation", self._simulation))
-        if self.allow_actions:
-            plan, recovery = self.recoveries.pages
-            routes.append(Route("/plan", self._acting(plan, self._start), methods=["POST"]))
-            routes.append(Route("/recovery", self._acting(recovery, self._go_on), methods=["POST"]))
+        for page, act in self.recoveries.actions:
+            routes.append(Route(f"/{page.name}", self._acting(page, act), methods=["POST"]))
         routes.append(Route("/static/palette.css", lambda _: FileResponse(FOLDER / "palette.css")))
         files = Mount("/static", StaticFiles(directory=HERE / "static"))
         return Starlette(routes=[*routes, files], exception_handlers={HTTPStatus.NOT_FOUND: self._not_found})
@@ -151,7 +151,7 @@ class Console:
 
         return answer
 
-    def _acting(self, page: Page, act: Callable[[Reading, Query], tuple[str, str]]) -> Any:
+    def _acting(self, page: Page, act: FormAction) -> Any:
         """Return what carries out a form, and leads to the recovery; where it is refused, the page is shown with why."""
 
         def acted(request: Request, fields: dict[str, str]) -> Response:
@@ -159,23 +159,15 @@ class Console:
             if reading is None:
                 return self._rendered("wait", request, page=page, reading=None)
             try:
-                region, run_id = act(reading, fields)
+                run = act(reading, fields)
             except _FAILURES as error:
                 return self._shown(page, request, fields | {"refused": one_line(error)}, HTTPStatus.CONFLICT)
-            return RedirectResponse(f"/recovery?{urlencode({'in': region, 'id': run_id})}", HTTPStatus.SEE_OTHER)
+            return RedirectResponse(f"/recovery?{urlencode({'in': run.region, 'id': run.id})}", HTTPStatus.SEE_OTHER)
 
         async def answer(request: Request) -> Response:
             return await run_in_threadpool(acted, request, await _form(request))
 
         return answer
-
-    def _start(self, reading: Reading, fields: Query) -> tuple[str, str]:
-        run = self.recoveries.start(reading, fields)
-        return run.region, run.id
-
-    def _go_on(self, _: Reading, fields: Query) -> tuple[str, str]:
-        self.recoveries.go_on(fields)
-        return fields["in"], fields["id"]
 
     def _simulation(self, request: Request) -> Response:
         """Answer with the simulator's page, which has its styles in itself, and no script."""
@@ -236,9 +228,12 @@ class Console:
         text = _TEMPLATES.get_template(f"{template}.html.j2").render(shared | context)
         return Response(text, code, media_type="text/html")
 
-    def recovery_command(self, target: str, region: str, at: datetime) -> str:
-        """Return the command that recovers the volumes of a target, from the points that a page shows for the moment."""
-        return f"snapkeep recover volume {target} --in {region} --at {format_time(at)}{self.options}"
+    def recovery_command(self, target: str, region: str, at: datetime, kind: str = "volume") -> str:
+        """Return the command that recovers a target, from the points that a page shows for the moment.
+
+        `kind` is what is made: its volumes, the whole instance, or a group.
+        """
+        return f"snapkeep recover {kind} {shlex.quote(target)} --in {region} --at {format_time(at)}{self.options}"
 
 
 _STYLES_ALONE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -307,6 +302,9 @@ def _environment() -> Environment:
         "measured_span": measured_span,
         "trend_size": {"width": trend.WIDTH, "height": trend.HEIGHT},
         "USABLE": USABLE,
+        "INSTANCE_USABLE": recover_instance.USABLE,
+        "INSTANCE_PRICE": recover_instance.PRICE,
+        "NOT_CHECKED": recover_instance.NOT_CHECKED,
         "counted": counted,
         "mark_as_text": mark_as_text,
         "drawing": {"width": WIDTH, "lane": LANE, "left": LEFT, "top": TOP},

@@ -23,11 +23,12 @@ from snapkeep.usecases.recovery.read_records import records_of
 
 
 def recover_context(reading: Reading, query: Query) -> Context:
-    """Return the volumes and instances that a search finds."""
+    """Return the volumes, instances and recovery groups that a search finds; all groups without a search."""
     text = query.get("q", "").strip()
     matched = [volume for volume in reading.status.volumes if matches(volume, text)] if text else []
     instances = Counter(instance for volume in matched for instance in volume.volume.instance_ids)
-    return {"q": text, "volumes": rows_of(matched, query), "instances": sorted(instances.items())}
+    groups = [group for group in reading.groups.values() if text.lower() in group.name.lower()]
+    return {"q": text, "volumes": rows_of(matched, query), "instances": sorted(instances.items()), "groups": groups}
 
 
 def _points(reading: Reading, query: Query) -> list[RecoverableThings]:

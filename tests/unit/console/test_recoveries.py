@@ -45,7 +45,7 @@ def plan_of(browser: TestClient, point: Snapshot, **more: str) -> str:
 
 def fields_of(page: str, action: str, verb: str = "") -> dict[str, str]:
     """Return the hidden fields of a form that acts."""
-    forms = re.findall(rf'<form class="act[^"]*" method="post" action="{action}">(.*?)</form>', page, re.DOTALL)
+    forms = re.findall(rf'<form class="act[^"]*" method="post" action="{action}[^"]*">(.*?)</form>', page, re.DOTALL)
     fields = [dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)) for form in forms]
     return next(form for form in fields if form.get("verb", "") == verb)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -54,7 +54,7 @@ def instance(
     of its subnet, security groups, instance profile and key pair. Either the instance is whole, or the recovery fails.
     """
     from snapkeep.domain.recovery.instance_fit import InstanceOptions  # noqa: PLC0415
-    from snapkeep.usecases.recovery.prepare_instance import InstanceRequest, PrepareInstance  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare_instance import InstanceRequest  # noqa: PLC0415
 
     if replace_root and (map_file or without or stopped):
         raise WrongUse("--replace-root takes neither --map nor --without nor --stopped: the instance stays as it is")
@@ -62,8 +62,7 @@ def instance(
     options = InstanceOptions(read_map(map_file), tuple(without or ()), stopped, rate_of(rate))
     request = InstanceRequest(target, moment_of(at, now), options, replace_root)
     system = RecoverySystem(settings, in_region, bucket)
-    prepare = PrepareInstance(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
-    plan = prepare.plan(request)
+    plan = system.prepare_instance().plan(request)
     question = f"Replace the root volume of {plan.instance_id}?" if replace_root else f"Launch {plan.instance_id} again?"
     recover_stages(system, [[plan]], question, now, only_plan=only_plan, yes=yes, json=json)
 
@@ -94,14 +93,12 @@ def group(
     from snapkeep.domain.policy.model import GroupWait  # noqa: PLC0415
     from snapkeep.domain.recovery.instance_fit import InstanceOptions  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare_group import PrepareGroup  # noqa: PLC0415
-    from snapkeep.usecases.recovery.prepare_instance import PrepareInstance  # noqa: PLC0415
 
     now = datetime.now(UTC)
     system = RecoverySystem(settings, in_region, bucket)
     chosen = system.group(group_name)
-    prepare = PrepareInstance(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
     options = InstanceOptions(read_map(map_file), rate_mibps=rate_of(rate))
-    plan = PrepareGroup(prepare=prepare).plan(chosen, moment_of(at, now), options, without or ())
+    plan = PrepareGroup(prepare=system.prepare_instance()).plan(chosen, moment_of(at, now), options, without or ())
     if not json:
         write_lines(group_lines(plan))
     recover_stages(
@@ -173,15 +170,9 @@ def instance_map(
     Look at it before you use it: a security group of the same name can have other rules.
     """
     from snapkeep.cli.views.recover_instance import map_as_data, map_lines  # noqa: PLC0415
-    from snapkeep.usecases.recovery.prepare_instance import first_map  # noqa: PLC0415
 
     system = RecoverySystem(settings, in_region, bucket)
-
-    def subnet_names(region: str, subnet_ids: Collection[str]) -> Mapping[str, str]:
-        names: Mapping[str, str] = system.ec2(region).subnet_names(subnet_ids)
-        return names
-
-    proposed, notes = first_map(system.documents(), system.ec2(system.region), instances, subnet_names)
+    proposed, notes = system.first_map(instances)
     warn(notes)
     if json:
         print_json(map_as_data(proposed))
@@ -193,16 +184,7 @@ def instance_map(
 
 def read_map(path: Path | None) -> InstanceMap:
     """Return the map of a file; an empty one without a file. Raise WrongUse, which names the key."""
-    from snapkeep.domain.errors import InvalidConfiguration  # noqa: PLC0415
-    from snapkeep.domain.policy.document import InvalidPolicy  # noqa: PLC0415
-    from snapkeep.domain.recovery.instance_map import InstanceMap, parse_map  # noqa: PLC0415
-    from snapkeep.policyfile.load import load_data, read_file  # noqa: PLC0415 - imports yaml
+    from snapkeep.cli.instance_maps import map_of  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
 
-    if path is None:
-        return InstanceMap()
-    try:
-        return parse_map(load_data(read_file(path).text))
-    except InvalidPolicy as error:  # of the file's reader, which reads policy documents too
-        raise WrongUse(f"--map {path}: {'; '.join(map(str, error.problems))}") from error
-    except InvalidConfiguration as error:
-        raise WrongUse(f"--map {path}: {error}") from error
+    return map_of(read_file(path).text if path else "", f"--map {path}")

@@ -15,6 +15,10 @@ from snapkeep.domain.recovery.instance_map import ProposedMap
 from snapkeep.domain.recovery.instance_plan import InstancePlan
 from snapkeep.domain.tags import format_time
 
+USABLE = "when its status checks pass; AWS documents no time"
+PRICE = "not known; AWS charges for the instance, and for its volumes"
+NOT_CHECKED = "RunInstances: EC2 tries it once the AMI exists"
+
 
 def plan_lines(plan: InstancePlan, now: datetime) -> Iterator[str]:
     """Yield the plan: points, data loss, proof, place, what cannot be carried over, obstacles."""
@@ -33,28 +37,31 @@ def plan_lines(plan: InstancePlan, now: datetime) -> Iterator[str]:
     for volume in plan.volumes:
         yield from volume_lines(volume, now, f" as {volume.device}")
     yield f"set {plan.set_id}: crash-consistent as one" if plan.set_id else ""
-    yield from _launch_lines(plan)
-    yield "usable: when its status checks pass; AWS documents no time" if not plan.stopped else ""
+    yield from (f"{label}: {text}" for label, text in launch_facts(plan).items())
+    yield f"usable: {USABLE}" if not plan.stopped else ""
     yield f"full speed: {full_speed_text(plan)}"
-    yield "price: not known; AWS charges for the instance, and for its volumes"
+    yield f"price: {PRICE}"
     if plan.rate_mibps:
         yield f"price: {INITIALISATION_PRICE}"
-    yield ("" if plan.replaces_root else "not checked: RunInstances: EC2 tries it once the AMI exists")
+    yield "" if plan.replaces_root else f"not checked: {NOT_CHECKED}"
     yield from (f"note: {remark}" for remark in plan.remarks)
     yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
 
 
-def _launch_lines(plan: InstancePlan) -> Iterator[str]:
+def launch_facts(plan: InstancePlan) -> dict[str, str]:
+    """Return how the instance is launched: AMI, network and identity, each in words; nothing where it is not launched."""
     if not plan.launch:
-        return
+        return {}
     image, launch = plan.image, plan.launch
     boot = f", {image['BootMode']}" if "BootMode" in image else ""
-    yield f"AMI: {image.get('Architecture', '?')}{boot}, billed as {plan.billing.text}"
     groups = ", ".join(launch.get("SecurityGroupIds", ())) or "none"
     address = launch.get("PrivateIpAddress", "a new one")
-    yield f"network: {launch.get('SubnetId', '?')}, security groups {groups}, address {address}"
     profile = launch.get("IamInstanceProfile") or {}
-    yield f"identity: profile {next(iter(profile.values()), 'none')}, key pair {launch.get('KeyName', 'none')}"
+    return {
+        "AMI": f"{image.get('Architecture', '?')}{boot}, billed as {plan.billing.text}",
+        "network": f"{launch.get('SubnetId', '?')}, security groups {groups}, address {address}",
+        "identity": f"profile {next(iter(profile.values()), 'none')}, key pair {launch.get('KeyName', 'none')}",
+    }
 
 
 def plan_as_data(plan: InstancePlan) -> dict[str, Any]:

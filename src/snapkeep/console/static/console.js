@@ -17,6 +17,17 @@ function listen() {
 }
 document.addEventListener("visibilitychange", listen);
 
+// The fields that a person can change, each with a name that is the same after the page is renewed.
+function fields(main) {
+  return [...main.querySelectorAll("input:not([type=hidden], [type=range]), select, textarea")]
+    .map((field, _, all) => [`${field.name} ${all.filter((other) => other.name === field.name).indexOf(field)}`, field]);
+}
+function changed(field) {
+  if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+  if (field.options) return [...field.options].some((option) => option.selected !== option.defaultSelected);
+  return field.value !== field.defaultValue;
+}
+
 // Replace what the page shows. A person who is typing is not disturbed; what was opened and typed stays.
 async function renew() {
   stale = document.activeElement !== null && document.activeElement.matches("main input, main select, main textarea");
@@ -26,10 +37,12 @@ async function renew() {
   const next = new DOMParser().parseFromString(await answer.text(), "text/html");
   const main = document.querySelector("main");
   const opened = [...main.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
-  const typed = [...main.querySelectorAll("input[name=typed]")].map((input) => input.value);
+  const typed = new Map(fields(main).filter(([, field]) => changed(field)).map(([key, field]) => [key, field]));
+  const refused = main.querySelector(".refused");
   for (const part of ["main", "footer"]) document.querySelector(part).replaceChildren(...next.querySelector(part).childNodes);
   for (const summary of main.querySelectorAll("summary")) summary.parentElement.open ||= opened.includes(summary.textContent);
-  main.querySelectorAll("input[name=typed]").forEach((input, number) => { input.value = typed[number] || ""; });
+  for (const [key, field] of fields(main)) if (typed.has(key)) field.replaceWith(typed.get(key));
+  if (refused) main.querySelector("h1").after(refused);
   prepare();
 }
 document.addEventListener("focusout", () => setTimeout(() => { if (stale) renew(); }));
@@ -64,6 +77,12 @@ document.addEventListener("input", (event) => {
   if (!form) return;
   clearTimeout(timer);
   timer = setTimeout(() => show(form), 250);
+});
+
+// A file's text becomes that of a field: it is not sent by itself.
+document.addEventListener("change", async (event) => {
+  const into = event.target.dataset.into, [file] = event.target.files || [];
+  if (into && file) document.getElementById(into).value = await file.text();
 });
 
 document.addEventListener("keydown", (event) => {

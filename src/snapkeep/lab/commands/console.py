@@ -28,7 +28,7 @@ def console(
     ] = 0,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the browser.")] = True,
     allow_actions: Annotated[
-        bool, typer.Option("--allow-actions", help="Let the pages begin, resume and undo recoveries of volumes.")
+        bool, typer.Option("--allow-actions", help="Let the pages begin, resume and undo recoveries.")
     ] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Show a system of thirty volumes in the embedded AWS.")] = False,
 ) -> None:
