@@ -10,15 +10,19 @@ from collections.abc import Sequence
 
 import pytest
 
+from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.domain.tags import parse_time
+from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP
+from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
-from support.flows import DR, PRIMARY, Laboratory, policy_set
+from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set
 
 EVERY_KIND = pytest.mark.parametrize("kind", list(DeletionKind))
 START = parse_time("2026-01-01T00:00:00Z")
+ENDS = ("createSnapshot", "copySnapshot")
 ONE = policy_set(keep=1, keep_copies=1)
 
 
@@ -189,3 +193,23 @@ def test_a_refused_plan_is_reported_and_stops_no_other_volume() -> None:
     done = lab.runner.composition.delete_snapshots(PRIMARY).run([volume, other])
     assert [refusal.lineage.volume_id for refusal in done.refusals] == [volume]
     assert [(order.volume_id, result.done) for order, result in zip(done.orders, done.results, strict=True)] == [(other, True)]
+
+
+@pytest.mark.parametrize(
+    ("machine", "region", "stack"),
+    [(PROTECT, PRIMARY, "primary"), (SWEEP, PRIMARY, "primary"), (RECEIVE, DR, "dr"), (SWEEP, DR, "dr")],
+)
+def test_a_crafted_plan_in_a_hand_started_execution_deletes_nothing(machine: str, region: str, stack: str) -> None:
+    lab, volume = laboratory()
+    Sweeper(lab.runner)
+    ids = lab.ids(region)
+    orders = [to_json(order(snapshot_id, volume)) for snapshot_id in ids]
+    plan = {"plan_id": "mine", "made_at": "2026-01-01T00:00:00Z", "counts": {}, "delete": orders, "problems": []}
+    tagged = {"outcome": "MANAGED", "volumes": [volume], "copies": [], "problems": []}
+    genuine = next(event for event in lab.events if event["detail"].get("event") in ENDS and event["region"] == region)
+    crafted = {"plan": plan, "delete": orders, "asked": orders, "tagged": tagged, "received": tagged, "stack": stack}
+    execution = lab.runner.start(machine, region, {**genuine, **crafted})
+    lab.runner.advance(HOUR)
+    assert "DeleteOldSnapshots" in execution.entered
+    assert execution.status == "SUCCEEDED"
+    assert lab.ids(region) == ids
