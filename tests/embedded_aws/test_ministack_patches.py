@@ -46,6 +46,10 @@ FUNCTIONS = [
     (f"{SERVICES}.eventbridge", "_archive_event", "event view", "eventbridge"),
     (f"{SERVICES}.eventbridge", "_tick_scheduled_rules", "", "eventbridge"),
     (f"{SERVICES}.eventbridge", "_now_ts", "", "eventbridge"),
+    (f"{SERVICES}.eventbridge", "_put_events", "data allow_aws_source", "event_buses"),
+    (f"{SERVICES}.eventbridge", "_put_permission", "data", "event_buses"),
+    (f"{SERVICES}.eventbridge", "_remove_permission", "data", "event_buses"),
+    (f"{CORE}.iam_evaluator", "_resource_policy", "service resource_arn", "iam"),
     (f"{SERVICES}.eventbridge", "_invoke_target", "target event rule view", "deliveries"),
     (f"{SERVICES}.eventbridge", "_dispatch_to_sqs", "spec payload sqs_parameters", "deliveries"),
     (f"{SERVICES}.stepfunctions", "handle_request", "method path headers body query_params", "redrive"),
@@ -111,6 +115,7 @@ STORES = [
     (f"{SERVICES}.kms", "_aliases", "kms"),
     (f"{SERVICES}.cloudwatch", "_alarms", "metrics"),
     (f"{SERVICES}.eventbridge", "_rules", "eventbridge"),
+    (f"{SERVICES}.eventbridge", "_event_bus_policies", "event_buses"),
     (f"{SERVICES}.sns", "_topics", "topics"),
     (f"{SERVICES}.sqs", "_queues", "service_metrics"),
 ]

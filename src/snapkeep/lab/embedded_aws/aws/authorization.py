@@ -142,6 +142,7 @@ TARGETS: dict[str, tuple[CallResource, ...]] = {
     "PutSnapshotBlock": (_SNAPSHOT,),
     "StartSnapshot": (_new("snapshot"), CallResource("snapshot", "ParentSnapshotId")),
 }
+_CONDITIONED = frozenset({"ec2:LockSnapshot", "ec2:ModifySnapshotAttribute"})
 _TAGGING = frozenset({"CreateTags", "DeleteTags"})
 
 
@@ -190,10 +191,32 @@ def _target_checks(
                 "ec2:Region": caller.region,
                 **_resource_context(caller.tags_of(region, caller.account_id, resource_id)),
                 **_request_context(requested_here),
+                **(_parameter_context(parameters) if action in _CONDITIONED else {}),
             },
         )
         for resource_id in _ids(parameters, target.parameter.split("."))
     ]
+
+
+def _parameter_context(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the condition keys of LockSnapshot and ModifySnapshotAttribute that a request has.
+
+    With several accounts in one request a key has several values, which only ForAllValues and ForAnyValue compare.
+    """
+    context: dict[str, Any] = {
+        key: str(parameters[name])
+        for key, name in (("ec2:SnapshotLockDuration", "LockDuration"), ("ec2:SnapshotCoolOffPeriod", "CoolOffPeriod"))
+        if parameters.get(name) is not None
+    }
+    operation = str(parameters.get("OperationType") or "").capitalize()
+    for change in ("Add", "Remove"):
+        entries = (parameters.get("CreateVolumePermission") or {}).get(change) or ()
+        for key, entry_name, name in (("userId", "UserId", "UserIds"), ("group", "Group", "GroupNames")):
+            values = [str(entry[entry_name]) for entry in entries if entry.get(entry_name)]
+            values += [str(value) for value in parameters.get(name) or () if operation == change]
+            if values:
+                context[f"ec2:{change}/{key}"] = values[0] if len(values) == 1 else values
+    return context
 
 
 def _ids(value: Any, path: list[str]) -> list[str]:

@@ -64,6 +64,14 @@ TYPES: Mapping[str, ResourceType] = {
             "PointInTimeRecoverySpecification": "dynamodb:UpdateContinuousBackups",
         },
     ),
+    "AWS::Events::EventBusPolicy": ResourceType(
+        "",
+        "arn:aws:events:{region}:{account}:event-bus/default",
+        "events:PutPermission",
+        "events:RemovePermission",
+        "",
+        update_action="events:PutPermission",
+    ),
     "AWS::Events::Rule": ResourceType(
         "Name",
         "arn:aws:events:{region}:{account}:rule/{name}",

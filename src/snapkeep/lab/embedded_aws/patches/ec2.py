@@ -104,6 +104,7 @@ def _call(
     caller = str(request_caller_arn(dict(headers)))
     answer = locked_world.call(service, action, parameters, region=get_region(), account_id=get_account_id(), caller=caller)
     event_history.record(action, parameters, caller, locked_world.world.now())
+    event_history.record_use_of_share(locked_world.world.state, action, parameters, get_region(), get_account_id())
     return answer
 
 

@@ -57,11 +57,34 @@ def _noting_checks(locked_world: LockedWorld, extract: Callable[..., Any]) -> Ca
         if service in {"ec2", "ebs"}:
             caller = CallContext(region, account_id, locked_world.tags_of)
             _pending.set(_checks_of(locked_world, service, method, path, headers, body, params, caller))
+        if service == "events":
+            _pending.set(_events_put(body, region, account_id))
         if service == "ssm" and (hierarchy := _hierarchy(headers, body)):
             return f"arn:aws:ssm:{region}:{account_id}:parameter/{hierarchy.strip('/')}"
         return str(extract(service, method, path, headers, body, params, region, account_id))
 
     return extract_resource_arn
+
+
+def _events_put(body: bytes, region: str, account_id: str) -> tuple[AccessCheck, ...]:
+    """Return a check for each event of a PutEvents request, on its bus; none for any other request."""
+    try:
+        entries = json.loads(body or b"{}").get("Entries") or ()
+    except (ValueError, AttributeError):
+        return ()
+    return tuple(
+        AccessCheck(
+            "events:PutEvents",
+            bus if bus.startswith("arn:") else f"arn:aws:events:{region}:{account_id}:event-bus/{bus}",
+            {
+                "events:source": str(entry.get("Source", "")),
+                "events:detail-type": str(entry.get("DetailType", "")),
+                "events:eventBusInvocation": "false",
+            },
+        )
+        for entry in entries
+        for bus in [str(entry.get("EventBusName") or "default")]
+    )
 
 
 def _hierarchy(headers: Mapping[str, str], body: bytes) -> str:
@@ -91,20 +114,47 @@ def _asking_all(enforce_once: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         _refused.set(None)
         iam_action = BATCHES.get(iam_action, iam_action)
-        questions = _pending.get() if service in {"ec2", "ebs"} else ()
+        questions = _pending.get() if service in {"ec2", "ebs", "events"} else ()
         if not questions:
-            return enforce_once(
-                access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context
-            )
+            questions = (AccessCheck(iam_action, resource_arn, service_context or {}),)
         for question in questions:
             arn, context = question.resource_arn, question.context
             denied = enforce_once(access_key_id, question.action, service, region, resource_arn=arn, service_context=context)
+            denied = denied or refusal_elsewhere(access_key_id, question, service, region)
             if denied:
                 _refused.set(question)
                 return denied
         return None
 
     return enforce
+
+
+def refusal_elsewhere(access_key_id: str, question: AccessCheck, service: str, region: str) -> Any:
+    """Return the refusal of an account's root by the policy of a resource in another account; None if it is not refused.
+
+    ministack asks no policy about root; in another account root is a principal as any other.
+    """
+    from ministack.core import iam_evaluator
+
+    fields = question.resource_arn.split(":")
+    owner = fields[4] if len(fields) > 4 else ""  # noqa: PLR2004 - an ARN's account
+    if not iam_evaluator.is_root_access_key(access_key_id) or owner in ("", access_key_id):
+        return None
+    found = iam_evaluator._resource_policy(service, question.resource_arn)
+    if found is None:  # its service finds nothing of another account
+        return None
+    context = iam_evaluator.EvalContext(
+        principal_arn=f"arn:aws:iam::{access_key_id}:root",
+        principal_type="Root",
+        principal_account=access_key_id,
+        action=question.action,
+        resource_arn=question.resource_arn,
+        region=region,
+        service_context={key.lower(): value for key, value in question.context.items()},
+    )
+    answer = iam_evaluator.evaluate_resource_policy(found[0], context)
+    answer.principal_arn = context.principal_arn
+    return None if answer.decision == "Allow" else answer
 
 
 def _naming_what_was_refused(deny: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,26 +10,30 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from snapkeep.lab.ebs_model.api.key_policies import NEEDED_FOR_EBS
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.store.records import Key
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, RouteHandler
 from snapkeep.lab.embedded_aws.patches.patch_tools import replace
-from snapkeep.lab.embedded_aws.patches.permissions import role_session_allows
+from snapkeep.lab.embedded_aws.patches.permissions import key_allows
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 # Calls that use keys.
 USING_KEYS = frozenset(
     {"CopySnapshot", "CopyImage", "CreateVolume", "RunInstances", "GetSnapshotBlock", "StartSnapshot", "ModifyEbsDefaultKmsKeyId"}
 )
-NEEDED = ("CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo")
+# The policy in the model of every key: ministack has evaluated the real one, and `denied` has the result.
+EVALUATED = json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "kms:*"}]})
 
 
 def apply(locked_world: LockedWorld) -> None:
     """Give the model ministack's keys, and let KMS describe the AWS managed key for EBS."""
     from ministack import app
     from ministack.core import iam_actions
+    from ministack.services import kms
 
     replace(iam_actions, "extract_resource_arn", lambda extract: _naming_the_key(locked_world, extract))
+    replace(kms, "key_policy_for_arn", _key_policy)
     locked_world.before_call(lambda _service, action, account_id, caller: mirror(locked_world, action, account_id, caller))
     app.SERVICE_HANDLERS["kms"] = kms_handler(locked_world, app.SERVICE_HANDLERS["kms"])
 
@@ -92,20 +96,24 @@ def key_arn_of(locked_world: LockedWorld, alias_arn: str) -> str:
 
 
 def mirror(locked_world: LockedWorld, action: str, account_id: str, caller: str) -> None:
-    """Before a call that uses keys, give the model the account's current keys, denied to a caller who may not use them."""
+    """Before a call that uses keys, give the model the current keys, denied to a caller who may not use them.
+
+    Those of the account, and those of accounts that share snapshots.
+    """
     from ministack.services import kms
 
     if action not in USING_KEYS:
         return
+    sharing = {owner for shared in locked_world.world.state.shared_snapshots.values() for owner in shared.values()}
     for (owner, region, key_id), record in list(kms._keys._data.items()):
-        if owner != account_id or region not in locked_world.world.regions:
+        if owner not in {account_id, *sharing} or region not in locked_world.world.regions:
             continue
-        region_account = locked_world.world.region_account(region, account_id)
+        region_account = locked_world.world.region_account(region, owner)
         key = region_account.keys.get(key_id)
         if key is None:
-            key = region_account.keys[key_id] = Key(key_id, record["Arn"], account_id, float(record["CreationDate"]))
-        key.state = str(record["KeyState"])
-        _deny_or_allow(key, caller, allowed=may_use(caller, key.arn))
+            key = region_account.keys[key_id] = Key(key_id, record["Arn"], owner, float(record["CreationDate"]))
+        key.state, key.policy = str(record["KeyState"]), EVALUATED
+        _deny_or_allow(key, caller, allowed=may_use(caller, key.arn, record.get("Policy") or ""))
     for (owner, region, alias_arn), key_id in list(kms._aliases._data.items()):
         if owner == account_id and region in locked_world.world.regions:
             locked_world.world.region_account(region, account_id).aliases[alias_arn.split(":", 5)[5]] = key_id
@@ -118,28 +126,54 @@ def _deny_or_allow(key: Key, caller: str, *, allowed: bool) -> None:
         key.denied.append(caller)
 
 
-def may_use(caller: str, key_arn: str) -> bool:
-    """Return whether EC2 may use the key on the caller's behalf. The account's root may."""
-    if ":assumed-role/" not in caller:
-        return True
-    from ministack.services import kms
-
-    policy, _ = kms.key_policy_for_arn(key_arn) or ("", "")
+def may_use(caller: str, key_arn: str, policy: str) -> bool:
+    """Return whether EC2 may use the key, which has this policy, on the caller's behalf."""
     via = f"ec2.{key_arn.split(':')[3]}.amazonaws.com"
-    return all(role_session_allows(caller, f"kms:{action}", key_arn, policy, via) for action in NEEDED)
+    return all(key_allows(caller, f"kms:{action}", key_arn, policy, via) for action in NEEDED_FOR_EBS)
 
 
 def kms_handler(locked_world: LockedWorld, ministack_kms: RouteHandler) -> RouteHandler:
-    """Return the handler of KMS, which describes the AWS managed key for EBS too."""
+    """Return the handler of KMS, which describes the AWS managed key for EBS too, and keys of other accounts."""
+    from ministack.core.responses import request_scope
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         if headers.get("x-amz-target", "").endswith(".DescribeKey"):
+            if (owner := _owner_elsewhere(json.loads(body or b"{}"))) is not None:
+                with request_scope(*owner):  # IAM has asked the key's policy before
+                    return await ministack_kms(method, path, headers, body, query)
             answer = _describe_managed(locked_world, json.loads(body or b"{}"))
             if answer is not None:
                 return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer, default=_epoch).encode()
         return await ministack_kms(method, path, headers, body, query)
 
     return handle
+
+
+def _owner_elsewhere(parameters: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return account and region of the customer managed key of another account that a request names by ARN, or None."""
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.services import kms
+
+    parts = str(parameters.get("KeyId", "")).split(":")
+    if len(parts) != 6 or parts[4] == get_account_id() or parts[3] != get_region():  # noqa: PLR2004 - an ARN has six fields
+        return None
+    known = kms._keys.get_scoped(parts[4], parts[3], parts[5].removeprefix("key/")) is not None
+    return (parts[4], parts[3]) if known else None
+
+
+def _key_policy(find: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Find the policy of another account's key too: in its own account ministack finds its keys alone."""
+
+    def key_policy_for_arn(arn: str) -> Any:
+        from ministack.core.responses import request_scope
+
+        owner = _owner_elsewhere({"KeyId": arn})
+        if owner is None:
+            return find(arn)
+        with request_scope(*owner):
+            return find(arn)
+
+    return key_policy_for_arn
 
 
 def _describe_managed(locked_world: LockedWorld, parameters: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -34,26 +34,18 @@ def role_allows(role_arn: str, action: str, resource_arn: str, region: str) -> b
 def principal_allows(principal_arn: str, action: str, resource_arn: str, region: str) -> bool:
     """Return whether a principal's policies and permissions boundary allow an action. An account's root may do everything."""
     from ministack.core import iam_evaluator
-    from ministack.services import iam
 
-    account_id, kind = principal_arn.split(":")[4], principal_arn.split(":", 5)[5]
-    if kind == "root":
+    if principal_arn.endswith(":root"):
         return True
-    if kind.startswith("assumed-role/"):
-        name, principal_type, store = kind.split("/")[1], "AssumedRole", iam._roles
-        policies = iam_evaluator._gather_role_policies(name, account_id)
-    else:
-        name, principal_type, store = kind.rpartition("/")[2], "User", iam._users
-        policies = iam_evaluator._gather_user_policies(name, account_id)
+    policies, limits = _policies_of(principal_arn)
     context = iam_evaluator.EvalContext(
         principal_arn=principal_arn,
-        principal_type=principal_type,
-        principal_account=account_id,
+        principal_type=_type_of(principal_arn),
+        principal_account=principal_arn.split(":")[4],
         action=action,
         resource_arn=resource_arn,
         region=region,
     )
-    limits = iam_evaluator._permissions_boundary(store, name, account_id)
     return bool(iam_evaluator.evaluate(context, policies, *limits).decision == "Allow")
 
 
@@ -103,21 +95,49 @@ def _names(principal: Any) -> list[str]:
     return [services] if isinstance(services, str) else list(services)
 
 
-def role_session_allows(caller: str, action: str, key_arn: str, key_policy: Any, via: str) -> bool:
-    """Return whether the policies of a role's session and of a KMS key allow the action through the service `via`."""
+def key_allows(caller: str, action: str, key_arn: str, key_policy: Any, via: str) -> bool:
+    """Return whether a principal's own policies and a KMS key's policy allow the action through the service `via`.
+
+    The root of the key's account may always. In another account both the key's policy and the principal's policies have to
+    allow [KMS developer guide: allowing users in other accounts to use a KMS key].
+    """
     from ministack.core import iam_evaluator
 
-    account_id = caller.split(":")[4]
+    account_id, owner, is_root = caller.split(":")[4], key_arn.split(":")[4], caller.endswith(":root")
+    if is_root and account_id == owner:
+        return True
+    policies, limits = ([], ()) if is_root else _policies_of(caller)
     context = iam_evaluator.EvalContext(
         principal_arn=caller,
-        principal_type="AssumedRole",
+        principal_type=_type_of(caller),
         principal_account=account_id,
         action=action,
         resource_arn=key_arn,
         region=key_arn.split(":")[3],
         service_context={"kms:viaservice": via, "kms:grantisforawsresource": "true", "kms:calleraccount": account_id},
     )
-    policies = iam_evaluator._gather_role_policies(iam_evaluator._role_name_from_assumed_arn(caller), account_id)
-    identity = iam_evaluator.evaluate(context, policies)
-    answer = iam_evaluator.combine_resource_policy(identity, context, key_policy, key_arn.split(":")[4], required=True)
+    if is_root:
+        return bool(iam_evaluator.evaluate_resource_policy(key_policy, context).decision == "Allow")
+    identity = iam_evaluator.evaluate(context, policies, *limits)
+    answer = iam_evaluator.combine_resource_policy(identity, context, key_policy, owner, required=True, limits=limits)
     return bool(answer.decision == "Allow")
+
+
+def _type_of(caller: str) -> str:
+    kind = caller.split(":", 5)[5]
+    return "Root" if kind == "root" else "AssumedRole" if kind.startswith("assumed-role/") else "User"
+
+
+def _policies_of(principal_arn: str) -> tuple[Any, Any]:
+    """Return the policies of a user or of a role's session, and the limits of its permissions boundary."""
+    from ministack.core import iam_evaluator
+    from ministack.services import iam
+
+    account_id, kind = principal_arn.split(":")[4], principal_arn.split(":", 5)[5]
+    if kind.startswith("assumed-role/"):
+        name, store = kind.split("/")[1], iam._roles
+        policies = iam_evaluator._gather_role_policies(name, account_id)
+    else:
+        name, store = kind.rpartition("/")[2], iam._users
+        policies = iam_evaluator._gather_user_policies(name, account_id)
+    return policies, iam_evaluator._permissions_boundary(store, name, account_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from snapkeep.lab.embedded_aws.patches.permissions import resource_policy_allows, role_session_allows
+from snapkeep.lab.embedded_aws.patches.permissions import key_allows, resource_policy_allows
 
 SENDING = ("kms:GenerateDataKey", "kms:Decrypt")
 AWS_MANAGED = "alias/aws/"
@@ -49,7 +49,7 @@ def refusal_of_role(key: str, used_by_arn: str, caller: str, actions: tuple[str,
         return ""
     arn, policy = key_and_policy(key, used_by_arn)
     via = f"{used_by_arn.split(':')[2]}.{used_by_arn.split(':')[3]}.amazonaws.com"
-    return next((action for action in actions if not role_session_allows(caller, action, arn, policy, via)), "")
+    return next((action for action in actions if not key_allows(caller, action, arn, policy, via)), "")
 
 
 def key_and_policy(key: str, used_by_arn: str) -> tuple[str, Any]:

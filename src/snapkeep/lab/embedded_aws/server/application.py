@@ -17,6 +17,7 @@ from snapkeep.lab.embedded_aws.patches import (
     credentials,
     deliveries,
     ec2,
+    event_buses,
     eventbridge,
     history,
     iam,
@@ -62,6 +63,7 @@ def build(options: ServerOptions) -> Application:
     ec2.apply(locked_world)
     iam.apply(locked_world)
     eventbridge.apply(locked_world)
+    event_buses.apply()
     call_events.apply(locked_world)
     cloudformation.apply()
     credentials.apply(options.secret)
