@@ -13,7 +13,7 @@ from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution
-from snapkeep.lab.simulator.memory_ports import Hook
+from snapkeep.lab.simulator.memory_ports import Hook, StepKill
 from snapkeep.lab.simulator.runner import Runner
 
 PRIMARY, DR = "us-east-1", "us-east-2"
@@ -106,6 +106,21 @@ class Laboratory:
     @property
     def notified(self) -> list[tuple[str, str]]:
         return [(notice.kind, notice.subject) for notice in self.runner.composition.notices.added]
+
+
+class KillAt:
+    """Ends the step at the n-th time that a port's call is begun (`odd`) or has just been done."""
+
+    def __init__(self, call: str, time: int = 1) -> None:
+        self.call = call
+        self.time = time
+        self.seen = 0
+
+    def __call__(self, name: str) -> None:
+        if name == self.call:
+            self.seen += 1
+            if self.seen == self.time:
+                raise StepKill(f"at {name}")
 
 
 class CallCounter:

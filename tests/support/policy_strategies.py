@@ -105,6 +105,9 @@ volumes = st.builds(
 )
 
 
+completions = st.sampled_from(["", "auto"])
+
+
 @st.composite
 def policy_sets(draw: st.DrawFn) -> PolicySet:
     """Policies that a document can say."""
@@ -123,9 +126,10 @@ def policy_sets(draw: st.DrawFn) -> PolicySet:
                 draw(st.booleans()),
                 0,
                 every=timedelta(hours=between),
-                completion=draw(st.sampled_from(["", "auto"])),
+                completion=completion,
+                copy_budget=draw(st.sampled_from(["", "7.50 USD/month"])) if completion else "",
             )
-            for region in regions
+            for region, completion in zip(regions, draw(st.tuples(completions, completions)), strict=False)
         )
         policies.append(Policy(f"p{number}", draw(selectors.filter(_can_match)), draw(retentions), rules, rpo))
     limits = draw(st.builds(Limits, st.integers(1, 1000), st.integers(1, 100), st.integers(0, 50)))

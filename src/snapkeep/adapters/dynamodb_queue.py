@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import accepted, code_of, pages, translated
+from snapkeep.domain.copies.completion import CopySpending
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
 from snapkeep.domain.errors import EntryChanged, EntryNotFound, InvalidConfiguration
 from snapkeep.domain.json_codec import from_json, to_json
@@ -28,6 +29,8 @@ FREE = "0"
 NOT_DUE = "finished"
 """Start of a settled entry's sort key: it sorts after every moment, so that open entries are read without settled ones."""
 SETTLED_KEPT = timedelta(days=30)
+SPENDING_KEPT = timedelta(days=62)
+"""From the beginning of a month on: longer than it."""
 NOT_AS_READ = "ConditionalCheckFailedException"
 
 
@@ -83,6 +86,34 @@ class DynamoDbQueue:
         values = {":volume": {"S": volume_id}, ":not_due": {"S": NOT_DUE}}
         entries = self._query(BY_VOLUME, condition, values)
         return [entry for entry in entries if entry.is_open]  # earlier versions gave settled entries a moment to sort by
+
+    def spending(self, policy: str, month: str) -> CopySpending:
+        """Return the cost of a policy's time-based copies in a month, as `month_of` names it."""
+        with translated(f"get_item of {self._table} in {self.region}"):
+            answer = self._client.get_item(TableName=self._table, Key=_spending_key(policy, month), ConsistentRead=True)
+        item = answer.get("Item", {})
+        return CopySpending(float(item["usd"]["N"]) if "usd" in item else 0.0, "exhausted" in item)
+
+    def spend(self, policy: str, month: str, usd: float) -> None:
+        """Add the cost of a time-based copy to a policy's month; a negative one takes it back."""
+        values = {":usd": {"N": f"{usd:.6f}"}, ":end": {"N": _end_of_spending(month)}}
+        with translated(f"update_item in {self._table} in {self.region}"):
+            self._client.update_item(
+                TableName=self._table,
+                Key=_spending_key(policy, month),
+                UpdateExpression="ADD usd :usd SET expires_at_epoch = :end",
+                ExpressionAttributeValues=values,
+            )
+
+    def mark_exhausted(self, policy: str, month: str) -> bool:
+        """Note that a policy's budget did not cover a copy of a month; return whether it is the first one."""
+        return self._conditionally(
+            "update_item",
+            "attribute_not_exists(exhausted)",
+            {":yes": {"BOOL": True}, ":end": {"N": _end_of_spending(month)}},
+            Key=_spending_key(policy, month),
+            UpdateExpression="SET exhausted = :yes, expires_at_epoch = :end",
+        )
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
         """Take the lease if it is free or has expired; return when it was first taken in this table.
@@ -166,6 +197,14 @@ class DynamoDbQueue:
         doing = f"query of {self._table} in {self.region}"
         for page in pages(self._client, "query", request, doing, more="LastEvaluatedKey", sent_as="ExclusiveStartKey"):
             yield from map(_entry, page.get("Items", []))
+
+
+def _spending_key(policy: str, month: str) -> dict[str, Any]:
+    return {"pk": {"S": f"spending#{policy}#{month}"}}
+
+
+def _end_of_spending(month: str) -> str:
+    return str(int((datetime.fromisoformat(f"{month}-01T00:00:00+00:00") + SPENDING_KEPT).timestamp()))
 
 
 def _item(entry: QueueEntry) -> dict[str, Any]:

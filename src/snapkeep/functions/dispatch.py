@@ -19,7 +19,9 @@ def build(parts: Composition) -> Dispatch:
     queue = parts.queue_of(environment.region)
 
     def completion() -> ChooseCompletion:
-        return ChooseCompletion(reader=parts.reader, queue=queue, changes_of=parts.changes_of, clock=parts.clock)
+        return ChooseCompletion(
+            reader=parts.reader, queue=queue, changes_of=parts.changes_of, notices=parts.notices, clock=parts.clock
+        )
 
     return Dispatch(
         system=environment.system,

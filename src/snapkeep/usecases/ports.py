@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from snapkeep.domain.copies.completion import CopySpending
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.json_codec import OPTIONAL
@@ -193,6 +194,18 @@ class CopyQueue(Protocol):
         """Return the entries of a source volume whose copies wait or run. Settled ones, however many, add no cost."""
         ...
 
+    def spending(self, policy: str, month: str) -> CopySpending:
+        """Return the cost of a policy's time-based copies in a month, as `month_of` names it."""
+        ...
+
+    def spend(self, policy: str, month: str, usd: float) -> None:
+        """Add the cost of a time-based copy to a policy's month; a negative one takes it back."""
+        ...
+
+    def mark_exhausted(self, policy: str, month: str) -> bool:
+        """Note that a policy's budget did not cover a copy of a month; return whether it is the first one."""
+        ...
+
     def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
         """Take the dispatcher's lease if it is free or has expired; return when it was first taken in this table.
 
@@ -263,6 +276,8 @@ class ProblemKind(StrEnum):
     """The month's budget for comparisons is spent: structure alone is compared."""
     NOT_LOCKED = "NotLocked"
     """AWS refused a lock."""
+    COPY_BUDGET_SPENT = "CopyBudgetSpent"
+    """The month's budget for time-based copies is spent: ordinary copies are made."""
     SIGNAL = "Signal"
     """A call of another principal that can weaken what protects recovery points."""
 

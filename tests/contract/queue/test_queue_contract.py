@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from snapkeep.adapters.dynamodb_queue import SETTLED_KEPT, DynamoDbQueue
+from snapkeep.domain.copies.completion import CopySpending
 from snapkeep.domain.copies.entry import OPEN, SETTLED, EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import EntryChanged, EntryNotFound
@@ -166,6 +167,35 @@ def test_a_settled_entry_of_an_earlier_version_is_not_open(table: Any) -> None:
     item = table.get_item(TableName=TABLE, Key={"pk": {"S": done.key}})["Item"]
     table.put_item(TableName=TABLE, Item={**item, "due": {"S": format_time(done.due)}})
     assert queue.open_entries("vol-a") == []
+
+
+def test_the_spending_of_a_month_is_the_sum_of_its_policy(queue: CopyQueue) -> None:
+    assert queue.spending("gold", "2026-03") == CopySpending()
+    for policy, month, usd in (
+        ("gold", "2026-03", 1.5),
+        ("gold", "2026-03", 0.25),
+        ("gold", "2026-04", 7),
+        ("iron", "2026-03", 9),
+    ):
+        queue.spend(policy, month, usd)
+    queue.spend("gold", "2026-03", -1.5)
+    assert queue.spending("gold", "2026-03") == CopySpending(0.25)
+    assert queue.spending("gold", "2026-04") == CopySpending(7)
+
+
+def test_a_month_is_exhausted_for_the_first_time_once(queue: CopyQueue) -> None:
+    queue.spend("gold", "2026-03", 2)
+    assert [queue.mark_exhausted("gold", "2026-03") for _ in range(3)] == [True, False, False]
+    assert queue.mark_exhausted("gold", "2026-04")
+    assert queue.spending("gold", "2026-03") == CopySpending(2, exhausted=True)
+
+
+def test_spending_is_no_entry_of_the_queue_and_expires(table: Any) -> None:
+    queue = DynamoDbQueue(client=table, table=TABLE, region=REGION)
+    queue.spend("gold", "2026-03", 2)
+    assert [list(queue.in_state(state)) for state in EntryState] == [[]] * len(EntryState)
+    (item,) = table.scan(TableName=TABLE)["Items"]
+    assert int(item["expires_at_epoch"]["N"]) >= datetime(2026, 4, 30, tzinfo=UTC).timestamp()
 
 
 def test_an_entry_is_read_as_it_was_last_written(table: Any) -> None:

@@ -109,6 +109,7 @@ def test_only_ordinary_incremental_copies_are_the_history(minutes: int, full: bo
         "reader": SimpleNamespace(copies_of_volumes=lambda _: []),
         "queue": SimpleNamespace(recently_done=lambda _: [fast] * 30),
         "changes_of": None,
+        "notices": None,
         "clock": SimpleNamespace(now=lambda: entry.request.deadline - timedelta(hours=3)),
     }
     assert (ChooseCompletion(**parts).chosen(entry).request.completion_minutes == 0) is counts

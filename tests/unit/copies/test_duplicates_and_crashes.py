@@ -9,24 +9,7 @@ import pytest
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, Speeds
 from snapkeep.lab.simulator.composition import SystemLayout
-from snapkeep.lab.simulator.memory_ports import StepKill
-from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
-
-
-class KillAt:
-    """Ends the step at the n-th time that a port's call is begun (`odd`) or has just been done."""
-
-    def __init__(self, call: str, time: int = 1) -> None:
-        self.call = call
-        self.time = time
-        self.seen = 0
-
-    def __call__(self, name: str) -> None:
-        if name == self.call:
-            self.seen += 1
-            if self.seen == self.time:
-                raise StepKill(f"at {name}")
-
+from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, KillAt, Laboratory, policy_set, retry_policy
 
 BEFORE, AFTER = 1, 2
 

@@ -50,8 +50,8 @@ def test_a_document_says_everything_that_a_policy_can_say() -> None:
             retention: {keep_last: 7, keep_within: 3d, keep_hourly: 24, keep_daily: 14, keep_weekly: 8, keep_monthly: 12,
                         keep_yearly: 5, minimum: 2, timezone: Europe/Berlin}
             copies:
-              - {region: us-east-2, kms_key: alias/dr, copy_within: 3h, completion_duration: 90m, carry_tags: false,
-                 retention: {keep_last: 3, keep_monthly: 6}}
+              - {region: us-east-2, kms_key: alias/dr, copy_within: 3h, completion_duration: 90m, copy_budget: 50.5 USD/month,
+                 carry_tags: false, retention: {keep_last: 3, keep_monthly: 6}}
         """
     )
     assert policies == PolicySet(
@@ -90,6 +90,7 @@ def test_a_document_says_everything_that_a_policy_can_say() -> None:
                         Retention(keep_last=3, keep_monthly=6),
                         carry_tags=False,
                         completion_minutes=90,
+                        copy_budget="50.5 USD/month",
                     ),
                 ),
                 timedelta(hours=4),
@@ -198,6 +199,7 @@ def test_a_typing_error_is_reported_with_the_nearest_valid_word(data: object, pa
         (copying(region="ohio"), "policies[0].copies[0].region", "something like us-east-2"),
         (copying(kms_key="dr"), "policies[0].copies[0].kms_key", "something like alias/dr"),
         (copying(completion_duration="20m"), "policies[0].copies[0].completion_duration", "a multiple of 15m"),
+        (copying(completion="auto", copy_budget="5 EUR/month"), "policies[0].copies[0].copy_budget", "50 USD/month"),
         (copying(completion_duration="49h"), "policies[0].copies[0].completion_duration", "from 15m to 2d"),
         (copying(carry_tags="yes"), "policies[0].copies[0].carry_tags", "true or false"),
     ],
@@ -215,6 +217,7 @@ ARN = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-0000000000
         (copying(copy_within="5h"), "policies[0].copies[0].copy_within"),
         (copying(copy_within="1h", completion_duration="2h"), "policies[0].copies[0].completion_duration"),
         (copying(completion="auto", completion_duration="1h"), "policies[0].copies[0].completion"),
+        (copying(copy_budget="5 USD/month"), "policies[0].copies[0].copy_budget"),
         (copying(kms_key=ARN), "policies[0].copies[0].kms_key"),
         (copying(region="us-east-1"), "policies[0].copies[0].region"),
         (document(copies=[{"region": "us-east-2", "retention": {}}] * 2), "policies[0].copies[1].region"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,12 @@ from snapkeep.cli.policy_files import read_policies
 from snapkeep.domain.wildcards import matches_any
 
 if TYPE_CHECKING:
+    from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.cli.views.plan import LineLayout
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.region_plan import RegionPlan
     from snapkeep.domain.retention.rekeyed import FullCopies
+    from snapkeep.usecases.look.budgets import CopyBudget
 
 app = typer.Typer(help="Show what would be kept, copied and deleted, and why.")
 
@@ -96,7 +99,8 @@ def plan(
         compared = list(zip(in_scope(all_before, scope, settings.region), plans, strict=True))
         _print_changes(compared, full_copies(all_before, all_plans), about, problems, layout, json=json)
     else:
-        _print_plans(plans, about, problems, layout, json=json, csv=csv)
+        budgets = [] if csv else [budget for region_plan in plans for budget in _budgets(installed, region_plan)]
+        _print_plans(plans, about, problems, budgets, layout, json=json, csv=csv)
     refused = any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes)
     if broken or problems or by_defaults or refused:
         raise typer.Exit(NOT_ALL_RIGHT)
@@ -126,6 +130,18 @@ def _chosen(plans: list[RegionPlan], patterns: Sequence[str] | None) -> list[Reg
     ]
 
 
+def _budgets(installed: InstalledSystem, region_plan: RegionPlan) -> list[CopyBudget]:
+    """Return the budgets of copies into a plan's region; none where they cannot be read, which the plan says anyway."""
+    from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
+    from snapkeep.usecases.look.budgets import copy_budgets  # noqa: PLC0415
+
+    rules = (policy.copy_rule(region_plan.region) for policy in region_plan.policies.policies)
+    if any(rule.budget_usd for rule in rules if rule):
+        with suppress(SnapkeepError):
+            return copy_budgets(region_plan.policies, installed.adapters.queue_of(region_plan.region), datetime.now(UTC))
+    return []
+
+
 def _not_known(problem: str) -> str:
     return f"{problem}; its plan and its copies are not known, and no snapshot whose copy is not known is deleted"
 
@@ -134,17 +150,27 @@ def _from_file(path: Path, region: str, in_force: PolicySet) -> PolicySet:
     return read_policies(path, region=region, limits=in_force.limits)[1]
 
 
-def _print_plans(plans: list[RegionPlan], moment: str, problems: list[str], layout: LineLayout, *, json: bool, csv: bool) -> None:
+def _print_plans(
+    plans: list[RegionPlan],
+    moment: str,
+    problems: list[str],
+    budgets: list[CopyBudget],
+    layout: LineLayout,
+    *,
+    json: bool,
+    csv: bool,
+) -> None:
     from snapkeep.cli.views.plan import write_csv, write_json, write_plan  # noqa: PLC0415
 
     if json:
-        write_json(sys.stdout, plans, problems)
+        write_json(sys.stdout, plans, problems, budgets)
     elif csv:
         write_csv(sys.stdout, plans)
     else:
         for number, region_plan in enumerate(plans):
             sys.stdout.write("\n" if number else "")
-            write_plan(sys.stdout, region_plan, layout, moment=moment)
+            spent = [budget for budget in budgets if budget.region == region_plan.region]
+            write_plan(sys.stdout, region_plan, layout, moment=moment, budgets=spent)
 
 
 def _print_changes(

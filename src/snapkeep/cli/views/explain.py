@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -13,9 +12,11 @@ from rich.text import Text
 
 from snapkeep.cli.console_links import NO_LINKS, ConsoleLinks
 from snapkeep.cli.output import BAD, QUIET, STRONG, printable
+from snapkeep.cli.views.copies import way_text
+from snapkeep.domain.copies.completion import MIB_OF_GIB
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.durations import format_duration
-from snapkeep.domain.json_codec import to_json
+from snapkeep.domain.json_codec import to_json, to_object
 from snapkeep.domain.model import SnapshotState
 from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.tags import format_time
@@ -53,16 +54,14 @@ def describe_entry(entry: QueueEntry) -> str:
         late = f", late: {entry.late}" if entry.late else ""
         return f"to {entry.request.region}: done, {entry.copy_id}{_way_of(entry)}{late}"
     cause = f": {entry.cause}" if entry.cause else ""
-    return f"to {entry.request.region}: {state}{cause}, due {format_time(entry.request.deadline)}, attempt {entry.attempts}"
+    due = f"due {format_time(entry.request.deadline)}"
+    return f"to {entry.request.region}: {state}{cause}, {due}, attempt {entry.attempts}{_way_of(entry)}"
 
 
 def _way_of(entry: QueueEntry) -> str:
-    """Return how a copy with `completion: auto` was made; empty for others."""
-    if not entry.request.chooses_completion:
-        return ""
-    minutes = entry.request.completion_minutes
-    moved = f", {entry.moved_mib / 1024:.1f} GiB changed" if entry.moved_mib else ""
-    return (f", within {format_duration(timedelta(minutes=minutes))}" if minutes else ", an ordinary copy") + moved
+    """Return how a copy is made, or was; empty for an ordinary one that its rule does not choose."""
+    text = way_text(entry.way)
+    return f"{text}, {entry.moved_mib / MIB_OF_GIB:.1f} GiB changed" if text and entry.moved_mib else text
 
 
 def story_as_data(story: Story) -> dict[str, Any]:
@@ -94,6 +93,7 @@ def _entry_as_data(entry: QueueEntry) -> dict[str, Any]:
         "deadline": format_time(entry.request.deadline),
         "attempts": entry.attempts,
         "cause": entry.cause,
+        "way": to_object(entry.way),
     }
 
 

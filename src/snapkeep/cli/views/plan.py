@@ -13,12 +13,14 @@ from typing import Any, TextIO
 
 from snapkeep.cli.console_links import NO_LINKS, ConsoleLinks
 from snapkeep.cli.output import csv_cell, hyperlink, printable, titled
-from snapkeep.domain.json_codec import to_object
+from snapkeep.cli.views.copies import budget_text, way_text
+from snapkeep.domain.json_codec import to_json, to_object
 from snapkeep.domain.model import Action, Lineage, Verdict
 from snapkeep.domain.plural import counted
 from snapkeep.domain.retention.placed_holds import HOLD_RULE
 from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
 from snapkeep.domain.tags import format_time
+from snapkeep.usecases.look.budgets import CopyBudget
 
 COLUMNS, NARROWEST, WIDEST = 100, 80, 140
 """The width of lines without a terminal, and the least and the greatest width with one."""
@@ -69,8 +71,13 @@ CSV_HEADER = (
 )
 
 
-def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str = "") -> None:
-    """Write a region's plan volume by volume, then the missing copies and the totals; `moment` names the time of the plan."""
+def write_plan(
+    out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str = "", budgets: Iterable[CopyBudget] = ()
+) -> None:
+    """Write a region's plan volume by volume, then the missing copies, the budgets and the totals.
+
+    `moment` names the time of the plan; `budgets` are those of the copies into the region.
+    """
     out.write(f"{layout.paint(BOLD, plan.region)}  by {printable(plan.policies.source.label)}{moment}\n")
     later = {verdict.snapshot.id for verdict in plan.deletions_after_copies}
     for volume in plan.volumes:
@@ -84,6 +91,7 @@ def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str
         out.write(f"\n{layout.paint(BOLD, 'copies missing')}\n")
         out.writelines(line + "\n" for line in missing_lines(plan.missing, plan.names, layout))
     out.write("\n")
+    out.writelines(line + "\n" for budget in budgets for line in layout.wrapped(budget_text(budget), 0, 4))
     out.writelines(line + "\n" for line in layout.wrapped(totals_line(plan), 0, 4))
 
 
@@ -154,7 +162,9 @@ def write_csv(out: TextIO, plans: Iterable[RegionPlan]) -> None:
         table.writerows([csv_cell(value) for value in row] for row in rows(plan))
 
 
-def write_json(out: TextIO, plans: Iterable[RegionPlan], problems: Sequence[str] = ()) -> None:
+def write_json(
+    out: TextIO, plans: Iterable[RegionPlan], problems: Sequence[str] = (), budgets: Sequence[CopyBudget] = ()
+) -> None:
     """Write plans as one JSON document, a volume on each line, so that only one volume is held as text.
 
     `problems` are the reasons why regions have no plan.
@@ -167,7 +177,7 @@ def write_json(out: TextIO, plans: Iterable[RegionPlan], problems: Sequence[str]
         lines = (encode(_volume_as_data(volume, _due_of(volume, plan))) for volume in plan.volumes)
         out.writelines(f"{',' if position else ''}\n{line}" for position, line in enumerate(lines))
         out.write("\n]}")
-    out.write(f'\n], "problems": {encode(list(problems))}}}\n')
+    out.write(f'\n], "copy_budgets": {encode(to_json(budgets))}, "problems": {encode(list(problems))}}}\n')
 
 
 def plan_as_data(plan: RegionPlan, only: str = "") -> dict[str, Any]:
@@ -209,6 +219,7 @@ def _volume_as_data(volume: VolumePlan, due: datetime | None) -> dict[str, Any]:
                 "region": copy.region,
                 "deadline": format_time(copy.deadline),
                 "status": copy.status.value,
+                "way": to_object(copy.way),
             }
             for copy in volume.missing
         ],
@@ -278,4 +289,5 @@ def missing_lines(missing: Sequence[MissingCopy], names: Mapping[Lineage, str], 
         for copy in copies:
             label = copy.status.label
             label = layout.paint(RED, label) if copy.status is CopyStatus.FAILED else label
-            yield f"  {copy.snapshot_id:<22}  to {copy.region:<{width}}  due {copy.deadline:%Y-%m-%d %H:%M}  {label}"
+            due = f"due {copy.deadline:%Y-%m-%d %H:%M}"
+            yield f"  {copy.snapshot_id:<22}  to {copy.region:<{width}}  {due}  {label}{way_text(copy.way)}"

@@ -76,6 +76,8 @@ def _rule_lines(rule: CopyRule) -> Iterator[str]:
         yield f"        {_completion_text(rule)}"
     if rule.completion:
         yield "        each copy the cheapest way that meets this, at most 0.020 USD more for each GiB copied"
+    if rule.copy_budget:
+        yield f"        time-based copies for at most {rule.budget_usd:g} USD a month, then ordinary ones"
 
 
 def drill_text(drill: DrillRule) -> str:

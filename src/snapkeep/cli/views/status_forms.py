@@ -12,6 +12,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProtection
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.tags import format_time
+from snapkeep.usecases.look.budgets import CopyBudget
 from snapkeep.usecases.look.queued import QueuedCopy
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
 
@@ -44,6 +45,7 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
         "dr_regions": [to_object(destination) for destination in status.destinations],
         "volumes": [_volume(protection) for protection in status.volumes],
         "queue": [_row(row) for row in status.queue],
+        "copy_budgets": [to_object(budget) for budget in status.budgets],
     }
 
 
@@ -212,7 +214,21 @@ def _of_regions(status: SystemStatus) -> list[Family]:
             "Managed copies that are completed, by DR region.",
             [(base | {"to": destination.region}, destination.copies) for destination in known],
         ),
+        (
+            "snapkeep_copy_budget_dollars",
+            "Budget of a month for time-based copies, by policy and DR region.",
+            [(base | _budget_labels(budget), budget.limit_usd) for budget in status.budgets],
+        ),
+        (
+            "snapkeep_copy_budget_spent_dollars",
+            "The part of this month's budget for time-based copies that is spent at most, by policy and DR region.",
+            [(base | _budget_labels(budget), budget.spent_usd) for budget in status.budgets],
+        ),
     ]
+
+
+def _budget_labels(budget: CopyBudget) -> dict[str, str]:
+    return {"policy": budget.policy, "to": budget.region}
 
 
 def _family(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import accumulate, chain, takewhile
 
@@ -14,6 +14,8 @@ from rich.text import Text
 from snapkeep.cli.common import Grouping
 from snapkeep.cli.console_links import NO_LINKS, ConsoleLinks
 from snapkeep.cli.output import BAD, GOOD, QUIET, STRONG, WARN, literal
+from snapkeep.cli.views.copies import way_text
+from snapkeep.domain.copies.completion import CopyWay
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.plural import counted
@@ -240,7 +242,9 @@ class _VolumeLines:
         on = f", on {', '.join(volume.instance_ids)}" if volume.instance_ids else ""
         yield literal(f"{volume.size_gib:,} GiB{on}; {counts}")
         for row in self.queue[protection.lineage]:
-            yield Text.assemble("queue: ", literal(row.snapshot_id), f" to {row.region}, {row.state.label}, ", _remark(row))
+            due = f", due {row.deadline:%m-%d %H:%M}" if row.state is EntryState.RUNNING else ""
+            where = f" to {row.region}, {row.state.label}, "
+            yield Text.assemble("queue: ", literal(row.snapshot_id), where, _remark(row), due, way_text(row.way))
 
     def _age(self, newest: NewestSnapshot) -> Text:
         if not newest.known:
@@ -256,9 +260,9 @@ def _furthest_behind(copies: Sequence[NewestSnapshot]) -> NewestSnapshot:
 def copy_blocks(status: SystemStatus, layout: StatusLayout) -> list[Block]:
     """Return the queued copies in blocks of one state, region and cause, those that need attention first."""
     names = {volume.lineage: volume.volume.tags.get("Name", "") for volume in status.volumes}
-    groups: dict[tuple[bool, EntryState, str, str], list[QueuedCopy]] = defaultdict(list)
+    groups: dict[tuple[bool, EntryState, str, str, CopyWay], list[QueuedCopy]] = defaultdict(list)
     for row in status.queue:
-        groups[row.needs_attention, row.state, row.region, row.cause].append(row)
+        groups[row.needs_attention, row.state, row.region, row.cause, replace(row.way, usd=0.0)].append(row)
     blocks = []
     for rows in groups.values():
         mark, style = ("✗", BAD) if rows[0].needs_attention else ("…", "")
@@ -270,7 +274,8 @@ def copy_blocks(status: SystemStatus, layout: StatusLayout) -> list[Block]:
 def _title_of_copies(rows: Sequence[QueuedCopy]) -> str:
     first = rows[0]
     late, cause = ", late" if first.late else "", f": {first.cause}" if first.cause else ""
-    return f"{counted(len(rows), 'copy', 'copies')} to {first.region}, {first.state.label}{late}{cause}"
+    way = way_text(replace(first.way, usd=sum(row.way.usd for row in rows)))
+    return f"{counted(len(rows), 'copy', 'copies')} to {first.region}, {first.state.label}{late}{way}{cause}"
 
 
 def _copy_line(row: QueuedCopy, name: str, now: datetime, layout: StatusLayout) -> Text:

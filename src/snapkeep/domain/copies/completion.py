@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil, log
 from typing import NamedTuple
 
+from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.policy.completion import COMPLETION_LONGEST_MINUTES, COMPLETION_STEP_MINUTES
+from snapkeep.domain.policy.model import CopyRule
+from snapkeep.domain.prices import completion_price_usd_per_gib
 
 ONE_COPY_MIB_PER_SECOND = 500.0
 ALL_COPIES_MIB_PER_SECOND = 2000.0
@@ -27,6 +30,65 @@ UNCERTAINTY = 1.2
 """A hundred copies do not show the slowest of the next hundred."""
 ASSUMED_SECONDS, ASSUMED_MIB_PER_SECOND = 900.0, 30.0
 """The time of an ordinary copy without history, rather slow: AWS documents no speed, and a late copy is worse than a paid one."""
+
+
+MIB_OF_GIB = 1024
+
+
+class CopyWayKind(LabelledEnum):
+    """How a copy is made. The values are identifiers for machines."""
+
+    ORDINARY = "ordinary", "an ordinary copy"
+    TIME_BASED = "time_based", "a time-based copy"
+    NOT_CHOSEN = "not_chosen", "chosen when it starts"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyWay:
+    """How a copy is made, and the most that its completion duration adds to the price of its transfer."""
+
+    kind: CopyWayKind
+    minutes: int = 0
+    """The completion duration of a time-based copy."""
+    usd: float = 0.0
+    automatic: bool = False
+    """Whether its rule leaves the choice to the system (`completion: auto`)."""
+
+
+ORDINARY = CopyWay(CopyWayKind.ORDINARY)
+TO_BE_CHOSEN = CopyWay(CopyWayKind.NOT_CHOSEN, automatic=True)
+
+
+def way_of(minutes: int, mib: int, *, automatic: bool = False) -> CopyWay:
+    """Return the way of a copy of so many MiB with a completion duration, or of an ordinary one with 0 minutes."""
+    kind = CopyWayKind.TIME_BASED if minutes else CopyWayKind.ORDINARY
+    return CopyWay(kind, minutes, completion_usd(minutes, mib), automatic)
+
+
+def way_by_rule(rule: CopyRule, size_gib: int) -> CopyWay:
+    """Return the way of a copy that is not requested yet; of one that chooses its way, not before it starts."""
+    if rule.chooses_completion:
+        return TO_BE_CHOSEN
+    return way_of(rule.completion_minutes, size_gib * MIB_OF_GIB)
+
+
+def completion_usd(minutes: int, mib: int) -> float:
+    """Return the US dollars that a completion duration adds to the price of a copy of so many MiB; 0 for an ordinary copy."""
+    return completion_price_usd_per_gib(minutes) * mib / MIB_OF_GIB
+
+
+@dataclass(frozen=True, slots=True)
+class CopySpending:
+    """The cost at most of the time-based copies by one policy into one region that started in a calendar month."""
+
+    usd: float = 0.0
+    exhausted: bool = False
+    """Whether a copy was ordinary because the budget did not cover it."""
+
+
+def month_of(moment: datetime) -> str:
+    """Return the calendar month of a moment in UTC, such as `2026-11`."""
+    return f"{moment:%Y-%m}"
 
 
 class PastCopy(NamedTuple):

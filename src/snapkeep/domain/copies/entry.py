@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from snapkeep.domain.copies.completion import MIB_OF_GIB, TO_BE_CHOSEN, CopyWay, completion_usd, way_of
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.json_codec import NOT_IN_JSON, OPTIONAL, named
 from snapkeep.domain.labels import LabelledEnum
@@ -141,6 +142,24 @@ class QueueEntry:
     def due(self) -> datetime:
         """Position in the order of its state: `not_before` if DELAYED, else the latest start that meets the deadline."""
         return self.not_before if self.state is EntryState.DELAYED else self.request.latest_start
+
+    @property
+    def way(self) -> CopyWay:
+        """How the copy is made, or was made last; its price by the MiB that changed, or else by the whole volume."""
+        request = self.request
+        started = self.attempts or self.state is not EntryState.FAILED
+        if request.chooses_completion and (self.state in (EntryState.WAITING, EntryState.DELAYED) or not started):
+            return TO_BE_CHOSEN
+        return way_of(request.completion_minutes, self._most_mib, automatic=request.chooses_completion)
+
+    @property
+    def completion_usd(self) -> float:
+        """The US dollars, at most, that the completion duration of its request adds to the price of the copy."""
+        return completion_usd(self.request.completion_minutes, self._most_mib)
+
+    @property
+    def _most_mib(self) -> int:
+        return self.moved_mib or self.request.size_gib * MIB_OF_GIB
 
     def is_first_since(self, remembered: datetime, now: datetime) -> bool:
         """Whether the queue alone shows that no copy exists yet; it remembers every entry since a moment.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.check import as_differing
+from snapkeep.domain.copies.completion import CopyWay
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Origin, Snapshot, SnapshotInRegion
 from snapkeep.domain.recovery.verdict import is_proved
@@ -41,6 +42,8 @@ class KnownCopies:
     """Copies that completed before have been checked, or are left to a sweep."""
     proofs: Mapping[str, str] = field(default_factory=dict)
     """The proofs of proved copies by id, as their tags have them: EC2 may show a tag late."""
+    ways: Mapping[SnapshotInRegion, CopyWay] = field(default_factory=dict)
+    """How the copies are made that are open."""
 
     @property
     def checked(self) -> frozenset[str]:
@@ -71,15 +74,17 @@ class KnownCopies:
 def known_copies(entries: Iterable[QueueEntry], now: datetime) -> KnownCopies:
     """Return the facts of a queue's entries."""
     waiting, wrong, differing = set[SnapshotInRegion](), set[str](), set[str]()
-    origins, proofs = dict[str, Origin](), dict[str, str]()
+    origins, proofs, ways = dict[str, Origin](), dict[str, str](), dict[SnapshotInRegion, CopyWay]()
     for entry in entries:
         differing.update(entry.wrong)
         if entry.is_open:
             waiting.add(entry.request.snapshot_in_region)
+            ways[entry.request.snapshot_in_region] = entry.way
         elif entry.state is EntryState.FAILED:
             wrong.add(entry.copy_id)
         else:
             origins[entry.copy_id] = entry.request.origin
             if entry.proof:
                 proofs[entry.copy_id] = entry.proof
-    return KnownCopies(frozenset(waiting), origins, frozenset(wrong - {""}), frozenset(differing), now - CHECKED_WITHIN, proofs)
+    settled = origins, frozenset(wrong - {""}), frozenset(differing)
+    return KnownCopies(frozenset(waiting), *settled, now - CHECKED_WITHIN, proofs, ways)

@@ -43,6 +43,8 @@ class CopyRequest:
     """ARN of the key that the source is encrypted with; empty when it is not."""
     completion: str = field(default="", metadata=OPTIONAL)
     """`auto`: `completion_minutes` is chosen whenever a copy starts."""
+    budget_usd: float = field(default=0.0, metadata=OPTIONAL)
+    """US dollars that the completion durations of its rule may cost in a calendar month; 0 for no limit."""
 
     @property
     def snapshot_in_region(self) -> SnapshotInRegion:
@@ -111,4 +113,5 @@ def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule
         completion_minutes=rule.completion_minutes,
         source_kms_key=snapshot.kms_key_id,
         completion=rule.completion,
+        budget_usd=rule.budget_usd,
     )

@@ -144,6 +144,9 @@ def _in_copy_rule(rule: Parsed, rpo: timedelta, path: str, region: str) -> Itera
     if "completion" in rule and "completion_duration" in rule:
         right = "leave it out beside completion_duration, which is the same for every copy"
         yield PolicyProblem(f"{path}.completion", rule["completion"], right)
+    if "copy_budget" in rule and not {"completion", "completion_duration"} & rule.keys():
+        right = "leave it out without completion or completion_duration: ordinary copies cost their transfer alone"
+        yield PolicyProblem(f"{path}.copy_budget", repr(rule["copy_budget"]), right)
     completion = timedelta(minutes=rule.get("completion_duration", 0))
     if completion > within > timedelta(0):
         right = f"write at most copy_within, which is {format_duration(within)}"

@@ -195,6 +195,13 @@ COPY = Shape(
             example="4h",
         ),
         Field("completion", ValueType.TEXT, "`auto`: each copy the cheapest way in time.", choices=(COMPLETION_AUTO,)),
+        Field(
+            "copy_budget",
+            ValueType.TEXT,
+            "The most that time-based copies cost in a month, beyond their transfer; further copies are ordinary.",
+            pattern=BUDGET_PATTERN,
+            example="50 USD/month",
+        ),
         Field("verify", ValueType.OBJECT, "How each copy is compared with its source.", shape=VERIFY),
     ),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
+from snapkeep.domain.policy.completion import COMPLETION_AUTO
 from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.source import PARAMETERS, PolicySource
 from snapkeep.domain.prices import usd_of
@@ -109,6 +110,8 @@ class CopyRule:
     """Time-based copy with this duration; 0 is a standard copy."""
     completion: str = ""
     """`auto`: for each copy the cheapest way that meets its deadline."""
+    copy_budget: str = ""
+    """The most that completion durations cost in a calendar month (UTC), as `50 USD/month`; empty for no limit."""
     verify: VerifyRule = field(default_factory=VerifyRule)
     every: timedelta = timedelta(0)
     """One snapshot of each period of this length is copied; zero copies all, unless `only` says otherwise."""
@@ -116,6 +119,16 @@ class CopyRule:
     """`kept` copies one snapshot of each of the finest calendar periods of `retention`."""
     lock: LockRule | None = None
     """The lock on each copy; None for none."""
+
+    @property
+    def chooses_completion(self) -> bool:
+        """Whether the way of each copy is chosen when it starts."""
+        return self.completion == COMPLETION_AUTO
+
+    @property
+    def budget_usd(self) -> float:
+        """The budget of a month in US dollars; 0 for no limit."""
+        return usd_of(self.copy_budget)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from snapkeep.domain.copies.completion import CopyWay, way_by_rule
 from snapkeep.domain.labels import LabelledEnum
-from snapkeep.domain.model import (
-    NEVER,
-    Action,
-    Lineage,
-    Snapshot,
-    SnapshotInRegion,
-    SnapshotState,
-    Verdict,
-    Volume,
-)
+from snapkeep.domain.model import NEVER, Action, Lineage, Snapshot, SnapshotInRegion, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.frequency import copies_all, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
@@ -49,6 +41,8 @@ class RegionFacts:
     """Listings of the DR regions. In a region that is not listed every copy counts as missing, and holds its source."""
     waiting: frozenset[SnapshotInRegion] = frozenset()
     """Copies that are open in the queues. A copy that is pending in a listing is in progress even without an entry."""
+    ways: Mapping[SnapshotInRegion, CopyWay] = field(default_factory=dict)
+    """How the copies are made that are open in the queues."""
     checked: frozenset[str] | None = frozenset()
     """Ids of the copies that runs checked, as far as the queue remembers. With None, second copies are left to a sweep."""
     confirmed: frozenset[SnapshotInRegion] = frozenset()
@@ -87,6 +81,7 @@ class MissingCopy:
     region: str
     deadline: datetime
     status: CopyStatus
+    way: CopyWay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,7 +307,9 @@ class _Planner:
                 if status is not CopyStatus.MISSING or snapshot.id not in expired:
                     newest_copy = newest_copy if status is CopyStatus.FAILED else max(newest_copy, start)
                     deadline = start + rule.copy_within
-                    yield MissingCopy(snapshot.id, snapshot.origin.lineage, policy.name, rule.region, deadline, status)
+                    way = self.facts.ways.get(copy) or way_by_rule(rule, snapshot.size_gib)
+                    of = snapshot.id, snapshot.origin.lineage, policy.name, rule.region
+                    yield MissingCopy(*of, deadline, status, way)
 
     def _by_frequency(
         self,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush, nlargest
 
 from snapkeep.adapters.dynamodb_queue import SETTLED_KEPT
+from snapkeep.domain.copies.completion import CopySpending
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
 from snapkeep.domain.errors import EntryChanged, EntryNotFound
 from snapkeep.usecases.ports import CopyQueue
@@ -71,6 +72,7 @@ class MemoryQueue(CopyQueue):
         self._holder = ""
         self._lease_expires: datetime | None = None
         self._again = False
+        self._spending: dict[tuple[str, str], CopySpending] = {}
         self._first_taken_at: datetime | None = None
 
     def __len__(self) -> int:
@@ -128,6 +130,21 @@ class MemoryQueue(CopyQueue):
         due = self._by_volume.get(volume_id, {})
         return [self._entries[key] for key in sorted(due, key=due.__getitem__)]
 
+    def spending(self, policy: str, month: str) -> CopySpending:
+        """Return the cost of a policy's time-based copies in a month."""
+        return self._spending.get((policy, month), CopySpending())
+
+    def spend(self, policy: str, month: str, usd: float) -> None:
+        """Add the cost of a time-based copy to a policy's month."""
+        spending = self.spending(policy, month)
+        self._spending[policy, month] = replace(spending, usd=spending.usd + usd)
+
+    def mark_exhausted(self, policy: str, month: str) -> bool:
+        """Note that a policy's budget did not cover a copy of a month; return whether it is the first one."""
+        spending = self.spending(policy, month)
+        self._spending[policy, month] = replace(spending, exhausted=True)
+        return not spending.exhausted
+
     def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
         """Take the lease if it is free or has expired; return when it was first taken. If not, ask its holder to go on."""
         if self._lease_expires is not None and self._lease_expires >= now:
@@ -162,6 +179,7 @@ class MemoryQueue(CopyQueue):
         """Become an empty table, as after its deletion."""
         for entry in list(self._entries.values()):
             self._remove(entry)
+        self._spending.clear()
         self._lease_expires = self._first_taken_at = None
 
     def _put(self, entry: QueueEntry) -> QueueEntry:

@@ -1,6 +1,8 @@
-"""Choose how a copy with `completion: auto` is made.
+"""Choose how a copy is made: with `completion: auto` the cheapest way in time, and never beyond the month's budget.
 
 The choice is made right before the copy starts: only then the time until its deadline, and the throughput left, are known.
+The cost of a copy is added to its month before the call, so that no copy is made beyond the budget; a function that is killed
+between the two leaves the month one copy too dear.
 """
 
 from __future__ import annotations
@@ -11,12 +13,21 @@ from datetime import timedelta
 from typing import Protocol
 
 from snapkeep.domain.copies.check import has_key
-from snapkeep.domain.copies.completion import ALL_COPIES_MIB_PER_SECOND, CompletionFacts, PastCopy, choose_minutes, pace
-from snapkeep.domain.copies.entry import QueueEntry
+from snapkeep.domain.copies.completion import (
+    ALL_COPIES_MIB_PER_SECOND,
+    MIB_OF_GIB,
+    CompletionFacts,
+    PastCopy,
+    choose_minutes,
+    month_of,
+    pace,
+)
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery.blocks import BLOCK_BYTES
-from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader
+from snapkeep.usecases.copies.settle import describe
+from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKind, SnapshotReader
 from snapkeep.usecases.recovery.ports import BlockPage
 
 LOOKED_AT = 500
@@ -44,38 +55,89 @@ class ChooseCompletion:
     queue: CopyQueue
     changes_of: Callable[[str], ChangedBlocks]
     """Returns the lister of the changed blocks in a source region."""
+    notices: Notices
     clock: Clock
     _paces: dict[str, float] = field(default_factory=dict)
     """MiB a second of each time-based copy in progress, by its id."""
     _history: list[QueueEntry] | None = None
+    _began: str = ""
+    """The month in which the dispatch began: a cost is taken back from where it was added."""
 
     def in_flight(self, copies: Iterable[Snapshot]) -> None:
         """Record the throughput of all time-based copies in progress, including those of other callers."""
         self._paces |= {
-            copy.id: pace(copy.size_gib * 1024, copy.completion_minutes) for copy in copies if copy.completion_minutes
+            copy.id: pace(copy.size_gib * MIB_OF_GIB, copy.completion_minutes) for copy in copies if copy.completion_minutes
         }
 
     def started(self, entry: QueueEntry) -> None:
         """Note the throughput of a copy that was started: EC2 may not list it yet."""
         if entry.request.completion_minutes:
-            self._paces[entry.copy_id] = pace(entry.request.size_gib * 1024, entry.request.completion_minutes)
+            self._paces[entry.copy_id] = pace(entry.request.size_gib * MIB_OF_GIB, entry.request.completion_minutes)
 
     def chosen(self, entry: QueueEntry) -> QueueEntry:
-        """Return an entry with the completion duration of its copy, and the MiB that change where they could be listed."""
+        """Return an entry with the completion duration of its copy, and the MiB that change where they could be listed.
+
+        Its cost is added to the month's: `taken_back` is for a copy that was not started.
+        """
         request = entry.request
-        if not request.chooses_completion:
+        if not (request.chooses_completion or (request.budget_usd and request.completion_minutes)):
             return entry
-        full_mib = request.size_gib * 1024
         changed_mib = self._changed_mib(entry)
+        # Without a known size, the duration would teach a wrong speed.
+        sized = replace(entry, moved_mib=changed_mib or 0)
+        if request.chooses_completion:
+            sized = replace(sized, request=replace(request, completion_minutes=self._cheapest(entry, changed_mib)))
+        return self._within_budget(entry, sized) if request.budget_usd else sized
+
+    def taken_back(self, entry: QueueEntry) -> None:
+        """Take a copy's cost back from its month: EC2 did not start it in its chosen way."""
+        if entry.request.budget_usd and entry.completion_usd:
+            self.queue.spend(entry.request.policy, self._month, -entry.completion_usd)
+
+    @property
+    def _month(self) -> str:
+        self._began = self._began or month_of(self.clock.now())
+        return self._began
+
+    def _within_budget(self, before: QueueEntry, entry: QueueEntry) -> QueueEntry:
+        """Return the entry with an ordinary copy if the budget does not cover its way; else add its cost to the month's."""
+        request = entry.request
+        # An interrupted start has been counted, whether its copy was made or not.
+        counted = before.completion_usd if before.state is EntryState.STARTING else 0.0
+        if entry.completion_usd:
+            spent = self.queue.spending(request.policy, self._month).usd - counted
+            if spent + entry.completion_usd > request.budget_usd:
+                self._exhausted(entry, spent)
+                entry = replace(entry, request=replace(request, completion_minutes=0))
+        if entry.completion_usd != counted:
+            self.queue.spend(request.policy, self._month, entry.completion_usd - counted)
+        return entry
+
+    def _exhausted(self, entry: QueueEntry, spent: float) -> None:
+        """Notify of the first copy that the budget does not cover, once a month."""
+        request, region = entry.request, self.queue.region
+        if not self.queue.mark_exhausted(request.policy, self._month):
+            return
+        cause = (
+            f"the budget of policy {request.policy} for time-based copies to {region} is spent: until {self._month} ends, "
+            "copies that it does not cover are ordinary ones"
+        )
+        detail = (
+            f"{describe(request)}: {entry.completion_usd:.2f} USD for {request.completion_minutes} minutes, "
+            f"{spent:.2f} of {request.budget_usd:.2f} USD are spent"
+        )
+        notice = Notice(ProblemKind.COPY_BUDGET_SPENT, cause, request.origin.snapshot_id, detail, region, self.clock.now())
+        self.notices.add(notice)
+
+    def _cheapest(self, entry: QueueEntry, changed_mib: int | None) -> int:
+        request, full_mib = entry.request, entry.request.size_gib * MIB_OF_GIB
         facts = CompletionFacts(
             changed_mib=full_mib if changed_mib is None else min(changed_mib, full_mib),
             full_mib=full_mib,
             left=request.deadline - self.clock.now(),
             free_mib_per_second=ALL_COPIES_MIB_PER_SECOND - sum(self._paces.values()),
         )
-        minutes = choose_minutes(facts, self._past(request.origin.region))
-        # Without a known size, the duration would teach a wrong speed.
-        return replace(entry, request=replace(request, completion_minutes=minutes), moved_mib=changed_mib or 0)
+        return choose_minutes(facts, self._past(request.origin.region))
 
     def _changed_mib(self, entry: QueueEntry) -> int | None:
         """Return the MiB that changed since the source of the newest copy here; None where that is not known."""

@@ -223,12 +223,18 @@ class Dispatch:
         entry = round_.completion.chosen(entry)
         starting = self._write(entry.starting(self._in(self.visible_after_seconds)))
         if starting is None:
+            if entry.state is EntryState.WAITING:  # an interrupted start may have been settled by its copy's end
+                round_.completion.taken_back(entry)
             return
         try:
             running = self._start_copy(starting, round_)
         except SnapkeepError as error:
+            if not isinstance(error, AwsUnavailable):
+                round_.completion.taken_back(starting)
             self._not_started(starting, error, round_)
             return
+        if running.request.completion_minutes != starting.request.completion_minutes:
+            round_.completion.taken_back(starting)
         # A lost write here is repaired by the copy's end, or by the next dispatcher, which finds the copy by its tags.
         self._write(running)
         round_.completion.started(running)

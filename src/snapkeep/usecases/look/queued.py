@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import fmean
 
+from snapkeep.domain.copies.completion import ORDINARY, CopyWay
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.json_codec import named
 from snapkeep.domain.model import Lineage, Snapshot, SnapshotState
@@ -30,6 +31,7 @@ class QueuedCopy:
     expected_at: datetime | None = None
     """When it should complete, by the pace of the running copies; None where that is not known."""
     late: bool = False
+    way: CopyWay = ORDINARY
 
     @property
     def lineage(self) -> Lineage:
@@ -76,6 +78,7 @@ def queued_copies(entries: Sequence[QueueEntry], copies: Iterable[Snapshot], now
                 cause=entry.cause,
                 expected_at=expected,
                 late=entry.state is not EntryState.FAILED and now > request.deadline,
+                way=entry.way,
             )
         )
     return queue

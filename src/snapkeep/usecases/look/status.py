@@ -29,6 +29,7 @@ from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.domain.wildcards import matches_any
+from snapkeep.usecases.look.budgets import CopyBudget, copy_budgets
 from snapkeep.usecases.look.queued import QueuedCopy, queued_copies
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 from snapkeep.usecases.sweep.shared import not_done
@@ -148,6 +149,8 @@ class SystemStatus:
     """The holds that people placed, in whichever region."""
     holds_known: bool = True
     """Whether those of every region could be read; where they could not, there may be more."""
+    budgets: tuple[CopyBudget, ...] = ()
+    """The budgets of time-based copies, of the regions that could be read."""
 
     @property
     def recoverability(self) -> Recoverability:
@@ -181,6 +184,7 @@ class _DestinationReading:
     status: DestinationStatus
     copies: Sequence[Snapshot] = ()
     queue: Sequence[QueuedCopy] = ()
+    budgets: Sequence[CopyBudget] = ()
 
 
 Tasks: TypeAlias = Mapping[str, Callable[[], object]]
@@ -209,7 +213,7 @@ def gather_status(
     regions are reported. `run_tasks` may read the regions at the same time.
     """
     tasks: dict[str, Callable[[], object]] = {primary.region: partial(_read_primary, primary, problem)}
-    tasks |= {destination.region: partial(_read_destination, destination, now, system) for destination in destinations}
+    tasks |= {destination.region: partial(_read_destination, destination, policies, now, system) for destination in destinations}
     results = run_tasks(tasks)
     source = cast("_PrimaryReading", results[primary.region])
     readings = [cast("_DestinationReading", results[destination.region]) for destination in destinations]
@@ -248,6 +252,7 @@ def gather_status(
         problems=tuple(filter(None, [source.problem, *(reading.status.problem for reading in readings)])),
         primary_known=not source.problem,
         keys=tuple(keys),
+        budgets=tuple(budget for reading in readings for budget in reading.budgets),
     )
 
 
@@ -260,13 +265,14 @@ def _read_primary(primary: SnapshotReader, problem: str) -> _PrimaryReading:
         return _PrimaryReading(f"{primary.region} could not be read: {error}")
 
 
-def _read_destination(destination: Destination, now: datetime, system: str) -> _DestinationReading:
+def _read_destination(destination: Destination, policies: PolicySet, now: datetime, system: str) -> _DestinationReading:
     """Read a DR region: the queue first, so that every copy that it calls done is in the listing."""
     region = destination.region
     if destination.problem:
         return _DestinationReading(DestinationStatus(region, known=False, problem=destination.problem))
     try:
         entries = not_done(destination.queue) if destination.deployed else []
+        budgets = copy_budgets(policies, destination.queue, now) if destination.deployed else []
         copies = list(destination.reader.all_snapshots())
     except SnapkeepError as error:
         return _DestinationReading(DestinationStatus(region, known=False, problem=f"{region} could not be read: {error}"))
@@ -288,7 +294,7 @@ def _read_destination(destination: Destination, now: datetime, system: str) -> _
         quota=destination.quota,
         expected_at=max(ends) if ends and len(ends) == len(open_copies) else None,
     )
-    return _DestinationReading(status, copies, queue)
+    return _DestinationReading(status, copies, queue, budgets)
 
 
 _ORDER = tuple(map(EntryState, ("RUNNING", "STARTING", "WAITING", "DELAYED", "FAILED", "DONE")))

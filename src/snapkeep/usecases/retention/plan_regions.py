@@ -175,7 +175,8 @@ def facts_of(primary: str, listings: Iterable[RegionListing]) -> list[RegionFact
     existing = {volume.id for volume in source.volumes}
     gone = deleted_lineages(chain.from_iterable(listed.values()), primary, existing)
     waiting = frozenset[SnapshotInRegion]().union(*(listing.known.waiting for listing in by_region.values()))
-    facts = RegionFacts(primary, source.volumes, source.snapshots, listed, waiting, since=source.since)
+    ways = {copy: way for listing in by_region.values() for copy, way in listing.known.ways.items()}
+    facts = RegionFacts(primary, source.volumes, source.snapshots, listed, waiting, ways, since=source.since)
     return [facts, *(replace(region, gone=gone) for region in copies)]
 
 
