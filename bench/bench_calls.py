@@ -22,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from snapkeep.lab.ebs_model import PUBLIC_LINUX
-from snapkeep.lab.simulator.composition import CALLER
+from snapkeep.lab.simulator.model_clients import CALLER
 from support.flows import Laboratory, policy_set
 
 MOST_TRANSITIONS = 13

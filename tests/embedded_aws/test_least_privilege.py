@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("installation")
 REFUSED = frozenset(
     {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
 )
-ROLES = [(stack, function) for stack in PERMISSIONS for function in PERMISSIONS[stack]]
+ROLES = [(stack, function) for stack in REGIONS for function in PERMISSIONS[stack]]
 PROBE = """
 import boto3, botocore.exceptions
 def handler(event, context):

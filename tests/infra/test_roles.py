@@ -19,6 +19,7 @@ SWEEP_ROLES = {"SweepingRole", "SweepTimerRole"}
 SERVICE_ROLES = {
     "primary": {"ProtectRole", "StartRole"} | SWEEP_ROLES,
     "dr": {"ReceiveRole", "StartRole", "VerifyingRole", "DrillingRole"} | SWEEP_ROLES,
+    "vault": {"ReceiveRole", "StartRole"} | SWEEP_ROLES,
 }
 FUNCTIONS = [(stack, function) for stack in STACKS for function in PERMISSIONS[stack]]
 SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
@@ -209,7 +210,7 @@ KEY_OF_A_WRITER = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:Generat
 @pytest.mark.parametrize("stack", STACKS)
 def test_roles_that_write_the_table_may_use_its_key_through_dynamodb(stack: str) -> None:
     writers = [role for role in resources(stack, ROLE) if granted(stack, role) & WRITING]
-    assert len(writers) == {"primary": 2, "dr": 3}[stack]
+    assert len(writers) == {"primary": 2, "dr": 3, "vault": 4}[stack]
     for role in writers:
         assert granted(stack, role) >= KEY_OF_A_WRITER, role
 
@@ -240,6 +241,8 @@ def test_keys_of_copies_are_used_through_ec2_alone() -> None:
         ("dr", "Sweeping"),
         ("dr", "Verifying"),
         ("dr", "Drilling"),
+        ("vault", "Receive"),
+        ("vault", "Sweeping"),
     ],
 )
 def test_a_state_machine_may_call_its_functions_and_no_others(stack: str, machine: str) -> None:
@@ -251,7 +254,7 @@ def test_a_state_machine_may_call_its_functions_and_no_others(stack: str, machin
     assert list(calling.resources) == arns
 
 
-@pytest.mark.parametrize(("stack", "machine"), [("primary", "Protect"), ("dr", "Receive")])
+@pytest.mark.parametrize(("stack", "machine"), [("primary", "Protect"), ("dr", "Receive"), ("vault", "Receive")])
 def test_events_may_start_the_state_machine_and_do_nothing_else(stack: str, machine: str) -> None:
     (only,) = statements(stack, "StartRole")
     assert (only.actions, only.resources) == (("states:StartExecution",), ({"Ref": machine},))
@@ -260,7 +263,7 @@ def test_events_may_start_the_state_machine_and_do_nothing_else(stack: str, mach
 def permissions_table() -> str:
     """The table of `docs/permissions.md`, made from the declaration."""
     lines = ["| stack | function | may | in order to | done by |", "|---|---|---|---|---|"]
-    rows = [("both", "every function", permission) for permission in EVERY_FUNCTION]
+    rows = [("all", "every function", permission) for permission in EVERY_FUNCTION]
     rows += [(stack, function, permission) for stack, function in FUNCTIONS for permission in PERMISSIONS[stack][function]]
     for stack, function, permission in rows:
         actions = ", ".join(f"`{action}`" for action in permission.actions)

@@ -15,7 +15,7 @@ import yaml
 from support import tools
 from support.asl import INFRA, definition, definition_names
 
-TEMPLATES = ("primary", "dr", "drill")
+TEMPLATES = ("primary", "dr", "drill", "vault")
 EXCEPTIONS = tools.ROOT / "docs" / "scanner-exceptions.yaml"
 pytestmark = pytest.mark.xdist_group("validators")
 

@@ -19,11 +19,11 @@ ROOT = Path(__file__).parents[2]
 CONTRACTS = (ROOT / "docs/contracts.md").read_text()
 README = (ROOT / "README.md").read_text()
 INFRA = ROOT / "src/snapkeep/infra"
-TEMPLATES = {name: (INFRA / f"{name}.yaml").read_text() for name in ("primary", "dr")}
+TEMPLATES = {name: (INFRA / f"{name}.yaml").read_text() for name in ("primary", "dr", "vault")}
 DEFINITIONS = sorted((INFRA / "statemachines").glob("*.asl.json"))
 ERRORS_OF_AWS = re.compile(r"^(States|Lambda|Sandbox|SQS|SNS|DynamoDB)\.")
 FUNCTION_ROW = re.compile(
-    r"^\| (?P<function>[A-Z][A-Za-z]+) \| `(?P<module>[a-z_]+)` \| (?P<stack>primary|DR|both) \|", re.MULTILINE
+    r"^\| (?P<function>[A-Z][A-Za-z]+) \| `(?P<module>[a-z_]+)` \| (?P<stack>primary|DR|DR, vault|vault|all) \|", re.MULTILINE
 )
 
 
@@ -45,7 +45,7 @@ def our_errors() -> set[str]:
 )
 def test_a_documented_function_is_a_module_and_stands_in_its_stacks_templates(row: dict[str, str]) -> None:
     assert callable(import_module(f"snapkeep.functions.{row['module']}").handler)
-    stacks = ("primary", "dr") if row["stack"] == "both" else (row["stack"].lower(),)
+    stacks = tuple(TEMPLATES) if row["stack"] == "all" else tuple(row["stack"].lower().split(", "))
     for stack, text in TEMPLATES.items():
         assert (f'"{row["function"]}${{FunctionNameSuffix}}"' in text) == (stack in stacks), (row, stack)
 

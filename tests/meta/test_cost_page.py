@@ -12,11 +12,13 @@ from snapkeep.functions.drill_metrics import VERDICTS
 from snapkeep.functions.proof_metrics import PROVED
 from snapkeep.functions.sweep_metrics import COUNTED, FOUND
 from support.flows import Laboratory, policy_set
-from support.templates import STACKS, resources
+from support.templates import resources
 
 PAGE = (Path(__file__).parents[2] / "docs/operating/cost.md").read_text()
 MINUTES_A_MONTH = 30 * 24 * 60 + 600
 """365 days, divided by 12."""
+STACKS = ("primary", "dr")
+"""A vault's stack costs about as much as a DR stack, in another account."""
 OWN_METRICS = 4
 """SweepFindings, SweepFailures, SweepsDone and OldestWait, beside the figures and the findings."""
 PROOF_METRICS = 3

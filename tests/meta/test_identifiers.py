@@ -96,6 +96,7 @@ FINDINGS = {
     "region_unreachable",
     "rpo_missed",
     "run_unanswered",
+    "share_refused",
     "sharing_not_blocked",
     "snapshot_adoptable",
     "snapshot_deleted_by_others",
@@ -107,6 +108,7 @@ FINDINGS = {
     "snapshot_shared",
     "snapshot_unhandled",
     "tags_lost",
+    "vault_idle",
     "volume_deleted",
 }
 

@@ -44,6 +44,7 @@ CAPABILITIES = {
     "s3:PutObject": "write the bucket",
     "ssm:PutParameter": "place holds",
     "ssm:AddTagsToResource": "place holds",
+    "events:PutEvents": "send word",
     "sns:Publish": "publish messages",
     "sqs:SendMessage": "leave notices",
     "sqs:DeleteMessage": "take messages away",

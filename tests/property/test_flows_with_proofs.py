@@ -27,8 +27,9 @@ from snapkeep.domain.tag_names import CHECK, DRILL, HOLD, PROOF, RECOVERY, WRONG
 from snapkeep.functions import drill
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.tags import value_of
-from snapkeep.lab.simulator.composition import CALLER, SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.memory_ports import KernelClock, StepKill
+from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.recovery.instance_actions import all_actions
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin

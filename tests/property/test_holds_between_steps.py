@@ -16,7 +16,7 @@ import pytest
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.simulator.composition import CALLER
+from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.retention.delete import DeleteSnapshots

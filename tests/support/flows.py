@@ -11,8 +11,8 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import SnapshotRecord
-from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.memory_ports import Hook, StepKill
 from snapkeep.lab.simulator.runner import Runner
 

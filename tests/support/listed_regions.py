@@ -76,6 +76,7 @@ def planner_of(here: ListedRegion, others: Sequence[ListedRegion], policies: Pol
         policies=lambda: policies,
         clock=cast("Clock", SimpleNamespace(now=lambda: now)),
         reader_of=cast("Callable[[str], SnapshotReader]", by_region.__getitem__),
+        source_of=cast("Callable[[str], SnapshotReader]", by_region.__getitem__),
         queue_of=cast("Callable[[str], CopyQueue]", by_region.__getitem__),
         fault_of_key=lambda _region, _key: None,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-PRIMARY, DR = "primary", "dr"
+PRIMARY, DR, VAULT = "primary", "dr", "vault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,74 @@ _READ_BLOCKS = (
     Permission("decrypts the blocks of encrypted snapshots", ("kms:Decrypt",), "EC2"),
 )
 _START_VERIFY = Permission("starts the comparison of a copy that has arrived", ("states:StartExecution",))
+
+_QUEUE_AND_LEASE = Permission(
+    "takes the lease, reads and writes entries",
+    ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"),
+)
+_WOKEN_BY_ENTRIES = Permission(
+    "is woken by new entries",
+    ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
+    "Lambda",
+)
+_COPY = (
+    Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
+    Permission("starts copies", ("ec2:CopySnapshot",)),
+    Permission("tags a copy in the call that makes it, and in no other", ("ec2:CreateTags",), "EC2"),
+    _QUEUE_AND_LEASE,
+    _TABLE_KEY,
+    _WOKEN_BY_ENTRIES,
+    Permission("looks at a copy's key before it is used", ("kms:DescribeKey",)),
+    Permission(
+        "re-encrypts a copy from its source's key to its own",
+        (
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ),
+        "EC2",
+    ),
+    _TELL,
+    _FAILED_INVOCATION,
+    _OWN_KEY,
+)
+_RECEIVE = (
+    _READ_SNAPSHOTS,
+    _LOOK_AT_KEYS,
+    Permission(
+        "puts tags back that a copy of ours lost, marks one that was found wrong, and records proofs", ("ec2:CreateTags",)
+    ),
+    Permission("closes the copy's entry in the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
+    _TABLE_KEY,
+    _READ_POLICY,
+    _TELL,
+    _OWN_KEY,
+)
+_DELETE_COPIES = (
+    _DELETE,
+    _READ_SNAPSHOTS,
+    _LOOK_FOR_HOLDS,
+    _LOOK_AT_KEYS,
+    Permission("sees which copies a run has checked", ("dynamodb:GetItem",)),
+    _READ_TABLE_KEY,
+    _READ_POLICY,
+    _READ_HOLDS,
+    _TELL,
+    _OWN_KEY,
+)
+_SWEEP_COPIES = (
+    _READ_SNAPSHOTS,
+    _LOOK_FOR_HOLDS,
+    _LOOK_AT_KEYS,
+    Permission("reads the queue, and closes entries", ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")),
+    _TABLE_KEY,
+    *_SWEEP_SHARED,
+)
+_ANSWER = Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure"))
+_WORD = Permission("tells the owners of shared snapshots which copies are complete", ("events:PutEvents",))
 
 PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
     PRIMARY: {
@@ -272,62 +340,32 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
                 ("ec2:DeleteVolume", "ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:TerminateInstances"),
             ),
         ),
-        "TagSnapshotCopy": (
-            _READ_SNAPSHOTS,
-            _LOOK_AT_KEYS,
-            Permission(
-                "puts tags back that a copy of ours lost, marks one that was found wrong, and records proofs", ("ec2:CreateTags",)
-            ),
-            _START_VERIFY,
-            Permission("closes the copy's entry in the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
-            _TABLE_KEY,
-            Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),
-            _READ_POLICY,
-            _TELL,
-            _OWN_KEY,
-        ),
-        "DeleteOldSnapshots": (
-            _DELETE,
-            _READ_SNAPSHOTS,
-            _SEE_DELETED_VOLUMES,
-            _LOOK_FOR_HOLDS,
-            _LOOK_AT_KEYS,
-            Permission("sees which copies a run has checked", ("dynamodb:GetItem",)),
-            _READ_TABLE_KEY,
-            _READ_POLICY,
-            _READ_HOLDS,
-            _TELL,
-            _OWN_KEY,
-        ),
+        "TagSnapshotCopy": (*_RECEIVE, _START_VERIFY, _ANSWER),
+        "DeleteOldSnapshots": (*_DELETE_COPIES, _SEE_DELETED_VOLUMES),
         "Dispatch": (
-            Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
-            Permission("starts copies", ("ec2:CopySnapshot",)),
+            *_COPY,
             Permission("sees how much changed since the last copy, and reads no block", ("ebs:ListChangedBlocks",)),
-            Permission("tags a copy in the call that makes it, and in no other", ("ec2:CreateTags",), "EC2"),
-            Permission(
-                "takes the lease, reads and writes entries",
-                ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"),
-            ),
+            _ANSWER,
+        ),
+        "Notification": (_TELL, _OWN_KEY),
+        "Signal": _SIGNAL,
+        "Digest": _PUBLISH,
+        "Sweep": (*_SWEEP_COPIES, _SEE_DELETED_VOLUMES, _ANSWER),
+    },
+    VAULT: {
+        "TagSnapshotCopy": _RECEIVE,
+        "DeleteOldSnapshots": _DELETE_COPIES,
+        "Dispatch": (
+            *_COPY,
+            Permission("uses the keys of shared snapshots, whose policies allow it too", ("kms:DescribeKey",), "EC2"),
+        ),
+        "Pull": (
+            Permission("sees what is shared, and which copies are there", ("ec2:DescribeSnapshots",)),
+            _LOOK_AT_KEYS,
+            Permission("puts copies into the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
             _TABLE_KEY,
-            Permission(
-                "is woken by new entries",
-                ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
-                "Lambda",
-            ),
-            Permission("looks at a copy's key before it is used", ("kms:DescribeKey",)),
-            Permission(
-                "re-encrypts a copy from its source's key to its own",
-                (
-                    "kms:CreateGrant",
-                    "kms:Decrypt",
-                    "kms:GenerateDataKey",
-                    "kms:GenerateDataKeyWithoutPlaintext",
-                    "kms:ReEncryptFrom",
-                    "kms:ReEncryptTo",
-                ),
-                "EC2",
-            ),
-            Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),
+            _WORD,
+            _READ_POLICY,
             _TELL,
             _FAILED_INVOCATION,
             _OWN_KEY,
@@ -335,16 +373,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "Notification": (_TELL, _OWN_KEY),
         "Signal": _SIGNAL,
         "Digest": _PUBLISH,
-        "Sweep": (
-            _READ_SNAPSHOTS,
-            _LOOK_FOR_HOLDS,
-            _LOOK_AT_KEYS,
-            _SEE_DELETED_VOLUMES,
-            Permission("reads the queue, and closes entries", ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")),
-            _TABLE_KEY,
-            Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),
-            *_SWEEP_SHARED,
-        ),
+        "Sweep": (*_SWEEP_COPIES, _WORD),
     },
 }
 """Stack -> function -> what its role grants."""

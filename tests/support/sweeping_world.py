@@ -25,8 +25,8 @@ from snapkeep.domain.system import StackKind
 from snapkeep.functions.sweep import build_watch
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.conditions.clock import utc
-from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import OpenRuns
 from snapkeep.usecases.look.status import Destination, SystemStatus, gather_status

@@ -11,7 +11,7 @@ from cfnlint.decode import cfn_yaml
 
 from support.asl import INFRA
 
-STACKS = ("primary", "dr")
+STACKS = ("primary", "dr", "vault")
 FUNCTION, ROLE, MACHINE = "AWS::Serverless::Function", "AWS::IAM::Role", "AWS::Serverless::StateMachine"
 
 

@@ -60,11 +60,12 @@ class Ec2Copier:
 
     def start_copy(self, request: CopyRequest) -> str:
         """Start the copy with its tags in the call; return its id. Raise CopyQuotaReached, SnapshotGone, KeyNotUsable, …."""
-        origin = request.origin
+        region, snapshot_id = request.copied
         parameters: dict[str, Any] = {
-            "SourceRegion": origin.region,
-            "SourceSnapshotId": origin.snapshot_id,
-            "Description": description_of_copy(origin),
+            "SourceRegion": region,
+            "SourceSnapshotId": snapshot_id,
+            # A copy of a copy names the first source: whoever reads it needs no other account.
+            "Description": description_of_copy(request.origin),
             "TagSpecifications": tag_specifications({"snapshot": request.tags}),
         }
         # Left out otherwise: "You cannot set this parameter to false" (botocore: ec2 2016-11-15, CopySnapshotRequest).

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,8 +68,8 @@ class DeploymentTarget:
         return self.names.get((kind, region or self.region_of(kind)), stack_name(self.system, kind))
 
     def region_of(self, kind: StackKind) -> str:
-        """Return the region of the stack `primary` or `dr`."""
-        return self.region if kind == StackKind.PRIMARY else self.dr_region
+        """Return the region of a kind of stack; a vault's account has one stack, in `region`."""
+        return self.region if kind in (StackKind.PRIMARY, StackKind.VAULT) else self.dr_region
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class Deployment:
         primary_parameters: Mapping[str, str],
         dr_parameters: Mapping[str, str],
         *,
+        vault_parameters: Mapping[str, str] = MappingProxyType({}),
         tags: Mapping[str, str] | None = None,
         kinds: Sequence[StackKind] = (StackKind.DR, StackKind.PRIMARY),
         may_change: Callable[[Sequence[Change]], bool] = lambda _: False,
@@ -128,9 +130,9 @@ class Deployment:
         """Deploy both stacks with parameters for each, and tags for all resources; return the result.
 
         `kinds` names the stacks, the DR one first: a system has one primary stack, and a DR stack in each region that it
-        copies to. A parameter that is not given keeps its value. `may_change` is called with all changes of parameters, and
-        later with those of resources, when one of them can lose data, or lose or move protection. `examine` looks at the
-        account, and raises where a deployment would fail.
+        copies to. A vault's stack is deployed alone, into an account of its own. A parameter that is not given keeps its value.
+        `may_change` is called with all changes of parameters, and later with those of resources, when one of them can lose
+        data, or lose or move protection. `examine` looks at the account, and raises where a deployment would fail.
         Everything that can be checked is checked before anything changes. Raise InvalidParameters, ChangeNotConfirmed,
         StackFailed, StackBusy, StackLeftover, BucketNotOurs.
         """
@@ -139,11 +141,13 @@ class Deployment:
             StackKind.DR: {SUFFIX: target.suffix, **dr_parameters},
             StackKind.PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
             StackKind.DRILL: {SUFFIX: target.suffix},
+            StackKind.VAULT: {SUFFIX: target.suffix, **vault_parameters},
         }
         if any(parameters[SUFFIX] != target.suffix for parameters in parameters_of.values()):
             raise InvalidParameters(f"{SUFFIX} names the whole system and is the same in both stacks: use --name")
         check_suffix(target.suffix)
-        check_regions(target.region, parameters_of[StackKind.PRIMARY][DR_REGION])
+        if StackKind.VAULT not in kinds:
+            check_regions(target.region, parameters_of[StackKind.PRIMARY][DR_REGION])
         if parameters_of[StackKind.PRIMARY][DR_REGION] != target.dr_region:
             raise InvalidParameters(
                 f"{DR_REGION} is {parameters_of[StackKind.PRIMARY][DR_REGION]}, "

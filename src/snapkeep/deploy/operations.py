@@ -42,6 +42,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "RunInstances",
         "TerminateInstances",
     ),
+    "events": ("PutEvents",),
     "kms": ("DescribeKey",),
     "lambda": ("Invoke",),
     "s3": ("GetObject", "ListObjectsV2", "PutObject"),

@@ -129,6 +129,20 @@ def parse_late_copy(event: Mapping[str, Any]) -> LateCopyEvent | None:
     return LateCopyEvent(copy.id, str(detail.get("missedCompletionDurationCause") or "AWS gave no cause"))
 
 
+def parse_share(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the snapshot that another account has shared, of EC2's event; nothing for every other, and for one that names none.
+
+    Its source, the account, is no evidence: EC2 says who owns the snapshot.
+    """
+    detail = event.get("detail")
+    if event.get("detail-type") != SNAPSHOT_NOTIFICATION or not isinstance(detail, Mapping):
+        return ()
+    try:
+        return (parse_arn(_text(detail, "snapshot_id")).id,) if detail.get("event") == "shareSnapshot" else ()
+    except InvalidEvent:
+        return ()
+
+
 def _members(detail: Mapping[str, Any]) -> list[SnapshotEndEvent]:
     members = detail.get("snapshots")
     if not isinstance(members, list) or not members:

@@ -20,6 +20,7 @@ class Price:
 SNAPSHOT_STORAGE = Price(0.05, "GiB-month of changed blocks, standard tier", "EBS pricing, snapshots")
 VOLUME_STORAGE = Price(0.08, "GiB-month of a gp3 volume", "EBS pricing, General Purpose SSD volumes")
 TRANSFER = Price(0.02, "GiB copied to another region, most pairs", "EC2 pricing, data transfer between regions")
+NO_TRANSFER = Price(0.0, "GiB copied within a region", "EC2 pricing, data transfer")
 TRANSFER_OF_PAIR = {
     ("us-east-1", "us-east-2"): Price(
         0.01, "GiB copied from us-east-1 to us-east-2", "EC2 pricing, data transfer between regions"
@@ -44,7 +45,9 @@ TIME_BASED_COPY = (
 
 
 def transfer_price(source: str, destination: str) -> Price:
-    """Return the price of a GiB that is copied from one region to another."""
+    """Return the price of a GiB that is copied from one region to another; within a region the transfer is free."""
+    if source == destination:
+        return NO_TRANSFER
     return TRANSFER_OF_PAIR.get((source, destination), TRANSFER)
 
 

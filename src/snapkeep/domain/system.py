@@ -6,11 +6,12 @@ from enum import StrEnum
 
 
 class StackKind(StrEnum):
-    """The stack of the primary region, or that of a DR region, or the network of instance drills in a DR region."""
+    """The stack of the primary region, that of a DR region, the network of instance drills there, or a vault's in its account."""
 
     PRIMARY = "primary"
     DR = "dr"
     DRILL = "drill"
+    VAULT = "vault"
 
 
 FUNCTIONS = (
@@ -23,6 +24,7 @@ FUNCTIONS = (
     "MakeForDrill",
     "MakeSnapshots",
     "Notification",
+    "Pull",
     "ReadBlocks",
     "RemoveAfterDrill",
     "Signal",
@@ -31,7 +33,7 @@ FUNCTIONS = (
     "TagSnapshots",
     "Verify",
 )
-"""The Lambda functions of both stacks, without the suffix of a system."""
+"""The Lambda functions of all stacks, without the suffix of a system."""
 
 
 def system_name(suffix: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 from botocore.config import Config
@@ -22,6 +22,8 @@ from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
 from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications
 from snapkeep.domain.copies.retries import RetryPolicy
+from snapkeep.domain.errors import AwsRefused
+from snapkeep.domain.system import StackKind
 from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
 from snapkeep.usecases.copies.settle import Settlement
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns, PageStore
     from snapkeep.usecases.placed_holds import HoldsInForce
-    from snapkeep.usecases.ports import DeletionGuards
+    from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
     from snapkeep.usecases.recovery.holding import PointHolds
     from snapkeep.usecases.recovery.ports import Workers
     from snapkeep.usecases.recovery.record_ports import Documents, RecordReader
@@ -127,19 +129,45 @@ class Composition(RegionalAdapters):
         """Returns the policies in force: the document's, or the stack parameters' where there is no document."""
         from snapkeep.usecases.policies import PoliciesInForce  # noqa: PLC0415 - half of the functions need no policy
 
-        return PoliciesInForce(
+        in_force = PoliciesInForce(
             store=self.policy_store_of(self.environment.region),
             parameters=self.environment.parameters_as_policy,
             clock=self.clock,
             notices=self.notices,
         )
+        return partial(self.as_vault, in_force) if self.is_vault else in_force
+
+    @property
+    def is_vault(self) -> bool:
+        """Whether this is the stack of a vault."""
+        return self.environment.stack == StackKind.VAULT
+
+    def as_vault(self, policies: Callable[[], PolicySet]) -> PolicySet:
+        """Return the policies of this vault, of those of the whole document."""
+        from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415 - of vaults alone
+
+        return vault_policies(policies(), self.environment.account, self.environment.region)
+
+    def source_of(self, region: str) -> SnapshotReader:
+        """Return a reader of a region that snapshots come from, for what a DR region concludes from its sources.
+
+        Raise AwsRefused in a vault. What production deletes or tags is not seen there, so that it deletes nothing (INV-24).
+        """
+        if self.is_vault:
+            raise AwsRefused(f"{region} belongs to another account: a vault concludes nothing from its sources")
+        return self.reader_of(region)
 
     @cached_property
     def holds(self) -> HoldsInForce:
         """Reads the holds that people placed."""
         from snapkeep.usecases.placed_holds import HoldsInForce  # noqa: PLC0415 - of what deletes, and sweeps, alone
 
-        return HoldsInForce(region=self.environment.region, store_of=self.hold_store_of, policies=self.policies)
+        return HoldsInForce(
+            region=self.environment.region,
+            store_of=self.hold_store_of,
+            policies=self.policies,
+            of_origins=not self.is_vault,
+        )
 
     @cached_property
     def verifications(self) -> StepFunctionsVerifications:

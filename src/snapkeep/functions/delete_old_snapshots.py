@@ -17,10 +17,10 @@ from snapkeep.usecases.retention.delete import DeleteSnapshots
 
 
 def build(parts: Composition) -> DeleteSnapshots:
-    """Make the use case of the composition: it plans snapshots in the primary stack, and copies in a DR stack."""
+    """Make the use case of the composition: it plans snapshots in the primary stack, and copies in the others."""
     planner = build_planner(parts)
     return DeleteSnapshots(
-        plan=planner.plan_copies if parts.environment.stack == StackKind.DR else planner.plan_sources,
+        plan=planner.plan_sources if parts.environment.stack == StackKind.PRIMARY else planner.plan_copies,
         reader=parts.reader,
         deleter=parts.deleter,
         holds=parts.holds,

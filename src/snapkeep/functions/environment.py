@@ -80,6 +80,10 @@ class Environment:
     stack = Variable("SNAPKEEP_STACK", _choice(*StackKind))
     stack_name = Variable("SNAPKEEP_STACK_NAME", str)
     """The name of the CloudFormation stack that the function belongs to."""
+    account = Variable("SNAPKEEP_ACCOUNT", str)
+    """The account that the function runs in."""
+    partition = Variable("SNAPKEEP_PARTITION", str)
+    """The partition of that account: `aws`, `aws-cn`."""
     queue_table = Variable("SNAPKEEP_QUEUE_TABLE", str)
     """The name of the queue's table, in whichever DR region."""
     policy_parameter = Variable("SNAPKEEP_POLICY_PARAMETER", str)
@@ -142,6 +146,11 @@ class Environment:
         return frozenset(filter(None, self.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(",")))
 
     @property
+    def owner_accounts(self) -> frozenset[str]:
+        """The accounts whose shared snapshots a vault copies."""
+        return frozenset(filter(None, self.variables.get("SNAPKEEP_OWNER_ACCOUNTS", "").split(",")))
+
+    @property
     def former_system(self) -> str:
         """The name of a renamed system, whose snapshots every sweep adopts; empty where there is none."""
         return self.variables.get("SNAPKEEP_FORMER_SYSTEM", "")
@@ -150,10 +159,12 @@ class Environment:
     def parameters_as_policy(self) -> PolicySet:
         """The policy that the stack's parameters make, with what one plan may delete (INV-08)."""
         # Half of the functions need no policy, and its types take a tenth of a cold start.
-        from snapkeep.domain.policy.model import Limits  # noqa: PLC0415
+        from snapkeep.domain.policy.model import Limits, PolicySet  # noqa: PLC0415
         from snapkeep.domain.policy.parameters import from_dr_parameters, from_parameters  # noqa: PLC0415
 
         limits = Limits(max_deletions=self._max_deletions, max_share_percent=self._max_share_percent)
+        if self.stack == StackKind.VAULT:  # its document alone says what is kept; without one, everything is
+            return PolicySet((), limits)
         if self.stack == StackKind.DR:
             return from_dr_parameters(self.region, self._retention, limits)
         return from_parameters(

@@ -26,6 +26,7 @@ def build(parts: Composition) -> RetentionPlanner:
         policies=parts.policies,
         clock=parts.clock,
         reader_of=parts.points_of,
+        source_of=parts.source_of,
         queue_of=parts.queue_of,
         fault_of_key=lambda region, key: parts.keys_of(region).fault_of(key),
     )

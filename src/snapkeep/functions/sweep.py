@@ -32,6 +32,7 @@ from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishRepor
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete, stopped, with_left
 
 if TYPE_CHECKING:
+    from snapkeep.usecases.copies.pull import PullShares
     from snapkeep.usecases.drills.watch import DrillWatch
     from snapkeep.usecases.recovery.ports import Verifications
     from snapkeep.usecases.sweep.dr import DrSweep
@@ -78,7 +79,7 @@ def sweep_adapters(parts: Composition) -> SweepAdapters:
 def build(parts: Composition, adapters: SweepAdapters | None = None) -> PrimarySweep | DrSweep:
     """Return the sweep of this stack. Raise InvalidConfiguration on a variable that is not valid."""
     adapters = adapters or sweep_adapters(parts)
-    return _dr_sweep(parts, adapters) if parts.environment.stack == StackKind.DR else _primary_sweep(parts, adapters)
+    return _primary_sweep(parts, adapters) if parts.environment.stack == StackKind.PRIMARY else _dr_sweep(parts, adapters)
 
 
 # A cold start imports the sweep of its own stack alone.
@@ -91,15 +92,17 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
     return DrSweep(
         system=parts.environment.system,
         reader=parts.points,
-        reader_of=parts.reader_of,
+        reader_of=parts.source_of,
         queue=parts.queue_of(parts.environment.region),
         guards=parts.guards,
         holds=parts.holds,
         policies=parts.policies,
         receive=build_receive(parts),
-        drills=build_watch(parts),
+        drills=None if parts.is_vault else build_watch(parts),
         verifications=adapters.verifications,
-        documents=parts.documents,
+        documents=None if parts.is_vault else parts.documents,
+        pull=_pull(parts) if parts.is_vault else None,
+        stack=StackKind(parts.environment.stack),
         tagger=parts.tagger,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,
@@ -108,6 +111,12 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         limits=adapters.limits,
         hold_store=partial(parts.hold_store_of, parts.environment.region),
     )
+
+
+def _pull(parts: Composition) -> PullShares:
+    from snapkeep.functions.pull import build as build_pull  # noqa: PLC0415 - of vaults alone
+
+    return build_pull(parts)
 
 
 def build_watch(parts: Composition) -> DrillWatch:

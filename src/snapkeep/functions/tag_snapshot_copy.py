@@ -32,7 +32,7 @@ def build(parts: Composition) -> ReceiveCopy:
         settlement=parts.settlement,
         retry_policy=parts.retry_policy,
         policies=parts.policies,
-        verifications=parts.verifications,
+        verifications=None if parts.is_vault else parts.verifications,
         clock=parts.clock,
     )
 

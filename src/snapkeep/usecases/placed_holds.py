@@ -59,10 +59,12 @@ class HoldsInForce(HoldReader):
     region: str
     store_of: Callable[[str], HoldStore]
     policies: Callable[[], PolicySet]
+    of_origins: bool = True
+    """Whether holds are written in the regions that snapshots come from too: not in a vault, whose snapshots come from others."""
 
     def placed(self, snapshots: Iterable[Snapshot]) -> PlacedHolds:
         """Return the holds that may cover snapshots of this region."""
-        origins = {snapshot.origin.region for snapshot in snapshots}
+        origins = {snapshot.origin.region for snapshot in snapshots} if self.of_origins else set()
         try:
             regions = sorted({self.region, *origins, *self.policies().copy_regions})
         except SnapkeepError as error:  # a function whose first reading of the policies fails knows none

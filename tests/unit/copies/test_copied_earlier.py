@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.usecases.retention.plan_volumes import is_recent
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 

@@ -13,7 +13,7 @@ from snapkeep.domain.errors import (
 )
 from snapkeep.domain.model import CLOCK_SKEW
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from support.dispatch_scenarios import QUOTA, ManualClock, PausedDispatcher, RecordingKeys
 from support.flows import DR
 

@@ -8,7 +8,7 @@ import pytest
 
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, Speeds
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, KillAt, Laboratory, policy_set, retry_policy
 
 BEFORE, AFTER = 1, 2

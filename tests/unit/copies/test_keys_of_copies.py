@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from snapkeep.lab.ebs_model.api import keys
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from support.flows import DR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
 
 

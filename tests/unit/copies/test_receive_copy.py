@@ -11,8 +11,8 @@ from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.tag_names import SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START
-from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from support.flows import DR, PRIMARY, Laboratory, policy_set, retry_policy
 from support.unreceived import Meanwhile, Unreceived

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.system import StackKind
 from support.flows import DR, HOUR, Laboratory
 
 
@@ -29,5 +30,5 @@ def test_a_failed_request_does_not_undo_an_arrived_copy() -> None:
     stale = type(done)(
         done.request, EntryState.RUNNING, done.enqueued_at, done.not_before, 1, done.copy_id, version=done.version - 1
     )
-    lab.runner.composition.settlement(DR).give_up(stale, "a late event says that it failed")
+    lab.runner.composition.stack(DR, StackKind.DR).settlement.give_up(stale, "a late event says that it failed")
     assert queue.get(done.key).state is EntryState.DONE

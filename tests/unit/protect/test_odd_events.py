@@ -16,7 +16,7 @@ from snapkeep.domain.errors import AwsRefused, AwsUnavailable, InvalidEvent
 from snapkeep.domain.events import MULTI_VOLUME_COMPLETION, CopyEndEvent, parse_arn, parse_snapshot_event
 from snapkeep.domain.model import SnapshotState
 from snapkeep.lab.ebs_model import FaultRule, Faults
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.usecases.copies.receive import ReceiveOutcome
 from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory, retry_policy
 

@@ -9,7 +9,7 @@ import pytest
 
 from snapkeep.domain.policy.model import Limits
 from snapkeep.lab.ebs_model import PUBLIC_LINUX, EventOptions, FaultRule, Faults, World
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from support.flows import DR, HOUR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
 
 STATE_LIMIT_BYTES = 256 * 1024

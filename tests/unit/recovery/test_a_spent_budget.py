@@ -17,7 +17,7 @@ from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention,
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE
 from snapkeep.domain.recovery.proof import Pair, Proof, ProofEnd, ProofProgress
 from snapkeep.domain.recovery.verdict import ProofVerdict
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from support.flows import DR, PRIMARY, Laboratory
 
 NOW = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)

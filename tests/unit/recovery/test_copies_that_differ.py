@@ -18,7 +18,7 @@ from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
 from snapkeep.functions.verify import compare
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from support.flows import DR, PRIMARY, Laboratory
 
 

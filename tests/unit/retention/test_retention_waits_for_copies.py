@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snapkeep.lab.ebs_model import FaultRule, Faults
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 
 

@@ -17,7 +17,7 @@ from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
-from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.usecases.retention.plan_regions import make_plans
 from support.flows import DAY, PRIMARY, Laboratory
 from support.lineages import REGION, SYSTEM, copy_of, snapshot

@@ -37,7 +37,8 @@ _DrRetention = Annotated[
     int | None, _Parameter("--dr-retention", metavar="COUNT", help="Copies to keep of each volume. Default: 1.")
 ]
 _Parameters = Annotated[
-    list[str] | None, _Parameter("--parameter", metavar="NAME=VALUE", help="Parameter of the primary stack; repeatable.")
+    list[str] | None,
+    _Parameter("--parameter", metavar="NAME=VALUE", help="Parameter of the primary stack, or of a vault's; repeatable."),
 ]
 _DrParameters = Annotated[
     list[str] | None, _Parameter("--dr-parameter", metavar="NAME=VALUE", help="Parameter of the DR stack; repeatable.")
@@ -46,7 +47,7 @@ _Only = Annotated[
     StackKind | None,
     typer.Option(
         "--only",
-        help="Only this stack. A further DR region has its own. `drill`: the network of instance drills.",
+        help="Only this stack. A further DR region has its own. `drill`: the network of instance drills. `vault`: a vault.",
         show_default=False,
     ),
 ]
@@ -81,7 +82,8 @@ def deploy(
     """Deploy both stacks, the DR stack first, and print their outputs.
 
     A parameter that is not given keeps its value in an existing stack, and so does the DR region. `--only drill` deploys the
-    isolated network, in the DR region, that drills launch instances in.
+    isolated network, in the DR region, that drills launch instances in. `--only vault` deploys a vault, with the credentials of
+    its account, into `--region`; its parameter OwnerAccounts names the accounts whose shared snapshots it copies.
     """
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
@@ -89,7 +91,8 @@ def deploy(
     from snapkeep.cli.commands.doctor import examined  # noqa: PLC0415
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
-    dr_region = _dr_region(settings, primary)
+    is_vault = only is StackKind.VAULT
+    dr_region = "" if is_vault else _dr_region(settings, primary)
     kinds = [only] if only else [StackKind.DR, StackKind.PRIMARY]
     given = {StackKind.DR: dr, StackKind.PRIMARY: {"DRRegion": dr_region, **primary}, StackKind.DRILL: {}}
     with make_watcher(json=json) as watcher:
@@ -105,15 +108,18 @@ def deploy(
             examined_settings, changed = replace(settings, dr_region=dr_region), {kind: given[kind] for kind in kinds}
             _refuse_problems(examined(examined_settings, changed, deploying=True, role_arn=role_arn), watcher)
 
-        names = InstalledSystem(settings).other_stack_names([(StackKind.PRIMARY, settings.region), (StackKind.DR, dr_region)])
+        searched = [] if is_vault else [(StackKind.PRIMARY, settings.region), (StackKind.DR, dr_region)]
+        names = InstalledSystem(settings).other_stack_names(searched)
         deployed = make_deployment(settings, dr_region, watcher, names, role_arn).deploy(
-            primary,
+            {} if is_vault else primary,
             dr,
+            vault_parameters=primary if is_vault else {},
             tags=tags,
             kinds=kinds,
             may_change=may_change,
             may_remove_leftover=may_remove,
-            examine=examine,
+            # The doctor knows the stacks of production.
+            examine=(lambda: None) if is_vault else examine,
         )
     _show_deployed(deployed, json=json)
 
@@ -134,6 +140,9 @@ def destroy(
     from snapkeep.deploy.deployment import KEY_OF_RECORDS  # noqa: PLC0415 - imports boto3
 
     installed = InstalledSystem(settings)
+    if only is StackKind.VAULT:
+        _destroy_vault(settings, yes=yes, role_arn=role_arn, json=json)
+        return
     regions = [settings.region] if only in (None, StackKind.PRIMARY) else []
     further: list[str] = []
     if only in (None, StackKind.DR):
@@ -154,6 +163,17 @@ def destroy(
             [(StackKind.PRIMARY, settings.region), *((StackKind.DR, region) for region in (installed.dr_region, *further))]
         )
         destroyed = make_deployment(settings, installed.dr_region, watcher, names, role_arn).destroy(kinds, further)
+    _show_destroyed(destroyed, json=json)
+
+
+def _destroy_vault(settings: AwsSettings, *, yes: bool, role_arn: str, json: bool) -> None:
+    """Delete a vault's stack in its account. Its snapshots stay, and nothing expires or locks them any more."""
+    from snapkeep.deploy.deployment import KEY_OF_RECORDS  # noqa: PLC0415 - imports boto3
+
+    question = f"Delete the vault's stack of {settings.system} in {settings.region}? Its snapshots stay. {KEY_OF_RECORDS}."
+    require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
+    with make_watcher(json=json) as watcher:
+        destroyed = make_deployment(settings, "", watcher, {}, role_arn).destroy([StackKind.VAULT])
     _show_destroyed(destroyed, json=json)
 
 

@@ -45,11 +45,22 @@ class CopyRequest:
     """`auto`: `completion_minutes` is chosen whenever a copy starts."""
     budget_usd: float = field(default=0.0, metadata=OPTIONAL)
     """US dollars that the completion durations of its rule may cost in a calendar month; 0 for no limit."""
+    shared_id: str = field(default="", metadata=OPTIONAL)
+    """In a vault: the snapshot, shared by another account, that is copied in place of the origin. Empty: the origin itself is."""
+    shared_region: str = field(default="", metadata=OPTIONAL)
+    """The region of that snapshot."""
 
     @property
     def snapshot_in_region(self) -> SnapshotInRegion:
         """The source snapshot and the destination region."""
         return self.origin.snapshot_id, self.region
+
+    @property
+    def copied(self) -> tuple[str, str]:
+        """The region and the id of the snapshot that CopySnapshot copies: the origin's, or those of a shared copy of it."""
+        if self.shared_id:
+            return self.shared_region, self.shared_id
+        return self.origin.region, self.origin.snapshot_id
 
     @property
     def latest_start(self) -> datetime:

@@ -98,7 +98,7 @@ class _Dr:
             if not entry.full or copy is None or (copy.completed_at or copy.start_time) < since:
                 continue
             origin, region, gib = entry.request.origin, self.facts.plan.region, copy.size_gib
-            transfer, storage = gib * transfer_price(origin.region, region).dollars, gib * SNAPSHOT_STORAGE.dollars
+            transfer, storage = gib * transfer_price(entry.request.copied[0], region).dollars, gib * SNAPSHOT_STORAGE.dollars
             text = f"at most {gib:,} GiB: {transfer:,.2f} USD for the transfer, {storage:,.2f} USD a month for the storage"
             yield Finding(FindingKind.COPY_FULL, copy.id, origin.volume_id, text, copy.start_time)
 

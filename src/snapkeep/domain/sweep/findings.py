@@ -10,9 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import count
-from math import isqrt
-from typing import TypeVar
 
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.events import CopyEndEvent
@@ -27,7 +24,6 @@ from snapkeep.domain.retention.placed_holds import PlacedHolds
 from snapkeep.domain.retention.region_plan import VolumePlan
 from snapkeep.domain.tags import parse_time
 
-Item = TypeVar("Item")
 _IDS_NAMED = 5
 
 
@@ -178,6 +174,18 @@ class FindingKind(LabelledEnum):
         "volume that no drill covered in time",
         True,
         "See its drills with snapkeep drill list, and drill it with snapkeep drill run; or raise rotate or budget.",
+    )
+    VAULT_IDLE = (
+        "vault_idle",
+        "vault that copies nothing",
+        True,
+        "Push a document whose vaults name this account and region, and set OwnerAccounts. Until then everything is kept.",
+    )
+    SHARE_REFUSED = (
+        "share_refused",
+        "shared snapshot that the vault does not copy",
+        False,
+        "Only copies of Snapkeep are copied: their descriptions name their sources. Whoever shares it can stop to.",
     )
     POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
     NOT_COPYABLE = (
@@ -369,26 +377,7 @@ def _named(ids: Sequence[str]) -> str:
     return ", ".join(sorted(ids)[:_IDS_NAMED]) + more
 
 
-LEAST_STARTS = 29
-"""A prime above 24: no schedule of up to a day, in whole hours, divides it."""
-
-
 def deleted_volume_findings(deleted: DeletedVolumes) -> list[Finding]:
     """Return a finding for each deleted volume whose snapshots are kept."""
     text = "its volume is deleted, and managed snapshots of it are kept"
     return [Finding(FindingKind.VOLUME_DELETED, lineage.volume_id, lineage.volume_id, text) for lineage in deleted.lineages]
-
-
-def rotating_sample(items: Sequence[Item], most: int, now: datetime) -> list[Item]:
-    """Return up to `most` of the items, others each hour, so that every item is returned in the end.
-
-    The places to begin at are a prime number, at most `most` items apart: a schedule of any number of hours comes to each.
-    """
-    if len(items) <= most:
-        return list(items)
-    if most < 1:
-        return []
-    least = max(LEAST_STARTS, -(-len(items) // most))
-    places = next(number for number in count(least) if all(number % divisor for divisor in range(2, isqrt(number) + 1)))
-    first = int(now.timestamp()) // 3600 % places * len(items) // places
-    return [items[(first + number) % len(items)] for number in range(most)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
@@ -12,7 +12,6 @@ from snapkeep.adapters.ebs_blocks import EbsBlocks
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
-from snapkeep.adapters.regional import AwsClients
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import DeletionPlan
@@ -24,18 +23,20 @@ from snapkeep.functions import (
     dispatch,
     make_snapshots,
     plan_retention,
+    pull,
     tag_snapshot_copy,
     tag_snapshots,
 )
 from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
-from snapkeep.lab.ebs_model import World
 from snapkeep.lab.simulator.kernel import Kernel
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.memory_ports import (
     Hook,
     HookedPort,
     KernelClock,
     KernelTaskTokens,
+    MemoryBuses,
     MemoryDocuments,
     MemoryDrillRuns,
     MemoryHolds,
@@ -47,46 +48,18 @@ from snapkeep.lab.simulator.memory_ports import (
 )
 from snapkeep.lab.simulator.memory_proofs import MemoryProofs, MemoryVerifications, OneAfterAnother, Verification
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
+from snapkeep.lab.simulator.model_clients import ModelClients
 from snapkeep.usecases.copies.dispatch import Dispatch
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
+from snapkeep.usecases.copies.pull import PullShares
 from snapkeep.usecases.copies.receive import ReceiveCopy
 from snapkeep.usecases.copies.record_proof import RecordProof
-from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.creation.make import MakeSnapshots
 from snapkeep.usecases.protect import TagSnapshots
 from snapkeep.usecases.recovery.read_blocks import ReadBlocks
 from snapkeep.usecases.recovery.verify import VerifyCopy
 from snapkeep.usecases.retention.delete import Audit, DeleteSnapshots
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
-
-CALLER = "snapkeep"
-"""The caller of the system's requests to the model, by which an observer tells them from a person's."""
-
-
-@dataclass(frozen=True, slots=True)
-class SystemLayout:
-    """The regions of a simulated system, and its parameters."""
-
-    primaries: tuple[str, ...] = ("us-east-1",)
-    destinations: tuple[str, ...] = ("us-east-2",)
-    system: str = "snapkeep"
-    copy_quota: int = 20
-    """The stacks allow 1 at least; with 0 no copy is started."""
-    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
-    verify: bool = False
-    """Whether copies are compared with their sources, or comparisons are only counted: reading blocks takes real time."""
-
-
-class ModelClients(AwsClients):
-    """Clients of the model, called as the system."""
-
-    def __init__(self, world: World, region: str) -> None:
-        self._world = world
-        self._region = region
-
-    def get(self, service: str, *, region: str = "", once: bool = False) -> Any:  # noqa: ARG002 - the model's clients never repeat
-        """Return the client of a service in a region."""
-        return self._world.client(service, region or self._region, caller=CALLER)
 
 
 class StackComposition(Composition):
@@ -100,8 +73,11 @@ class StackComposition(Composition):
             "SNAPKEEP_NAME": layout.system,
             "SNAPKEEP_COPY_QUOTA": str(max(layout.copy_quota, 1)),
             "SNAPKEEP_SNAPSHOT_QUOTA": str(system.world.state.quotas.snapshots_per_region),
+            "SNAPKEEP_ACCOUNT": layout.account_id or system.world.account_id,
+            "SNAPKEEP_OWNER_ACCOUNTS": ",".join(layout.owner_accounts),
+            "SNAPKEEP_PARTITION": "aws",
         }
-        super().__init__(Environment(variables), ModelClients(system.world, region), system.clock)
+        super().__init__(Environment(variables), system.clients(region), system.clock)
         self._system = system
 
     def reader_of(self, region: str) -> Any:
@@ -171,7 +147,8 @@ class StackComposition(Composition):
     @cached_property
     def policies(self) -> Callable[[], PolicySet]:
         """Returns the policies in force."""
-        return partial(self._system.policies_of, self.environment.region)
+        in_force = partial(self._system.policies_of, self.environment.region)
+        return partial(self.as_vault, in_force) if self.is_vault else in_force
 
     @cached_property
     def verifications(self) -> Any:
@@ -226,6 +203,8 @@ class SystemComposition:
         self.pages = MemoryPages()
         self.on_drill: Callable[[str, Mapping[str, Any]], object] = lambda *_: None
         """Called with the region and the input of each execution of Drill that is started."""
+        self.on_word: list[Callable[[str, str], object]] = []
+        """Called with the ids of each shared snapshot that a vault sends word of, and of its copy."""
         self.hook = hook
         self._layout = layout
         self._built: dict[tuple[str, str], Any] = {}
@@ -240,6 +219,10 @@ class SystemComposition:
         """Change parameters, as an update of the stacks does: everything is built anew."""
         self._layout = layout
         self._built.clear()
+
+    def clients(self, region: str) -> ModelClients:
+        """Return clients of the system's account in a region."""
+        return ModelClients(self.world, region, self.layout.account_id)
 
     def _once(self, name: str, region: str, build: Callable[[], Any]) -> Any:
         key = name, region
@@ -262,14 +245,14 @@ class SystemComposition:
 
     def reader(self, region: str) -> Any:
         """Return a reader of EC2."""
-        clients = ModelClients(self.world, region)
-        return self._once("reader", region, lambda: self.port("reader", Ec2Reader(client=clients.get("ec2"), region=region)))
+        client = self.clients(region).get("ec2")
+        return self._once("reader", region, lambda: self.port("reader", Ec2Reader(client=client, region=region)))
 
     def points(self, region: str) -> Any:
         """Return a reader of EC2 that shows which snapshots can be restored."""
 
         def build() -> Any:
-            clients = ModelClients(self.world, region)
+            clients = self.clients(region)
             keys = RecentKeys(keys=KmsKeys(client=clients.get("kms"), region=region), clock=self.clock)
             return self.port("reader", Ec2Reader(client=clients.get("ec2"), region=region, fault_of_key=keys.fault_of))
 
@@ -345,7 +328,7 @@ class SystemComposition:
         """Return the dispatcher of a DR region."""
 
         def build() -> Dispatch:
-            step = dispatch.build(self.stack(region, StackKind.DR))
+            step = dispatch.build(self.stack(region, self.layout.copying_stack))
             return replace(step, keys=self.port("keys", step.keys), quota=self.layout.copy_quota)
 
         step: Dispatch = self._once("Dispatch", region, build)
@@ -353,7 +336,9 @@ class SystemComposition:
 
     def receive(self, region: str) -> ReceiveCopy:
         """Return what TagSnapshotCopy runs in a DR region."""
-        step: ReceiveCopy = self._once("Receive", region, lambda: tag_snapshot_copy.build(self.stack(region, StackKind.DR)))
+        step: ReceiveCopy = self._once(
+            "Receive", region, lambda: tag_snapshot_copy.build(self.stack(region, self.layout.copying_stack))
+        )
         return step
 
     def record_proof(self, region: str) -> RecordProof:
@@ -376,7 +361,7 @@ class SystemComposition:
 
     def blocks_of(self, region: str) -> ReadBlocks:
         """Return what ReadBlocks runs in a region."""
-        client = ModelClients(self.world, region).get("ebs")
+        client = self.clients(region).get("ebs")
         blocks: ReadBlocks = self._once(
             "ReadBlocks",
             region,
@@ -384,15 +369,26 @@ class SystemComposition:
         )
         return blocks
 
-    def settlement(self, region: str) -> Settlement:
-        """Return what answers the executions that wait for copies into a region."""
-        return self.stack(region, StackKind.DR).settlement
+    def pull(self, region: str) -> PullShares:
+        """Return what Pull runs in a vault."""
+
+        def build() -> PullShares:
+            step = pull.build(self.stack(region, StackKind.VAULT))
+            shares_of, buses = step.shares_of, MemoryBuses(self.on_word)
+            return replace(
+                step,
+                shares_of=lambda shared_in: self.port("shares", shares_of(shared_in)),
+                buses=self.port("buses", buses),
+            )
+
+        step: PullShares = self._once("Pull", region, build)
+        return step
 
     def delete_snapshots(
         self, region: str, audit: Audit = no_audit, planned: Callable[[DeletionPlan], None] = no_notice
     ) -> DeleteSnapshots:
         """Return what DeleteOldSnapshots runs in a region; both stacks have it."""
-        stack = StackKind.PRIMARY if region in self.layout.primaries else StackKind.DR
+        stack = StackKind.PRIMARY if region in self.layout.primaries else self.layout.copying_stack
         step: DeleteSnapshots = self._once(
             "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self.stack(region, stack))
         )

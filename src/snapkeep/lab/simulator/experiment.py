@@ -28,9 +28,9 @@ from snapkeep.lab.ebs_model.conditions.quotas import GIB
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, BLOCKS_PER_GIB
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.tags import as_list, flat
-from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution, Timings
 from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.memory_proofs import Verification
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper

@@ -20,8 +20,8 @@ from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, SnapshotRecord
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, value_of
-from snapkeep.lab.simulator.composition import CALLER
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
+from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.runner import Runner
 
 HELD_TOLERANCE_SECONDS = 20 * 60.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.kernel import Kernel, TokenAnswer
+from snapkeep.usecases.copies.pull import OwnerBuses, SharedSnapshot
 from snapkeep.usecases.drills.ports import DrillRuns
 from snapkeep.usecases.placed_holds import HoldStore
 from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Notices, TaskTokens
@@ -47,6 +48,19 @@ class KernelClock(Clock):
     def pause(self, seconds: float) -> None:
         """Wait, while everything else continues."""
         self._kernel.pause(seconds)
+
+
+class MemoryBuses(OwnerBuses):
+    """`OwnerBuses` that gives each word to receivers: the shared snapshot, and its copy."""
+
+    def __init__(self, receivers: Sequence[Callable[[str, str], object]]) -> None:
+        self._receivers = receivers
+
+    def send_complete(self, copies: Sequence[tuple[SharedSnapshot, str]]) -> None:
+        """Give the ids to the receivers."""
+        for share, copy_id in copies:
+            for receive in self._receivers:
+                receive(share.snapshot.id, copy_id)
 
 
 class KernelTaskTokens(TaskTokens):

@@ -11,7 +11,7 @@ from typing import Any
 
 from snapkeep.domain.copies.entry import OPEN, EntryState
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.events import LateCopyEvent, parse_late_copy
+from snapkeep.domain.events import LateCopyEvent, parse_late_copy, parse_share
 from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.policy.model import PolicySet
@@ -19,7 +19,7 @@ from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.system import StackKind
 from snapkeep.functions.dispatch import build_late
 from snapkeep.lab.ebs_model import World
-from snapkeep.lab.simulator.composition import SystemComposition, SystemLayout
+from snapkeep.lab.simulator.composition import SystemComposition
 from snapkeep.lab.simulator.definitions import state_machine
 from snapkeep.lab.simulator.executions import (
     DRILL,
@@ -37,9 +37,11 @@ from snapkeep.lab.simulator.executions import (
 from snapkeep.lab.simulator.functions import Functions
 from snapkeep.lab.simulator.interpreter import Interpreter
 from snapkeep.lab.simulator.kernel import Kernel, Steps
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.memory_ports import Hook, StepKill
 from snapkeep.lab.simulator.memory_proofs import Verification
 from snapkeep.usecases.copies.dispatch import DispatchResult
+from snapkeep.usecases.copies.pull import PullResult
 from snapkeep.usecases.creation.make import MakeResult
 from snapkeep.usecases.ports import DeletionResult
 
@@ -92,7 +94,12 @@ class Runner:
 
     def _on_event(self, event: Mapping[str, Any]) -> None:
         kind, region = event["detail"].get("event"), event["region"]
-        if kind in ("createSnapshot", "createSnapshots") and region in self.layout.primaries:
+        if event["account"] != (self.layout.account_id or self.world.account_id):
+            return
+        if kind == "shareSnapshot" and self.layout.owner_accounts and region in self.layout.destinations:
+            self._undelivered += 1
+            self.kernel.after(self.timings.event_seconds, partial(self._pull_shared, region, parse_share(event)))
+        elif kind in ("createSnapshot", "createSnapshots") and region in self.layout.primaries:
             self._deliver(PROTECT, region, event)
         elif kind == "copySnapshot" and region in self.layout.destinations:
             late = parse_late_copy(event)
@@ -107,6 +114,29 @@ class Runner:
             note = build_late(self.composition.stack(region, StackKind.DR))
             with suppress(TaskFailed):  # the notice is lost, as when Lambda discards the event
                 self._invoke(region, partial(note.run, late))
+
+    def _pull_shared(self, region: str, snapshot_ids: tuple[str, ...]) -> None:
+        self._undelivered -= 1
+        self.pull(region, snapshot_ids)
+
+    def pull(self, region: str, snapshot_ids: tuple[str, ...] = ()) -> PullResult | None:
+        """Pull these shared snapshots into a vault, or all without ids. Return the result, or None if it failed or was killed."""
+        self.totals.invocations += 1
+        result: PullResult | None = None
+        with suppress(TaskFailed):
+            result = self._invoke(region, lambda: self.composition.pull(region).run(snapshot_ids))
+        self.wake_by_stream(region)
+        return result
+
+    def pull_every(self, seconds: float) -> None:
+        """Pull all shared snapshots into a vault so often from now on."""
+
+        def again() -> None:
+            for region in self.layout.destinations:
+                self.pull(region)
+            self.kernel.after(seconds, again)
+
+        self.kernel.after(seconds, again)
 
     def _deliver(self, machine: str, region: str, event: Mapping[str, Any]) -> None:
         expires = self.world.now() + self.timings.undelivered_seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Execution
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.usecases.notify import StepError
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, Memories
+from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, DeletionTrail, Exposure, ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.publish_report import PublishedReport
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete, stopped, with_left
@@ -158,7 +160,7 @@ class Sweeper:
     def start(self) -> None:
         """Start a sweep of every region now: DR regions first, so that copies that ended there are known."""
         layout = self.runner.layout
-        for stack, regions in ((StackKind.DR, layout.destinations), (StackKind.PRIMARY, layout.primaries)):
+        for stack, regions in ((layout.copying_stack, layout.destinations), (StackKind.PRIMARY, layout.primaries)):
             for region in regions:
                 self.runner.start(SWEEP, region, {"stack": stack})
 
@@ -170,7 +172,10 @@ class Sweeper:
     def _repair(self, execution: Execution) -> PlanAnswer:
         runner, region = self.runner, execution.region
         composition = runner.composition.stack(region, execution.event["stack"])
-        swept = sweep.build(composition, self._adapters(composition)).run(execution.id, self._options)
+        step = sweep.build(composition, self._adapters(composition))
+        if isinstance(step, DrSweep) and composition.is_vault:
+            step = replace(step, pull=runner.composition.pull(region))
+        swept = step.run(execution.id, self._options)
         if region in runner.composition.queues:
             runner.wake_by_stream(region)
         runner.plan_made(swept.plan)
@@ -179,7 +184,10 @@ class Sweeper:
         return answer
 
     def _adapters(self, composition: StackComposition) -> SweepAdapters:
-        machine, region = RECEIVE if composition.environment.stack == StackKind.DR else PROTECT, composition.environment.region
+        machine, region = (
+            PROTECT if composition.environment.stack == StackKind.PRIMARY else RECEIVE,
+            composition.environment.region,
+        )
         return SweepAdapters(
             runs=self._runs(machine, region),
             waiting_runs=OpenRuns(self.runner, region),
@@ -188,7 +196,7 @@ class Sweeper:
             watch=DeletionWatch(memories=NoMemory(), trail=NoTrail()),
             limits=self._limits,
             # Without Verify no copy is ever proved, and each would be compared again for ever.
-            verifications=composition.verifications if self.runner.layout.verify else None,
+            verifications=composition.verifications if self.runner.layout.verify and not composition.is_vault else None,
         )
 
     def _report(self, execution: Execution, call: SweepCall) -> PublishedReport:

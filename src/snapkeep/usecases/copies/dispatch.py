@@ -156,7 +156,7 @@ class Dispatch:
             copy = existing.get(entry.key)
             if copy is not None:
                 self._take_over(entry, copy, round_)
-            elif round_.no_answers[entry.request.origin.region] >= UNREACHABLE_AFTER:
+            elif round_.no_answers[entry.request.copied[0]] >= UNREACHABLE_AFTER:
                 self._delay(entry)
             elif round_.in_flight < self.quota:
                 self._start(entry, round_)
@@ -279,7 +279,7 @@ class Dispatch:
         """Handle a failed call. A copy that may have started nevertheless stays STARTING, to be looked for by its tags."""
         if isinstance(error, AwsUnavailable):
             # It takes a slot (INV-10), and is looked for when other entries had their turn.
-            round_.no_answers[starting.request.origin.region] += 1
+            round_.no_answers[starting.request.copied[0]] += 1
             round_.in_flight += 1
             self._write(starting.awaiting_start(self._in(self.unreachable_delay_seconds)))
         elif isinstance(error, (CopyQuotaReached, AwsThrottled)):

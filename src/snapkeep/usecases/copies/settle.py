@@ -86,7 +86,9 @@ def unusable_cause(copy: Snapshot) -> str:
 
 def describe(request: CopyRequest) -> str:
     """Return a requested copy in words."""
-    return f"copy of {request.origin.snapshot_id} ({request.origin.volume_id}) from {request.origin.region} to {request.region}"
+    shared = f", shared as {request.shared_id}," if request.shared_id else ""
+    source = f"{request.origin.snapshot_id} ({request.origin.volume_id}){shared}"
+    return f"copy of {source} from {request.copied[0]} to {request.region}"
 
 
 def naming_keys(request: CopyRequest, cause: str) -> str:

@@ -49,6 +49,8 @@ class RetentionPlanner:
     policies: Callable[[], PolicySet]
     clock: Clock
     reader_of: Callable[[str], SnapshotReader]
+    source_of: Callable[[str], SnapshotReader]
+    """Returns the reader of a region that copies come from."""
     queue_of: Callable[[str], CopyQueue]
     fault_of_key: Callable[[str, str], KeyFault | None]
     """Returns why a key cannot be used, given its region and ARN; None where it can."""
@@ -87,10 +89,10 @@ class RetentionPlanner:
         policies, listed = self.policies(), self.reader.copies_of_volumes(volume_ids)
         known = self._known(listed, policies, doubled=as_sweep)
         copies = known.counted(listed)
-        sources = tagged_sources(copies, self.reader.region, policies, self.reader_of)
+        sources = tagged_sources(copies, self.reader.region, policies, self.source_of)
         facts = RegionFacts(self.reader.region, (), copies, checked=None, sources=sources)
         if as_sweep:
-            gone, _all_known = deleted_sources(copies, self.reader.region, self.reader_of)
+            gone, _all_known = deleted_sources(copies, self.reader.region, self.source_of)
             facts = replace(facts, checked=known.checked, gone=gone)
         return self._plan(facts, policies)
 

@@ -1,4 +1,4 @@
-"""The sweep of a DR region: ends of copies that no run saw, failed copies, lost tags, retention, undelivered events."""
+"""The sweep of a DR region or a vault: unseen ends of copies, failed copies, lost tags, retention, undelivered events."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ from snapkeep.domain.sweep.findings import (
     hold_findings,
     key_findings,
     placed_hold_findings,
-    rotating_sample,
 )
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
+from snapkeep.domain.sweep.turns import rotating_sample
 from snapkeep.domain.sweep.unproved import MOST_COMPARISONS, unproved_copies, unproved_findings
 from snapkeep.domain.system import StackKind
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.usecases.copies.enqueue import find_entry
+from snapkeep.usecases.copies.pull import PullShares
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.drills.watch import DrillWatch
 from snapkeep.usecases.ports import CopyQueue
@@ -60,15 +61,19 @@ from snapkeep.usecases.sweep.shared import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrSweep(RegionSweep):
-    """Brings a DR region to order."""
+    """Brings a DR region, or a vault, to order."""
 
     queue: CopyQueue
     receive: ReceiveCopy
-    drills: DrillWatch
+    drills: DrillWatch | None = None
+    """Looks at drills; None in a vault, which has none."""
     verifications: Verifications | None
     """Starts comparisons; None where nothing is compared, as in most simulations."""
     documents: Documents | None = None
     """Has the unusual changes; None where they are not read."""
+    pull: PullShares | None = None
+    """In a vault: copies what is shared with it."""
+    stack: StackKind = StackKind.DR
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
         """Find and repair within the options; return the report so far and the deletions to carry out.
@@ -77,6 +82,7 @@ class DrSweep(RegionSweep):
         """
         started = self.clock.now()
         policies = self.policies()
+        shares = self._pulled()  # before the queue is read: the report has what it requested
         # The queue before the listing: what it calls running may be completed in the listing, never the other way round.
         entries = not_done(self.queue)
         snapshots = self._with_source_starts(list(self.reader.all_snapshots()))
@@ -116,9 +122,10 @@ class DrSweep(RegionSweep):
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
-        repairs.carry_out([*unusual, *watched.findings], lambda _: Handling.NOTED)
+        repairs.carry_out([*unusual, *watched.findings, *shares], lambda _: Handling.NOTED)
         repairs.carry_out(self._unusual(snapshots, started), lambda _: Handling.NOTED)
-        repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
+        if self.drills is not None:
+            repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
         comparisons = Repairs(min(MOST_COMPARISONS, self.limits.repairs - repairs.made))
         leaving = {verdict.snapshot.id for verdict in decision.deletions}
         unproved = self._unproved(listing.snapshots, policies, started, leaving)
@@ -132,12 +139,23 @@ class DrSweep(RegionSweep):
             counts[Figure.OLDEST_UNPROVED_HOURS] = int(oldest.total_seconds() // 3600)
         if all_known:
             counts |= {Figure(name): number for name, number in deleted.figures.items()}
-        report = self.report(sweep_id, StackKind.DR, started, items, counts, names=plan.names_by_id, policy=policies.source)
+        report = self.report(sweep_id, self.stack, started, items, counts, names=plan.names_by_id, policy=policies.source)
         # A failed copy that Receive removes must not be deleted twice, which would be reported as a failure.
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
         memory = memory_of(plan, snapshots, decision.findings, watched.deletions, started, system=self.system)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), memory=memory)
+
+    def _pulled(self) -> list[Finding]:
+        """Copy what is shared with a vault; return what is not copied. Shares that cannot be read stop no sweep."""
+        if self.pull is None:
+            return []
+        try:
+            result = self.pull.run(retry_failed=True)
+        except SnapkeepError as error:
+            return [Finding(FindingKind.OUT_OF_REACH, "shared snapshots", "", str(error))]
+        problem = [Finding(FindingKind.VAULT_IDLE, "vault", "", result.problem)] if result.problem else []
+        return problem + [Finding(FindingKind.SHARE_REFUSED, one.snapshot_id, "", one.why) for one in result.refused]
 
     def _unusual(self, snapshots: Iterable[Snapshot], now: datetime) -> list[Finding]:
         """Return the unusual changes of the last days in sources of copies that are still there."""
@@ -201,7 +219,7 @@ class _Actor:
             case RetagRepair(snapshot_id, tags):
                 self.sweep.tagger.tag([snapshot_id], tags)
                 return Handling.REPAIRED
-            case EndDrillRepair(run_id):
+            case EndDrillRepair(run_id) if self.sweep.drills is not None:
                 self.sweep.drills.end(run_id)
                 return Handling.REPAIRED
             case VerifyRepair(copy_id, method, name, month_usd) if self.sweep.verifications is not None:

@@ -6,9 +6,9 @@ import pytest
 
 from snapkeep.domain.policy.model import VerifyRule
 from snapkeep.domain.recovery.methods import STRUCTURE, estimate
-from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.experiment import VERIFICATION, VERIFY_TRANSITIONS
 from snapkeep.lab.simulator.fleet import generate
+from snapkeep.lab.simulator.layout import SystemLayout
 from support.flows import Laboratory
 from support.simulation import NEAR, policy, run
 

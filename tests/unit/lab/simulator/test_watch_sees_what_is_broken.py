@@ -16,9 +16,10 @@ from snapkeep.domain.model import Action, DeletionPlan, Reason, Verdict
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.lab.ebs_model import FaultRule, Faults
-from snapkeep.lab.simulator.composition import CALLER, SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
 from snapkeep.lab.simulator.invariant_monitor import HELD_TOLERANCE_SECONDS, InvariantMonitor
+from snapkeep.lab.simulator.layout import SystemLayout
+from snapkeep.lab.simulator.model_clients import CALLER
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 from support.lineages import REGION, lineage
 

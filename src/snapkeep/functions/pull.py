@@ -1,0 +1,51 @@
+"""Pull: copy what production shares with this vault, and send word of the copies that are complete.
+
+Woken by EC2's event of a share, and by a schedule.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snapkeep.adapters.ec2_shares import Ec2Shares
+from snapkeep.adapters.events_owner_buses import EventOwnerBuses
+from snapkeep.domain.events import parse_share
+from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.log import audit_copy, started
+from snapkeep.usecases.copies.enqueue import EnqueueCopy
+from snapkeep.usecases.copies.pull import PullShares
+
+
+def build(parts: Composition) -> PullShares:
+    """Make the use case of the composition."""
+    environment = parts.environment
+
+    def shares_of(region: str) -> Ec2Shares:
+        return Ec2Shares(client=parts.clients.get("ec2", region=region), region=region, owners=environment.owner_accounts)
+
+    return PullShares(
+        system=environment.system,
+        reader=parts.points,
+        owners=environment.owner_accounts,
+        shares_of=shares_of,
+        queue=parts.queue_of(environment.region),
+        enqueue=EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock),
+        buses=EventOwnerBuses(
+            client_of=lambda region: parts.clients.get("events", region=region), partition=environment.partition
+        ),
+        policies=parts.policies,
+        clock=parts.clock,
+    )
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Look at the shared snapshot of an event, or at all that are shared; return how many copies were requested and complete."""
+    log = started(event, context)
+    done = build(composition()).run(parse_share(event))
+    for key in done.requested:
+        audit_copy(key, "", "requested")
+    if done.problem:
+        log.error(done.problem)
+    for refused in done.refused:
+        log.warning("a shared snapshot is not copied", extra={"snapshot": refused.snapshot_id, "cause": refused.why})
+    return {"requested": len(done.requested), "complete": len(done.complete), "refused": len(done.refused)}

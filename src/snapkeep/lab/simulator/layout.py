@@ -1,0 +1,31 @@
+"""The layout of a simulated system: its regions, and the parameters of its stacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from snapkeep.domain.copies.retries import RetryPolicy
+from snapkeep.domain.system import StackKind
+
+
+@dataclass(frozen=True, slots=True)
+class SystemLayout:
+    """The regions of a simulated system, and its parameters."""
+
+    primaries: tuple[str, ...] = ("us-east-1",)
+    destinations: tuple[str, ...] = ("us-east-2",)
+    system: str = "snapkeep"
+    copy_quota: int = 20
+    """The stacks allow 1 at least; with 0 no copy is started."""
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    account_id: str = ""
+    """The account of its stacks; empty for the world's own."""
+    owner_accounts: tuple[str, ...] = ()
+    """Of a vault: the accounts whose shared snapshots it copies. A system without any is no vault."""
+    verify: bool = False
+    """Whether copies are compared with their sources, or comparisons are only counted: reading blocks takes real time."""
+
+    @property
+    def copying_stack(self) -> StackKind:
+        """The kind of the stacks in its destinations."""
+        return StackKind.VAULT if self.owner_accounts else StackKind.DR
