@@ -48,6 +48,8 @@ FUNCTION_VARIABLES = {
     "SNAPKEEP_REPORTS_BUCKET": "snapkeep-reports",
     "SNAPKEEP_SNAPSHOT_QUOTA": "100000",
     "SNAPKEEP_VERIFY_STATE_MACHINE_ARN": "arn:aws:states:us-east-2:123456789012:stateMachine:snapkeep-verify",
+    "SNAPKEEP_STACK_NAME": "snapkeep",
+    "SNAPKEEP_HOLD_ON_SIGNALS": "yes",
     "SNAPKEEP_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:snapkeep-notifications",
 }
 BOTO3 = 'import boto3; boto3.client("ec2", region_name="us-east-1")'

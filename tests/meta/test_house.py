@@ -36,6 +36,14 @@ def test_no_module_is_longer_than_400_lines() -> None:
     assert {path: length for path, length in lengths.items() if length > LONGEST_MODULE} == {}
 
 
+def test_classes_that_functions_make_are_records() -> None:
+    rooms = [f"src/snapkeep/{room}/*.py" for room in ("domain", "usecases", "adapters", "functions")]
+    slow = re.compile(r"^from dataclasses import .*\bdataclass\b", re.MULTILINE)
+    sources = {path.relative_to(ROOT): path.read_text() for path in tracked(*rooms)}
+    assert any("from snapkeep.domain.records import dataclass" in source for source in sources.values())
+    assert [str(path) for path, source in sources.items() if slow.search(source)] == []
+
+
 def test_imports_point_inward() -> None:
     ran = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, check=False, capture_output=True, text=True

@@ -21,7 +21,7 @@ MINUTELY = periods.Period(
 def add_the_word() -> None:
     periods.PERIODS = {"minutely": MINUTELY, **periods.PERIODS}
     fields = [("keep_minutely", int, 0)]
-    model.Retention = make_dataclass("Retention", fields, bases=(model.Retention,), frozen=True)  # type: ignore[misc]
+    model.Retention = make_dataclass("Retention", fields, bases=(model.Retention,), unsafe_hash=True)  # type: ignore[misc]
 
 
 def main() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.domain.errors import AwsRefused, AwsThrottled, AwsUnavailable, BlocksUnreadable, SnapkeepError
 from snapkeep.domain.json_codec import OPTIONAL, from_json, to_text
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.blocks import BlockDigests, BlockList, Extent
 from snapkeep.usecases.recovery.ports import BlockReader
 

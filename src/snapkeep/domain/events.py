@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.records import dataclass
 
 SNAPSHOT_NOTIFICATION = "EBS Snapshot Notification"
 MISSED_DURATION = "EBS Copy Snapshot Missed Completion Duration"

@@ -6,7 +6,6 @@ is raised or extended; none is ever shortened, and one in compliance mode is nev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
 from snapkeep.domain.policy.model import LockMode, LockRule, PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.verdict import is_proved
 
 DAY = timedelta(days=1)

@@ -5,7 +5,7 @@ Prices change and differ by region: these compare plans. A region's own prices a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from snapkeep.domain.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

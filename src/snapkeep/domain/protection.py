@@ -1,16 +1,15 @@
 """How well each volume is protected now: its newest snapshot, its newest copy in each region, and its RPO age.
 
 The RPO age of a volume is the age of the data in its newest DR copy that can be restored. Under a policy without copies it is
-the age of the newest snapshot that can be restored. With several copy rules the oldest copy counts. Nothing is concluded about a
-region that could not be read: a volume with a copy rule for it is neither called protected nor late because of it. Where that
-region is the primary, the copies in the others show which volumes there are, and how old what can be recovered is.
+the age of the newest snapshot that can be restored. With several copy rules the oldest copy counts. A region that could not be
+read makes no volume protected or late. Where it is the primary, the copies in the others show which volumes there are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Unusa
 from snapkeep.domain.other_tools import Maker, maker_of
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, remembered_volume, select, select_by_snapshots, why_left_out
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import MANAGED
 
 

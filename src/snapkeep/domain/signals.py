@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import MANAGED, PREFIX
 from snapkeep.domain.tags import parse_time
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from snapkeep.domain.drills.instances import InstanceRequests
 from snapkeep.domain.drills.run import DrillRun, DrillStep
 from snapkeep.domain.json_codec import OPTIONAL
+from snapkeep.domain.records import dataclass
 from snapkeep.functions.payloads import CaughtError
 from snapkeep.functions.verify_payloads import VerifyAnswer, VerifyRequest
 from snapkeep.usecases.drills.ports import Made, Removal

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -16,6 +16,7 @@ from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.json_codec import OPTIONAL, named
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.functions.payload_reader import Payload, from_json
 from snapkeep.usecases.notify import RunState, StepError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import DeletionPlan, Refusal, Snapshot
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionOrder, deletion_orders
 from snapkeep.domain.tag_names import OWN_TAGS, RECOVERY_TAGS
 from snapkeep.functions.payloads import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
 from snapkeep.domain.errors import RETRYABLE, ReportNotFound, SnapkeepError
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import DeletionPlan
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.domain.system import StackKind
 from snapkeep.functions import metrics, sweep_metrics

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from snapkeep.domain.json_codec import OPTIONAL
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.methods import Method
 from snapkeep.domain.recovery.proof import Proof, ProofProgress
 from snapkeep.usecases.ports import Problem

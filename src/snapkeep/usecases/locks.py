@@ -6,12 +6,12 @@ A request only names snapshots: the policies in force decide, and a lock is made
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from snapkeep.domain.errors import AwsRefused, SnapshotGone
 from snapkeep.domain.locks import LockLimits, LockOrder, due_lock, lock_rule_of
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import LockRule, PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind, SnapshotLocker, SnapshotReader
 
 

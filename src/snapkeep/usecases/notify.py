@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Problem, ProblemKind, Publisher
 
 EXAMPLES = 10

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from snapkeep.domain.policy.document import InvalidPolicy, parse_document
 from snapkeep.domain.policy.model import PolicySet, Retention
 from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.policy.source import PolicySource, SourceKind
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import Clock, Notice, Notices
 
 STANDARD_BYTES = 4096

@@ -7,7 +7,7 @@ function's role, and a dry run, holds exactly the part that it may use.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -19,6 +19,7 @@ from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.locks import LockOrder, SnapshotLock
 from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.records import dataclass
 
 
 class Clock(Protocol):

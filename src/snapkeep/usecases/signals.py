@@ -6,13 +6,14 @@ Calls of one kind by one principal become one notice with their number, so that 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.plural import counted
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.signals import OF_SINGLE_POINTS, Concern, Signal, worth_a_hold
 from snapkeep.domain.sweep.deleted_by_others import SweepMemory
@@ -106,7 +107,7 @@ def _touched(group: Sequence[tuple[Signal, int | None]]) -> str:
     return ", ".join(texts)
 
 
-@dataclass
+@dataclass()
 class _Points:
     """The managed snapshots of the region, as far as some signals need them; each listing is read once."""
 

@@ -7,7 +7,6 @@ promises no time: the durations of earlier copies between the same regions show 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, log
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.policy.completion import COMPLETION_LONGEST_MINUTES, COMPLETION_STEP_MINUTES
 from snapkeep.domain.policy.model import CopyRule
 from snapkeep.domain.prices import completion_price_usd_per_gib
+from snapkeep.domain.records import dataclass
 
 ONE_COPY_MIB_PER_SECOND = 500.0
 ALL_COPIES_MIB_PER_SECOND = 2000.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.check import as_differing
 from snapkeep.domain.copies.completion import CopyWay
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Origin, Snapshot, SnapshotInRegion
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.tag_names import PROOF
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from snapkeep.domain.records import dataclass
 
 LONGEST_DELAY = timedelta(hours=6)
 MOST_DOUBLINGS = 16

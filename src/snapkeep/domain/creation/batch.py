@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from snapkeep.domain.model import NEVER, Snapshot, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.policy.model import CONSISTENT_INSTANCE, Policy
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import MADE
 
 MOST_PENDING = 90

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from snapkeep.domain.json_codec import OPTIONAL
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_fit import Billing
 from snapkeep.domain.recovery.instance_plan import InstancePlan
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from snapkeep.domain.drills.run import DrillRun, DrillVerdict
 from snapkeep.domain.json_codec import OPTIONAL, from_text, to_text
+from snapkeep.domain.records import dataclass
 
 LEDGER_KEY = "drills/ledger.json"
 

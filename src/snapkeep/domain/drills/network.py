@@ -6,8 +6,9 @@ Sources: [VPC user guide: route tables; VPC endpoints; security group rules], bo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.record import NetworkSettings, RecoveryRecord, SecurityGroup
 
 NOWHERE = "127.0.0.1/32"

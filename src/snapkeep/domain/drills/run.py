@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,7 @@ from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.drill_rules import LONGEST_DRILL, DrillLevel, DrillRule
 from snapkeep.domain.prices import SNAPSHOT_STORAGE, VOLUME_STORAGE
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.methods import FULL, estimate
 from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.recovery.verdict import ProofVerdict

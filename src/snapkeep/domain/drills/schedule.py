@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from snapkeep.domain.drills.ledger import DrillLedger
@@ -12,6 +11,7 @@ from snapkeep.domain.drills.run import DrillRun, make_run
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.drill_rules import DrillLevel, DrillPick, DrillRule
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import is_point
 from snapkeep.domain.tag_names import INSTANCE
 

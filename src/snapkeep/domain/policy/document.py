@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -25,6 +25,7 @@ from snapkeep.domain.policy.regions import region_problems
 from snapkeep.domain.policy.shapes import Field, Shape, ValueType
 from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.domain.policy.vault_fields import VAULT
+from snapkeep.domain.records import dataclass
 
 _MINUTE = timedelta(minutes=1)
 _SHOWN = 60

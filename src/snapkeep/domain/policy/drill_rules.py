@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
 from snapkeep.domain.prices import usd_of
+from snapkeep.domain.records import dataclass
 
 LONGEST_DRILL = timedelta(hours=24)
 """A drill that takes longer is ended."""

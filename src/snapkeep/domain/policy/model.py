@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ from snapkeep.domain.policy.completion import COMPLETION_AUTO
 from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.source import PARAMETERS, PolicySource
 from snapkeep.domain.prices import usd_of
+from snapkeep.domain.records import dataclass
 
 REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 DEFAULT_RPO = timedelta(hours=30)

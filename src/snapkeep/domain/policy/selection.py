@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from snapkeep.domain.model import NEVER, Snapshot, Volume
 from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.model import Policy, PolicySet, Selector
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import DRILL, MADE, POLICY
 from snapkeep.domain.wildcards import wildcard
 

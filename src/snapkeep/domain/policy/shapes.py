@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from enum import StrEnum
 from typing import Any
+
+from snapkeep.domain.records import dataclass
 
 MOST_SNAPSHOTS = 100_000
 """Snapshots per region, by quota: no count beyond it means anything."""

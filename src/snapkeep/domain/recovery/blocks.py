@@ -10,9 +10,10 @@ import base64
 import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from snapkeep.domain.json_codec import OPTIONAL
+from snapkeep.domain.records import dataclass
 
 BLOCK_BYTES = 524_288
 BLOCKS_PER_GIB = 2048

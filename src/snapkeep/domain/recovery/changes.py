@@ -6,10 +6,11 @@ Ransomware overwrites most of a volume within hours. Usual changes differ by vol
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import median
 
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.blocks import BLOCKS_PER_GIB
 
 FEWEST = 7

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.model import Snapshot, Unusable
 from snapkeep.domain.nearest import nearest
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import DEVICE, DRILL, INSTANCE, POLICY, SET
 
 TOGETHER = timedelta(0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import DEFAULT_RPO, RecoveryGroup
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_plan import InstancePlan
 from snapkeep.domain.recovery.record import InstanceSettings
 from snapkeep.domain.wildcards import matches_any

@@ -7,8 +7,8 @@ Sources: [EC2 user guide: boot modes; enhanced networking with ENA; NitroTPM; cr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_map import InstanceMap, RegionResource, Translation
 from snapkeep.domain.recovery.record import ImageSettings, InstanceSettings, RecoveryRecord
 from snapkeep.domain.recovery.recovery_plan import VolumeRecovery

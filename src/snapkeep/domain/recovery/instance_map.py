@@ -7,11 +7,12 @@ than it had is worse than none. In its own region an instance keeps what it had,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
 
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.nearest import nearest
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.record import InstanceSettings
 
 MAY_BE_LEFT_OUT = frozenset({"instance_profiles", "key_pairs", "placement_groups"})

@@ -9,12 +9,13 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.plural import counted
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.instance_fit import (
     Billing,

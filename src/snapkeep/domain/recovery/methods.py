@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.prices import BLOCK_LISTING, BLOCK_READ
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.blocks import BLOCKS_PER_GIB, PAGE_BLOCKS
 
 LISTINGS_PER_SECOND = 50

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from snapkeep.domain.model import KeyFault, Lineage, Snapshot, Unusable
 from snapkeep.domain.plural import counted
+from snapkeep.domain.records import dataclass
 
 _VOLUMES_NAMED = 5
 _STEPS = {

@@ -6,12 +6,13 @@ A proof names its pair, its method and its numbers; one that is not complete pro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery import blocks
 from snapkeep.domain.recovery.blocks import BLOCK_BYTES, ZEROS, BlockDigest, BlockList, Extent, Sample
 from snapkeep.domain.recovery.methods import STRUCTURE, Method, MethodKind, dollars_of, strength_of

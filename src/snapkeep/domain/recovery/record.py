@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
 from snapkeep.domain.json_codec import OPTIONAL, to_json, to_object
+from snapkeep.domain.records import dataclass
 
 SHORT_HASH = 16
 """Characters of a record's hash in the tag `snapkeep:record`."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.verdict import is_proved
 
 

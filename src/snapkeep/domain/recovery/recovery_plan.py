@@ -1,14 +1,11 @@
-"""A recovery as data: its steps in order, and what is known of each. The executor carries out kinds of steps, not recoveries.
-
-Every step can be taken again: it says by which token, or by which tags, what it made before is found.
-"""
+"""A recovery as data: its steps in order. Each can be taken again: its token or its tags find what it made before."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -17,6 +14,7 @@ from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.holders import holders_of
 from snapkeep.domain.recovery.rates import RATE, exceeds_quota, rate_remarks

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from snapkeep.domain.prices import VOLUME_STORAGE
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.recovery_plan import VolumeRecovery
 
 STORAGE_QUOTAS = {

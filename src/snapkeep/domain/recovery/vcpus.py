@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_plan import InstancePlan
 
 _STANDARD = "L-1216C47A"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
 from snapkeep.domain.model import Action, Lineage, Verdict
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.region_plan import MissingCopy, RegionPlan, VolumePlan
 
 

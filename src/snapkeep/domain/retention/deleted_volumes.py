@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from math import ceil
 
 from snapkeep.domain.model import Lineage, Snapshot
 from snapkeep.domain.prices import SNAPSHOT_STORAGE
+from snapkeep.domain.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Snapshot, Verdict
+from snapkeep.domain.records import dataclass
 
 SECOND_COPY_RULE = "duplicate"
 """The rule of the reason that deletes a copy beside a later copy of the same snapshot."""

@@ -6,7 +6,7 @@ Its copy is missing, an AMI uses it, it is locked, another tool owns it, a recov
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from types import MappingProxyType
 
@@ -15,6 +15,7 @@ from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRe
 from snapkeep.domain.other_tools import left_alone_by, tool_of
 from snapkeep.domain.policy.frequency import same_period
 from snapkeep.domain.policy.model import CopyRule
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.placed_holds import PlacedHolds

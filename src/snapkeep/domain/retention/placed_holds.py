@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Reason, Snapshot
+from snapkeep.domain.records import dataclass
 
 HOLD_RULE = "INV-26"
 REVIEW_AFTER = timedelta(days=30)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits, Retention
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.holds import (
     NO_COPY_FACTS,
     CopyFacts,

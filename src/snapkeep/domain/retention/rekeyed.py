@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from snapkeep.domain.copies.check import has_key, names_one_key
 from snapkeep.domain.model import Lineage, Snapshot
 from snapkeep.domain.policy.model import CopyRule
 from snapkeep.domain.prices import SNAPSHOT_STORAGE, transfer_price
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
 
 

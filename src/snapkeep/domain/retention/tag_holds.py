@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from snapkeep.domain.model import Reason, Snapshot
 from snapkeep.domain.other_tools import left_alone_by
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import HOLD_RULE
 
 

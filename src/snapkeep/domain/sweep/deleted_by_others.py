@@ -6,12 +6,13 @@ Snapkeep deletes what the rules give up, and nothing else. Nothing therefore has
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.model import Action, Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.kept_apart import NOT_COUNTED
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region

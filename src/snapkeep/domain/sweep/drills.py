@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from snapkeep.domain.drills.ledger import DrillLedger
@@ -12,6 +11,7 @@ from snapkeep.domain.drills.schedule import not_covered
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.drill_rules import DrillRule
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import EndDrillRepair, Finding, FindingKind
 from snapkeep.domain.tag_names import DRILL, DRILL_END, SYSTEM
 from snapkeep.domain.tags import parse_time

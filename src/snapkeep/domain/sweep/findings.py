@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.request import CopyRequest
@@ -16,6 +15,7 @@ from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.holders import holders_of
 from snapkeep.domain.recovery.methods import Method
 from snapkeep.domain.recovery.points import KeyAtRisk

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotInRegion, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import select_for_retention, select_for_snapshot, why_left_out
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.holds import copy_facts
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
 from snapkeep.domain.retention.unhandled import unhandled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -14,6 +14,7 @@ from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges, age_text
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from snapkeep.domain.model import Lineage, Snapshot
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.methods import Method, estimate
 from snapkeep.domain.recovery.schedule import method_due
 from snapkeep.domain.recovery.verdict import is_compared, is_proved

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Lineage, SnapshotInRegion
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import CopyWait, Finding, FindingKind, RejoinRepair
 from snapkeep.domain.sweep.turns import rotating_sample
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.frequency import copies_all, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy
 from snapkeep.domain.policy.selection import why_left_out
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 
 

@@ -8,7 +8,7 @@ between the two leaves the month one copy too dear.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from snapkeep.domain.copies.completion import (
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.blocks import BLOCK_BYTES
 from snapkeep.usecases.copies.settle import describe
 from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKind, SnapshotReader

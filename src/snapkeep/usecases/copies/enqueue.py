@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, CopyFailed, EntryChanged, EntryNotFound, SnapkeepError
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.copies.settle import describe, success_output
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResultStatus, TaskTokens
 

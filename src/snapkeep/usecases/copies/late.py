@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from snapkeep.domain.copies.entry import EntryState, entry_key
 from snapkeep.domain.errors import EntryChanged, EntryNotFound
 from snapkeep.domain.events import LateCopyEvent
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.copies.settle import describe
 from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKind, SnapshotReader
 

@@ -7,13 +7,13 @@ lost word to production, costs time alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import Policy, PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tags import tags_for_copy
 from snapkeep.usecases.copies.enqueue import EnqueueCopy, find_entry
 from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader

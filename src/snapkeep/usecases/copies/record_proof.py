@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, EntryChanged, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.proof import Proof, is_weaker
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from snapkeep.domain.copies.check import faults_of_copy
@@ -10,6 +9,7 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import CopyFailed, CopyWrong, EntryChanged
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, Notice, TaskTokens
 
 

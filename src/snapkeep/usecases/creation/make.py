@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -26,6 +25,7 @@ from snapkeep.domain.errors import (
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import select
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import MADE
 from snapkeep.domain.tags import format_time, parse_time
 from snapkeep.usecases.ports import Notice, Notices, SnapshotReader

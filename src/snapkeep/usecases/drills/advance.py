@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from snapkeep.domain.drills.ledger import DrillEvidence, page_key
 from snapkeep.domain.drills.run import DrillRun, DrillStep, summary_of
 from snapkeep.domain.errors import SnapshotGone
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.tag_names import DRILL, INSTANCE
 from snapkeep.usecases.drills.ledger_store import LedgerStore

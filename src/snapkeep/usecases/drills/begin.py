@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from snapkeep.domain.drills.ledger import DrillLedger
@@ -11,6 +11,7 @@ from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.drills.schedule import DrillChoice, choose_runs, due_at, points_of
 from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.drills.ports import DrillRuns
 from snapkeep.usecases.ports import Clock

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillEvidence, DrillLedger, evidence_key, evidence_of, hash_of
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.errors import AwsUnavailable, DocumentChanged, DocumentNotFound, InvalidConfiguration
 from snapkeep.domain.json_codec import from_text, to_text
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.recovery.record_ports import Documents
 
 ATTEMPTS = 20

@@ -5,12 +5,11 @@ Each is tagged in the call that makes it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from snapkeep.domain.drills.instances import InstanceRequests
 from snapkeep.domain.drills.network import ways_out
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.errors import AwsRefused, NotIsolated
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import DRILL, INSTANCE
 from snapkeep.usecases.drills.ports import DrillMaker, Made
 from snapkeep.usecases.recovery.instance_actions import GONE

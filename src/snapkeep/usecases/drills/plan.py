@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from snapkeep.domain.drills.instances import DrillPlan, InstanceRequests, drill_plan, plan_key
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.errors import DocumentChanged, DocumentNotFound, NotIsolated
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.domain.policy.model import GroupWait, PolicySet, RecoveryGroup
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.instance_map import InstanceMap
 from snapkeep.usecases.drills.ports import PlanningLooks

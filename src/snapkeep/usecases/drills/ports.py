@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 
 from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
 from snapkeep.domain.json_codec import OPTIONAL
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.recovery.actions import VolumeState
 from snapkeep.usecases.recovery.instance_actions import ImageState, InstanceState
 from snapkeep.usecases.recovery.prepare_instance import InstanceLooks

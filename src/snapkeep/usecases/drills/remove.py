@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from snapkeep.domain.errors import AwsRefused
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import DRILL, SYSTEM
 from snapkeep.usecases.drills.ports import DrillRemover, Removal
 from snapkeep.usecases.ports import Clock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from snapkeep.domain.drills.ledger import DrillLedger
@@ -11,6 +10,7 @@ from snapkeep.domain.drills.schedule import copies_of
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.drills import DrillFacts, drill_findings
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 from snapkeep.domain.tag_names import DRILL

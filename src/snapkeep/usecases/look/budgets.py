@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from snapkeep.domain.copies.completion import month_of
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import CopyQueue
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -15,6 +15,7 @@ from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Lineage, Origin, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
 from snapkeep.domain.sweep.findings import FindingKind

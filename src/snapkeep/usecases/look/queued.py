@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from statistics import fmean
 
@@ -11,6 +11,7 @@ from snapkeep.domain.copies.completion import ORDINARY, CopyWay
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.json_codec import named
 from snapkeep.domain.model import Lineage, Snapshot, SnapshotState
+from snapkeep.domain.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 from typing import TypeAlias, cast
@@ -23,6 +23,7 @@ from snapkeep.domain.protection import (
     protections_by_copies,
     volume_protections,
 )
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
 from snapkeep.domain.recovery.recoverability import Recoverability, recoverability_of
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.changes import UnusualChange
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of
 

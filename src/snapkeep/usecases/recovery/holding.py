@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.holders import holder_tag
 from snapkeep.domain.tag_names import HOLD, HOLDER
 from snapkeep.domain.tags import has_room

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.json_codec import from_json
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_fit import Billing
 from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState

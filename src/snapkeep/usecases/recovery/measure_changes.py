@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from snapkeep.domain.errors import DocumentChanged, DocumentNotFound, SnapkeepError
 from snapkeep.domain.json_codec import from_json, to_text
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery import blocks
 from snapkeep.domain.recovery.changes import ChangeHistory, UnusualChange, most_usual, unusual
 from snapkeep.usecases.recovery.ports import BlockReader

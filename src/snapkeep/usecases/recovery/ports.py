@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.blocks import BlockDigest, BlockDigests, BlockList, Extent
 from snapkeep.domain.recovery.methods import Method, MonthSpending
 from snapkeep.domain.recovery.proof import Proof

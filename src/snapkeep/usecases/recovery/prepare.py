@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from itertools import chain
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import AwsRefused, SnapkeepError
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of
 from snapkeep.domain.recovery.holders import TRIAL_HOLD
 from snapkeep.domain.recovery.recovery_plan import (

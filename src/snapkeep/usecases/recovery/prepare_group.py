@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from snapkeep.domain.policy.model import RecoveryGroup
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import Lineages, choose_points
 from snapkeep.domain.recovery.group import GroupPlan, is_member, one_moment, stages_of
 from snapkeep.domain.recovery.instance_fit import InstanceOptions

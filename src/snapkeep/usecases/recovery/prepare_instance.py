@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from snapkeep.domain.drills.network import DrillNetwork, isolated
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of, volumes_of_instance
 from snapkeep.domain.recovery.holders import TRIAL_HOLD
 from snapkeep.domain.recovery.instance_fit import InstanceOptions, LaunchSite

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TypeVar
 
 from snapkeep.domain.errors import AwsRefused, AwsThrottled, AwsUnavailable, PageTokenExpired
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.blocks import (
     BLOCKS_PER_GIB,
     PAGE_BLOCKS,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from snapkeep.domain.records import dataclass
 
 if TYPE_CHECKING:
     from snapkeep.domain.model import Volume

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from snapkeep.domain.errors import DocumentChanged, RecoveryFailed, SnapkeepError
 from snapkeep.domain.json_codec import from_text, to_text
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryState, RecoveryStep, StepState, journal_key
 from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.actions import Actions

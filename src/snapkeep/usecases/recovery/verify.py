@@ -6,11 +6,12 @@ A portion fits within one call of a function; the progress that it returns is wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 from snapkeep.domain.errors import RETRYABLE, BlocksUnreadable, InvalidEvent, ProofNotFound, SnapshotGone
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery import blocks, proof
 from snapkeep.domain.recovery.blocks import BlockDigests, BlockList, Extent
 from snapkeep.domain.recovery.methods import Method, MethodKind

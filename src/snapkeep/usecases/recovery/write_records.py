@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
 from snapkeep.domain.errors import DocumentChanged, DocumentNotFound, SnapkeepError
 from snapkeep.domain.json_codec import from_text, to_text
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.record import SHORT_HASH, NewestRecord, RecoveryRecord, content_hash, newest_key
 from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.record_ports import Documents, Observation, RecordReader

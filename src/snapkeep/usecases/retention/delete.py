@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from itertools import count
 from typing import Protocol
 
 from snapkeep.domain.errors import AwsThrottled
 from snapkeep.domain.model import DeletionPlan, Reason, Refusal, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.placed_holds import HOLD_RULE
 from snapkeep.usecases.placed_holds import HoldReader

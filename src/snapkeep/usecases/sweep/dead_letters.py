@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling, ReportItem
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, ProtectRuns

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
 from snapkeep.domain.errors import InvalidConfiguration, ReportNotFound, SnapkeepError
 from snapkeep.domain.json_codec import from_json, to_text
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot, SweepMemory, deleted_by_others, findings_of

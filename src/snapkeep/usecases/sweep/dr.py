@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
@@ -14,6 +14,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.points import keys_at_risk
 from snapkeep.domain.retention.deleted_volumes import deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from snapkeep.domain.events import SNAPSHOT_NOTIFICATION
 from snapkeep.domain.json_codec import named, to_object
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.records import dataclass
 
 SOURCE = "snapkeep.sweep"
 """Says in the execution's input who started it."""

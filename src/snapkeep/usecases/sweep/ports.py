@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import CopyWait
 from snapkeep.domain.sweep.waiting_runs import OpenRun
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
@@ -12,6 +12,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection, ages_by_policy, volume_protections
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
 from snapkeep.domain.recovery.recoverability import not_proved, recoverability_of
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from snapkeep.domain.json_codec import from_json
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.report import SweepReport, cut, report_to_json, subject_of, text_of
 from snapkeep.usecases.ports import Publisher
 from snapkeep.usecases.sweep.ports import ReportStore

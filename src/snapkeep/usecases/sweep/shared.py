@@ -7,7 +7,7 @@ deletes for every other run; `complete` then adds their results to the report.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from snapkeep import __version__
@@ -18,6 +18,7 @@ from snapkeep.domain.model import DeletionPlan, Lineage, Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
 from snapkeep.domain.sweep.deleted_by_others import SweepMemory

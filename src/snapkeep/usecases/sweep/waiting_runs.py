@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import CopyFailed, SnapkeepError
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import CopyWait, Finding, FindingKind
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.domain.sweep.waiting_runs import runs_to_read
