@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from support.templates import FUNCTION, STACKS, Statement, resources, statements
+from support.threats import rows
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
 THREATS = ("Deletion", "Copies in a wrong place", "Leaks", "Silence")
 HARMLESS = re.compile(
     r"(ec2|states|dynamodb|ssm|s3|sqs|logs|lambda|cloudtrail|ebs|kms):(Describe|Get|List|Lookup)\w+"
@@ -72,15 +72,6 @@ def capability(statement: Statement, action: str) -> str:
 def worst_of(stack: str, function: str) -> set[str]:
     granted = statements(stack, f"{function}Role")
     return {found for statement in granted for action in statement.actions if (found := capability(statement, action))}
-
-
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the tables under a heading, without their heads."""
-    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    heads = {index - 1 for index, line in enumerate(lines) if re.fullmatch(r"[|\s:-]+", line)}
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return [row for index, row in enumerate(cells) if index not in heads and index - 1 not in heads]
 
 
 WORST = "The role of a function, used by an attacker with its code"

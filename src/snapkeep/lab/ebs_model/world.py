@@ -106,6 +106,19 @@ class World:
         """Return what an account holds in a region. Raise ApiError for a region that is not in the world."""
         return self.state.region_account(region, account_id)
 
+    def close_account(self, account_id: str) -> None:
+        """Delete an account with everything in it, locked snapshots too, as at the end of the days after its closing.
+
+        Source: EBS user guide, snapshot lock considerations (a closed account's snapshots are deleted after 90 days).
+        """
+        state = self.state
+        with self._lock:
+            for key in [key for key in state.region_accounts if key[0] == account_id]:
+                del state.region_accounts[key]
+            for shared in state.shared_snapshots.values():
+                for snapshot_id in [snapshot_id for snapshot_id, owner in shared.items() if owner == account_id]:
+                    del shared[snapshot_id]
+
     # Events
 
     def subscribe(self, listener: Listener) -> None:

@@ -1,0 +1,184 @@
+"""An administrator of production, for an hour of virtual time: what is lost, and what can be recovered afterwards.
+
+The flows of the system go on meanwhile. docs/threat-model.md has the answers to the calls, and what becomes of recovery points;
+`tests/embedded_aws` makes the same calls with IAM enforced.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, Vault
+from snapkeep.domain.vault.key_policy import key_policy_statements
+from support.administrator import CALLS, OF_THE_MODEL, Answer, Targets
+from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory
+from support.threats import answers_on_the_page, fates_on_the_page
+
+VAULT_REGION, VAULT_ACCOUNT = "us-west-2", "210987654321"
+BLOCKS = 40
+RECOVERABLE, LOST = "recoverable", "lost"
+AFTER_CANCELLING = "recoverable once the deletion of the key is cancelled"
+
+
+class Attacked:
+    """A system with copies that are locked in each way, a vault in another account, and an administrator of production."""
+
+    def __init__(self) -> None:
+        self.lab = Laboratory(regions=(PRIMARY, DR, VAULT_REGION))
+        world = self.world = self.lab.world
+        self.account = world.account_id
+        self.vault = world.client("ec2", VAULT_REGION, VAULT_ACCOUNT)
+        vault = Vault("bunker", VAULT_ACCOUNT, VAULT_REGION, DR, Retention(keep_last=9))
+        kms = world.client("kms", DR)
+        self.key = kms.create_key()["KeyMetadata"]["Arn"]
+        policy = json.loads(kms.get_key_policy(KeyId=self.key)["Policy"])
+        policy["Statement"] += key_policy_statements(vault, "aws")
+        kms.put_key_policy(KeyId=self.key, Policy=json.dumps(policy))
+        self.lab.policies = PolicySet(
+            tuple(
+                Policy(
+                    name,
+                    Selector(tags={"Backup": (name,)}),
+                    Retention(keep_last=9),
+                    (CopyRule(DR, kms_key=key, retention=Retention(keep_last=9)),),
+                )
+                for name, key in (("gold", self.key), ("bronze", "alias/aws/ebs"))
+            )
+        )
+        self.volume = self.protected("gold")
+        self.sources = [self.snapshot(self.volume) for _ in range(3)]
+        self.plain, self.governed, self.locked = (self.copy_of(source) for source in self.sources)
+        self.under_aws_key = self.copy_of(self.snapshot(self.protected("bronze")))
+        self.lock(self.governed, "governance")
+        self.lock(self.locked, "compliance")
+        self.lock(self.under_aws_key, "compliance")
+        self.content = self.checksums(PRIMARY, self.sources[2], "")
+        self.vault_key = world.client("kms", VAULT_REGION, VAULT_ACCOUNT).create_key()["KeyMetadata"]["Arn"]
+        self.vault_copy = self.pulled(self.locked)
+
+    def protected(self, policy: str) -> str:
+        volume = self.lab.make_volume({"Backup": policy}, size_gib=1, Encrypted=True)
+        self.world.write(volume, 0, BLOCKS, region=PRIMARY)
+        return volume
+
+    def snapshot(self, volume: str) -> str:
+        self.world.write(volume, 3, 2, region=PRIMARY)
+        return self.lab.protect(volume)
+
+    def copy_of(self, source: str) -> str:
+        (copy,) = [each.id for each in self.lab.snapshots(DR) if each.source_id == source and each.state == "completed"]
+        return copy
+
+    def lock(self, copy: str, mode: str) -> None:
+        self.lab.ec2(DR).lock_snapshot(SnapshotId=copy, LockMode=mode, LockDuration=30)
+
+    def pulled(self, copy: str) -> str:
+        share = {"Attribute": "createVolumePermission", "OperationType": "add", "UserIds": [VAULT_ACCOUNT]}
+        self.lab.ec2(DR).modify_snapshot_attribute(SnapshotId=copy, **share)
+        request = {"SourceRegion": DR, "SourceSnapshotId": copy, "Encrypted": True, "KmsKeyId": self.vault_key}
+        made = str(self.vault.copy_snapshot(**request)["SnapshotId"])
+        self.vault.lock_snapshot(SnapshotId=made, LockMode="compliance", LockDuration=30)
+        self.lab.settle()
+        return made
+
+    def checksums(self, region: str, snapshot: str, account: str) -> dict[int, str]:
+        blocks = self.world.client("ebs", region, account or None)
+        listed = blocks.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
+        return {
+            block["BlockIndex"]: blocks.get_snapshot_block(
+                SnapshotId=snapshot, BlockIndex=block["BlockIndex"], BlockToken=block["BlockToken"]
+            )["Checksum"]
+            for block in listed
+        }
+
+    def targets(self) -> Targets:
+        regions = {"primary": PRIMARY, "dr": DR, "vault": VAULT_REGION}
+        mine, theirs = (self.plain, self.governed, self.locked, self.key), (self.vault_copy, self.vault_key)
+        return Targets(self.account, VAULT_ACCOUNT, regions, self.sources[2], self.volume, *mine, *theirs)
+
+    def answers(self) -> dict[tuple[str, str], Answer]:
+        """Make the calls in an hour, while the system runs, and return the answers."""
+        targets, answers = self.targets(), {}
+        calls = [call for call in CALLS if call.service in OF_THE_MODEL]
+        for call in calls:
+            client = self.world.client(call.service, targets.regions[call.stack], caller="administrator")
+            answers[call.action, call.of] = call.answer_of(client, targets)
+            self.lab.runner.advance(HOUR / len(calls))
+        return answers
+
+    def recovered(self, region: str, snapshot: str, account: str = "") -> dict[int, str] | None:
+        """Return the checksums of a volume that is made of a snapshot; None when it cannot be made."""
+        ec2 = self.world.client("ec2", region, account or None)
+        try:
+            made = ec2.create_volume(AvailabilityZone=f"{region}a", SnapshotId=snapshot)["VolumeId"]
+            self.lab.runner.advance(60)
+            again = ec2.create_snapshot(VolumeId=made)["SnapshotId"]
+        except ClientError:
+            return None
+        self.lab.runner.advance(HOUR)
+        return self.checksums(region, again, account)
+
+    def restore_from_archive(self) -> None:
+        self.lab.ec2(DR).restore_snapshot_tier(SnapshotId=self.locked, PermanentRestore=True)
+        self.lab.runner.advance(DAY)
+
+
+@pytest.fixture(scope="module")
+def attacked() -> Attacked:
+    return Attacked()
+
+
+@pytest.fixture(scope="module")
+def answers(attacked: Attacked) -> dict[tuple[str, str], Answer]:
+    made = attacked.answers()
+    assert attacked.lab.runner.unexpected == []
+    return made
+
+
+def test_the_answers_are_those_of_the_page(answers: dict[tuple[str, str], Answer]) -> None:
+    assert answers_on_the_page() == {(call.action, call.of): call.answer for call in CALLS}
+    assert answers == {key: answer for key, answer in answers_on_the_page().items() if key in answers}
+    assert len(CALLS) == 40
+
+
+def test_what_is_lost_and_what_stays_is_on_the_page(attacked: Attacked, answers: dict[tuple[str, str], Answer]) -> None:
+    def fate(region: str, snapshot: str, account: str = "", content: Any = None) -> str:
+        found = attacked.recovered(region, snapshot, account)
+        assert found is None or content is None or found == content
+        return LOST if found is None else RECOVERABLE
+
+    fates = {
+        "a snapshot in the primary region": fate(PRIMARY, attacked.sources[2]),
+        "a copy without a lock": fate(DR, attacked.plain),
+        "a copy locked in governance mode": fate(DR, attacked.governed),
+        "a copy locked in compliance mode under AWS's key": fate(DR, attacked.under_aws_key),
+        "a copy in the vault": fate(VAULT_REGION, attacked.vault_copy, VAULT_ACCOUNT, attacked.content),
+    }
+    locked = "a copy locked in compliance mode under a customer managed key"
+    attacked.restore_from_archive()
+    assert fate(DR, attacked.locked) == LOST
+    kms = attacked.world.client("kms", DR)
+    kms.cancel_key_deletion(KeyId=attacked.key)
+    kms.enable_key(KeyId=attacked.key)
+    assert fate(DR, attacked.locked, content=attacked.content) == RECOVERABLE
+    fates[f"{locked}, within the days until the key is deleted"] = AFTER_CANCELLING
+    kms.schedule_key_deletion(KeyId=attacked.key, PendingWindowInDays=7)
+    attacked.lab.runner.advance(8 * DAY)
+    with pytest.raises(ClientError, match="NotFound"):
+        kms.cancel_key_deletion(KeyId=attacked.key)
+    fates[f"{locked}, later"] = fate(DR, attacked.locked)
+    attacked.world.close_account(attacked.account)
+    fates["a copy in the vault, once production's account is deleted"] = fate(
+        VAULT_REGION, attacked.vault_copy, VAULT_ACCOUNT, attacked.content
+    )
+    fates["a copy locked in compliance mode, once production's account is deleted"] = fate(DR, attacked.under_aws_key)
+    assert fates_on_the_page() == fates
+
+
+def test_the_vault_s_lock_is_as_it_was(attacked: Attacked, answers: dict[tuple[str, str], Answer]) -> None:
+    (locked,) = attacked.vault.describe_locked_snapshots()["Snapshots"]
+    assert (locked["SnapshotId"], locked["LockState"]) == (attacked.vault_copy, "compliance")
