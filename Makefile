@@ -27,7 +27,7 @@ SLOW_PROPERTIES := tests/property/test_flows_%
 UNIT_TESTS = $(if $(ROOM),tests/unit/$(ROOM),tests/unit tests/meta $(filter-out $(SLOW_PROPERTIES),$(wildcard tests/property/test_*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test browser check docs format format-check lint types imports templates tools bench package requirements audit clean
+.PHONY: help demo unit test year browser check docs format format-check lint types imports templates tools bench package requirements audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,9 @@ templates: $(DEV_READY) tools ## Check the templates and definitions alone, with
 
 bench: $(DEV_READY) $(C7N_READY) ## Run all measurements, as ratios within one run
 	@for bench in bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+year: $(DEV_READY) ## Run a year of 200 volumes whose snapshots Snapkeep makes, under faults (DAYS, VOLUMES and SEED in YEAR_ARGS)
+	$(BIN)/python bench/year.py $(YEAR_ARGS)
 
 docs: $(DOCS_READY) ## Build the documentation into build/site; a link to a missing page or heading fails
 	$(TOOLS)/docs/bin/zensical build --clean --strict

@@ -7,6 +7,7 @@ two days is `?`.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from snapkeep.domain.records import dataclass
@@ -63,6 +64,7 @@ def _of_day(day: date) -> tuple[int, int, int, int]:
     return day.day, day.month, day.isoweekday() % 7 + 1, day.year
 
 
+@lru_cache(maxsize=64)
 def parse_cron(text: str) -> Cron:
     """Return the schedule of an expression. Raise ValueError, with what is right."""
     parts = text.split(" ")
