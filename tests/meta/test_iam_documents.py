@@ -21,6 +21,7 @@ NAMES = (
     "operator",
     "recoverer",
     "recoverer-instances",
+    "recoverer-vault",
     "deployer",
     "deployer-resources",
     "deployer-drill",
@@ -102,7 +103,8 @@ def test_no_policy_permits_answers_to_executions() -> None:
 
 def test_no_policy_deletes_snapshots_or_the_policy_document() -> None:
     for name in NAMES:
-        assert "ec2:DeleteSnapshot" not in actions(name)
+        if name != "recoverer-vault":
+            assert "ec2:DeleteSnapshot" not in actions(name)
         deleting = [statement["Resource"] for statement in statements(name) if "ssm:DeleteParameter" in statement["Action"]]
         assert deleting == [MAY_DELETE[name]] if name in MAY_DELETE else deleting == []
 
@@ -131,7 +133,15 @@ def test_tags_are_written_by_a_recovery_alone() -> None:
             "arn:aws:ec2:*:*:volume/*",
             MADE | {"ForAllValues:StringNotLike": {"aws:TagKeys": ["snapkeep:*"]}},
         ),
+        ("recoverer-vault", "arn:aws:ec2:*::snapshot/*", {"StringEquals": {"ec2:CreateAction": "CopySnapshot"}}),
     ]
+
+
+def test_a_recoverer_of_a_vault_shares_and_deletes_only_what_a_recovery_made() -> None:
+    conditions = {one["Action"][0]: one["Condition"] for one in statements("recoverer-vault") if "Condition" in one}
+    assert conditions["ec2:DeleteSnapshot"] == MADE
+    never_with_everybody = {"ec2:Add/group": "true"}
+    assert conditions["ec2:ModifySnapshotAttribute"] == {"Null": MADE["Null"] | never_with_everybody}
 
 
 def test_a_deployer_tags_nothing_of_ec2_but_networks() -> None:

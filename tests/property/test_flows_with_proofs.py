@@ -31,7 +31,7 @@ from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.memory_ports import KernelClock, StepKill
 from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.sweeps import Sweeper
-from snapkeep.usecases.recovery.instance_actions import all_actions
+from snapkeep.usecases.recovery.all_actions import all_actions
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
 from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory

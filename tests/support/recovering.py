@@ -13,7 +13,7 @@ from snapkeep.domain.recovery.choice import Target
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun
 from snapkeep.domain.tag_names import RECOVERY
 from snapkeep.lab.simulator.memory_ports import Hook, HookedPort, KernelClock
-from snapkeep.usecases.recovery.instance_actions import all_actions
+from snapkeep.usecases.recovery.all_actions import all_actions
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
 from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.databases import protect_set, run_database

@@ -17,7 +17,7 @@ from snapkeep.domain.recovery.instance_plan import InstancePlan
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun
 from snapkeep.domain.tag_names import RECOVERY
 from snapkeep.lab.simulator.memory_ports import Hook, HookedPort, KernelClock
-from snapkeep.usecases.recovery.instance_actions import all_actions
+from snapkeep.usecases.recovery.all_actions import all_actions
 from snapkeep.usecases.recovery.prepare_instance import InstanceRequest, PrepareInstance, begin_instances, first_map
 from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.databases import protect_set

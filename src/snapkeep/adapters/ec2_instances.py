@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from snapkeep.adapters.aws_errors import accepted, dry_run, pages, translated
+from snapkeep.adapters.ec2_point_copies import Ec2PointCopies
 from snapkeep.adapters.ec2_reader import tags_from
-from snapkeep.adapters.ec2_recovery import Ec2Recovery, at_rate, without_rate
+from snapkeep.adapters.ec2_recovery import at_rate, without_rate
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.recovery.instance_fit import Billing, InstanceTypeFacts, LaunchSite
 from snapkeep.domain.recovery.instance_map import LaunchInventory, RegionResource
@@ -21,8 +22,8 @@ _NO_INSTANCE = ("InvalidInstanceID.NotFound",)
 _NO_TYPE = ("InvalidInstanceType",)
 
 
-class Ec2Instances(Ec2Recovery):
-    """`InstanceEc2` and `InstanceLooks` over an EC2 client of one region, and all that recoveries of volumes need."""
+class Ec2Instances(Ec2PointCopies):
+    """`InstanceEc2` and `InstanceLooks` over an EC2 client of one region, and all that recoveries of volumes and copies need."""
 
     # AMIs
 

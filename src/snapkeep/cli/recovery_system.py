@@ -151,7 +151,7 @@ class RecoverySystem:
 
     def recover(self, region: str, report: Reporter = lambda _: None) -> Recover:
         """Return what carries out the recoveries of a region, and calls `report` with each step."""
-        from snapkeep.usecases.recovery.instance_actions import all_actions  # noqa: PLC0415
+        from snapkeep.usecases.recovery.all_actions import all_actions  # noqa: PLC0415
         from snapkeep.usecases.recovery.recover import Recover  # noqa: PLC0415
 
         clock = self._clock

@@ -18,7 +18,7 @@ from snapkeep.domain.recovery.instance_map import parse_map
 from snapkeep.domain.recovery.recovery_plan import RecoveryState
 from snapkeep.domain.tag_names import HOLD
 from snapkeep.lab.ebs_model import PUBLIC_LINUX, FaultRule
-from snapkeep.usecases.recovery.instance_actions import all_actions
+from snapkeep.usecases.recovery.all_actions import all_actions
 from snapkeep.usecases.recovery.prepare_instance import InstanceRequest
 from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.databases import protect_set

@@ -11,7 +11,8 @@ import pytest
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery.choice import Target
-from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, places_for
+from snapkeep.domain.recovery.places import places_for
+from snapkeep.domain.recovery.recovery_plan import RecoveryPlan
 from snapkeep.domain.recovery.storage import STORAGE_QUOTAS
 from snapkeep.domain.tag_names import DEVICE, INSTANCE, POLICY
 from snapkeep.lab.ebs_model import FaultRule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,7 @@ from snapkeep.cli.recovery_system import (
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
+    from snapkeep.usecases.recovery.prepare import RecoveryRequest
 
 app = typer.Typer(help="Make volumes or instances from recovery points; resume or undo it.", no_args_is_help=True)
 app.command()(instance)
@@ -72,11 +73,8 @@ def volume(
 
     The plan comes first. The journal in the DR region's bucket has every step, so that the recovery can be resumed or undone.
     """
-    from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415
-    from snapkeep.cli.views.recover import plan_as_data, plan_lines, run_as_data  # noqa: PLC0415
-    from snapkeep.cli.views.recoverable import measured_lines  # noqa: PLC0415
-    from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
-    from snapkeep.usecases.recovery.prepare import RecoveryRequest, begin  # noqa: PLC0415
+    from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415 - --help needs none of these
+    from snapkeep.usecases.recovery.prepare import RecoveryRequest  # noqa: PLC0415
 
     if not (targets or policy or tag):
         raise WrongUse("name what to recover: volumes, instances, names, --policy or --tag")
@@ -94,7 +92,17 @@ def volume(
         newest=newest,
         with_deleted=with_deleted,
     )
-    system = RecoverySystem(settings, in_region, bucket)
+    recover_volumes(RecoverySystem(settings, in_region, bucket), request, only_plan=only_plan, yes=yes, json=json)
+
+
+def recover_volumes(system: RecoverySystem, request: RecoveryRequest, *, only_plan: bool, yes: bool, json: bool) -> None:
+    """Show the plan of a recovery of volumes, ask for consent, and carry it out."""
+    from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415
+    from snapkeep.cli.views.recover import plan_as_data, plan_lines  # noqa: PLC0415
+    from snapkeep.cli.views.recoverable import measured_lines  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare import begin  # noqa: PLC0415
+
+    now = datetime.now(UTC)
     plan = system.prepare().plan(request)
     if not json:
         write_lines(plan_lines(plan, now))
@@ -105,12 +113,18 @@ def volume(
             print_json({"plan": plan_as_data(plan)})
         raise typer.Exit(NOT_ALL_RIGHT if plan.obstacles else 0)
     require_consent(f"Make {len(plan.volumes)} volumes in {plan.region}?", yes=yes, json=json, otherwise="nothing was made")
-    run = begin(plan, system.caller(), datetime.now(UTC))
+    begin_and_carry_out(system, begin(plan, system.caller(), datetime.now(UTC)), plan_as_data(plan), json=json)
+
+
+def begin_and_carry_out(system: RecoverySystem, run: RecoveryRun, plan: dict[str, Any], *, json: bool) -> None:
+    """Begin a recovery with its journal, carry it out and print how it ended; `plan` is its plan as data."""
+    from snapkeep.cli.views.recover import run_as_data  # noqa: PLC0415
+
     recover = system.recover(run.region, printing(quiet=json))
     recover.journal.begin(run)
     ended = carry_out(recover.run, run, system.command("resume", run.id))
     if json:
-        print_json({"plan": plan_as_data(plan), "run": run_as_data(ended)})
+        print_json({"plan": plan, "run": run_as_data(ended)})
     else:
         print_end(ended, system)
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.output import print_json
+from snapkeep.cli.commands.recover import begin_and_carry_out, recover_volumes
+from snapkeep.cli.commands.recoverable import At, moment_of
+from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.cli.output import print_json, warn, write_lines
 from snapkeep.cli.policy_files import read_policies
+from snapkeep.cli.recovery_system import Bucket, OnlyPlan, Rate, RecoverySystem, rate_of
 from snapkeep.cli.regions import known_partitions
+from snapkeep.domain.plural import counted
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.usecases.copies.pull import NO_VAULT
+
+if TYPE_CHECKING:
+    from snapkeep.domain.recovery.choice import Target
 
 app = typer.Typer(help="Prepare and use the vault in another account.", no_args_is_help=True)
 
@@ -52,3 +66,108 @@ def key_policy(
             }
         )
     print_json({"vaults": keys})
+
+
+_Volumes = Annotated[list[str] | None, typer.Argument(metavar="[VOLUME]...", help="Source volumes; by default all.")]
+
+
+@app.command("list")
+@with_aws_settings
+def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json = False) -> None:
+    """List the points of a vault: source, lock, and what its policy makes of each. With the credentials of its account.
+
+    The vault is the one in `--region`. Exits with status 1 if its policies are not known, or a point cannot be restored.
+    """
+    from snapkeep.cli.views.vault import points_as_data, points_lines  # noqa: PLC0415 - --help needs none of these
+    from snapkeep.usecases.look.vault import list_vault, of_volumes  # noqa: PLC0415
+
+    settings, now = replace(settings, read_only=True), datetime.now(UTC)
+    adapters, policies = InstalledSystem(settings).adapters, _policies(settings)
+    reader, placed = adapters.points_of(settings.region), adapters.placed_holds([settings.region])
+    points = of_volumes(list_vault(reader, policies, placed, now, system=settings.system), volumes or ())
+    problem = policies.problem or ("" if policies.vaults else NO_VAULT)
+    if json:
+        print_json({"region": settings.region, "problem": problem, "points": points_as_data(points)})
+    else:
+        write_lines(points_lines(points, settings.region, now))
+        warn([problem] if problem else [])
+    if problem or any(point.copy.completed and point.copy.unusable for point in points):
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _policies(settings: AwsSettings) -> PolicySet:
+    """Return the vault's policies: those of the entry of its document with this account and region."""
+    from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
+    from snapkeep.usecases.policies import in_force  # noqa: PLC0415
+
+    account = str(settings.client("sts", settings.region).get_caller_identity()["Account"])
+    document = in_force(InstalledSystem(settings).adapters.policy_store_of(settings.region), PolicySet(()))
+    return vault_policies(document, account, settings.region)
+
+
+@app.command()
+@with_aws_settings
+def restore(
+    settings: AwsSettings,
+    volumes: Annotated[list[str], typer.Argument(metavar="VOLUME...", help="Source volumes to restore.")],
+    *,
+    at: At = "",
+    zone: Annotated[str, typer.Option("--zone", metavar="AZ", help="Availability Zone of the volumes.")] = "",
+    rate: Rate = "default",
+    key: Annotated[
+        str, typer.Option("--copy-to-key", metavar="KEY", help="Make no volumes, but copies under this key, to be shared.")
+    ] = "",
+    account: Annotated[
+        str, typer.Option("--share-with", metavar="ACCOUNT", help="With --copy-to-key: the account that gets the copies.")
+    ] = "",
+    bucket: Bucket = "",
+    only_plan: OnlyPlan = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Make volumes of a vault's points in its account, or copies that a clean account can use.
+
+    With the credentials of the vault's account; the vault is the one in `--region`. The plan comes first. The journal in the
+    stack's bucket has every step: `snapkeep recover resume` and `undo` work on it.
+    """
+    from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare import RecoveryRequest  # noqa: PLC0415
+
+    if bool(key) != bool(account):
+        raise WrongUse("--copy-to-key and --share-with belong together: the key under which, and the account for which")
+    if account and not re.fullmatch(r"[0-9]{12}", account):
+        raise WrongUse(f"--share-with {account}: write an account number of 12 digits")
+    if key and (zone or rate != "default"):
+        raise WrongUse("--zone and --rate are of volumes, and --copy-to-key makes none")
+    system, moment = RecoverySystem(settings, settings.region, bucket), moment_of(at, datetime.now(UTC))
+    target = Target(tuple(volumes))
+    if key:
+        _copy(system, target, moment, key, account, only_plan=only_plan, yes=yes, json=json)
+    else:
+        # The source volumes are in another account: whether they exist is not known here.
+        request = RecoveryRequest(target, moment, zone, rate_of(rate), with_deleted=True)
+        recover_volumes(system, request, only_plan=only_plan, yes=yes, json=json)
+
+
+def _copy(
+    system: RecoverySystem, target: Target, at: datetime, key: str, account: str, *, only_plan: bool, yes: bool, json: bool
+) -> None:
+    from snapkeep.cli.views.vault import copies_as_data, copies_lines  # noqa: PLC0415
+    from snapkeep.domain.recovery.copy_steps import copy_steps  # noqa: PLC0415
+    from snapkeep.usecases.recovery.begin import new_run  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare_copies import prepare_copies  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    plan = prepare_copies(system.points, system.ec2(system.region), target, at, key, account)
+    data = copies_as_data(plan)
+    if not json:
+        write_lines(copies_lines(plan, now))
+    if only_plan or plan.obstacles:
+        if json:
+            print_json({"plan": data})
+        raise typer.Exit(NOT_ALL_RIGHT if plan.obstacles else 0)
+    question = f"Copy {counted(len(plan.points), 'point')} and share the copies with account {account}?"
+    require_consent(question, yes=yes, json=json, otherwise="nothing was copied")
+    points = tuple(point.id for point in plan.points)
+    run = new_run(plan.region, points, copy_steps(plan), plan.obstacles, system.caller(), now)
+    begin_and_carry_out(system, run, data, json=json)

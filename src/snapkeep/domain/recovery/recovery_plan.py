@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,7 +19,7 @@ from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.holders import holders_of
 from snapkeep.domain.recovery.rates import RATE, exceeds_quota, rate_remarks
 from snapkeep.domain.recovery.record import RecoveryRecord, VolumeSettings
-from snapkeep.domain.tag_names import DEVICE, HOLD, HOLDER, OWN_TAGS, RECOVERY, RECOVERY_STEP
+from snapkeep.domain.tag_names import HOLD, HOLDER, OWN_TAGS, RECOVERY, RECOVERY_STEP
 from snapkeep.domain.tags import TAG_LIMIT, has_room
 from snapkeep.domain.wildcards import matches_any
 
@@ -55,7 +55,7 @@ class InstancePlace:
 
 
 class StepKind(StrEnum):
-    """The kind of a step. Each has one action, in `usecases/recovery/actions.py` or, of instances, `instance_actions.py`."""
+    """The kind of a step. Each has one action, in the files `*actions.py` of `usecases/recovery`."""
 
     HOLD = "hold"
     CREATE_VOLUME = "create_volume"
@@ -71,6 +71,9 @@ class StepKind(StrEnum):
     STOP_INSTANCE = "stop_instance"
     REPLACE_ROOT = "replace_root"
     WAIT_FOR_ROOT = "wait_for_root"
+    COPY_POINT = "copy_point"
+    WAIT_FOR_COPY = "wait_for_copy"
+    SHARE_COPY = "share_copy"
 
 
 class StepState(StrEnum):
@@ -371,28 +374,3 @@ def _creation(volume: VolumeRecovery, plan: RecoveryPlan) -> dict[str, Any]:
     if plan.rate_mibps:
         request[RATE] = plan.rate_mibps
     return {"request": request, "tags": volume.tags}
-
-
-def places_for(
-    points: Sequence[Snapshot], instance_id: str, devices: Sequence[str], occupied: Iterable[str]
-) -> list[tuple[str, str]]:
-    """Return an instance and a device for each point: a named device, else the recorded one, else the next that is free.
-
-    Raise ValueError where a named device is occupied, or none is free.
-    """
-    taken = {device_slot(device): device for device in occupied}
-    places: list[tuple[str, str]] = []
-    for number, point in enumerate(points):
-        named = devices[number] if number < len(devices) else ""
-        if device_slot(named) in taken:
-            raise ValueError(f"{instance_id} has something at {taken[device_slot(named)]} already, not free for {named}")
-        candidates = (named, point.tags.get(DEVICE, ""), *DEVICES)
-        free = [device for device in candidates if device and device_slot(device) not in taken]
-        if not free:
-            raise ValueError(
-                f"{instance_id} has no free device from {DEVICES[0]} to {DEVICES[-1]} for {point.origin.volume_id}, the "
-                f"{number + 1}. of {len(points)} volumes: name devices (--attach {instance_id}:DEVICE), or attach them yourself"
-            )
-        taken[device_slot(free[0])] = free[0]
-        places.append((instance_id, free[0]))
-    return places

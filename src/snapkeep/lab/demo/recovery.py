@@ -15,7 +15,7 @@ from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.lab.demo.story import DR_REGION, LEDGER, ORDERS_SET, PRIMARY_REGION, DemoHistory
 from snapkeep.lab.embedded_aws import ACCOUNT_ID, EmbeddedAws
-from snapkeep.usecases.recovery.instance_actions import all_actions
+from snapkeep.usecases.recovery.all_actions import all_actions
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
 from snapkeep.usecases.recovery.recover import Journal, Recover
 

@@ -90,8 +90,8 @@ class Actions:
 
     ec2: RecoveryEc2
     pacer: Pacer
-    instances: StepActions
-    """The actions of steps that make instances."""
+    others: StepActions
+    """The actions of steps that make instances, or copies."""
 
     def do(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
         """Take a step, or find that it was taken; return it with its result. Raise RecoveryFailed where it cannot succeed."""
@@ -112,7 +112,7 @@ class Actions:
                 PointHolds(self.ec2).release(step.parameters["snapshots"], run.id)
                 return step
             case _:
-                return self.instances.do(run, step)
+                return self.others.do(run, step)
 
     def let_listings_follow(self) -> None:
         """Wait until EC2, which is eventually consistent, shows what an interrupted session made a moment ago."""
@@ -130,7 +130,7 @@ class Actions:
             case StepKind.WAIT_FOR_VOLUME | StepKind.RELEASE:
                 pass
             case _:
-                self.instances.undo(run, step)
+                self.others.undo(run, step)
 
     def _create(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
         """Tags are looked at first: a client token is forgotten after a time, and this may be resumed days later."""

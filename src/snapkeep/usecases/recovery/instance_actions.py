@@ -13,7 +13,7 @@ from snapkeep.domain.recovery.instance_fit import Billing
 from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
-from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, POLL_SECONDS, VISIBLE_SECONDS, Actions, RecoveryEc2, VolumeState
+from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, POLL_SECONDS, VISIBLE_SECONDS, RecoveryEc2, VolumeState
 from snapkeep.usecases.retention.delete import Pacer
 
 TASK_ENDED, TASK_FAILED = ("succeeded", "failed", "failed-detached"), ("failed", "failed-detached")
@@ -362,15 +362,6 @@ class InstanceActions:
     def _pause(self) -> float:
         self.pacer.pause(POLL_SECONDS)
         return POLL_SECONDS
-
-
-class RecoveryCalls(RecoveryEc2, InstanceEc2, Protocol):
-    """All calls of recoveries to EC2, in one region."""
-
-
-def all_actions(ec2: RecoveryCalls, pacer: Pacer) -> Actions:
-    """Return the actions of all kinds of steps."""
-    return Actions(ec2=ec2, pacer=pacer, instances=InstanceActions(ec2=ec2, volumes=ec2, pacer=pacer))
 
 
 def _image_name(run: RecoveryRun, step: RecoveryStep) -> str:

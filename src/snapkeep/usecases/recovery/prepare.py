@@ -13,6 +13,7 @@ from snapkeep.domain.errors import AwsRefused, SnapkeepError
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of
 from snapkeep.domain.recovery.holders import TRIAL_HOLD
+from snapkeep.domain.recovery.places import places_for
 from snapkeep.domain.recovery.recovery_plan import (
     ATTACHABLE,
     STEP_TAGS,
@@ -22,7 +23,6 @@ from snapkeep.domain.recovery.recovery_plan import (
     RestoreOptions,
     StepKind,
     device_slot,
-    places_for,
     plan_recovery,
     steps_of,
 )

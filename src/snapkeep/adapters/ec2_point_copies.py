@@ -1,0 +1,44 @@
+"""Makes, shares and removes copies of recovery points, and checks beforehand what EC2 would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from snapkeep.adapters.aws_errors import GONE, accepted, dry_run, pages, translated
+from snapkeep.adapters.ec2_recovery import Ec2Recovery
+from snapkeep.adapters.ec2_writers import tag_specifications
+from snapkeep.usecases.recovery.copy_actions import CopyState
+
+
+class Ec2PointCopies(Ec2Recovery):
+    """`CopyEc2` over an EC2 client of one region, and all that recoveries of volumes need."""
+
+    def copies_of(self, tags: Mapping[str, str]) -> list[CopyState]:
+        """Return the account's snapshots that have all of these tags."""
+        filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
+        query = {"OwnerIds": ["self"], "Filters": filters}
+        listing = pages(self._client, "describe_snapshots", query, f"describe_snapshots in {self.region}")
+        items = [item for page in listing for item in page["Snapshots"]]
+        return [CopyState(item["SnapshotId"], item["State"], item.get("StateMessage", "")) for item in items]
+
+    def copy_point(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Start a copy with its tags in the call; return its id. An undo removes every copy with these tags."""
+        with translated("copy_snapshot"):
+            answer = self._client.copy_snapshot(**request, TagSpecifications=tag_specifications({"snapshot": tags}))
+        return str(answer["SnapshotId"])
+
+    def share_copy(self, snapshot_id: str, account: str) -> None:
+        """Let an account make volumes and copies of a snapshot."""
+        with translated(f"modify_snapshot_attribute of {snapshot_id}"):
+            self._client.modify_snapshot_attribute(
+                SnapshotId=snapshot_id, Attribute="createVolumePermission", OperationType="add", UserIds=[account]
+            )
+
+    def delete_copy(self, snapshot_id: str) -> None:
+        """Delete a snapshot, with its shares; one that does not exist is deleted."""
+        accepted(self._client.delete_snapshot, f"delete_snapshot {snapshot_id}", GONE, SnapshotId=snapshot_id)
+
+    def refusal_to_copy(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Return why CopySnapshot would be refused, by a dry run; empty if it would not. A share needs a copy to be tried."""
+        return dry_run(self._client, "copy_snapshot", **request, TagSpecifications=tag_specifications({"snapshot": tags}))

@@ -1,0 +1,52 @@
+"""The recovery points of a vault, each with its lock and with what the vault's policy makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from snapkeep.domain.locks import SnapshotLock
+from snapkeep.domain.model import Snapshot, Verdict
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.records import dataclass
+from snapkeep.domain.retention.placed_holds import PlacedHolds
+from snapkeep.domain.retention.region_plan import RegionFacts
+from snapkeep.usecases.ports import SnapshotReader
+from snapkeep.usecases.retention.plan_regions import make_region_plan
+
+
+@dataclass(frozen=True, slots=True)
+class VaultPoint:
+    """One copy in a vault."""
+
+    copy: Snapshot
+    lock: SnapshotLock | None
+    verdict: Verdict
+    """By the vault's own policy, as its next sweep would plan it."""
+
+
+def list_vault(
+    reader: SnapshotReader, policies: PolicySet, placed: PlacedHolds, now: datetime, *, system: str
+) -> list[VaultPoint]:
+    """Return the managed copies of a vault's region, by volume, the newest first. `policies` are the vault's own.
+
+    Raise AwsRefused, AwsThrottled or AwsUnavailable.
+    """
+    snapshots = [snapshot for snapshot in reader.all_snapshots() if snapshot.is_copy]
+    facts = RegionFacts(reader.region, (), snapshots)
+    plan = make_region_plan(reader, facts, policies, now, system=system, placed=placed)
+    verdicts = [verdict for verdict in plan.outcomes if verdict.snapshot.managed_by(system)]
+    locks = reader.locks([verdict.snapshot.id for verdict in verdicts])
+    points = [VaultPoint(verdict.snapshot, locks.get(verdict.snapshot.id), verdict) for verdict in verdicts]
+    return sorted(points, key=_newest_first)
+
+
+def of_volumes(points: Iterable[VaultPoint], volume_ids: Iterable[str]) -> list[VaultPoint]:
+    """Return the points of source volumes; of all without ids."""
+    wanted = set(volume_ids)
+    return [point for point in points if not wanted or point.copy.origin.volume_id in wanted]
+
+
+def _newest_first(point: VaultPoint) -> tuple[str, float, str]:
+    origin = point.copy.origin
+    return origin.volume_id, -origin.start_time.timestamp(), point.copy.id

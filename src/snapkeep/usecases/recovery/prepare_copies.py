@@ -1,0 +1,41 @@
+"""Plan copies of recovery points under another key, for another account. It changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from snapkeep.domain.recovery.choice import Target, choose_points, lineages_of
+from snapkeep.domain.recovery.copy_steps import CopyPlan, copy_steps, plan_copies
+from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, StepKind
+from snapkeep.usecases.recovery.find_points import SnapshotLister
+
+
+class CopyLooks(Protocol):
+    """Tries the request of a copy as a dry run."""
+
+    @property
+    def region(self) -> str:
+        """The region."""
+        ...
+
+    def refusal_to_copy(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Return why CopySnapshot would be refused; empty if it would not."""
+        ...
+
+
+def prepare_copies(snapshots: SnapshotLister, looks: CopyLooks, target: Target, at: datetime, key: str, account: str) -> CopyPlan:
+    """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
+    lineages = lineages_of(looks.region, snapshots.all_snapshots())
+    groups = target.groups(lineages, at)
+    obstacles = [f"{name}: {lineages.why_unnamed(name, at)}" for name, volume_ids in groups.items() if not volume_ids]
+    choices = [choose_points(lineages, volume_ids, at) for volume_ids in groups.values() if volume_ids]
+    plan = plan_copies(looks.region, choices, key, account, obstacles)
+    if plan.obstacles:
+        return plan
+    requests = [step.parameters["request"] for step in copy_steps(plan) if step.kind is StepKind.COPY_POINT]
+    trial = dict.fromkeys(STEP_TAGS, "dry-run")
+    refusals = {why for request in requests if (why := looks.refusal_to_copy(request, trial))}
+    return replace(plan, obstacles=tuple(sorted(refusals)))

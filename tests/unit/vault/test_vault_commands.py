@@ -1,0 +1,259 @@
+"""`snapkeep vault list` and `vault restore` over the model, with the credentials of the vault's account."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.ec2_instances import Ec2Instances
+from snapkeep.adapters.regional import RegionalAdapters
+from snapkeep.cli.commands.recover import app as recover_app
+from snapkeep.cli.commands.vault import app
+from snapkeep.cli.common import AwsSettings
+from snapkeep.domain.errors import AwsRefused, DocumentAbsent
+from snapkeep.domain.policy.document import to_document
+from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
+from snapkeep.domain.recovery.choice import Target
+from snapkeep.domain.recovery.copy_steps import copy_steps
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun
+from snapkeep.domain.retention.placed_holds import PlacedHolds
+from snapkeep.domain.tag_names import HOLD, MANAGED, RECOVERY
+from snapkeep.lab.simulator.memory_ports import HookedPort, MemoryDocuments, StepKill
+from snapkeep.usecases.policies import StoredDocument
+from snapkeep.usecases.recovery.all_actions import all_actions
+from snapkeep.usecases.recovery.begin import new_run
+from snapkeep.usecases.recovery.prepare_copies import prepare_copies
+from snapkeep.usecases.recovery.recover import Journal, Recover
+from support.vaulting import DR, VAULT_ACCOUNT, VaultLaboratory, vault
+
+CLEAN = "555555555555"
+GRANTED = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
+
+
+@pytest.fixture
+def lab() -> VaultLaboratory:
+    made = VaultLaboratory(vaults=(vault(retention=Retention(keep_last=2)),))
+    volume_id = made.make_volume()
+    for _ in range(2):
+        made.offer(volume_id)
+        made.settle()
+    return made
+
+
+@pytest.fixture
+def documents() -> MemoryDocuments:
+    return MemoryDocuments()
+
+
+@pytest.fixture(autouse=True)
+def commands(lab: VaultLaboratory, documents: MemoryDocuments, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    sts = SimpleNamespace(get_caller_identity=lambda: {"Account": VAULT_ACCOUNT, "Arn": "arn:aws:iam::2:user/keeper"})
+
+    def client(_: AwsSettings, service: str, region: str) -> Any:
+        if service == "service-quotas":
+            raise AwsRefused("not asked here")
+        return sts if service == "sts" else lab.world.client(service, region, VAULT_ACCOUNT, caller="keeper")
+
+    monkeypatch.setattr(AwsSettings, "client", client)
+    monkeypatch.setattr(RegionalAdapters, "documents_of", lambda *_: documents)
+    monkeypatch.setattr(RegionalAdapters, "policy_store_of", lambda *_: StoredVaults(lab))
+    monkeypatch.setattr(RegionalAdapters, "placed_holds", lambda *_: PlacedHolds())
+    monkeypatch.setattr(WallClock, "pause", lambda _, seconds: lab.runner.advance(seconds))
+    monkeypatch.setattr("snapkeep.cli.commands.vault.datetime", SimpleNamespace(now=lambda _: lab.runner.composition.clock.now()))
+
+
+class StoredVaults:
+    """The document in the vault's Parameter Store."""
+
+    def __init__(self, lab: VaultLaboratory) -> None:
+        self.lab = lab
+
+    def current(self) -> StoredDocument:
+        if not self.lab.vaults:
+            raise DocumentAbsent("none")
+        production = Policy("gold", Selector(), Retention(keep_last=1))
+        policies = PolicySet((production,), vaults=self.lab.vaults)
+        return StoredDocument(1, json.dumps(to_document(policies)), self.lab.runner.composition.clock.now())
+
+
+def run(*arguments: str, of: Any = app) -> Result:
+    result = CliRunner().invoke(of, [*arguments, "--region", DR])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def volume_of(lab: VaultLaboratory) -> str:
+    return lab.copies()[0].description.split(" of ")[1].split(" ")[0]
+
+
+def test_the_list_says_source_lock_and_fate_of_each_point(lab: VaultLaboratory) -> None:
+    older, newer = lab.copies()
+    lab.ec2(account_id=VAULT_ACCOUNT).lock_snapshot(SnapshotId=older.id, LockMode="governance", LockDuration=35)
+    done = run("list", "--json")
+    assert done.exit_code == 0
+    points = json.loads(done.stdout)["points"]
+    assert [(point["snapshot_id"], point["volume_id"]) for point in points] == [
+        (newer.id, volume_of(lab)),
+        (older.id, volume_of(lab)),
+    ]
+    assert [point["lock"] and point["lock"]["state"] for point in points] == [None, "governance"]
+    assert [(point["action"], point["can_be_restored"]) for point in points] == [("keep", True)] * 2
+    shown = run("list").stdout
+    assert "locked until" in shown
+    assert "not locked" in shown
+    assert "kept: " in shown
+
+
+def test_the_list_says_that_no_document_names_the_vault(lab: VaultLaboratory) -> None:
+    lab.vaults = ()
+    done = run("list", "--json")
+    assert done.exit_code == 1
+    listed = json.loads(done.stdout)
+    assert "names no vault" in listed["problem"]
+    assert {point["action"] for point in listed["points"]} == {"keep"}
+
+
+def test_a_key_that_cannot_be_used_is_shown(lab: VaultLaboratory) -> None:
+    account = lab.world.region_account(DR, VAULT_ACCOUNT)
+    key = account.keys[lab.copies()[0].key_arn.rpartition("/")[2]]
+    key.state = "Disabled"
+    done = run("list", "--json")
+    assert done.exit_code == 1
+    assert {point["can_be_restored"] for point in json.loads(done.stdout)["points"]} == {False}
+
+
+def test_a_volume_is_made_in_the_vaults_account_after_production_is_gone(lab: VaultLaboratory) -> None:
+    volume_id = volume_of(lab)
+    for snapshot_id in list(lab.world.region_account(DR).snapshots):
+        lab.ec2().delete_snapshot(SnapshotId=snapshot_id)
+    done = run("restore", volume_id, "--yes", "--json")
+    assert done.exit_code == 0, done.output
+    ended = json.loads(done.stdout)["run"]
+    (made,) = lab.ec2(account_id=VAULT_ACCOUNT).describe_volumes()["Volumes"]
+    assert made["SnapshotId"] == lab.copies()[-1].id
+    assert ended["state"] == "completed"
+    assert not any(HOLD in lab.tags(copy.id) for copy in lab.copies())
+
+
+def key_to_share(lab: VaultLaboratory, *accounts: str) -> str:
+    kms = lab.world.client("kms", DR, VAULT_ACCOUNT, caller="keeper")
+    arn = str(kms.create_key()["KeyMetadata"]["Arn"])
+    own = {"Effect": "Allow", "Principal": {"AWS": VAULT_ACCOUNT}, "Action": "kms:*", "Resource": "*"}
+    others = [{"Effect": "Allow", "Principal": {"AWS": one}, "Action": GRANTED, "Resource": "*"} for one in accounts]
+    kms.put_key_policy(KeyId=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [own, *others]}))
+    return arn
+
+
+def test_a_copy_under_a_shareable_key_is_used_by_a_clean_account(lab: VaultLaboratory) -> None:
+    key = key_to_share(lab, CLEAN)
+    done = run("restore", volume_of(lab), "--copy-to-key", key, "--share-with", CLEAN, "--yes", "--json")
+    assert done.exit_code == 0, done.output
+    point, shared = lab.copies()[1], lab.copies()[2]
+    assert (shared.source_id, shared.key_arn, shared.description) == (point.id, key, point.description)
+    assert MANAGED not in lab.tags(shared.id), "neither retention nor Pull takes it for a point of the vault"
+    clean = lab.world.client("ec2", DR, CLEAN, caller="rescuer")
+    volume = clean.create_volume(SnapshotId=shared.id, AvailabilityZone=f"{DR}a", VolumeType="gp3")
+    lab.runner.advance(60)
+    assert clean.describe_volumes(VolumeIds=[volume["VolumeId"]])["Volumes"][0]["State"] == "available"
+    lab.sweep()
+    assert shared.id in {copy.id for copy in lab.copies()}
+
+
+def test_undoing_it_deletes_the_copy_and_the_share(lab: VaultLaboratory) -> None:
+    key = key_to_share(lab, CLEAN)
+    made = run("restore", volume_of(lab), "--copy-to-key", key, "--share-with", CLEAN, "--yes", "--json")
+    run_id = json.loads(made.stdout)["run"]["id"]
+    undone = run("undo", run_id, "--in", DR, "--yes", of=recover_app)
+    assert undone.exit_code == 0, undone.output
+    assert len(lab.copies()) == 2
+    assert lab.world.region_account(DR, VAULT_ACCOUNT).permissions == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--copy-to-key", "alias/aws/ebs", "--share-with", CLEAN], "AWS manages this key"),
+        (["--copy-to-key", "alias/mine"], "belong together"),
+        (["--share-with", CLEAN], "belong together"),
+        (["--copy-to-key", "alias/mine", "--share-with", "clean"], "12 digits"),
+        (["--copy-to-key", "alias/mine", "--share-with", CLEAN, "--zone", "us-east-2a"], "makes none"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_made(lab: VaultLaboratory, options: list[str], why: str) -> None:
+    done = CliRunner().invoke(app, ["restore", volume_of(lab), *options, "--yes", "--region", DR])
+    assert done.exit_code != 0
+    assert why in " ".join(f"{done.output} {done.exception}".split())
+    assert len(lab.copies()) == 2
+
+
+def test_a_plan_of_copies_changes_nothing(lab: VaultLaboratory) -> None:
+    key = key_to_share(lab)
+    done = run("restore", volume_of(lab), "--copy-to-key", key, "--share-with", CLEAN, "--plan")
+    assert done.exit_code == 0
+    assert "kms:CreateGrant" in done.stdout
+    assert len(lab.copies()) == 2
+
+
+def copying(lab: VaultLaboratory, documents: MemoryDocuments, hook: Any = None) -> Recover:
+    client = lab.world.client("ec2", DR, VAULT_ACCOUNT, caller="keeper")
+    port: Any = HookedPort(client, "ec2", hook) if hook else client
+    clock = lab.runner.composition.clock
+    ec2 = Ec2Instances(client=port, region=DR)
+    return Recover(journal=Journal(documents=documents), actions=all_actions(ec2, clock), clock=clock)
+
+
+def begun(lab: VaultLaboratory, documents: MemoryDocuments) -> RecoveryRun:
+    now = lab.runner.composition.clock.now()
+    looks = Ec2Instances(client=lab.world.client("ec2", DR, VAULT_ACCOUNT), region=DR)
+    reader = lab.runner.composition.points(DR)
+    plan = prepare_copies(reader, looks, Target((volume_of(lab),)), now, key_to_share(lab, CLEAN), CLEAN)
+    started = new_run(DR, tuple(point.id for point in plan.points), copy_steps(plan), plan.obstacles, "keeper", now)
+    Journal(documents=documents).begin(started)
+    return started
+
+
+class KillAt:
+    """Ends the process at the n-th call, counted before and after each."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, _: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise StepKill("killed")
+
+
+@pytest.mark.parametrize("undo", [False, True])
+def test_killed_at_any_call_it_is_resumed_or_undone(lab: VaultLaboratory, undo: bool) -> None:
+    for number in range(1, 200):
+        documents = MemoryDocuments()
+        started = begun(lab, documents)
+        try:
+            session = copying(lab, documents, KillAt(number))
+            session.run(session.journal.read(started.id))
+        except StepKill:
+            killed = True
+        else:
+            killed = False
+        recover = copying(lab, documents)
+        seen = recover.journal.read(started.id)
+        if killed and not undo:
+            seen = recover.run(seen)
+        made = [copy for copy in lab.copies() if lab.tags(copy.id).get(RECOVERY) == started.id]
+        if not undo:
+            assert len(made) == 1, number
+            assert list(lab.world.region_account(DR, VAULT_ACCOUNT).permissions[made[0].id]) == [CLEAN]
+        recover.undo(recover.journal.read(started.id))
+        assert not [copy for copy in lab.copies() if lab.tags(copy.id).get(RECOVERY) == started.id]
+        assert not any(HOLD in lab.tags(copy.id) for copy in lab.copies())
+        if not killed:
+            return
+    raise AssertionError("it makes more calls than were tried")
