@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from snapkeep.cli import common
-from snapkeep.cli.commands.deploy import destroy_app
+from snapkeep.cli.commands.deploy import deploy_app, destroy_app
 from snapkeep.cli.errors import NotConfirmed
 from snapkeep.deploy import deployment
 from snapkeep.deploy.deployment import RemovalResult
@@ -111,3 +112,23 @@ def test_only_primary_leaves_every_dr_stack(destroyed: list[Any]) -> None:
 def test_the_network_of_drills_alone_is_deleted(destroyed: list[Any]) -> None:
     destroy("--yes", "--only", "drill")
     assert destroyed == [(("drill",), DR, [])]
+
+
+def test_a_vaults_stack_alone_is_deleted_in_the_region_given(destroyed: list[Any]) -> None:
+    destroy("--yes", "--only", "vault")
+    assert destroyed == [(("vault",), "", [])]
+
+
+def test_a_vaults_stack_alone_is_deployed_with_its_parameters(destroyed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+
+    def deploy(recorded: Any, primary: Any, dr: Any, **how: Any) -> Any:
+        calls.append((recorded.target.region, primary, dr, how["vault_parameters"], how["kinds"]))
+        how["examine"]()  # the stacks of production are not looked at
+        return SimpleNamespace(stacks=())
+
+    monkeypatch.setattr(deployment.Deployment, "deploy", deploy, raising=False)
+    arguments = ["--region", DR, "--only", "vault", "--parameter", "OwnerAccounts=111122223333"]
+    CliRunner().invoke(deploy_app, arguments, catch_exceptions=False)
+    assert calls == [(DR, {}, {}, {"OwnerAccounts": "111122223333"}, ["vault"])]
+    assert destroyed == []

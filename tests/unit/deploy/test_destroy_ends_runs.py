@@ -112,3 +112,10 @@ def test_the_artifacts_of_the_dr_stack_outlive_the_network_of_drills() -> None:
     aws = OneStack()
     destroyed = Deployment(DeploymentTarget(aws.client, "us-east-1", "us-east-2"), Notes()).destroy([StackKind.DRILL])
     assert ([result.stack for result in destroyed.stacks], destroyed.objects_removed) == (["snapkeep-drill"], {})
+
+
+def test_a_vaults_stack_is_deleted_alone_in_its_own_region() -> None:
+    aws = OneStack()
+    destroyed = Deployment(DeploymentTarget(aws.client, "us-east-2", ""), Notes()).destroy([StackKind.VAULT])
+    assert [(result.stack, result.region) for result in destroyed.stacks] == [("snapkeep-vault", "us-east-2")]
+    assert aws.done == [f"stopped {WAITING}", "deleted"]
