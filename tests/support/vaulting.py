@@ -61,6 +61,8 @@ class VaultLaboratory:
         )
         self.runner = Runner(self.world, lambda: PolicySet((), vaults=self.vaults), layout, hook=self.hook)
         self.sweeper = Sweeper(self.runner)
+        self.pushed: list[str] = []
+        """The documents that a command put in force in the vault."""
         self.words: list[str] = []
         """The shared snapshots that the vault sent word of."""
         self.runner.composition.on_word.append(self.on_word)

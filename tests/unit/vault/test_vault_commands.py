@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -75,7 +76,15 @@ class StoredVaults:
     def __init__(self, lab: VaultLaboratory) -> None:
         self.lab = lab
 
+    region = DR
+
+    def put(self, text: str, *, advanced: bool) -> int:
+        self.lab.pushed.append(text)
+        return len(self.lab.pushed) + 1
+
     def current(self) -> StoredDocument:
+        if self.lab.pushed:
+            return StoredDocument(len(self.lab.pushed) + 1, self.lab.pushed[-1], self.lab.runner.composition.clock.now())
         if not self.lab.vaults:
             raise DocumentAbsent("none")
         production = Policy("gold", Selector(), Retention(keep_last=1))
@@ -118,6 +127,43 @@ def test_the_list_says_that_no_document_names_the_vault(lab: VaultLaboratory) ->
     listed = json.loads(done.stdout)
     assert "names no vault" in listed["problem"]
     assert {point["action"] for point in listed["points"]} == {"keep"}
+
+
+DOCUMENT = """
+version: 1
+vaults:
+  - {{name: bunker, account: "{account}", region: us-east-2, from: us-east-2, retention: {{keep_last: {keep}}}}}
+policies:
+  - name: gold
+    select: {{}}
+    retention: {{keep_last: 3}}
+    copies: [{{region: us-east-2, kms_key: alias/dr, retention: {{keep_last: 1}}}}]
+    vault: bunker
+"""
+
+
+def pushed(lab: VaultLaboratory, tmp_path: Path, account: str = VAULT_ACCOUNT, keep: int = 1) -> Result:
+    document = tmp_path / "policy.yaml"
+    document.write_text(DOCUMENT.format(account=account, keep=keep), encoding="utf-8")
+    return CliRunner().invoke(app, ["push", str(document), "--yes", "--region", DR])
+
+
+def test_a_document_is_pushed_that_copies_into_the_vaults_own_region(lab: VaultLaboratory, tmp_path: Path) -> None:
+    """`policy push` refuses it: it takes the region for the primary one."""
+    done = pushed(lab, tmp_path)
+    assert done.exit_code == 0, done.output
+    older, _ = lab.copies()
+    assert "deletes 1 more of 2 points" in done.stdout
+    assert older.id in done.stdout
+    (stored,) = lab.pushed
+    assert json.loads(stored)["vaults"][0]["name"] == "bunker"
+
+
+def test_a_document_without_this_vault_is_not_pushed(lab: VaultLaboratory, tmp_path: Path) -> None:
+    done = pushed(lab, tmp_path, account="999999999999")
+    assert done.exit_code != 0
+    assert "nothing would be copied or deleted" in str(done.exception)
+    assert lab.pushed == []
 
 
 def test_a_key_that_cannot_be_used_is_shown(lab: VaultLaboratory) -> None:

@@ -25,6 +25,7 @@ from snapkeep.usecases.copies.pull import NO_VAULT
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.choice import Target
+    from snapkeep.usecases.look.vault import VaultPoint
 
 app = typer.Typer(help="Prepare and use the vault in another account.", no_args_is_help=True)
 
@@ -68,6 +69,49 @@ def key_policy(
     print_json({"vaults": keys})
 
 
+@app.command()
+@with_aws_settings
+def push(
+    settings: AwsSettings,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Policy document in YAML or JSON, as in production.")],
+    *,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Put a document in force in a vault, after showing what its next sweep would delete. With the credentials of its account.
+
+    The entry of `vaults` with this account and `--region` counts there, and nothing else of the document.
+    """
+    from snapkeep.cli.views.policy import pushed_line  # noqa: PLC0415 - --help needs none of these
+    from snapkeep.cli.views.vault import changes_lines, points_as_data  # noqa: PLC0415
+    from snapkeep.domain.policy.document import STANDARD_LIMITS  # noqa: PLC0415
+    from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
+    from snapkeep.usecases.look.vault import newly_deleted  # noqa: PLC0415
+    from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
+    from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
+
+    # The vault has no primary region: production's may be the vault's own.
+    document, policies = read_policies(file, region="", limits=STANDARD_LIMITS)
+    account = _account(settings)
+    proposed = vault_policies(policies, account, settings.region)
+    if not proposed.vaults:
+        raise WrongUse(
+            f"{file} has no vault with account {account} and region {settings.region}: nothing would be copied or deleted"
+        )
+    before, after = _points(settings, _policies(settings)), _points(settings, proposed)
+    deleted = newly_deleted(before, after)
+    if not json:
+        write_lines(changes_lines(after, deleted))
+    require_consent(f"Put {file.name} in force in {settings.region}?", yes=yes, json=json, otherwise="nothing was changed")
+    (pushed,) = push_to([InstalledSystem(settings).adapters.policy_store_of(settings.region)], stored_text(document))
+    if json:
+        print_json({"version": pushed.version, "region": pushed.region, "deleted": points_as_data(deleted)})
+    else:
+        write_lines([pushed_line(pushed)])
+    if pushed.overtaken:
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
 _Volumes = Annotated[list[str] | None, typer.Argument(metavar="[VOLUME]...", help="Source volumes; by default all.")]
 
 
@@ -79,12 +123,11 @@ def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json =
     The vault is the one in `--region`. Exits with status 1 if its policies are not known, or a point cannot be restored.
     """
     from snapkeep.cli.views.vault import points_as_data, points_lines  # noqa: PLC0415 - --help needs none of these
-    from snapkeep.usecases.look.vault import list_vault, of_volumes  # noqa: PLC0415
+    from snapkeep.usecases.look.vault import of_volumes  # noqa: PLC0415
 
     settings, now = replace(settings, read_only=True), datetime.now(UTC)
-    adapters, policies = InstalledSystem(settings).adapters, _policies(settings)
-    reader, placed = adapters.points_of(settings.region), adapters.placed_holds([settings.region])
-    points = of_volumes(list_vault(reader, policies, placed, now, system=settings.system), volumes or ())
+    policies = _policies(settings)
+    points = of_volumes(_points(settings, policies), volumes or ())
     problem = policies.problem or ("" if policies.vaults else NO_VAULT)
     if json:
         print_json({"region": settings.region, "problem": problem, "points": points_as_data(points)})
@@ -95,14 +138,26 @@ def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json =
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
+def _account(settings: AwsSettings) -> str:
+    return str(settings.client("sts", settings.region).get_caller_identity()["Account"])
+
+
 def _policies(settings: AwsSettings) -> PolicySet:
     """Return the vault's policies: those of the entry of its document with this account and region."""
     from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
     from snapkeep.usecases.policies import in_force  # noqa: PLC0415
 
-    account = str(settings.client("sts", settings.region).get_caller_identity()["Account"])
     document = in_force(InstalledSystem(settings).adapters.policy_store_of(settings.region), PolicySet(()))
-    return vault_policies(document, account, settings.region)
+    return vault_policies(document, _account(settings), settings.region)
+
+
+def _points(settings: AwsSettings, policies: PolicySet) -> list[VaultPoint]:
+    """Return the vault's points, as its policies make of them."""
+    from snapkeep.usecases.look.vault import list_vault  # noqa: PLC0415
+
+    adapters, region = InstalledSystem(settings).adapters, settings.region
+    reader, placed = adapters.points_of(region), adapters.placed_holds([region])
+    return list_vault(reader, policies, placed, datetime.now(UTC), system=settings.system)
 
 
 @app.command()

@@ -35,6 +35,15 @@ def points_lines(points: Sequence[VaultPoint], region: str, now: datetime) -> It
         yield f"    proof: {point.copy.tags.get(PROOF, NOT_COMPARED)}"
 
 
+def changes_lines(after: Sequence[VaultPoint], deleted: Sequence[VaultPoint]) -> Iterator[str]:
+    """Yield what a change of the vault's policy deletes."""
+    yield f"the next sweep deletes {len(deleted):,} more of {counted(len(after), 'point')}"
+    for point in deleted:
+        origin = point.copy.origin
+        lock = f", {point.lock.text}" if point.lock else ""
+        yield f"  {origin.volume_id}  {origin.start_time:%Y-%m-%d %H:%M:%S}  {point.copy.id}{lock}"
+
+
 def _state(point: VaultPoint) -> str:
     return "can be restored" if is_point(point.copy) else f"cannot be restored: {why_unusable(point.copy)}"
 

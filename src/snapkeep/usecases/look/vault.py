@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from snapkeep.domain.locks import SnapshotLock
-from snapkeep.domain.model import Snapshot, Verdict
+from snapkeep.domain.model import Action, Snapshot, Verdict
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import PlacedHolds
@@ -45,6 +45,12 @@ def of_volumes(points: Iterable[VaultPoint], volume_ids: Iterable[str]) -> list[
     """Return the points of source volumes; of all without ids."""
     wanted = set(volume_ids)
     return [point for point in points if not wanted or point.copy.origin.volume_id in wanted]
+
+
+def newly_deleted(before: Iterable[VaultPoint], after: Iterable[VaultPoint]) -> list[VaultPoint]:
+    """Return the points that a sweep deletes after a change of policies and did not before."""
+    deleted = {point.copy.id for point in before if point.verdict.action is Action.DELETE}
+    return [point for point in after if point.verdict.action is Action.DELETE and point.copy.id not in deleted]
 
 
 def _newest_first(point: VaultPoint) -> tuple[str, float, str]:
