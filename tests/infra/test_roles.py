@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.permissions import EVERY_FUNCTION, PERMISSIONS, actions_of
-from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resources, statements
+from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resources, statements, template
 
 ROOT = Path(__file__).parents[2]
 SWEEP_ROLES = {"SweepingRole", "SweepTimerRole"}
@@ -200,6 +200,18 @@ def test_the_role_of_drills_writes_tags_of_holds_alone() -> None:
         "ForAllValues:StringLike": {"aws:TagKeys": ["snapkeep:hold", "snapkeep:hold:*"]},
         "Null": {"aws:TagKeys": "false"},
     }
+
+
+def test_commands_run_of_the_named_documents_alone() -> None:
+    sending = [one for one in statements("primary", "MakeSnapshotsRole") if "ssm:SendCommand" in one.actions]
+    assert [one.resources for one in sending] == [
+        ({"Fn::Split": [",", {"Ref": "SsmDocuments"}]},),
+        ({"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/*"},),
+    ]
+    conditional = resources("primary", ROLE)["MakeSnapshotsRole"]["Policies"][-1]["Fn::If"]
+    assert (conditional[0], conditional[2]) == ("RunScripts", {"Ref": "AWS::NoValue"})
+    assert template("primary")["Conditions"]["RunScripts"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "SsmDocuments"}, ""]}]}
+    assert template("primary")["Parameters"]["SsmDocuments"]["Default"] == ""
 
 
 WRITING = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}

@@ -43,6 +43,7 @@ CAPABILITIES = {
     "lambda:InvokeFunction": "have source blocks read",
     "s3:PutObject": "write the bucket",
     "ssm:PutParameter": "place holds",
+    "ssm:SendCommand": "run the documents of SsmDocuments on instances",
     "ssm:AddTagsToResource": "place holds",
     "events:PutEvents": "send word",
     "sns:Publish": "publish messages",

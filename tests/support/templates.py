@@ -46,9 +46,9 @@ class Statement:
 
 
 def statements(stack: str, role: str) -> Iterator[Statement]:
-    """Return the statements of a role's policies. Every statement allows: roles deny nothing."""
+    """Return the statements of a role's policies, also of those that it has on a condition. Every statement allows."""
     for policy in resources(stack, ROLE)[role]["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
+        for statement in policy.get("Fn::If", ["", policy])[1]["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"
             yield Statement(
                 role, tuple(_listed(statement["Action"])), tuple(_listed(statement["Resource"])), statement.get("Condition", {})

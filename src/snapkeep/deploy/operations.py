@@ -48,7 +48,14 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "s3": ("GetObject", "ListObjectsV2", "PutObject"),
     "sns": ("Publish",),
     "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessage"),
-    "ssm": ("GetParameter", "GetParameterHistory", "GetParametersByPath", "PutParameter"),
+    "ssm": (
+        "GetParameter",
+        "GetParameterHistory",
+        "GetParametersByPath",
+        "ListCommandInvocations",
+        "PutParameter",
+        "SendCommand",
+    ),
     "stepfunctions": (
         "DescribeStateMachine",
         "GetExecutionHistory",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
+from snapkeep.domain.tag_names import CHECK, CONSISTENCY, MADE, MANAGED, POLICY, WRONG
 
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every other moment: the start of a snapshot that does not exist."""
@@ -178,6 +178,11 @@ class Snapshot:
     def policy(self) -> str:
         """The name of the policy that it was tagged with; empty when it has none."""
         return self.tags.get(POLICY, "")
+
+    @property
+    def consistency(self) -> str:
+        """Whether a command before it succeeded (`application`, `crash`); empty where none was to run, or others made it."""
+        return self.tags.get(CONSISTENCY, "") if self.is_copy or MADE in self.tags else ""
 
 
 SnapshotInRegion = tuple[str, str]

@@ -28,6 +28,9 @@ RECOVERY_TAGS = (SET, INSTANCE, DEVICE, RECORD)
 
 MADE = "snapkeep:made"
 """On snapshots that the system made itself: when it intended to. It is written in the call that makes them."""
+CONSISTENCY = "snapkeep:consistency"
+"""On snapshots that the system made by a policy with a command before them, and on their copies: whether that succeeded."""
+APPLICATION, CRASH = "application", "crash"
 HOLD = "snapkeep:hold"
 """On a snapshot that is held (INV-18). The policy of the role that deletes names this key. Value: one of the holders."""
 HOLDER = f"{HOLD}:"
@@ -54,5 +57,5 @@ ORIGINAL_REGION = "OriginalRegion"
 SNAPSHOT_TAGS = (MANAGED, POLICY, SOURCE_VOLUME, ORIGINAL_NAME, ORIGINAL_VOLUME)
 """The tags of every managed source snapshot; copies have more."""
 OWN_TAGS = frozenset(
-    (*SNAPSHOT_TAGS, *RECOVERY_TAGS, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, CHECK, PROOF, ORIGINAL_REGION)
+    (*SNAPSHOT_TAGS, *RECOVERY_TAGS, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, CHECK, PROOF, ORIGINAL_REGION, CONSISTENCY)
 )

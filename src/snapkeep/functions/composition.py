@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from snapkeep.adapters.ec2_drills import Ec2Drills
     from snapkeep.adapters.ec2_maker import Ec2Maker
     from snapkeep.domain.policy.model import PolicySet
+    from snapkeep.usecases.creation.scripts import Scripts
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns, PageStore
     from snapkeep.usecases.placed_holds import HoldsInForce
@@ -83,6 +84,13 @@ class Composition(RegionalAdapters):
         from snapkeep.adapters.ec2_maker import Ec2Maker  # noqa: PLC0415 - of MakeSnapshots alone
 
         return Ec2Maker(client=self.clients.get("ec2", once=True))
+
+    @cached_property
+    def scripts(self) -> Scripts:
+        """Runs commands on instances. SendCommand has no client token, so no request is repeated."""
+        from snapkeep.adapters.ssm_scripts import SsmScripts  # noqa: PLC0415 - of MakeSnapshots alone
+
+        return SsmScripts(client_of=lambda: self.clients.get("ssm", once=True))
 
     @cached_property
     def copier(self) -> Ec2Copier:

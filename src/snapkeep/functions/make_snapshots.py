@@ -15,6 +15,7 @@ def build(parts: Composition) -> MakeSnapshots:
         reader=parts.reader,
         reader_of=parts.reader_of,
         maker=parts.maker,
+        scripts=parts.scripts,
         intentions=parts.documents,
         policies=parts.policies,
         notices=parts.notices,

@@ -279,6 +279,8 @@ class ProblemKind(StrEnum):
     """AWS refused a lock."""
     COPY_BUDGET_SPENT = "CopyBudgetSpent"
     """The month's budget for time-based copies is spent: ordinary copies are made."""
+    SCRIPT_FAILED = "ScriptFailed"
+    """A command before or after snapshots failed on its instance."""
     SIGNAL = "Signal"
     """A call of another principal that can weaken what protects recovery points."""
 

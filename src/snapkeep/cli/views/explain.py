@@ -75,6 +75,7 @@ def story_as_data(story: Story) -> dict[str, Any]:
         "state": snapshot.state.value if snapshot else None,
         "summary": summary(story),
         "policy": snapshot.policy if snapshot else None,
+        "consistency": (snapshot.consistency or None) if snapshot else None,
         "action": story.verdict.action.value if story.verdict else None,
         "reasons": [reason._asdict() for reason in story.verdict.reasons] if story.verdict else [],
         "origin": to_json(origin),
@@ -152,6 +153,8 @@ def facts_of(story: Story) -> Iterator[tuple[str, str]]:
         yield "what", f"{kind} of {snapshot.size_gib} GiB in {snapshot.region}, {snapshot.state}"
         managed = f"policy {snapshot.policy}" if snapshot.policy else "not managed"
         yield "policy", managed + (f" ({story.plan.selection.why})" if story.plan else "")
+        if snapshot.consistency:
+            yield "consistency", f"{snapshot.consistency}-consistent"
     if origin is not None:
         source = f", {origin.snapshot_id}" if origin.snapshot_id != story.snapshot_id else ""
         yield "data", f"{origin.volume_id} in {origin.region} as of {origin.start_time:%Y-%m-%d %H:%M:%S} UTC{source}"

@@ -19,6 +19,7 @@ from snapkeep.domain.policy.model import (
     CopyRule,
     GroupWait,
     LockRule,
+    Policy,
     PolicySet,
     RecoveryGroup,
     Retention,
@@ -48,7 +49,7 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
         yield f"{policy.name}: {selector_text(policy.selector)}"
         yield f"    rpo {format_duration(policy.rpo)}, keep {retention_text(policy.retention)}"
         if policy.snapshots is not None:
-            yield f"    make snapshots {_snapshots_text(policy.snapshots)}"
+            yield f"    make snapshots {_snapshots_text(policy.snapshots)}{_scripts_text(policy)}"
         for rule in policy.copies:
             yield from _rule_lines(rule)
         if policy.vault:
@@ -122,6 +123,11 @@ def _lock_text(lock: LockRule | None) -> str:
         return "not locked"
     cool_off = f", which can be removed for {format_duration(lock.cool_off)}" if lock.cool_off else ""
     return f"locked in {lock.mode} mode for {format_duration(lock.duration)}{cool_off}"
+
+
+def _scripts_text(policy: Policy) -> str:
+    scripts = (("before", policy.before), ("after", policy.after))
+    return "".join(f"; {script.ssm_document} {stage} them, within {script.timeout}" for stage, script in scripts if script)
 
 
 def _snapshots_text(rule: SnapshotRule) -> str:

@@ -12,7 +12,7 @@ from snapkeep.domain.model import Origin, SnapshotInRegion
 from snapkeep.domain.other_tools import left_alone_by
 from snapkeep.domain.policy.completion import COMPLETION_AUTO
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.tag_names import CHECK, HOLD, HOLDER, OWN_TAGS, PROOF, RECOVERY_TAGS, WRONG
+from snapkeep.domain.tag_names import CHECK, CONSISTENCY, HOLD, HOLDER, OWN_TAGS, PROOF, RECOVERY_TAGS, WRONG
 from snapkeep.domain.tags import carried_tags, tags_for_copy
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule
     volume_tags = volume.tags if volume else {key: value for key, value in snapshot.tags.items() if key == "Name"}
     later = {CHECK: WRONG, PROOF: "", HOLD: "", HOLDER: ""}
     recovery = {key: snapshot.tags[key] for key in RECOVERY_TAGS if key in snapshot.tags}
+    if snapshot.consistency:
+        own[CONSISTENCY] = snapshot.consistency
     # A copy whose source is deleted by others is held by its own tag.
     recovery |= {
         key: snapshot.tags[key] for key in policy.hold_tags if left_alone_by(snapshot.tags, {key: policy.hold_tags[key]})

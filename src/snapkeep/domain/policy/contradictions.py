@@ -190,8 +190,10 @@ def _divides_days(every: timedelta) -> bool:
 def _in_snapshots(policy: Parsed, path: str) -> Iterator[PolicyProblem]:
     rule: Parsed | None = policy.get("snapshots")
     if rule is None:
-        if "consistent" in policy:
-            yield PolicyProblem(f"{path}.consistent", policy["consistent"], "leave it out without snapshots, which it is about")
+        for word in ("consistent", "before", "after"):
+            if word in policy:
+                value = policy[word] if word == "consistent" else policy[word].get("ssm_document", "")
+                yield PolicyProblem(f"{path}.{word}", value, "leave it out without snapshots, which it is about")
         return
     path, rpo, every = f"{path}.snapshots", policy.get("rpo", DEFAULT_RPO), rule.get("every", timedelta(0))
     words = [word for word in ("when", "every", "cron") if word in rule]

@@ -27,6 +27,7 @@ from snapkeep.domain.policy.model import (
     VerifyRule,
 )
 from snapkeep.domain.policy.retention_fields import RETENTION
+from snapkeep.domain.policy.scripts import SCRIPT
 from snapkeep.domain.policy.shapes import (
     BUDGET_PATTERN,
     INSTANCE_PATTERN,
@@ -262,8 +263,6 @@ SNAPSHOTS = Shape(
     ),
 )
 
-NO_SCRIPTS = "leave it out: Snapkeep runs no commands on instances; DLM does (pre and post scripts)"
-
 POLICY = Shape(
     Policy,
     "One policy. The first one that takes a volume governs it.",
@@ -332,8 +331,9 @@ POLICY = Shape(
             pattern=NAME_PATTERN,
             example="bunker",
         ),
+        Field("before", ValueType.OBJECT, "Runs on an instance before snapshots of its volumes are made.", shape=SCRIPT),
+        Field("after", ValueType.OBJECT, "Runs on it afterwards, whatever became of `before`.", shape=SCRIPT),
     ),
-    {"before": NO_SCRIPTS, "after": NO_SCRIPTS},
 )
 
 LIMITS = Shape(

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from snapkeep.domain.policy.completion import COMPLETION_AUTO
 from snapkeep.domain.policy.drill_rules import DrillRule
+from snapkeep.domain.policy.scripts import Script
 from snapkeep.domain.policy.source import PARAMETERS, PolicySource
 from snapkeep.domain.prices import usd_of
 from snapkeep.domain.records import dataclass
@@ -222,6 +223,10 @@ class Policy:
     """When the system makes snapshots itself; None: others make them."""
     consistent: str = CONSISTENT_INSTANCE
     """Whether it makes one multi-volume set of an instance's due volumes, or a snapshot of each (`volume`)."""
+    before: Script | None = None
+    """Runs before the system makes snapshots of an instance's volumes; they are application-consistent if it succeeds."""
+    after: Script | None = None
+    """Runs after that, whatever became of `before`."""
     vault: str = ""
     """The name of the vault that pulls its copies; empty for none."""
     lock: LockRule | None = None

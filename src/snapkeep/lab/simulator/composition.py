@@ -42,6 +42,7 @@ from snapkeep.lab.simulator.memory_ports import (
     MemoryHolds,
     MemoryNotices,
     MemoryPages,
+    MemoryScripts,
     ReachablePort,
     no_audit,
     no_notice,
@@ -116,6 +117,11 @@ class StackComposition(Composition):
         return self._system.port("maker", super().maker)
 
     @cached_property
+    def scripts(self) -> Any:
+        """Runs commands on instances."""
+        return self._system.port("scripts", self._system.scripts)
+
+    @cached_property
     def tagger(self) -> Any:
         """Tags snapshots in this region."""
         return self._system.port("tagger", super().tagger)
@@ -187,9 +193,7 @@ class SystemComposition:
     def __init__(
         self, kernel: Kernel, layout: SystemLayout, policies: Callable[[], PolicySet], *, hook: Hook | None = None
     ) -> None:
-        self.kernel = kernel
-        self.world = kernel.world
-        self.clock = KernelClock(kernel)
+        self.kernel, self.world, self.clock = kernel, kernel.world, KernelClock(kernel)
         self.deployed_at = self.clock.now()
         self.notices = MemoryNotices()
         self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
@@ -205,6 +209,7 @@ class SystemComposition:
         """Called with the region and the input of each execution of Drill that is started."""
         self.on_word: list[Callable[[str, str], object]] = []
         """Called with the ids of each shared snapshot that a vault sends word of, and of its copy."""
+        self.scripts = MemoryScripts(kernel)
         self.hook = hook
         self._layout = layout
         self._built: dict[tuple[str, str], Any] = {}

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -22,12 +23,14 @@ from snapkeep.domain.errors import (
     SnapshotQuotaReached,
     VolumeBusy,
 )
+from snapkeep.domain.json_codec import from_json, to_json
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import select
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.tag_names import MADE
+from snapkeep.domain.tag_names import APPLICATION, CONSISTENCY, CRASH, MADE
 from snapkeep.domain.tags import format_time, parse_time
+from snapkeep.usecases.creation.scripts import OwedScript, RunScripts, ScriptedGroup, Scripts
 from snapkeep.usecases.ports import Notice, Notices, SnapshotReader
 from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.retention.delete import PacingClock
@@ -66,6 +69,28 @@ class MakeResult:
     """Why it made no more, in words; empty if nothing stopped it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Intentions:
+    """What ticks intend, or lately did."""
+
+    moments: dict[str, datetime] = field(default_factory=dict)
+    """Volume id, or the region's id -> when its call was intended."""
+    owed: tuple[OwedScript, ...] = ()
+    """The commands after snapshots whose end no tick has seen."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """The calls of one tick."""
+
+    intentions: Intentions
+    stopped: str = ""
+    made: list[str] = field(default_factory=list)
+    called: bool = False
+    over: bool = False
+    """Whether no further call is made."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeSnapshots:
     """One tick. A tick at the same time writes its intentions first, or this one does: only one of them goes on."""
@@ -73,6 +98,7 @@ class MakeSnapshots:
     reader: SnapshotReader
     reader_of: Callable[[str], SnapshotReader]
     maker: SnapshotMaker
+    scripts: Scripts
     intentions: Documents
     policies: Callable[[], PolicySet]
     notices: Notices
@@ -86,8 +112,9 @@ class MakeSnapshots:
         if not any(policy.snapshots for policy in policies.policies):
             return MakeResult()
         # The intentions before the listing: what another tick intends meanwhile changes their version.
-        intended, version = self._load()
-        now = self.clock.now()
+        known, version = self._load()
+        intended, now = known.moments, self.clock.now()
+        owed = self._run_scripts.settle(known.owed)
         volumes = list(self.reader.all_volumes())
         chosen = {volume.id: policy for volume in volumes if (policy := select(volume, policies).policy) and policy.snapshots}
         snapshots = list(self.reader.all_snapshots()) if chosen else []
@@ -98,14 +125,22 @@ class MakeSnapshots:
         warned = self.reader.region in recent
         if batch.quota_near:
             self._quota_reached(f"{stopped}: {len(snapshots)} of {self.quota}", recent, now)
-        if not batch.creations and warned is (self.reader.region in recent):
+        plain, groups = _grouped(batch.creations, chosen, {volume.id: volume for volume in volumes}, owed, now)
+        if not (plain or groups) and warned is (self.reader.region in recent) and tuple(owed) == known.owed:
             return MakeResult(len(due), stopped=stopped)
-        recent |= {volume_id: now for creation in batch.creations for volume_id in creation.volume_ids}
+        creations = [*plain, *(creation for group in groups for creation in group.creations)]
+        recent |= {volume_id: now for creation in creations for volume_id in creation.volume_ids}
+        owed += [item for group in groups if (item := group.owed)]
+        intentions = Intentions(recent, tuple(owed))
         try:
-            version = self._save(recent, version)
+            version = self._save(intentions, version)
         except DocumentChanged:
             return MakeResult(len(due), stopped="another tick is at work")
-        return self._make(batch.creations, recent, version, len(due), stopped)
+        return self._make(plain, groups, _Round(intentions, stopped=stopped), version, len(due))
+
+    @property
+    def _run_scripts(self) -> RunScripts:
+        return RunScripts(scripts=self.scripts, notices=self.notices, clock=self.clock, region=self.reader.region)
 
     def _due(
         self, volumes: Sequence[Volume], chosen: Mapping[str, Policy], snapshots: Iterable[Snapshot], now: datetime
@@ -138,43 +173,52 @@ class MakeSnapshots:
         return by_region
 
     def _make(
-        self, creations: Sequence[Creation], intended: dict[str, datetime], version: str, due: int, stopped: str
+        self, plain: Sequence[Creation], groups: Sequence[ScriptedGroup], round_: _Round, version: str, due: int
     ) -> MakeResult:
-        made: list[str] = []
-        before = dict(intended)
-        remaining = list(creations)
-        while remaining:
+        before = dict(round_.intentions.moments)
+        self._create_all(plain, round_, {})
+
+        def create(group: ScriptedGroup, succeeded: bool) -> None:
+            tags = {CONSISTENCY: APPLICATION if succeeded else CRASH} if group.policy.before else {}
+            self._create_all(group.creations, round_, tags)
+
+        self._run_scripts.around(groups, create)
+        if round_.intentions.moments != before:
+            # A tick that has written since began after these intentions, and believes them until they are old.
+            with suppress(DocumentChanged):
+                self._save(round_.intentions, version)
+        return MakeResult(due, tuple(round_.made), round_.stopped)
+
+    def _create_all(self, creations: Sequence[Creation], round_: _Round, tags: Mapping[str, str]) -> None:
+        intended, remaining = round_.intentions.moments, list(creations)
+        while remaining and not round_.over:
+            if round_.called:
+                self.clock.pause(BETWEEN_CALLS)
+            round_.called = True
             try:
-                ids, instead = self._create(remaining[0], intended)
-                made += ids
+                ids, instead = self._create(remaining[0], intended, tags)
+                round_.made += ids
                 remaining[1:1] = instead
             except (PendingQuotaReached, AwsThrottled, SnapshotQuotaReached) as error:
-                stopped = str(error)
+                round_.stopped, round_.over = str(error), True
                 if isinstance(error, SnapshotQuotaReached):
-                    self._quota_reached(stopped, intended, self.clock.now())
+                    self._quota_reached(str(error), intended, self.clock.now())
                 break
             except AwsUnavailable as error:
                 # It may have been made: the intention stays, and the next tick looks for it.
-                remaining.pop(0)
-                stopped = str(error)
-                break
+                round_.stopped, round_.over = str(error), True
             remaining.pop(0)
-            if remaining:
-                self.clock.pause(BETWEEN_CALLS)
         # Not made for certain: the next tick need not wait for them.
         for creation in remaining:
             for volume_id in creation.volume_ids:
                 del intended[volume_id]
-        if intended != before:
-            # A tick that has written since began after these intentions, and believes them until they are old.
-            with suppress(DocumentChanged):
-                self._save(intended, version)
-        return MakeResult(due, tuple(made), stopped)
 
-    def _create(self, creation: Creation, intended: dict[str, datetime]) -> tuple[list[str], list[Creation]]:
+    def _create(
+        self, creation: Creation, intended: dict[str, datetime], tags: Mapping[str, str]
+    ) -> tuple[list[str], list[Creation]]:
         """Make one call. Return the ids, and the calls to make instead of a refused set; note in `intended` what was not made."""
         try:
-            return self.maker.create(creation, {MADE: format_time(intended[creation.volume_ids[0]])}), []
+            return self.maker.create(creation, {MADE: format_time(intended[creation.volume_ids[0]]), **tags}), []
         except VolumeBusy:
             for volume_id in creation.volume_ids:
                 del intended[volume_id]
@@ -190,16 +234,18 @@ class MakeSnapshots:
             self._notify(AwsRefused.__name__, creation.instance_id, text, now)
             return [], [Creation((volume_id,), creation.policy) for volume_id in creation.volume_ids]
 
-    def _load(self) -> tuple[dict[str, datetime], str]:
+    def _load(self) -> tuple[Intentions, str]:
         try:
             document = self.intentions.get(INTENTIONS)
         except DocumentNotFound:
-            return {}, ""
-        return {volume_id: parse_time(moment) for volume_id, moment in json.loads(document.text).items()}, document.version
+            return Intentions(), ""
+        data = json.loads(document.text)
+        moments = {subject: parse_time(moment) for subject, moment in data["moments"].items()}
+        return Intentions(moments, tuple(from_json(OwedScript, item) for item in data["owed"])), document.version
 
-    def _save(self, intended: Mapping[str, datetime], version: str) -> str:
-        text = json.dumps({volume_id: format_time(moment) for volume_id, moment in sorted(intended.items())})
-        return self.intentions.put(INTENTIONS, text, version)
+    def _save(self, intentions: Intentions, version: str) -> str:
+        moments = {subject: format_time(moment) for subject, moment in sorted(intentions.moments.items())}
+        return self.intentions.put(INTENTIONS, json.dumps({"moments": moments, "owed": to_json(intentions.owed)}), version)
 
     def _quota_reached(self, cause: str, intended: dict[str, datetime], now: datetime) -> None:
         """Notify of the region's quota once an hour: a tick comes every five minutes."""
@@ -209,3 +255,31 @@ class MakeSnapshots:
 
     def _notify(self, kind: str, subject: str, cause: str, now: datetime) -> None:
         self.notices.add(Notice(kind, cause, subject, "", self.reader.region, now))
+
+
+def _grouped(
+    creations: Iterable[Creation],
+    chosen: Mapping[str, Policy],
+    volumes: Mapping[str, Volume],
+    owed: Iterable[OwedScript],
+    now: datetime,
+) -> tuple[list[Creation], list[ScriptedGroup]]:
+    """Return the snapshots that are made at once, and those between commands, by instance.
+
+    An instance that is owed a command has no other one until that has ended. A volume of no instance, or of several, runs none.
+    """
+    plain: list[Creation] = []
+    groups: dict[tuple[str, str], ScriptedGroup] = {}
+    taken = {item.instance_id for item in owed}
+    for creation in creations:
+        policy, instances = chosen[creation.volume_ids[0]], volumes[creation.volume_ids[0]].instance_ids
+        instance_id = creation.instance_id or (instances[0] if len(instances) == 1 else "")
+        key = instance_id, policy.name
+        if not (policy.before or policy.after) or not instance_id:
+            plain.append(creation)
+        elif key in groups:
+            groups[key].creations.append(creation)
+        elif instance_id not in taken:
+            taken.add(instance_id)
+            groups[key] = ScriptedGroup(instance_id, policy, [creation], now)
+    return plain, list(groups.values())

@@ -1,0 +1,186 @@
+"""Commands on instances before and after snapshots of their volumes.
+
+Each instance that a command may have stopped is owed the command after it: that is written with the intentions, before anything
+is sent, and a later tick pays what a killed one left. SendCommand has no client token, so a command is looked for by its comment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from snapkeep.domain.creation.batch import Creation
+from snapkeep.domain.errors import AwsRefused, SnapkeepError
+from snapkeep.domain.policy.model import Policy
+from snapkeep.domain.policy.scripts import Script
+from snapkeep.domain.records import dataclass
+from snapkeep.domain.tags import format_time
+from snapkeep.usecases.ports import Notice, Notices, ProblemKind
+from snapkeep.usecases.retention.delete import PacingClock
+
+BETWEEN_LOOKS = 2.0
+"""Seconds."""
+DEAD_AFTER = timedelta(seconds=285)
+"""After so long, the tick that intended commands runs no more: the function's time-out is 280 seconds."""
+
+
+class Stage(StrEnum):
+    """Which of the two commands."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class ScriptEnd(NamedTuple):
+    """The end of a command."""
+
+    succeeded: bool
+    cause: str = ""
+    """Why it failed, in AWS's words."""
+
+
+class Scripts(Protocol):
+    """Runs commands on instances. The role behind it may send the documents that the stack's parameter names alone."""
+
+    def send(self, instance_id: str, script: Script, comment: str) -> None:
+        """Send a command. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
+        ...
+
+    def find(self, instance_id: str, comment: str, since: datetime) -> ScriptEnd | bool:
+        """Return the end of a command with a comment that was sent since a moment; True while it runs, False if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwedScript:
+    """A command that an instance is owed after snapshots."""
+
+    instance_id: str
+    script: Script
+    since: datetime
+    """When the snapshots were intended."""
+
+    @property
+    def comment(self) -> str:
+        """The comment of the command."""
+        return comment_of(Stage.AFTER, self.since)
+
+
+class ScriptedGroup(NamedTuple):
+    """The snapshots of one instance by one policy, between its commands."""
+
+    instance_id: str
+    policy: Policy
+    creations: list[Creation]
+    since: datetime
+
+    @property
+    def owed(self) -> OwedScript | None:
+        """The command that the instance is owed."""
+        return OwedScript(self.instance_id, self.policy.after, self.since) if self.policy.after else None
+
+
+class _Begun(NamedTuple):
+    group: ScriptedGroup
+    sent_at: datetime
+    end: ScriptEnd | None = None
+    """Known at once where nothing is waited for."""
+
+
+def comment_of(stage: Stage, since: datetime) -> str:
+    """Return the comment by which a command of a tick is found."""
+    return f"snapkeep {stage} {format_time(since)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunScripts:
+    """Runs the commands of one tick."""
+
+    scripts: Scripts
+    notices: Notices
+    clock: PacingClock
+    region: str
+
+    def settle(self, owed: Iterable[OwedScript]) -> list[OwedScript]:
+        """Send what killed ticks left, and look how the commands ended. Return what is still owed or runs."""
+        now = self.clock.now()
+        return [item for item in owed if now - item.since < DEAD_AFTER or not self._settled(item, now)]
+
+    def _settled(self, owed: OwedScript, now: datetime) -> bool:
+        try:
+            found = self.scripts.find(owed.instance_id, owed.comment, owed.since)
+            if found is False:
+                self.scripts.send(owed.instance_id, owed.script, owed.comment)
+                return False
+        except AwsRefused as error:
+            found = ScriptEnd(succeeded=False, cause=str(error))
+        except SnapkeepError:
+            return False
+        if found is True:
+            if now - owed.since < DEAD_AFTER * 2:
+                return False
+            found = ScriptEnd(succeeded=False, cause="it still runs")
+        if not found.succeeded:
+            self._failed(Stage.AFTER, owed.instance_id, owed.script, found.cause)
+        return True
+
+    def around(self, groups: Iterable[ScriptedGroup], create: Callable[[ScriptedGroup, bool], None]) -> None:
+        """Run each group's commands around `create`, which is told whether the one before succeeded, and raises nothing.
+
+        All begin at once, so that together they take no longer than the slowest one may.
+        """
+        waiting = [self._begin(group) for group in groups]
+        while waiting:
+            running = []
+            for begun in waiting:
+                group, end = begun.group, begun.end or self._end_of(begun)
+                if end is None:
+                    running.append(begun)
+                    continue
+                if group.policy.before and not end.succeeded:
+                    self._failed(Stage.BEFORE, group.instance_id, group.policy.before, end.cause)
+                create(group, end.succeeded)
+                if group.policy.after:
+                    self._send_after(group, group.policy.after)
+            waiting = running
+            if waiting:
+                self.clock.pause(BETWEEN_LOOKS)
+
+    def _begin(self, group: ScriptedGroup) -> _Begun:
+        """Send the command before, if there is one."""
+        script, now = group.policy.before, self.clock.now()
+        if script is None:
+            return _Begun(group, now, ScriptEnd(succeeded=True))
+        try:
+            self.scripts.send(group.instance_id, script, comment_of(Stage.BEFORE, group.since))
+        except SnapkeepError as error:
+            return _Begun(group, now, ScriptEnd(succeeded=False, cause=str(error)))
+        return _Begun(group, now)
+
+    def _end_of(self, begun: _Begun) -> ScriptEnd | None:
+        """Return the end of the command before, or that it took too long; None while it may run."""
+        group, found = begun.group, None
+        with suppress(SnapkeepError):  # it is looked at again
+            found = self.scripts.find(group.instance_id, comment_of(Stage.BEFORE, group.since), group.since)
+        if isinstance(found, ScriptEnd):
+            return found
+        script = group.policy.before
+        late = script is not None and (self.clock.now() - begun.sent_at).total_seconds() > script.seconds
+        return ScriptEnd(succeeded=False, cause=f"it took longer than {script.timeout}") if script and late else None
+
+    def _send_after(self, group: ScriptedGroup, script: Script) -> None:
+        """Send the command after. Where that is not known to be done, the next tick looks for it and sends it."""
+        with suppress(SnapkeepError):
+            self.scripts.send(group.instance_id, script, comment_of(Stage.AFTER, group.since))
+
+    def _failed(self, stage: Stage, instance_id: str, script: Script, cause: str) -> None:
+        what = (
+            "snapshots are made without it, and are not application-consistent"
+            if stage is Stage.BEFORE
+            else "look at the instance"
+        )
+        text = f"{script.ssm_document} {stage} snapshots failed: {what}"
+        self.notices.add(Notice(ProblemKind.SCRIPT_FAILED, text, instance_id, cause, self.region, self.clock.now()))
