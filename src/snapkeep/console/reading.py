@@ -72,6 +72,8 @@ class Run:
 class Reading:
     """The system at one moment, as far as its regions could be read."""
 
+    system: str
+    """The system's name."""
     status: SystemStatus
     plans: tuple[RegionPlan, ...]
     """The plans of the regions that were listed."""
@@ -185,6 +187,7 @@ class SystemReader:
         drills = {region: passed_by_volume(ledger) for region, ledger in ledgers.items()}
         recoveries, unread_recoveries = _recoveries(documents)
         return Reading(
+            self.settings.system,
             status,
             tuple(make_plans(policies, status.at)),
             policies,

@@ -18,6 +18,7 @@ from snapkeep.domain.protection import VolumeProtection
 from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points, volumes_of_instance
 from snapkeep.domain.recovery.rates import FASTEST_RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RestoreOptions, plan_recovery
+from snapkeep.domain.retention.deletion_forecast import DeletionForecast, deletion_forecasts
 from snapkeep.usecases.recovery.find_points import RecoverableThings, before_change, points_in
 from snapkeep.usecases.recovery.read_records import records_of
 
@@ -81,6 +82,8 @@ class RegionVolume:
     region: str
     verdicts: Sequence[Verdict]
     states: Mapping[str, PointState]
+    goes: Mapping[str, DeletionForecast]
+    """When each snapshot will be deleted, as far as it can be said."""
 
 
 def volume_context(reading: Reading, query: Query) -> Context:
@@ -93,10 +96,16 @@ def volume_context(reading: Reading, query: Query) -> Context:
             f"{volume_id or 'a volume without an id'} is no volume, and no snapshot in the regions that were read names it"
         )
     moment, problem = moment_of(query, reading.at)
-    verdicts = {region: tuple(reversed(plan.outcome)) for region, plan in reading.plans_of(volume_id)}
+    plans = dict(reading.plans_of(volume_id))
     regions = [
-        RegionVolume(region, verdicts.get(region, ()), {point.id: state_of(point) for point in points[region]})
+        RegionVolume(
+            region,
+            tuple(reversed(plan.outcome)),
+            {point.id: state_of(point) for point in points[region]},
+            deletion_forecasts(plan, reading.at, system=reading.system),
+        )
         for region in points
+        if (plan := plans.get(region)) is not None
     ]
     return {
         "id": volume_id,

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -141,6 +141,29 @@ def test_a_volume_shows_each_region_with_its_newest_point(account: Account, brow
     before = text_of(shown(browser, readings, f"/volume?id={volume}&at={first.start_time:%Y-%m-%dT%H:%M}:59"))
     assert f"From {first.id}" in before
     assert f"From {second.id}" not in before
+
+
+def test_each_snapshot_says_when_it_goes_in_both_regions(account: Account, browser: TestClient, readings: Readings) -> None:
+    day = 24 * 3600
+    rules = {**DOCUMENT["policies"][0], "retention": {"keep_last": 3}}
+    rules["copies"] = [{"region": NEAR, "retention": {"keep_last": 9}}]
+    account.documents = dict.fromkeys(account.documents, json.dumps({**DOCUMENT, "policies": [rules]}))
+    account.clock.advance(datetime.now(UTC).timestamp() - account.clock.now() - 4 * day)
+    points = []
+    for _ in range(4):
+        points.append(account.snapshot())
+        account.copy(points[-1], NEAR)
+        account.clock.advance(day - 7200)
+    page = shown(browser, readings, f"/volume?id={points[0].origin.volume_id}")
+    own = text_of(page.partition("Snapshots in us-east-1")[2].partition("Snapshots in us-east-2")[0])
+    rows = {point.id: own.partition(point.id)[2].partition("snap-")[0] for point in points}
+    assert "with the next run or sweep" in rows[points[0].id]
+    assert f"about {points[-1].start_time + timedelta(days=3):%Y-%m-%d}" in rows[points[-1].id]
+    assert "beyond last 3" in rows[points[-1].id]
+    copies = text_of(page.partition("Snapshots in us-east-2")[2])
+    assert f"about {points[-1].start_time + timedelta(days=9):%Y-%m-%d}" in copies
+    story = browser.get(f"/snapshot.json?id={points[-1].id}").json()
+    assert story["goes"]["kind"] == "expected"
 
 
 def test_a_moment_has_its_loss_times_price_and_what_stays(account: Account, browser: TestClient, readings: Readings) -> None:

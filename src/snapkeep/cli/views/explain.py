@@ -19,6 +19,7 @@ from snapkeep.domain.durations import format_duration
 from snapkeep.domain.json_codec import to_json, to_object
 from snapkeep.domain.model import SnapshotState
 from snapkeep.domain.policy.frequency import between_copies, copies_all
+from snapkeep.domain.retention.deletion_forecast import DeletionForecast, ForecastKind
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.look.explain import Story, execution_name
 
@@ -78,11 +79,21 @@ def story_as_data(story: Story) -> dict[str, Any]:
         "consistency": (snapshot.consistency or None) if snapshot else None,
         "action": story.verdict.action.value if story.verdict else None,
         "reasons": [reason._asdict() for reason in story.verdict.reasons] if story.verdict else [],
+        "goes": forecast_as_data(story.forecast) if story.forecast else None,
         "origin": to_json(origin),
         "copies": [{"id": copy.id, "region": copy.region, "state": copy.state.value} for copy in story.copies],
         "queue": [_entry_as_data(entry) for entry in story.entries],
         "events": [to_json(event) for event in story.events],
         "problems": list(story.problems),
+    }
+
+
+def forecast_as_data(forecast: DeletionForecast) -> dict[str, Any]:
+    """Return when a snapshot will be deleted as JSON values."""
+    return {
+        "kind": forecast.kind.value,
+        "at": format_time(forecast.at) if forecast.at else None,
+        "reasons": [reason._asdict() for reason in forecast.reasons],
     }
 
 
@@ -155,6 +166,8 @@ def facts_of(story: Story) -> Iterator[tuple[str, str]]:
         yield "policy", managed + (f" ({story.plan.selection.why})" if story.plan else "")
         if snapshot.consistency:
             yield "consistency", f"{snapshot.consistency}-consistent"
+    if story.forecast is not None and story.forecast.kind is not ForecastKind.NEXT_RUN:
+        yield "goes", f"{story.forecast.text}: {story.forecast.why}"
     if origin is not None:
         source = f", {origin.snapshot_id}" if origin.snapshot_id != story.snapshot_id else ""
         yield "data", f"{origin.volume_id} in {origin.region} as of {origin.start_time:%Y-%m-%d %H:%M:%S} UTC{source}"

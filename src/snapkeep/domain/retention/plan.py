@@ -58,6 +58,10 @@ class LineagePlan:
     verdicts: tuple[Verdict, ...]
     refusals: tuple[str, ...] = ()
     """The invariants that the verdicts break. A plan that breaks any of them deletes nothing."""
+    retention: Retention | None = None
+    """The rules that were applied; None where no policy governs the lineage."""
+    uncounted: frozenset[str] = frozenset()
+    """Ids of the snapshots that the rules did not see, because tags hold them or keep them apart."""
 
     @property
     def outcome(self) -> tuple[Verdict, ...]:
@@ -128,7 +132,7 @@ def plan_lineage(
         policy=facts.policy,
         held_by_tag=apart,
     )
-    return LineagePlan(facts.lineage, verdicts, tuple(refusals))
+    return LineagePlan(facts.lineage, verdicts, tuple(refusals), facts.retention, frozenset(apart))
 
 
 def keep_all(snapshots: Iterable[Snapshot], reason: Reason) -> tuple[Verdict, ...]:

@@ -227,7 +227,7 @@ class _Planner:
                 plan = self._plan_sources(lineage, volume, counted, copies)
                 if apart:
                     verdicts = sorted((*plan.verdicts, *apart), key=lambda verdict: verdict.snapshot.origin.start_time)
-                    plan = replace(plan, verdicts=tuple(verdicts))
+                    plan = replace(plan, verdicts=tuple(verdicts), uncounted=plan.uncounted | ids)
                 yield plan
             else:
                 yield self._plan_copies(lineage, snapshots)
@@ -361,7 +361,7 @@ class _Planner:
             protected_ids=self.protected_ids,
             placed=self.placed,
         )
-        parts = plan.lineage, plan.verdicts, plan.refusals
+        parts = plan.lineage, plan.verdicts, plan.refusals, plan.retention, plan.uncounted
         return VolumePlan(*parts, volume=volume, selection=selection, missing=missing, adopted=adopted)
 
     def _adopting(

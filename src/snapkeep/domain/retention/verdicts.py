@@ -81,16 +81,7 @@ def decide(
     equal_starts = any(map(eq, starts, starts[1:]))
     if equal_starts:
         ordered.sort(key=_ORIGIN_ORDER)
-    completed, managed, latest_start = SnapshotState.COMPLETED, MANAGED, now + CLOCK_SKEW
-    counted = [
-        snapshot
-        for snapshot in ordered
-        if snapshot.state is completed
-        and snapshot.tags.get(managed) == system
-        and snapshot.key_fault is None
-        and not snapshot.archived
-        and not (snapshot.is_copy and snapshot.found_wrong)
-    ]
+    counted, latest_start = countable(ordered, system), now + CLOCK_SKEW
     # The usual lineage needs no look at its single snapshots: a sweep decides about a million of them.
     plain = len(counted) == len(ordered) and starts[-1] <= latest_start
     if plain and not (holds or equal_starts or ordered[-1].is_copy):
@@ -98,6 +89,25 @@ def decide(
     # A start in the future would be the newest for as long as it lies there, and keep nothing but itself.
     counted = [snapshot for snapshot in counted if snapshot.origin.start_time <= latest_start]
     return _decide_mixed(ordered, counted, retention, now, system, holds, second_copies)
+
+
+def countable(snapshots: Iterable[Snapshot], system: str) -> list[Snapshot]:
+    """Return the snapshots that the rules count: completed ones that `system` manages and that can be restored."""
+    completed, managed = SnapshotState.COMPLETED, MANAGED
+    return [
+        snapshot
+        for snapshot in snapshots
+        if snapshot.state is completed
+        and snapshot.tags.get(managed) == system
+        and snapshot.key_fault is None
+        and not snapshot.archived
+        and not (snapshot.is_copy and snapshot.found_wrong)
+    ]
+
+
+def apply_rules(starts: Sequence[datetime], retention: Retention, now: datetime) -> tuple[Sequence[Action], Sequence[Reasons]]:
+    """Return the action and the reasons for the start times of snapshots that count, the oldest first."""
+    return _rules(retention).apply(starts, now)
 
 
 def _decide_mixed(

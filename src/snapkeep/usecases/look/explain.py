@@ -16,6 +16,7 @@ from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Lineage, Origin, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
+from snapkeep.domain.retention.deletion_forecast import DeletionForecast, deletion_forecasts
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
 from snapkeep.domain.sweep.findings import FindingKind
@@ -111,6 +112,8 @@ class Story:
     """Regions that could not be read: the story may be incomplete."""
     owner: str = ""
     """The other account that owns it; empty where it is ours, deleted, or not visible to us."""
+    forecast: DeletionForecast | None = None
+    """When it will be deleted, as far as it can be said; None where it has no plan."""
 
 
 Answer = TypeVar("Answer")
@@ -194,6 +197,7 @@ class _StoryBuilder:
             events=tuple(events),
             problems=tuple(self.regions.problems.values()),
             owner=owner,
+            forecast=deletion_forecasts(plan, now, system=self.sources.system).get(snapshot_id) if plan else None,
         )
 
     def _region_and_owner(self, snapshot_id: str) -> tuple[str, str]:
