@@ -48,12 +48,14 @@ class SweepMemory:
     """The ids of snapshots that the system does not manage: the tags of a deleted one cannot be read."""
     deletions: Mapping[str, int] = field(default_factory=dict, metadata=OPTIONAL)
     """The number of managed snapshots that disappeared, by day."""
+    told: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    """Ids of the volumes of which it was said that EC2 copies their snapshots to no other region: once is enough."""
 
 
 def memory_of(
     plan: RegionPlan,
     snapshots: Iterable[Snapshot],
-    findings: Iterable[Finding],
+    findings: Collection[Finding],
     deletions: Mapping[str, int],
     at: datetime,
     *,
@@ -72,6 +74,7 @@ def memory_of(
         ),
         tuple(snapshot.id for snapshot in snapshots if snapshot.tags.get(MANAGED) != system and snapshot.id not in found),
         deletions,
+        tuple(sorted(finding.subject for finding in findings if finding.kind is FindingKind.NOT_COPYABLE)),
     )
 
 

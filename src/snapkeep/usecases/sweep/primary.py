@@ -121,8 +121,8 @@ class PrimarySweep(RegionSweep):
                 *placed_hold_findings(placed, started),
                 *dr.findings,
                 *runs.findings,
-                *decision.findings,
-                *_missed(protections),
+                *watched.new(decision.findings),
+                *_missed(protections, decision.findings, started),
             ],
             lambda repair: self._repair(repair, started),
         )
@@ -233,8 +233,15 @@ class _DrRegions:
         return frozenset(entry.request.snapshot_in_region for entry in self.entries if entry.is_open)
 
 
-def _missed(protections: list[VolumeProtection]) -> list[Finding]:
-    missed = [protection for protection in protections if protection.needs_attention]
+def _missed(protections: list[VolumeProtection], findings: Iterable[Finding], now: datetime) -> list[Finding]:
+    """Return the volumes whose RPO is missed; of those that EC2 copies nowhere, only where a snapshot is missing too."""
+    not_copyable = {item.subject for item in findings if item.kind is FindingKind.NOT_COPYABLE}
+
+    def only_copies(protection: VolumeProtection) -> bool:
+        newest = protection.snapshot
+        return protection.volume.id in not_copyable and newest.there and newest.age(now) <= protection.rpo
+
+    missed = [protection for protection in protections if protection.needs_attention and not only_copies(protection)]
     return [Finding(FindingKind.RPO_MISSED, protection.volume.id, protection.volume.id, protection.why) for protection in missed]
 
 
