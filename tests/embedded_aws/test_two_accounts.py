@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -33,8 +34,8 @@ class Accounts:
             iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=json.dumps({"Statement": list(statements)}))
         return str(arn)
 
-    def as_role(self, caller: Any, role_arn: str, service: str) -> Any:
-        """Return a client with the credentials of a role that a caller's STS assumes."""
+    def clients_of(self, caller: Any, role_arn: str) -> Callable[[str], Any]:
+        """Return clients with the credentials of a role that a caller's STS assumes."""
         made = caller.assume_role(RoleArn=role_arn, RoleSessionName="me")["Credentials"]
         arguments = {
             **self.aws.client_arguments(REGION, self.owner.account_id),
@@ -42,12 +43,12 @@ class Accounts:
             "aws_secret_access_key": made["SecretAccessKey"],
             "aws_session_token": made["SessionToken"],
         }
-        return boto3.client(service, **arguments)
+        return lambda service: boto3.client(service, **arguments)
 
     def role_client(self, build: Builder, service: str, *statements: dict[str, Any]) -> Any:
         """Return a client of a new role of an account with these permissions."""
         role = self.session(build, f"role-{next(_others)}", build.account_id, *statements)
-        return self.as_role(build.client("sts"), role, service)
+        return self.clients_of(build.client("sts"), role)(service)
 
 
 @pytest.fixture
@@ -211,8 +212,9 @@ def test_a_role_of_another_account_is_assumed_by_trust_and_permission(accounts: 
     closed = accounts.session(owner, "closed", owner.account_id, statement("ec2:DescribeVolumes"))
     may = accounts.role_client(other, "sts", statement("sts:AssumeRole"))
     may_not = accounts.role_client(other, "sts", statement("sts:AssumeRole", closed))
-    assert accounts.as_role(may, trusting, "ec2").describe_volumes()["Volumes"] == []
-    assert accounts.as_role(may, trusting, "sts").get_caller_identity()["Account"] == owner.account_id
+    client = accounts.clients_of(may, trusting)
+    assert client("ec2").describe_volumes()["Volumes"] == []
+    assert client("sts").get_caller_identity()["Account"] == owner.account_id
     for caller, role in ((may, closed), (may_not, trusting), (may_not, closed), (other.client("sts"), closed)):
         assert code_of(caller.assume_role, RoleArn=role, RoleSessionName="me")[0] in {"AccessDenied", "AccessDeniedException"}
 
@@ -238,3 +240,31 @@ def test_a_role_shares_with_named_accounts_and_locks_for_so_long_alone(accounts:
     assert code_of(ec2.lock_snapshot, **lock, LockDuration=8)[0] == "UnauthorizedOperation"
     assert ec2.lock_snapshot(**lock, LockDuration=7)["LockState"] == "governance"
     assert code_of(ec2.unlock_snapshot, SnapshotId=snapshot_id)[0] == "UnauthorizedOperation"
+
+
+def test_an_administrator_reaches_nothing_of_another_account(accounts: Accounts) -> None:
+    owner, other = accounts.owner, accounts.other
+    owner.client("s3").create_bucket(Bucket=f"of-{owner.account_id}")
+    url = owner.client("sqs").create_queue(QueueName="queue")["QueueUrl"]
+    topic = owner.client("sns").create_topic(Name="topic")["TopicArn"]
+    owner.client("ssm").put_parameter(Name="/policy", Value="{}", Type="String")
+    machine = owner.machine("machine", {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    snapshot_id = snapshot(owner)
+    parameter = f"arn:aws:ssm:{REGION}:{owner.account_id}:parameter/policy"
+    calls: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("s3", "list_objects_v2", {"Bucket": f"of-{owner.account_id}"}),
+        ("s3", "delete_bucket", {"Bucket": f"of-{owner.account_id}"}),
+        ("sqs", "purge_queue", {"QueueUrl": url}),
+        ("sns", "publish", {"TopicArn": topic, "Message": "mine"}),
+        ("ssm", "get_parameter", {"Name": parameter}),
+        ("stepfunctions", "start_execution", {"stateMachineArn": machine}),
+        ("events", "put_rule", {"Name": "mine", "EventBusName": bus_of(owner), "ScheduleExpression": "rate(1 day)"}),
+        ("ec2", "delete_snapshot", {"SnapshotId": snapshot_id}),
+        ("ebs", "list_snapshot_blocks", {"SnapshotId": snapshot_id}),
+    )
+    role = accounts.session(other, "administrator", other.account_id, statement("*"))
+    administrator = accounts.clients_of(other.client("sts"), role)
+    for service, operation, parameters in calls:
+        for client in (other.client, administrator):
+            code = code_of(getattr(client(service), operation), **parameters)[0]
+            assert code.startswith(("AccessDenied", "AuthorizationError")) or "NotFound" in code or "DoesNotExist" in code, code
