@@ -7,6 +7,7 @@ The flows of the system go on meanwhile. docs/threat-model.md has the answers to
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from botocore.exceptions import ClientError
 
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, Vault
 from snapkeep.domain.vault.key_policy import key_policy_statements
+from snapkeep.lab.simulator.layout import SystemLayout
+from snapkeep.lab.simulator.runner import Runner
 from support.administrator import CALLS, OF_THE_MODEL, Answer, Targets
 from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory
 from support.threats import answers_on_the_page, fates_on_the_page
@@ -58,6 +61,10 @@ class Attacked:
         self.lock(self.under_aws_key, "compliance")
         self.content = self.checksums(PRIMARY, self.sources[2], "")
         self.vault_key = world.client("kms", VAULT_REGION, VAULT_ACCOUNT).create_key()["KeyMetadata"]["Arn"]
+        pulling = PolicySet((), vaults=(replace(vault, kms_key=self.vault_key),))
+        layout = SystemLayout((), (VAULT_REGION,), account_id=VAULT_ACCOUNT, owner_accounts=(self.account,))
+        self.bunker = Runner(world, lambda: pulling, layout, kernel=self.lab.runner.kernel)
+        self.bunker.pull_every(900)
         self.vault_copy = self.pulled(self.locked)
 
     def protected(self, policy: str) -> str:
@@ -77,13 +84,14 @@ class Attacked:
         self.lab.ec2(DR).lock_snapshot(SnapshotId=copy, LockMode=mode, LockDuration=30)
 
     def pulled(self, copy: str) -> str:
+        """Share a copy with the vault, which takes it and is told to lock what it has."""
         share = {"Attribute": "createVolumePermission", "OperationType": "add", "UserIds": [VAULT_ACCOUNT]}
         self.lab.ec2(DR).modify_snapshot_attribute(SnapshotId=copy, **share)
-        request = {"SourceRegion": DR, "SourceSnapshotId": copy, "Encrypted": True, "KmsKeyId": self.vault_key}
-        made = str(self.vault.copy_snapshot(**request)["SnapshotId"])
-        self.vault.lock_snapshot(SnapshotId=made, LockMode="compliance", LockDuration=30)
-        self.lab.settle()
-        return made
+        self.lab.runner.advance(2 * HOUR)
+        (made,) = self.vault.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        assert (made["State"], made["KmsKeyId"]) == ("completed", self.vault_key)
+        self.vault.lock_snapshot(SnapshotId=made["SnapshotId"], LockMode="compliance", LockDuration=30)
+        return str(made["SnapshotId"])
 
     def checksums(self, region: str, snapshot: str, account: str) -> dict[int, str]:
         blocks = self.world.client("ebs", region, account or None)
@@ -135,7 +143,7 @@ def attacked() -> Attacked:
 @pytest.fixture(scope="module")
 def answers(attacked: Attacked) -> dict[tuple[str, str], Answer]:
     made = attacked.answers()
-    assert attacked.lab.runner.unexpected == []
+    assert attacked.lab.runner.unexpected == attacked.bunker.unexpected == []
     return made
 
 

@@ -58,10 +58,12 @@ class Runner:
         timings: Timings | None = None,
         hook: Hook | None = None,
         seed: int = 0,
+        kernel: Kernel | None = None,
         on_run_ended: Callable[[Execution], None] | None = None,
     ) -> None:
         self.world = world
-        self.kernel = Kernel(world)
+        self.kernel = kernel or Kernel(world)
+        """Several systems of one world share it."""
         self.layout = layout or SystemLayout()
         self.composition = SystemComposition(self.kernel, self.layout, policies, hook=hook)
         self.timings = timings or Timings()
