@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from math import ceil, exp
+from math import exp
 from random import Random
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from snapkeep.domain.copies.completion import (
     PastCopy,
     choose_minutes,
     completion_usd,
+    shortest_minutes,
 )
 from snapkeep.domain.policy.completion import COMPLETION_LONGEST_MINUTES, COMPLETION_STEP_MINUTES
 
@@ -38,13 +39,6 @@ class Copy(NamedTuple):
     surely_seconds: float
     """The time in which an ordinary one completes with 99 %."""
 
-    @property
-    def shortest(self) -> int:
-        """The shortest completion duration that AWS takes, in minutes."""
-        return COMPLETION_STEP_MINUTES * max(
-            1, ceil(self.facts.full_mib / ONE_COPY_MIB_PER_SECOND / 60 / COMPLETION_STEP_MINUTES)
-        )
-
     def is_late(self, minutes: int, *, surely: bool = False) -> bool:
         """Return whether a copy, ordinary with 0 minutes, misses its deadline; with `surely`, whether it may with over 1 %."""
         ordinary = self.surely_seconds if surely else self.ordinary_seconds
@@ -60,7 +54,7 @@ def drawn(dice: Random, hours: tuple[int, ...]) -> Iterator[Copy]:
         median = BASE_SECONDS + changed / MIB_PER_SECOND
         facts = CompletionFacts(changed, full, left, ONE_COPY_MIB_PER_SECOND)
         copy = Copy(facts, median * dice.lognormvariate(0, SPREAD), median * exp(SPREAD * SIGMAS_OF_99_PERCENT))
-        if not copy.is_late(copy.shortest):
+        if not copy.is_late(shortest_minutes(full)):
             yield copy
 
 
@@ -83,7 +77,7 @@ def main() -> int:
         usd = sum(completion_usd(minutes, copy.facts.changed_mib) for copy, minutes in zip(copies, chosen, strict=True))
         fixed: dict[int, float] = {}
         for minutes in range(0, COMPLETION_LONGEST_MINUTES + 1, COMPLETION_STEP_MINUTES):
-            ways = [max(minutes, copy.shortest) if minutes else 0 for copy in copies]
+            ways = [max(minutes, shortest_minutes(copy.facts.full_mib)) if minutes else 0 for copy in copies]
             if sum(copy.is_late(way, surely=True) for copy, way in zip(copies, ways, strict=True)) <= late:
                 fixed[minutes] = sum(completion_usd(way, copy.facts.changed_mib) for copy, way in zip(copies, ways, strict=True))
         always = fixed[COMPLETION_STEP_MINUTES]

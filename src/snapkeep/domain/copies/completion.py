@@ -117,6 +117,11 @@ def pace(full_mib: float, minutes: int) -> float:
     return full_mib / (minutes * 60)
 
 
+def shortest_minutes(full_mib: int, mib_per_second: float = ONE_COPY_MIB_PER_SECOND) -> int:
+    """Return the shortest completion duration that AWS keeps with a throughput."""
+    return COMPLETION_STEP_MINUTES * max(1, ceil(full_mib / mib_per_second / 60 / COMPLETION_STEP_MINUTES))
+
+
 def ordinary_seconds(mib: int, history: Sequence[PastCopy]) -> float:
     """Return the time within which an ordinary copy of so many MiB completes with 99 %.
 
@@ -143,7 +148,7 @@ def choose_minutes(facts: CompletionFacts, history: Sequence[PastCopy]) -> int:
     speed = min(ONE_COPY_MIB_PER_SECOND, facts.free_mib_per_second)
     if speed <= 0:
         return 0
-    shortest = COMPLETION_STEP_MINUTES * max(1, ceil(facts.full_mib / speed / 60 / COMPLETION_STEP_MINUTES))
+    shortest = shortest_minutes(facts.full_mib, speed)
     longest = min(COMPLETION_LONGEST_MINUTES, int(left // (COMPLETION_STEP_MINUTES * 60)) * COMPLETION_STEP_MINUTES)
     if shortest <= longest:
         return longest
