@@ -238,6 +238,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("tags snapshots in the call that makes them, and in no other", ("ec2:CreateTags",), "EC2"),
             Permission("keeps what it is about to make, so that no call is repeated", ("s3:GetObject", "s3:PutObject")),
             Permission("learns that nothing is kept yet: without it, S3 denies access", ("s3:ListBucket",), "S3"),
+            Permission("sees whether a hold stops it", ("ssm:GetParametersByPath",)),
             Permission(
                 "runs commands before and after snapshots, and sees how they end, where SsmDocuments names documents",
                 ("ssm:SendCommand", "ssm:ListCommandInvocations"),

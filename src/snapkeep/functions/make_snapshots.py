@@ -18,6 +18,7 @@ def build(parts: Composition) -> MakeSnapshots:
         scripts=parts.scripts,
         intentions=parts.documents,
         policies=parts.policies,
+        holds=lambda: parts.hold_store_of(parts.environment.region),
         notices=parts.notices,
         clock=parts.clock,
         quota=parts.environment.snapshot_quota,

@@ -49,6 +49,7 @@ def place_hold(
     *,
     policy: Annotated[list[str] | None, typer.Option("--policy", metavar="NAME", help="Hold what a policy governs.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Hold everything.")] = False,
+    making: Annotated[bool, typer.Option("--making", help="Make no snapshots; others' are handled as before.")] = False,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; every verdict shows it.")],
     review_after: Annotated[str, typer.Option("--review-after", metavar="TIME", help="When sweeps ask about it.")] = "30d",
     json: Json = False,
@@ -65,8 +66,8 @@ def place_hold(
     from snapkeep.usecases.placed_holds import place  # noqa: PLC0415
 
     volumes, snapshots = _ids(names or ())
-    if everything == bool(names or policy):
-        raise WrongUse("name volumes or snapshots, or give --policy, or --all")
+    if everything == bool(names or policy or making):
+        raise WrongUse("name volumes or snapshots, or give --policy, --making, or --all")
     if not reason.strip() or len(reason) > MOST_REASON or not reason.isprintable():
         raise WrongUse(f"--reason: give a text of at most {MOST_REASON} characters, in one line")
     try:
@@ -86,6 +87,7 @@ def place_hold(
         tuple(volumes),
         tuple(snapshots),
         tuple(policy or ()),
+        making,
     )
     result = place(stores, hold)
     if not result.done:

@@ -29,11 +29,13 @@ class PlacedHold:
     snapshots: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     """Source snapshots, each with all its copies, and copies."""
     policies: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    making: bool = field(default=False, metadata=OPTIONAL)
+    """Whether the system makes no snapshots. It covers none by this."""
 
     @property
     def covers_everything(self) -> bool:
         """Whether it covers the whole system: it names nothing, or nothing that this version knows."""
-        return not (self.volumes or self.snapshots or self.policies)
+        return not (self.volumes or self.snapshots or self.policies or self.making)
 
     def covers(self, snapshot: Snapshot, policy: str = "") -> bool:
         """Whether it covers a snapshot or copy; `policy` is the one that governs its volume now, beside the one it carries."""
@@ -50,6 +52,7 @@ class PlacedHold:
     def scope(self) -> str:
         """The volumes, snapshots and policies that it covers, in words."""
         named = [*self.volumes, *self.snapshots, *(f"policy {name}" for name in self.policies)]
+        named += ["the making of snapshots"] if self.making else []
         return ", ".join(named) or "everything"
 
     @property

@@ -31,6 +31,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import APPLICATION, CONSISTENCY, CRASH, MADE
 from snapkeep.domain.tags import format_time, parse_time
 from snapkeep.usecases.creation.scripts import OwedScript, RunScripts, ScriptedGroup, Scripts
+from snapkeep.usecases.placed_holds import HoldStore
 from snapkeep.usecases.ports import Notice, Notices, SnapshotReader
 from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.retention.delete import PacingClock
@@ -101,6 +102,8 @@ class MakeSnapshots:
     scripts: Scripts
     intentions: Documents
     policies: Callable[[], PolicySet]
+    holds: Callable[[], HoldStore]
+    """Returns the holds that people placed in this region."""
     notices: Notices
     clock: PacingClock
     quota: int
@@ -125,11 +128,14 @@ class MakeSnapshots:
         warned = self.reader.region in recent
         if batch.quota_near:
             self._quota_reached(f"{stopped}: {len(snapshots)} of {self.quota}", recent, now)
-        plain, groups = _grouped(batch.creations, chosen, {volume.id: volume for volume in volumes}, owed, now)
+        creations: Sequence[Creation] = batch.creations
+        if creations and (held := self._held()):
+            creations, stopped = (), held
+        plain, groups = _grouped(creations, chosen, {volume.id: volume for volume in volumes}, owed, now)
         if not (plain or groups) and warned is (self.reader.region in recent) and tuple(owed) == known.owed:
             return MakeResult(len(due), stopped=stopped)
-        creations = [*plain, *(creation for group in groups for creation in group.creations)]
-        recent |= {volume_id: now for creation in creations for volume_id in creation.volume_ids}
+        intending = [*plain, *(creation for group in groups for creation in group.creations)]
+        recent |= {volume_id: now for creation in intending for volume_id in creation.volume_ids}
         owed += [item for group in groups if (item := group.owed)]
         intentions = Intentions(recent, tuple(owed))
         try:
@@ -137,6 +143,10 @@ class MakeSnapshots:
         except DocumentChanged:
             return MakeResult(len(due), stopped="another tick is at work")
         return self._make(plain, groups, _Round(intentions, stopped=stopped), version, len(due))
+
+    def _held(self) -> str:
+        """Return the hold that stops all making; empty where there is none. Raise AwsUnavailable where that is not known."""
+        return next((f"{hold.scope}: {hold.text}" for hold in self.holds().all() if hold.making), "")
 
     @property
     def _run_scripts(self) -> RunScripts:
