@@ -91,7 +91,10 @@ def test_a_copy_from_another_account_needs_both_accounts_policies(accounts: Acco
     kms = owner.client("kms")
     key = kms.create_key(Policy=key_policy(owner.account_id))["KeyMetadata"]["Arn"]
     shared = snapshot(owner, Encrypted=True, KmsKeyId=key)
+    read = received(other, {"detail": {"event": ["shareSnapshot"]}})
     share(owner, shared, other.account_id)
+    (event,) = wait_for(read)
+    assert (event["account"], event["detail"]["source"]) == (other.account_id, int(owner.account_id))
     copying = statement(["ec2:CopySnapshot", "ec2:DescribeSnapshots"])
     without_keys = accounts.role_client(other, "ec2", copying)
     with_keys = accounts.role_client(other, "ec2", copying, statement("kms:*"))
