@@ -28,6 +28,7 @@ from support.permissions import PERMISSIONS, own_calls_of
 from support.policy_stories import one_copy_of_three_snapshots, push, snapshots_that_are_made
 from support.real_system import REGIONS, EngineMaker, RealSystem
 from support.second_engine import second_engine
+from support.shared_copies import WITH_VAULT, copies_are_shared
 
 pytestmark = pytest.mark.xdist_group("functions_on_two_engines")
 
@@ -250,11 +251,7 @@ STORIES = {
         with_a_key(disable), {("protect", "FAILED", "CopyFailed"): 1}, (1, 0), {"CopyFailed": 1}, KEY
     ),
     "a copy fails once": Story(
-        one_snapshot,
-        good(1, 2),
-        (1, 1),
-        parameters={"dr": SHORT_RETRIES},
-        faults=fault("copy_fails", times=1),
+        one_snapshot, good(1, 2), (1, 1), parameters={"dr": SHORT_RETRIES}, faults=fault("copy_fails", times=1)
     ),
     "a snapshot cannot be deleted": Story(
         four_snapshots,
@@ -328,6 +325,7 @@ STORIES = {
         an_execution_of_an_earlier_version_deletes, *EARLIER, faults=fault("api_error", times=1, **IN_USE)
     ),
     "calls by others are notified": Story(calls_by_others, GOOD, (1, 1), {"Signal": 2}, HOLDING),
+    "copies are shared with a vault": Story(copies_are_shared, good(2, 2), (2, 2), {"InvalidPolicy": 1}, WITH_VAULT),
     "another dispatcher is at work": Story(another_dispatcher_is_at_work, GOOD, (1, 1)),
 }
 

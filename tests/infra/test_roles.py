@@ -332,3 +332,60 @@ def test_a_role_that_reads_blocks_cannot_change_anything_in_ec2(stack: str, role
     for statement in statements(stack, role):
         if statement.actions == ("kms:Decrypt",):
             assert statement.condition == {"StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"}}
+
+
+def test_only_one_role_shares_and_with_the_accounts_of_vaults_alone() -> None:
+    """INV-22."""
+    action = "ec2:ModifySnapshotAttribute"
+    sharing = [
+        one for stack in STACKS for role in resources(stack, ROLE) for one in statements(stack, role) if action in one.actions
+    ]
+    managed = {"aws:ResourceTag/snapkeep:managed": SYSTEM}
+    accounts = {"Fn::Split": [",", {"Ref": "VaultAccounts"}]}
+    assert [(one.role, one.actions, one.resources, one.condition) for one in sharing] == [
+        (
+            "ShareWithVaultRole",
+            (action,),
+            (SNAPSHOTS,),
+            {
+                "StringEquals": managed,
+                "ForAllValues:StringEquals": {"ec2:Add/userId": accounts},
+                "Null": {"ec2:Add/userId": "false", "ec2:Add/group": "true"},
+            },
+        ),
+        (
+            "ShareWithVaultRole",
+            (action,),
+            (SNAPSHOTS,),
+            {"StringEquals": managed, "Null": {"ec2:Add/userId": "true", "ec2:Add/group": "true"}},
+        ),
+    ]
+
+
+def test_the_role_that_shares_writes_its_own_two_tags_alone() -> None:
+    (tagging,) = ec2_statements("ShareWithVaultRole", "CreateTags")["ec2:CreateTags"]
+    assert tagging.actions == ("ec2:CreateTags", "ec2:DeleteTags")
+    assert tagging.condition == {
+        "StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["snapkeep:vault", "snapkeep:vault-copy"]},
+        "Null": {"aws:TagKeys": "false"},
+    }
+
+
+def test_only_vaults_send_events_and_of_one_kind_alone() -> None:
+    (policy,) = resources("dr", "AWS::Events::EventBusPolicy").values()
+    statement, accounts = policy["Statement"], {"Fn::Split": [",", {"Ref": "VaultAccounts"}]}
+    assert (statement["Principal"], statement["Action"]) == ({"AWS": accounts}, "events:PutEvents")
+    rule = resources("dr", "AWS::Events::Rule")["VaultCopyEnded"]["EventPattern"]
+    assert statement["Condition"]["StringEquals"] == {
+        "events:source": rule["source"][0],
+        "events:detail-type": rule["detail-type"][0],
+    }
+    assert rule["account"] == accounts
+
+
+def test_without_vault_accounts_nothing_for_vaults_is_made() -> None:
+    made = template("dr")["Resources"]
+    named = {name for name in made if name.startswith(("Share", "Vault"))}
+    assert len(named) == 8
+    assert {name for name, one in made.items() if one.get("Condition") == "HasVaults"} == named

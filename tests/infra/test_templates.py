@@ -15,6 +15,7 @@ RULE, QUEUE, LOG = "AWS::Events::Rule", "AWS::SQS::Queue", "AWS::Logs::LogGroup"
 STACK_KEY = {"Fn::If": ["MakeKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KmsKeyArn"}]}
 TAGGED_BY_GLOBALS = {FUNCTION}
 CANNOT_BE_TAGGED = {
+    "AWS::Events::EventBusPolicy",
     "AWS::KMS::Alias",
     "AWS::Lambda::Permission",
     "AWS::SNS::Subscription",
@@ -153,11 +154,16 @@ def test_undeliverable_events_of_a_rule_are_kept(stack: str) -> None:
     assert admitting["Principal"] == {"Service": "events.amazonaws.com"}
     # Sweeps drain this queue. Signals have another, whose first message raises an alarm.
     rules = {name: rule for name, rule in resources(stack, RULE).items() if name != "CallByOthers"}
-    assert admitting["Condition"]["ArnEquals"]["aws:SourceArn"] == [{"Fn::GetAtt": [name, "Arn"]} for name in rules]
+    admitted = admitting["Condition"]["ArnEquals"]["aws:SourceArn"]
+    # Of a rule that is made under a condition, Fn::If has the ARN in second place.
+    arns = [arn["Fn::If"][1] if "Fn::If" in arn else arn for arn in admitted]
+    assert sorted(arns, key=str) == sorted(({"Fn::GetAtt": [name, "Arn"]} for name in rules), key=str)
     for name, rule in rules.items():
         for target in rule["Targets"]:
             assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["RuleDeadLetters", "Arn"]}}, name
             longest = 60 if "ScheduleExpression" in rule else 86_400
+            if name == "VaultCopyEnded":  # the vault says it again
+                longest = 3_600
             assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == longest, name
 
 

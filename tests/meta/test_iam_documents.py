@@ -26,6 +26,7 @@ NAMES = (
     "deployer-resources",
     "deployer-drill",
     "deployer-vault",
+    "deployer-sharing",
 )
 MAY_DELETE = {
     "deployer-resources": "arn:aws:ssm:*:*:parameter/snapkeep*/bucket",
@@ -201,7 +202,7 @@ def test_a_deployer_may_use_the_service_of_every_resource(stack: str) -> None:
     ],
 )
 def test_a_document_lists_every_function_of_the_templates(document: str, resource: str) -> None:
-    documents = ("deployer-resources", "deployer-vault") if document == "deployer-resources" else (document,)
+    documents = ("deployer-resources", "deployer-vault", "deployer-sharing") if document == "deployer-resources" else (document,)
     text = "".join((FOLDER / f"{name}.json").read_text(encoding="utf-8") for name in documents)
     names = {
         function["FunctionName"]["Fn::Sub"].removesuffix("${FunctionNameSuffix}")

@@ -77,6 +77,7 @@ FINDINGS = {
     "copy_late",
     "copy_made_twice",
     "copy_missing",
+    "copy_not_shared",
     "copy_unproved",
     "drill_left",
     "drill_overdue",
@@ -97,6 +98,7 @@ FINDINGS = {
     "rpo_missed",
     "run_unanswered",
     "share_refused",
+    "share_stale",
     "sharing_not_blocked",
     "snapshot_adoptable",
     "snapshot_deleted_by_others",
@@ -109,6 +111,7 @@ FINDINGS = {
     "snapshot_unhandled",
     "tags_lost",
     "vault_idle",
+    "vault_not_allowed",
     "volume_deleted",
 }
 

@@ -50,6 +50,12 @@ CAPABILITIES = {
     "sqs:SendMessage": "leave notices",
     "sqs:DeleteMessage": "take messages away",
 }
+SHARING = {
+    "ec2:ModifySnapshotAttribute": "share managed copies with vaults",
+    "ec2:CreateTags": "mark copies as shared",
+    "ec2:DeleteTags": "mark copies as shared",
+}
+"""The capabilities of the one role that shares."""
 
 
 def capability(statement: Statement, action: str) -> str:
@@ -60,14 +66,16 @@ def capability(statement: Statement, action: str) -> str:
     if action == "ec2:DeleteSnapshot":
         assert keys & {TAG_OF_DRILL, MANAGED}, statement
         return "delete snapshots of drills" if TAG_OF_DRILL in keys else "delete managed snapshots"
+    if statement.role == "ShareWithVaultRole" and action in SHARING:
+        assert MANAGED in keys, statement
+        return SHARING[action]
     if action == "ec2:CreateTags":
         if "aws:TagKeys" in keys:
             return "hold points"
         return "tag managed snapshots" if MANAGED in keys else "tag any snapshot"
-    if action in CAPABILITIES:
-        return CAPABILITIES[action]
-    assert HARMLESS.fullmatch(action), f"{action} of {statement.role}: say what an attacker could do with it"
-    return ""
+    harmless = HARMLESS.fullmatch(action)
+    assert action in CAPABILITIES or harmless, f"{action} of {statement.role}: say what an attacker could do with it"
+    return CAPABILITIES.get(action, "")
 
 
 def worst_of(stack: str, function: str) -> set[str]:

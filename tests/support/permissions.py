@@ -346,6 +346,17 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             ),
         ),
         "TagSnapshotCopy": (*_RECEIVE, _START_VERIFY, _ANSWER),
+        "ShareWithVault": (
+            _READ_SNAPSHOTS,
+            _LOOK_AT_KEYS,
+            Permission("sees whether the accounts of vaults can read a copy", ("ec2:DescribeSnapshotAttribute",)),
+            Permission("shares managed copies with VaultAccounts alone, and takes shares back", ("ec2:ModifySnapshotAttribute",)),
+            Permission("writes and removes the tags of shares", ("ec2:CreateTags", "ec2:DeleteTags")),
+            _READ_POLICY,
+            _TELL,
+            _FAILED_INVOCATION,
+            _OWN_KEY,
+        ),
         "DeleteOldSnapshots": (*_DELETE_COPIES, _SEE_DELETED_VOLUMES),
         "Dispatch": (
             *_COPY,

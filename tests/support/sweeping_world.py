@@ -35,9 +35,10 @@ from snapkeep.usecases.retention.plan_regions import gather_all_facts
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
 from snapkeep.usecases.sweep.dr import DrSweep
+from snapkeep.usecases.sweep.exposure import ExposureCheck
 from snapkeep.usecases.sweep.ports import DeadLetter
 from snapkeep.usecases.sweep.primary import PrimarySweep
-from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
+from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions, SweepResult, complete
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 DAY, HOUR = 86_400.0, 3_600.0
@@ -191,7 +192,9 @@ class SweepingWorld:
 
     def exposure(self, region: str) -> ExposureCheck:
         return ExposureCheck(
-            exposure=Ec2Exposure(client=self.world.client("ec2", region)), known_accounts=frozenset({"111122223333"})
+            exposure=Ec2Exposure(client=self.world.client("ec2", region)),
+            known_accounts=frozenset({"111122223333"}),
+            vault_accounts=frozenset(self.runner.layout.vault_accounts) if region != PRIMARY else frozenset(),
         )
 
     def make_sweep(self, region: str) -> PrimarySweep | DrSweep:

@@ -38,6 +38,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "DescribeVpcEndpoints",
         "GetInstanceUefiData",
         "GetSnapshotBlockPublicAccessState",
+        "ModifySnapshotAttribute",
         "RegisterImage",
         "RunInstances",
         "TerminateInstances",

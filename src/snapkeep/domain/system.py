@@ -27,6 +27,7 @@ FUNCTIONS = (
     "Pull",
     "ReadBlocks",
     "RemoveAfterDrill",
+    "ShareWithVault",
     "Signal",
     "Sweep",
     "TagSnapshotCopy",

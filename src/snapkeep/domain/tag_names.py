@@ -49,6 +49,11 @@ DRILL_END = "snapkeep:drill-end"
 DRILL_NETWORK = "snapkeep:drill-network"
 """On the subnet and the security group that instance drills launch in. Value: the system's name."""
 
+VAULT = "snapkeep:vault"
+"""On a DR copy while it is shared with a vault. Value: the vault's name, and since when."""
+VAULT_COPY = "snapkeep:vault-copy"
+"""On a DR copy that a vault has copied. Value: the vault's name, and the id of its copy."""
+
 ORIGINAL_NAME = "AutomatedSnapName"
 """The original system's: `<volume id>_<start time>`."""
 ORIGINAL_VOLUME = "OriginalVolumeId"
@@ -57,5 +62,17 @@ ORIGINAL_REGION = "OriginalRegion"
 SNAPSHOT_TAGS = (MANAGED, POLICY, SOURCE_VOLUME, ORIGINAL_NAME, ORIGINAL_VOLUME)
 """The tags of every managed source snapshot; copies have more."""
 OWN_TAGS = frozenset(
-    (*SNAPSHOT_TAGS, *RECOVERY_TAGS, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, CHECK, PROOF, ORIGINAL_REGION, CONSISTENCY)
+    (
+        *SNAPSHOT_TAGS,
+        *RECOVERY_TAGS,
+        SOURCE_REGION,
+        SOURCE_SNAPSHOT,
+        SOURCE_START,
+        CHECK,
+        PROOF,
+        VAULT,
+        VAULT_COPY,
+        ORIGINAL_REGION,
+        CONSISTENCY,
+    )
 )

@@ -151,6 +151,11 @@ class Environment:
         return frozenset(filter(None, self.variables.get("SNAPKEEP_OWNER_ACCOUNTS", "").split(",")))
 
     @property
+    def vault_accounts(self) -> frozenset[str]:
+        """The accounts of vaults, with which copies may be shared; none where the variable is empty."""
+        return frozenset(filter(None, self.variables.get("SNAPKEEP_VAULT_ACCOUNTS", "").split(",")))
+
+    @property
     def former_system(self) -> str:
         """The name of a renamed system, whose snapshots every sweep adopts; empty where there is none."""
         return self.variables.get("SNAPKEEP_FORMER_SYSTEM", "")

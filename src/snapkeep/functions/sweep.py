@@ -28,8 +28,9 @@ from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, Swee
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
+from snapkeep.usecases.sweep.exposure import ExposureCheck
 from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
-from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete, stopped, with_left
+from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions, SweepResult, complete, stopped, with_left
 
 if TYPE_CHECKING:
     from snapkeep.usecases.copies.pull import PullShares
@@ -65,7 +66,11 @@ def sweep_adapters(parts: Composition) -> SweepAdapters:
         runs=StateMachineRuns(client=stepfunctions, state_machine_arn=arn),
         waiting_runs=WaitingExecutions(client=stepfunctions, state_machine_arn=arn, read_call=waiting_call),
         letters=SqsDeadLetters(client=clients.get("sqs"), queue_url=environment.dead_letters_url),
-        exposure=ExposureCheck(exposure=Ec2Exposure(client=clients.get("ec2")), known_accounts=environment.known_accounts),
+        exposure=ExposureCheck(
+            exposure=Ec2Exposure(client=clients.get("ec2")),
+            known_accounts=environment.known_accounts,
+            vault_accounts=environment.vault_accounts,
+        ),
         watch=_watch(parts),
         limits=SweepLimits(
             repairs=environment.sweep_repairs,

@@ -79,4 +79,4 @@ def _record(parts: Composition, event: dict[str, Any]) -> RecordAnswer:
     pair = proof.progress.pair
     key = entry_key(pair.source_region, pair.source_id, pair.copy_region)
     audit_copy(key, pair.copy_id, f"proof {proof.verdict}", proof.tag)
-    return RecordAnswer(copy_requested=requested)
+    return RecordAnswer(copy_requested=requested, share=proof.proved and bool(parts.environment.vault_accounts))

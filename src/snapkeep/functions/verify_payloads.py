@@ -59,3 +59,5 @@ class RecordAnswer:
 
     copy_requested: bool
     """Whether another copy is requested in place of one that differs."""
+    share: bool = False
+    """Whether the copy is proved, and the stack shares copies with vaults."""

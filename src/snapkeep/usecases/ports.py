@@ -281,6 +281,8 @@ class ProblemKind(StrEnum):
     """The month's budget for time-based copies is spent: ordinary copies are made."""
     SCRIPT_FAILED = "ScriptFailed"
     """A command before or after snapshots failed on its instance."""
+    NOT_SHARED = "NotShared"
+    """A copy could not be shared with its vault, or its share not be taken back."""
     SIGNAL = "Signal"
     """A call of another principal that can weaken what protects recovery points."""
 

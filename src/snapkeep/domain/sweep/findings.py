@@ -121,6 +121,19 @@ class FindingKind(LabelledEnum):
         True,
         "An account that is not in KnownAccounts can read these. Stop sharing with it, or add it to KnownAccounts.",
     )
+    SHARE_STALE = (
+        "share_stale",
+        "copy that its vault has not copied for a day",
+        True,
+        "Look at the vault's stack, its quota, and the policy of the copy's key: snapkeep vault key-policy",
+    )
+    NOT_SHARED = "copy_not_shared", "copy that its vault does not get", True, "The notices NotShared say why."
+    VAULT_NOT_ALLOWED = (
+        "vault_not_allowed",
+        "vault that the stack may not share with",
+        True,
+        "Add its account to the DR stack's VaultAccounts: snapkeep deploy --dr-parameter VaultAccounts=…",
+    )
     SHARING_NOT_BLOCKED = (
         "sharing_not_blocked",
         "public sharing is not blocked",

@@ -65,6 +65,8 @@ class Figure(LabelledEnum):
     DELETIONS_FAILED = "deletions_failed", "snapshots that could not be deleted"
     COPIES_MANAGED = "copies_managed", "copies managed"
     COPIES_COMPLETED = "copies_completed", "copies completed"
+    COPIES_SHARED = "copies_shared", "copies that vaults have not copied yet"
+    COPIES_IN_VAULT = "copies_in_vault", "copies that vaults have copied"
     COPIES_WAITING = "copies_waiting", "copies waiting"
     COPIES_RUNNING = "copies_running", "copies running"
     COPIES_FAILED = "copies_failed", "copies failed for good"

@@ -73,6 +73,7 @@ class StackComposition(Composition):
             "SNAPKEEP_STACK": stack,
             "SNAPKEEP_NAME": layout.system,
             "SNAPKEEP_COPY_QUOTA": str(max(layout.copy_quota, 1)),
+            "SNAPKEEP_VAULT_ACCOUNTS": ",".join(layout.vault_accounts),
             "SNAPKEEP_SNAPSHOT_QUOTA": str(system.world.state.quotas.snapshots_per_region),
             "SNAPKEEP_ACCOUNT": layout.account_id or system.world.account_id,
             "SNAPKEEP_OWNER_ACCOUNTS": ",".join(layout.owner_accounts),

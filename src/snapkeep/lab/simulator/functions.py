@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from snapkeep.domain import events
 from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.system import StackKind
-from snapkeep.functions import drill, make_for_drill, remove_after_drill
+from snapkeep.functions import drill, make_for_drill, remove_after_drill, share_with_vault
 from snapkeep.functions.drill_payloads import DrillAnswer, DrillCall, MakeCall, RemoveCall
 from snapkeep.functions.payload_reader import from_json
 from snapkeep.functions.payloads import (
@@ -25,6 +26,7 @@ from snapkeep.functions.payloads import (
     waiting_call,
 )
 from snapkeep.functions.state_budget import deletion_answer, receive_answer, tag_answer
+from snapkeep.functions.vault_payloads import ShareCall
 from snapkeep.functions.verify import answer_of, compare
 from snapkeep.functions.verify_payloads import RecordAnswer, RecordCall, VerifyAnswer
 from snapkeep.lab.simulator.composition import SystemComposition
@@ -33,6 +35,7 @@ from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from snapkeep.usecases.drills.ports import Made, Removal
 from snapkeep.usecases.notify import notices_of_run
 from snapkeep.usecases.ports import DeletionResult
+from snapkeep.usecases.vault.share import ShareWithVault
 
 Function = Callable[[Execution, Mapping[str, Any]], Any]
 """From the calling execution and a payload to the answer: a payload, which the runner writes as JSON."""
@@ -52,6 +55,12 @@ class Surroundings(Protocol):
     def deleted(self, order: DeletionOrder, result: DeletionResult, plan_id: str) -> None:
         """Count a deletion, and show it to the observers."""
         ...
+
+
+def sharing_of(composition: SystemComposition, region: str) -> ShareWithVault:
+    """Return what ShareWithVault runs in a DR region."""
+    use_case = share_with_vault.build(composition.stack(region, StackKind.DR))
+    return replace(use_case, sharer=composition.port("sharer", use_case.sharer))
 
 
 class Functions:
@@ -74,6 +83,7 @@ class Functions:
             "Drill": self.drill,
             "MakeForDrill": self.make_for_drill,
             "RemoveAfterDrill": self.remove_after_drill,
+            "ShareWithVault": self.share_with_vault,
         }
 
     def tag_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> TagAnswer:
@@ -120,12 +130,18 @@ class Functions:
         call = from_json(RemoveCall, payload)
         return use_case.run(call.run, call.removed)
 
+    def share_with_vault(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, str]:
+        """Share a proved copy with its vault."""
+        return {"vault": sharing_of(self._composition, execution.region).share(from_json(ShareCall, payload).copy)}
+
     def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer | RecordAnswer:
         """Check a copy that has ended, and answer the execution that waits for it. Or record a proof."""
         if "proof" in payload:
-            requested = self._composition.record_proof(execution.region).run(from_json(RecordCall, payload).proof)
+            proof = from_json(RecordCall, payload).proof
+            requested = self._composition.record_proof(execution.region).run(proof)
             self._surroundings.wake_by_stream(execution.region)
-            return RecordAnswer(copy_requested=requested)
+            vaults = self._composition.stack(execution.region, StackKind.DR).environment.vault_accounts
+            return RecordAnswer(copy_requested=requested, share=proof.proved and bool(vaults))
         ended = events.parse_copy_event(from_json(EventCall, payload).event)
         if isinstance(ended, events.IgnoredEvent):
             received = ReceiveResult(ReceiveOutcome.NOT_OURS, ended.why)

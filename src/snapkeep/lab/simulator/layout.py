@@ -22,6 +22,8 @@ class SystemLayout:
     """The account of its stacks; empty for the world's own."""
     owner_accounts: tuple[str, ...] = ()
     """Of a vault: the accounts whose shared snapshots it copies. A system without any is no vault."""
+    vault_accounts: tuple[str, ...] = ()
+    """The accounts of vaults, with which its DR stacks share copies."""
     verify: bool = False
     """Whether copies are compared with their sources, or comparisons are only counted: reading blocks takes real time."""
 

@@ -25,9 +25,10 @@ from snapkeep.lab.simulator.runner import Runner
 from snapkeep.usecases.notify import StepError
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, Memories
 from snapkeep.usecases.sweep.dr import DrSweep
+from snapkeep.usecases.sweep.exposure import ExposureCheck
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, DeletionTrail, Exposure, ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.publish_report import PublishedReport
-from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete, stopped, with_left
+from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions, complete, stopped, with_left
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -192,7 +193,7 @@ class Sweeper:
             runs=self._runs(machine, region),
             waiting_runs=OpenRuns(self.runner, region),
             letters=UndeliveredEvents(self.runner.undelivered, region),
-            exposure=ExposureCheck(exposure=NoExposure()),
+            exposure=ExposureCheck(exposure=NoExposure(), vault_accounts=composition.environment.vault_accounts),
             watch=DeletionWatch(memories=NoMemory(), trail=NoTrail()),
             limits=self._limits,
             # Without Verify no copy is ever proved, and each would be compared again for ever.

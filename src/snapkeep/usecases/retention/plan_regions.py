@@ -22,17 +22,25 @@ from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.retention.tag_holds import NO_SOURCES, TaggedSources, holding_keys
 from snapkeep.domain.tags import with_source_starts
+from snapkeep.domain.vault.shares import vault_holds
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
 
 
-def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
-    """Return the snapshots that an AMI uses, that are locked, that another tool owns (INV-06) or a recovery restores (INV-18)."""
+def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot], now: datetime) -> dict[str, tuple[Reason, ...]]:
+    """Return the snapshots that an AMI uses, that are locked, that another tool owns (INV-06), a recovery restores (INV-18), ….
+
+    Copies that a vault may be copying are held too.
+    """
     listed = list(snapshots)
     ids = [snapshot.id for snapshot in listed]
     if not ids:
         return {}
     return merge_holds(
-        image_holds(guards.images_using(ids)), lock_holds(guards.locks(ids)), tool_holds(listed), recovery_holds(listed)
+        image_holds(guards.images_using(ids)),
+        lock_holds(guards.locks(ids)),
+        tool_holds(listed),
+        recovery_holds(listed),
+        vault_holds(listed, now),
     )
 
 
@@ -51,7 +59,7 @@ def guarded_plan(
     """
     plan = plan_region(facts, policies, now, system=system)
     to_delete = [verdict.snapshot for verdict in plan.verdicts if verdict.action is Action.DELETE]
-    held = protected_ids(guards, to_delete)
+    held = protected_ids(guards, to_delete, now)
     holds = placed(to_delete) if to_delete else NOTHING_HELD
     # Planned again, and not only filtered: a held snapshot counts in the limits and in the numbers of the others.
     return plan_region(facts, policies, now, system=system, protected_ids=held, placed=holds) if held or holds else plan
@@ -112,7 +120,7 @@ def make_region_plan(
 
     `guards` are asked about every snapshot, also one that retention keeps, so that its verdict has every reason.
     """
-    protected = protected_ids(guards, facts.snapshots)
+    protected = protected_ids(guards, facts.snapshots, now)
     return plan_region(facts, policies, now, system=system, protected_ids=protected, placed=placed, adopt=adopt)
 
 
@@ -198,7 +206,7 @@ def make_plans(
     region. A copy in a region that was not listed is not known: it is not missing, and its source is kept. `placed`,
     `adopt` and `former`: see `plan_region`.
     """
-    protected = [protected_ids(guard, region.snapshots) for guard, region in zip(guards, facts, strict=True)]
+    protected = [protected_ids(guard, region.snapshots, now) for guard, region in zip(guards, facts, strict=True)]
 
     def plan_all(all_facts: Sequence[RegionFacts], *, adopt: bool = False, former: str = "") -> list[RegionPlan]:
         return [

@@ -12,6 +12,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling, ReportItem
+from snapkeep.domain.vault.word import SOURCE as VAULT_SOURCE
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, ProtectRuns
 
 _EVENT_ID = re.compile(r"[0-9a-f-]{36}")
@@ -47,8 +48,8 @@ class ReplayDeadLetters:
         event = _event(letter.body)
         if event is None:
             return ReportItem(FindingKind.UNREADABLE, "", "", f"it begins: {letter.body[:80]!r}", Handling.NEEDS_ATTENTION)
-        # A schedule that could not be delivered has nothing to replay.
-        if event.get("detail-type") == SCHEDULED:
+        # A schedule that could not be delivered has nothing to replay, and a vault says again what it said.
+        if event.get("detail-type") == SCHEDULED or event.get("source") == VAULT_SOURCE:
             return None
         subject = _subject(event)
         # A message that others put into the queue starts no execution.

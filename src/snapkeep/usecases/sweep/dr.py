@@ -38,6 +38,7 @@ from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
 from snapkeep.domain.sweep.turns import rotating_sample
 from snapkeep.domain.sweep.unproved import MOST_COMPARISONS, unproved_copies, unproved_findings
 from snapkeep.domain.system import StackKind
+from snapkeep.domain.tag_names import VAULT, VAULT_COPY
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.pull import PullShares
@@ -120,7 +121,7 @@ class DrSweep(RegionSweep):
         keys = key_findings(keys_at_risk(self.reader.region, snapshots, self.system))
         holds = [*hold_findings(snapshots, started), *placed_hold_findings(placed, started)]
         repairs.carry_out([*document_findings(policies), *keys, *holds, *decision.findings], actor.repair)
-        repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
+        repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now(), policies), lambda _: Handling.NOTED)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
         repairs.carry_out([*unusual, *watched.findings, *shares], lambda _: Handling.NOTED)
@@ -251,6 +252,16 @@ def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -
         Figure.SNAPSHOTS: len(snapshots),
         Figure.COPIES_MANAGED: len(managed),
         Figure.COPIES_COMPLETED: sum(copy.completed for copy in managed),
+        **_vault_counts(managed),
         Figure.VOLUMES_WITH_COPY: len({copy.origin.lineage for copy in managed if copy.counts_for(system)}),
         **queue_counts(entries),
     }
+
+
+def _vault_counts(managed: list[Snapshot]) -> dict[Figure, int]:
+    """Return how many copies are shared with vaults, and how many the vaults have copied; nothing where there are none."""
+    counts = {
+        Figure.COPIES_SHARED: sum(VAULT in copy.tags for copy in managed),
+        Figure.COPIES_IN_VAULT: sum(VAULT_COPY in copy.tags for copy in managed),
+    }
+    return counts if any(counts.values()) else {}

@@ -24,21 +24,18 @@ from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
 from snapkeep.domain.sweep.deleted_by_others import SweepMemory
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
-from snapkeep.domain.sweep.turns import rotating_sample
 from snapkeep.usecases.placed_holds import HoldReader, HoldStore
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.retention.plan_volumes import plan_id
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
-from snapkeep.usecases.sweep.ports import Exposure
+from snapkeep.usecases.sweep.exposure import ExposureCheck
 
 FINDING_OF_DELETION = {
     DeletionKind.RETENTION: FindingKind.PAST_RETENTION,
     DeletionKind.FAILED_COPY: FindingKind.FAILED_COPY,
     DeletionKind.SECOND_COPY: FindingKind.COPY_TWICE,
 }
-SHARING_LOOKS = 50
-"""The snapshots whose permissions one sweep reads, others each time: DescribeSnapshotAttribute takes one snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,41 +184,6 @@ def stopped(report: SweepReport, cause: str, now: datetime) -> SweepReport:
     text = "the deletions of this sweep were not all carried out"
     item = ReportItem(FindingKind.PAST_RETENTION, "", "", text, Handling.FAILED, cause)
     return replace(report, items=(*report.items, item), ended_at=now)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExposureCheck:
-    """Looks who else can read this region's snapshots."""
-
-    exposure: Exposure
-    known_accounts: frozenset[str] = frozenset()
-    looks: int = SHARING_LOOKS
-
-    def run(self, snapshots: Sequence[Snapshot], system: str, now: datetime) -> list[Finding]:
-        """Return the snapshots that others can read. If AWS refuses to say, that is the finding."""
-        try:
-            return self._open_to_others(snapshots, system, now)
-        except SnapkeepError as error:
-            return [Finding(FindingKind.OUT_OF_REACH, "permissions of snapshots", "", str(error))]
-
-    def _open_to_others(self, snapshots: Sequence[Snapshot], system: str, now: datetime) -> list[Finding]:
-        findings = []
-        if not self.exposure.sharing_blocked():
-            findings.append(Finding(FindingKind.SHARING_NOT_BLOCKED, "", "", "block public access for snapshots is off"))
-        # Only Snapkeep's: a public snapshot of the user's own is the user's decision.
-        managed = {snapshot.id: snapshot for snapshot in snapshots if snapshot.completed and snapshot.managed_by(system)}
-        findings += [
-            Finding(FindingKind.PUBLIC, snapshot_id, managed[snapshot_id].origin.volume_id, "everybody can make volumes from it")
-            for snapshot_id in self.exposure.public_snapshots()
-            if snapshot_id in managed
-        ]
-        # One call for each snapshot: sweeps take turns, so that all are looked at within days.
-        for snapshot_id, accounts in self.exposure.shared_with(rotating_sample(sorted(managed), self.looks, now)).items():
-            unknown = [account for account in accounts if account not in self.known_accounts]
-            if unknown:
-                text = f"account {', '.join(unknown)} can make volumes from it"
-                findings.append(Finding(FindingKind.SHARED, snapshot_id, managed[snapshot_id].origin.volume_id, text))
-        return findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

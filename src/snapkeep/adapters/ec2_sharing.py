@@ -1,0 +1,43 @@
+"""Shares snapshots with other accounts. Its role can share with those of vaults alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from snapkeep.adapters.aws_errors import GONE, accepted, translated
+from snapkeep.adapters.ec2_writers import Ec2Tagger, tag_list
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+
+class Ec2Sharer(Ec2Tagger):
+    """`SnapshotSharer` over an EC2 client."""
+
+    def __init__(self, *, client: EC2Client) -> None:
+        super().__init__(client=client)
+        self._ec2 = client
+
+    def untag(self, snapshot_id: str, tags: Mapping[str, str]) -> None:
+        """Remove tags that have these values; a deleted snapshot has none."""
+        accepted(self._ec2.delete_tags, f"delete_tags of {snapshot_id}", GONE, Resources=[snapshot_id], Tags=tag_list(tags))
+
+    def share(self, snapshot_id: str, account: str) -> None:
+        """Let an account copy a snapshot. Raise SnapshotGone, or AwsRefused."""
+        with translated(f"modify_snapshot_attribute of {snapshot_id}"):
+            self._ec2.modify_snapshot_attribute(
+                SnapshotId=snapshot_id, Attribute="createVolumePermission", OperationType="add", UserIds=[account]
+            )
+
+    def unshare(self, snapshot_id: str, account: str) -> None:
+        """Take a share back; one that is not there, or of a deleted snapshot, is taken back."""
+        accepted(
+            self._ec2.modify_snapshot_attribute,
+            f"modify_snapshot_attribute of {snapshot_id}",
+            GONE,
+            SnapshotId=snapshot_id,
+            Attribute="createVolumePermission",
+            OperationType="remove",
+            UserIds=[account],
+        )

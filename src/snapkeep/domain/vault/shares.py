@@ -1,0 +1,107 @@
+"""Shares of DR copies with vaults: which are due, which are no longer wanted, and how long they hold a copy (INV-22). Pure.
+
+The state of a share is in two tags of the copy: `snapkeep:vault` while it is shared, `snapkeep:vault-copy` once the vault has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from snapkeep.domain.model import Lineage, Reason, Snapshot
+from snapkeep.domain.policy.model import PolicySet, Vault
+from snapkeep.domain.recovery.verdict import is_proved
+from snapkeep.domain.tag_names import VAULT, VAULT_COPY
+from snapkeep.domain.tags import format_time, parse_time
+
+SHARED_FOR = timedelta(days=7)
+"""For so long a share holds its copy, and a copy that is not the newest of its volume is shared after its arrival."""
+STALE_AFTER = timedelta(days=1)
+"""A vault copies within hours: an older share is a finding."""
+
+
+class Share(NamedTuple):
+    """A copy's share with a vault, as its tag says."""
+
+    vault: str
+    """The vault's name."""
+    since: datetime | None
+    """None where the tag does not say: a person wrote it."""
+
+
+def share_of(tags: Mapping[str, str]) -> Share | None:
+    """Return a copy's share with a vault; None if it has none."""
+    if VAULT not in tags:
+        return None
+    name, _, since = tags[VAULT].partition(" ")
+    try:
+        return Share(name, parse_time(since))
+    except ValueError:
+        return Share(name, None)
+
+
+def share_tag(vault: Vault, since: datetime) -> dict[str, str]:
+    """Return the tag of a copy that is shared with a vault."""
+    return {VAULT: f"{vault.name} {format_time(since)}"}
+
+
+def vault_copy_tag(vault: Vault, copy_id: str) -> dict[str, str]:
+    """Return the tag of a copy that a vault has copied."""
+    return {VAULT_COPY: f"{vault.name} {copy_id}"}
+
+
+def is_in(vault: Vault, copy: Snapshot) -> bool:
+    """Whether a vault has said that it has copied this DR copy."""
+    return copy.tags.get(VAULT_COPY, "").partition(" ")[0] == vault.name
+
+
+def vault_for(copy: Snapshot, policies: PolicySet) -> Vault | None:
+    """Return the vault that is to have a DR copy, by the policy that the copy carries; None if none is."""
+    policy = policies.named(copy.policy)
+    return policies.vault_of(policy, copy.region) if policy is not None and copy.is_copy else None
+
+
+def may_be_shared(copy: Snapshot, system: str) -> bool:
+    """Whether a copy is one that a vault should have: it counts, and is proved to be equal to its source."""
+    return copy.counts_for(system) and is_proved(copy)
+
+
+def due_shares(
+    copies: Iterable[Snapshot], policies: PolicySet, accounts: Collection[str], now: datetime, *, system: str
+) -> list[tuple[Snapshot, Vault]]:
+    """Return the DR copies to share, with their vaults, the oldest origin first: a vault's copies build on each other.
+
+    They are each volume's newest copy, and those that arrived within SHARED_FOR; `accounts` are those that the stack shares with.
+    """
+    good = [copy for copy in copies if may_be_shared(copy, system)]
+    newest: dict[Lineage, Snapshot] = {}
+    for copy in good:
+        former = newest.get(copy.origin.lineage)
+        if former is None or copy.origin.start_time > former.origin.start_time:
+            newest[copy.origin.lineage] = copy
+    due = []
+    for copy in good:
+        vault = vault_for(copy, policies)
+        if vault is None or vault.account not in accounts or share_of(copy.tags) or is_in(vault, copy):
+            continue
+        if copy is newest[copy.origin.lineage] or now - (copy.completed_at or copy.start_time) <= SHARED_FOR:
+            due.append((copy, vault))
+    return sorted(due, key=lambda pair: (pair[0].origin.start_time, pair[0].id))
+
+
+def is_wanted(copy: Snapshot, policies: PolicySet) -> bool:
+    """Whether a shared copy is still to be shared with the vault that its tag names."""
+    share, vault = share_of(copy.tags), vault_for(copy, policies)
+    return share is not None and vault is not None and share.vault == vault.name
+
+
+def vault_holds(copies: Iterable[Snapshot], now: datetime) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds of copies that are shared with a vault, which may be copying them, for SHARED_FOR at most."""
+    held: dict[str, tuple[Reason, ...]] = {}
+    for copy in copies:
+        share = share_of(copy.tags)
+        if share and share.since and now - share.since <= SHARED_FOR:
+            text = f"held: shared with vault {share.vault} since {share.since:%Y-%m-%d %H:%M} UTC, which has not copied it yet"
+            held[copy.id] = (Reason("vault", text),)
+    return held

@@ -1,0 +1,38 @@
+"""The event by which a vault says that it has copied a DR copy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.records import dataclass
+
+SOURCE = "snapkeep.vault"
+DETAIL_TYPE = "Vault copy ended"
+SUCCEEDED = "succeeded"
+_SNAPSHOT = re.compile(r"snap-[0-9a-f]{8,17}")
+
+
+@dataclass(frozen=True, slots=True)
+class VaultWord:
+    """A vault's copy has completed."""
+
+    snapshot_id: str
+    """The DR copy that was shared."""
+    copy_id: str
+    """The vault's copy."""
+    account: str
+    """The sender's account, as EventBridge writes it."""
+
+
+def parse_vault_word(event: Mapping[str, Any]) -> VaultWord:
+    """Return the content of an event of a vault. Raise InvalidEvent if it is no such event, or names no copy that succeeded."""
+    detail = event.get("detail")
+    if event.get("source") != SOURCE or event.get("detail-type") != DETAIL_TYPE or not isinstance(detail, Mapping):
+        raise InvalidEvent(f"this is no event '{DETAIL_TYPE}' of {SOURCE}")
+    ids = detail.get("snapshot"), detail.get("copy")
+    if detail.get("result") != SUCCEEDED or not all(isinstance(one, str) and _SNAPSHOT.fullmatch(one) for one in ids):
+        raise InvalidEvent(f"'{DETAIL_TYPE}' needs snapshot, copy and result = {SUCCEEDED}; it is {dict(detail)}")
+    return VaultWord(str(ids[0]), str(ids[1]), str(event.get("account", "")))

@@ -1,0 +1,60 @@
+"""ShareWithVault: share a proved copy with its vault, take a share back when the vault has its copy, and catch up each hour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snapkeep.adapters.ec2_exposure import Ec2Exposure
+from snapkeep.adapters.ec2_sharing import Ec2Sharer
+from snapkeep.domain.vault.word import DETAIL_TYPE, parse_vault_word
+from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.log import logger, started
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.vault_payloads import ShareCall
+from snapkeep.usecases.vault.share import ShareWithVault
+
+
+def build(parts: Composition) -> ShareWithVault:
+    """Make the use case of the composition."""
+    environment = parts.environment
+    return ShareWithVault(
+        system=environment.system,
+        copies=parts.points,
+        permissions=Ec2Exposure(client=parts.clients.get("ec2")),
+        sharer=Ec2Sharer(client=parts.clients.get("ec2")),
+        policies=parts.policies,
+        accounts=environment.vault_accounts,
+        clock=parts.clock,
+        notices=parts.notices,
+    )
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Share the copy of a `ShareCall`, or withdraw by a vault's event, or catch up by the schedule. Return what was done.
+
+    Raise InvalidEvent on an event of a vault that cannot be read.
+    """
+    started(event, context)
+    sharing = build(composition())
+    if "copy" in event:
+        call = from_json(ShareCall, event)
+        vault = sharing.share(call.copy)
+        if vault:
+            _audit(call.copy, f"shared with vault {vault}")
+        return {"vault": vault}
+    if event.get("detail-type") == DETAIL_TYPE:
+        word = parse_vault_word(event)
+        withdrawn = sharing.withdraw(word)
+        if withdrawn:
+            _audit(word.snapshot_id, f"account {word.account} has copied it as {word.copy_id}: shared no more")
+        return {"withdrawn": withdrawn}
+    done = sharing.catch_up()
+    for copy_id in done.shared:
+        _audit(copy_id, "shared with its vault")
+    for copy_id in done.withdrawn:
+        _audit(copy_id, "no policy names this vault: shared no more")
+    return {"shared": len(done.shared), "withdrawn": len(done.withdrawn), "failed": len(done.failed)}
+
+
+def _audit(snapshot_id: str, outcome: str) -> None:
+    logger().info("share", extra={"audit": "share", "snapshot": snapshot_id, "outcome": outcome})

@@ -1,0 +1,1 @@
+"""Share DR copies with vaults, and take the shares back."""

@@ -1,0 +1,53 @@
+"""The port of shares with vaults."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from snapkeep.domain.model import Snapshot
+
+
+class SharedCopies(Protocol):
+    """Reads the copies of one DR region."""
+
+    @property
+    def region(self) -> str:
+        """The region that is read."""
+        ...
+
+    def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
+        """Return the snapshots that exist, by id."""
+        ...
+
+    def tagged_snapshots(self, keys: Collection[str]) -> list[Snapshot]:
+        """Return the snapshots that have a tag with one of these keys."""
+        ...
+
+
+class Permissions(Protocol):
+    """Reads who can read snapshots."""
+
+    def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Return the accounts that can read each shared snapshot; a deleted snapshot is shared with none."""
+        ...
+
+
+class SnapshotSharer(Protocol):
+    """Shares managed snapshots with the accounts of vaults. The role behind it can share with no other account."""
+
+    def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Write tags. Raise SnapshotGone, or TagsDoNotFit if the limit of 50 is passed."""
+        ...
+
+    def untag(self, snapshot_id: str, tags: Mapping[str, str]) -> None:
+        """Remove tags that have these values; a deleted snapshot has none."""
+        ...
+
+    def share(self, snapshot_id: str, account: str) -> None:
+        """Let an account copy a snapshot; again it changes nothing. Raise SnapshotGone, or AwsRefused."""
+        ...
+
+    def unshare(self, snapshot_id: str, account: str) -> None:
+        """Take a share back; one that is not there, or of a deleted snapshot, is taken back."""
+        ...

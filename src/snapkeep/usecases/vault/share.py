@@ -1,0 +1,142 @@
+"""Share proved DR copies with their vaults, and take the shares back once the vaults have copied them (INV-22).
+
+Every step can be repeated, and starts from what EC2 shows: a lost call or event costs time, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from snapkeep.domain.errors import SnapkeepError, SnapshotGone
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.policy.model import PolicySet, Vault
+from snapkeep.domain.records import dataclass
+from snapkeep.domain.tag_names import MANAGED, PROOF, VAULT
+from snapkeep.domain.vault.shares import (
+    due_shares,
+    is_in,
+    is_wanted,
+    may_be_shared,
+    share_of,
+    share_tag,
+    vault_copy_tag,
+    vault_for,
+)
+from snapkeep.domain.vault.word import VaultWord
+from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind
+from snapkeep.usecases.vault.ports import Permissions, SharedCopies, SnapshotSharer
+
+MOST_SHARES = 100
+"""The shares of one round: ModifySnapshotAttribute draws from the same bucket as CopySnapshot (EC2 developer guide)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRound:
+    """What one round did."""
+
+    shared: tuple[str, ...] = ()
+    """Ids of the copies that are shared with a vault since."""
+    withdrawn: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareWithVault:
+    """Shares the copies of one DR region. Running a step again changes nothing."""
+
+    system: str
+    copies: SharedCopies
+    permissions: Permissions
+    sharer: SnapshotSharer
+    policies: Callable[[], PolicySet]
+    accounts: frozenset[str]
+    """The accounts that the stack may share with; a vault of any other gets nothing."""
+    clock: Clock
+    notices: Notices
+
+    def share(self, copy_id: str) -> str:
+        """Share a copy with its vault. Return the vault's name; empty if there is nothing to share.
+
+        Raise TagsDoNotFit where the copy has no room for a tag, or AwsRefused, as of a copy under an AWS managed key.
+        """
+        copy = self.copies.snapshots([copy_id]).get(copy_id)
+        vault = vault_for(copy, self.policies()) if copy else None
+        if copy is None or vault is None or vault.account not in self.accounts:
+            return ""
+        if not may_be_shared(copy, self.system) or is_in(vault, copy) or share_of(copy.tags):
+            return ""
+        return vault.name if self._share(copy, vault) else ""
+
+    def withdraw(self, word: VaultWord) -> bool:
+        """Take back the share of a copy that a vault has copied. Return whether the word was about a copy of ours."""
+        copy = self.copies.snapshots([word.snapshot_id]).get(word.snapshot_id)
+        if copy is None or copy.tags.get(MANAGED) != self.system or word.account not in self.accounts:
+            return False
+        share = share_of(copy.tags)
+        vaults = {vault.name: vault for vault in self.policies().vaults if vault.account == word.account}
+        # Of two vaults in one account the tag knows which; without the tag it is the one that the policy names.
+        wanted = vault_for(copy, self.policies())
+        vault = vaults.get(share.vault if share else wanted.name if wanted else "")
+        if share and vault is None and vaults:
+            return False  # one vault does not speak for another
+        self.sharer.unshare(copy.id, word.account)
+        self._untag(copy)
+        # Last: as long as it is missing, the copy is shared again, and the vault says again that it has it.
+        if vault is not None:
+            self.sharer.tag([copy.id], vault_copy_tag(vault, word.copy_id))
+        return True
+
+    def catch_up(self) -> ShareRound:
+        """Share what no run shared, repeat shares that are not there, and take back those that no policy wants any more.
+
+        A copy that cannot be shared stops no other; a notice says why.
+        """
+        policies, now = self.policies(), self.clock.now()
+        listed = [copy for copy in self.copies.tagged_snapshots([PROOF, VAULT]) if copy.tags.get(MANAGED) == self.system]
+        steps = [*self._repairs(listed, policies), *due_shares(listed, policies, self.accounts, now, system=self.system)]
+        shared, withdrawn, failed = [], [], []
+        for copy, vault in steps[:MOST_SHARES]:
+            try:
+                if vault is None:
+                    self._take_back(copy)
+                    withdrawn.append(copy.id)
+                elif self._share(copy, vault):
+                    shared.append(copy.id)
+            except SnapkeepError as error:
+                failed.append(copy.id)
+                cause = f"{type(error).__name__}: {error}"
+                detail = f"vault {vault.name} does not get this copy" if vault else "its share cannot be taken back"
+                self.notices.add(Notice(ProblemKind.NOT_SHARED, cause, copy.id, detail, self.copies.region, now))
+        return ShareRound(tuple(shared), tuple(withdrawn), tuple(failed))
+
+    def _repairs(self, listed: Sequence[Snapshot], policies: PolicySet) -> Iterator[tuple[Snapshot, Vault | None]]:
+        """Yield tagged copies whose share is not there, with their vaults, and those that are to be shared no more, with None."""
+        tagged = [copy for copy in listed if share_of(copy.tags)]
+        readers = self.permissions.shared_with([copy.id for copy in tagged])
+        for copy in tagged:
+            vault = vault_for(copy, policies)
+            if vault is None or not is_wanted(copy, policies) or vault.account not in self.accounts:
+                yield copy, None
+            elif vault.account not in readers.get(copy.id, ()):
+                yield copy, vault
+
+    def _share(self, copy: Snapshot, vault: Vault) -> bool:
+        """Share a copy; return False if it is deleted."""
+        try:
+            # The tag first: a share without it would be unknown to sweeps, and would hold nothing.
+            if share_of(copy.tags) is None:
+                self.sharer.tag([copy.id], share_tag(vault, self.clock.now()))
+            self.sharer.share(copy.id, vault.account)
+        except SnapshotGone:
+            return False
+        return True
+
+    def _take_back(self, copy: Snapshot) -> None:
+        readers = self.permissions.shared_with([copy.id]).get(copy.id, ())
+        for account in self.accounts.intersection(readers):
+            self.sharer.unshare(copy.id, account)
+        self._untag(copy)
+
+    def _untag(self, copy: Snapshot) -> None:
+        if VAULT in copy.tags:
+            self.sharer.untag(copy.id, {VAULT: copy.tags[VAULT]})

@@ -1,0 +1,184 @@
+"""Which DR copies are shared with a vault, for how long a share holds its copy, and what sweeps find about shares."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.model import Action, KeyFault, Snapshot, SnapshotState, Unusable
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, Vault
+from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.shares import share_findings, unshared_findings, vault_findings
+from snapkeep.domain.tag_names import CHECK, OWN_TAGS, PROOF, VAULT, VAULT_COPY, WRONG
+from snapkeep.domain.tags import format_time
+from snapkeep.domain.vault.shares import due_shares, is_wanted, share_of, share_tag, vault_copy_tag, vault_holds
+from snapkeep.domain.vault.word import VaultWord, parse_vault_word
+from support.lineages import SYSTEM, copy_of, snapshot
+
+DR, DAY = "us-east-2", timedelta(days=1)
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ACCOUNT, OTHER = "210987654321", "999988887777"
+BUNKER = Vault("bunker", ACCOUNT, DR, DR, Retention())
+ATTIC = Vault("attic", ACCOUNT, "eu-west-1", "eu-west-1", Retention())
+PROVED = {PROOF: "PROVED sample:300 2026-11-22T03:10:00.000Z"}
+POLICIES = PolicySet(
+    (
+        Policy("gold", Selector(), Retention(keep_last=9), (CopyRule(DR, "alias/dr"),), vault="bunker"),
+        Policy("plain", Selector(), Retention(keep_last=9), (CopyRule(DR),)),
+        Policy("west", Selector(), Retention(keep_last=9), (CopyRule(DR), CopyRule("eu-west-1", "alias/dr")), vault="attic"),
+    ),
+    vaults=(BUNKER, ATTIC),
+)
+
+
+def copy(days_ago: float, number: int = 1, *, policy: str = "gold", volume: str = "vol-0a", **tags: str) -> Snapshot:
+    """Return a proved copy that arrived an hour after its source began."""
+    source = snapshot(NOW - days_ago * DAY, number, policy=policy, volume=volume)
+    arrived = source.start_time + timedelta(hours=1)
+    made = replace(copy_of(source, DR, number), start_time=arrived, completed_at=arrived)
+    return replace(made, tags={**made.tags, **PROVED, **tags})
+
+
+def due(*copies: Snapshot, accounts: tuple[str, ...] = (ACCOUNT,), policies: PolicySet = POLICIES) -> list[str]:
+    return [one.id for one, _ in due_shares(copies, policies, accounts, NOW, system=SYSTEM)]
+
+
+def test_a_proved_copy_is_due_for_the_vault_of_its_policy() -> None:
+    [(shared, vault)] = due_shares([copy(1)], POLICIES, [ACCOUNT], NOW, system=SYSTEM)
+    assert (shared.id, vault) == (copy(1).id, BUNKER)
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        copy(1, policy="plain"),
+        copy(1, policy="west"),
+        copy(1, policy="unknown"),
+        replace(copy(1), tags={**copy(1).tags, PROOF: ""}),
+        replace(copy(1), tags={**copy(1).tags, PROOF: "DIFFERS full 2026-11-22T03:10:00.000Z"}),
+        replace(copy(1), tags={**copy(1).tags, CHECK: WRONG}),
+        replace(copy(1), tags=PROVED),
+        replace(copy(1), state=SnapshotState.PENDING),
+        replace(copy(1), archived=True),
+        replace(copy(1), key_fault=KeyFault("arn:aws:kms:us-east-2:123456789012:key/1", Unusable.KEY_DISABLED)),
+        replace(copy(1), is_copy=False),
+        replace(copy(1), tags={**copy(1).tags, **share_tag(BUNKER, NOW)}),
+        replace(copy(1), tags={**copy(1).tags, **vault_copy_tag(BUNKER, "snap-0123456789abcdef0")}),
+    ],
+)
+def test_nothing_else_is_due(unfit: Snapshot) -> None:
+    assert due(unfit) == []
+
+
+def test_a_vault_whose_account_the_stack_may_not_share_with_gets_nothing() -> None:
+    assert due(copy(1), accounts=(OTHER,)) == []
+    [finding] = vault_findings([copy(1)], POLICIES, [OTHER])
+    assert (finding.kind, finding.subject) == (FindingKind.VAULT_NOT_ALLOWED, "bunker")
+    assert ACCOUNT in finding.text
+    assert list(vault_findings([copy(1), copy(1, policy="plain")], POLICIES, [ACCOUNT])) == []
+
+
+def test_each_volumes_newest_copy_is_due_and_others_within_a_week_the_oldest_first() -> None:
+    old, week, day, other = copy(9, 1), copy(6, 2), copy(1, 3), copy(30, 4, volume="vol-0b")
+    assert due(day, old, week, other) == [other.id, week.id, day.id]
+
+
+def test_a_copy_that_another_vault_has_is_due_for_the_new_one() -> None:
+    moved = copy(1, **vault_copy_tag(ATTIC, "snap-0123456789abcdef0"))
+    assert due(moved) == [moved.id]
+
+
+def test_a_share_is_read_from_its_tag_and_wanted_while_the_policy_names_its_vault() -> None:
+    shared = copy(1, **share_tag(BUNKER, NOW))
+    assert share_of(shared.tags) == ("bunker", NOW)
+    assert share_of({VAULT: "bunker"}) == ("bunker", None)
+    assert share_of({}) is None
+    assert is_wanted(shared, POLICIES)
+    assert not is_wanted(copy(1, **share_tag(ATTIC, NOW)), POLICIES)
+    assert not is_wanted(replace(shared, tags={**shared.tags, "snapkeep:policy": "plain"}), POLICIES)
+
+
+def test_the_tags_of_shares_are_snapkeeps_own_and_go_onto_no_other_copy() -> None:
+    assert {VAULT, VAULT_COPY} <= OWN_TAGS
+
+
+def test_a_shared_copy_is_held_until_its_vault_has_it_for_a_week_at_most() -> None:
+    fresh, long_ago = copy(3, 1, **share_tag(BUNKER, NOW - DAY)), copy(2, 2, **share_tag(BUNKER, NOW - 8 * DAY))
+    newest, unknown = copy(1, 3), copy(2.5, 4, **{VAULT: "bunker"})
+    listed = [fresh, long_ago, unknown, newest]
+    held = vault_holds(listed, NOW)
+    assert list(held) == [fresh.id]
+    assert held[fresh.id][0].text == "held: shared with vault bunker since 2026-11-22 12:00 UTC, which has not copied it yet"
+    policies = replace(
+        POLICIES,
+        limits=Limits(max_share_percent=100),
+        policies=(replace(POLICIES.policies[0], copies=(CopyRule(DR, "alias/dr", retention=Retention(keep_last=1)),)),),
+    )
+    plan = plan_region(RegionFacts(DR, (), listed), policies, NOW, system=SYSTEM, protected_ids=held)
+    assert {verdict.snapshot.id for verdict in plan.verdicts if verdict.action is Action.KEEP} == {fresh.id, newest.id}
+    assert not plan.volumes[0].refusals
+
+
+def found(shared: Snapshot, *readers: str, accounts: tuple[str, ...] = (ACCOUNT,)) -> list[FindingKind]:
+    return [finding.kind for finding in share_findings(shared, readers, POLICIES, accounts, NOW)]
+
+
+def test_a_share_with_anybody_who_is_no_vault_is_a_finding() -> None:
+    """INV-22."""
+    shared = copy(1, **share_tag(BUNKER, NOW))
+    assert found(shared, ACCOUNT) == []
+    assert found(shared, ACCOUNT, OTHER) == [FindingKind.SHARED]
+    assert found(replace(shared, is_copy=False), ACCOUNT) == [FindingKind.SHARED]
+    assert found(replace(shared, region="eu-central-1"), ACCOUNT, accounts=()) == [FindingKind.SHARED]
+
+
+def test_a_share_older_than_a_day_or_of_unknown_age_is_stale() -> None:
+    assert found(copy(1, **share_tag(BUNKER, NOW - DAY)), ACCOUNT) == []
+    assert found(copy(1, **share_tag(BUNKER, NOW - 1.1 * DAY)), ACCOUNT) == [FindingKind.SHARE_STALE]
+    assert found(copy(1, **{VAULT: "bunker"}), ACCOUNT) == [FindingKind.SHARE_STALE]
+    assert found(copy(1), ACCOUNT) == [FindingKind.SHARE_STALE]
+
+
+def test_a_copy_that_its_vault_does_not_get_is_a_finding_after_a_day() -> None:
+    def unshared(*copies: Snapshot) -> list[str]:
+        return [finding.subject for finding in unshared_findings(copies, POLICIES, [ACCOUNT], NOW, system=SYSTEM)]
+
+    assert unshared(copy(1)) == []
+    assert unshared(copy(1.1)) == [copy(1.1).id]
+    assert unshared(copy(1.1, **share_tag(BUNKER, NOW))) == []
+
+
+WORD = {
+    "source": "snapkeep.vault",
+    "detail-type": "Vault copy ended",
+    "account": ACCOUNT,
+    "detail": {"snapshot": "snap-0123456789abcdef0", "copy": "snap-0fedcba9876543210", "result": "succeeded"},
+}
+
+
+def test_a_vaults_word_names_both_copies_and_its_account() -> None:
+    assert parse_vault_word(WORD) == VaultWord("snap-0123456789abcdef0", "snap-0fedcba9876543210", ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"source": "snapkeep"},
+        {"detail-type": "EBS Snapshot Notification"},
+        {"detail": None},
+        {"detail": {"snapshot": "snap-0123456789abcdef0", "result": "succeeded"}},
+        {"detail": {**WORD["detail"], "result": "failed"}},  # type: ignore[dict-item]
+        {"detail": {**WORD["detail"], "copy": "snap-x; rm"}},  # type: ignore[dict-item]
+    ],
+)
+def test_a_word_that_cannot_be_read_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidEvent):
+        parse_vault_word(WORD | wrong)
+
+
+def test_times_of_shares_are_written_as_all_others() -> None:
+    assert share_tag(BUNKER, NOW) == {VAULT: f"bunker {format_time(NOW)}"}
