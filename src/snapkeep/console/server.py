@@ -35,6 +35,7 @@ from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import WrongUse, one_line
 from snapkeep.cli.output import csv_cell, printable, warn
 from snapkeep.cli.views import recover_instance
+from snapkeep.cli.views.copies import budget_text, way_text
 from snapkeep.cli.views.drill import measured_span
 from snapkeep.cli.views.policy import summary_lines
 from snapkeep.cli.views.recover import USABLE
@@ -310,6 +311,8 @@ def _environment() -> Environment:
         "drawing": {"width": WIDTH, "lane": LANE, "left": LEFT, "top": TOP},
     }
     environment.filters["exactly"] = format_time
+    environment.filters["way"] = lambda way: way_text(way).removeprefix(", ")
+    environment.filters["budget"] = budget_text
     environment.filters["when"] = lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC"
     return environment
 
