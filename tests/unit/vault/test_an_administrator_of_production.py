@@ -6,107 +6,52 @@ The flows of the system go on meanwhile. docs/threat-model.md has the answers to
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, Vault
-from snapkeep.domain.vault.key_policy import key_policy_statements
-from snapkeep.lab.simulator.layout import SystemLayout
-from snapkeep.lab.simulator.runner import Runner
+from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
 from support.administrator import CALLS, OF_THE_MODEL, Answer, Targets
-from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory
+from support.flows import DAY, DR, HOUR, PRIMARY
 from support.threats import answers_on_the_page, fates_on_the_page
+from support.two_accounts import VAULT_ACCOUNT, TwoAccounts
 
-VAULT_REGION, VAULT_ACCOUNT = "us-west-2", "210987654321"
-BLOCKS = 40
+VAULT_REGION = "us-west-2"
 RECOVERABLE, LOST = "recoverable", "lost"
 AFTER_CANCELLING = "recoverable once the deletion of the key is cancelled"
 
 
-class Attacked:
+class Attacked(TwoAccounts):
     """A system with copies that are locked in each way, a vault in another account, and an administrator of production."""
 
     def __init__(self) -> None:
-        self.lab = Laboratory(regions=(PRIMARY, DR, VAULT_REGION))
-        world = self.world = self.lab.world
-        self.account = world.account_id
-        self.vault = world.client("ec2", VAULT_REGION, VAULT_ACCOUNT)
-        vault = Vault("bunker", VAULT_ACCOUNT, VAULT_REGION, DR, Retention(keep_last=9))
-        kms = world.client("kms", DR)
-        self.key = kms.create_key()["KeyMetadata"]["Arn"]
-        policy = json.loads(kms.get_key_policy(KeyId=self.key)["Policy"])
-        policy["Statement"] += key_policy_statements(vault, "aws")
-        kms.put_key_policy(KeyId=self.key, Policy=json.dumps(policy))
-        self.lab.policies = PolicySet(
-            tuple(
-                Policy(
-                    name,
-                    Selector(tags={"Backup": (name,)}),
-                    Retention(keep_last=9),
-                    (CopyRule(DR, kms_key=key, retention=Retention(keep_last=9)),),
-                )
-                for name, key in (("gold", self.key), ("bronze", "alias/aws/ebs"))
-            )
-        )
-        self.volume = self.protected("gold")
-        self.sources = [self.snapshot(self.volume) for _ in range(3)]
+        super().__init__(region=VAULT_REGION, keep=9)
+        under_aws_key = CopyRule(DR, kms_key="alias/aws/ebs", retention=Retention(keep_last=9))
+        bronze = Policy("bronze", Selector(tags={"Backup": ("bronze",)}), Retention(keep_last=9), (under_aws_key,))
+        self.lab.policies = replace(self.lab.policies, policies=(*self.lab.policies.policies, bronze))
+        self.sources = [self.protect() for _ in range(3)]
         self.plain, self.governed, self.locked = (self.copy_of(source) for source in self.sources)
-        self.under_aws_key = self.copy_of(self.snapshot(self.protected("bronze")))
-        self.lock(self.governed, "governance")
-        self.lock(self.locked, "compliance")
-        self.lock(self.under_aws_key, "compliance")
-        self.content = self.checksums(PRIMARY, self.sources[2], "")
-        self.vault_key = world.client("kms", VAULT_REGION, VAULT_ACCOUNT).create_key()["KeyMetadata"]["Arn"]
-        pulling = PolicySet((), vaults=(replace(vault, kms_key=self.vault_key),))
-        layout = SystemLayout((), (VAULT_REGION,), account_id=VAULT_ACCOUNT, owner_accounts=(self.account,))
-        self.bunker = Runner(world, lambda: pulling, layout, kernel=self.lab.runner.kernel)
-        self.bunker.pull_every(900)
-        self.vault_copy = self.pulled(self.locked)
-
-    def protected(self, policy: str) -> str:
-        volume = self.lab.make_volume({"Backup": policy}, size_gib=1, Encrypted=True)
-        self.world.write(volume, 0, BLOCKS, region=PRIMARY)
-        return volume
-
-    def snapshot(self, volume: str) -> str:
-        self.world.write(volume, 3, 2, region=PRIMARY)
-        return self.lab.protect(volume)
+        volume = self.lab.make_volume({"Backup": "bronze"}, size_gib=1, Encrypted=True)
+        bronze_source = self.lab.start_snapshot(volume)
+        self.lab.runner.advance(HOUR)
+        self.under_aws_key = self.copy_of(bronze_source)
+        for copy, mode in ((self.governed, "governance"), (self.locked, "compliance"), (self.under_aws_key, "compliance")):
+            self.lab.ec2(DR).lock_snapshot(SnapshotId=copy, LockMode=mode, LockDuration=30)
+        self.content = self.checksums(PRIMARY, self.sources[2])
+        self.vault_ec2 = self.world.client("ec2", VAULT_REGION, VAULT_ACCOUNT)
+        (self.vault_copy,) = (kept.id for kept in self.kept() if kept.source_id == self.locked)
+        self.vault_ec2.lock_snapshot(SnapshotId=self.vault_copy, LockMode="compliance", LockDuration=30)
 
     def copy_of(self, source: str) -> str:
         (copy,) = [each.id for each in self.lab.snapshots(DR) if each.source_id == source and each.state == "completed"]
         return copy
 
-    def lock(self, copy: str, mode: str) -> None:
-        self.lab.ec2(DR).lock_snapshot(SnapshotId=copy, LockMode=mode, LockDuration=30)
-
-    def pulled(self, copy: str) -> str:
-        """Share a copy with the vault, which takes it and is told to lock what it has."""
-        share = {"Attribute": "createVolumePermission", "OperationType": "add", "UserIds": [VAULT_ACCOUNT]}
-        self.lab.ec2(DR).modify_snapshot_attribute(SnapshotId=copy, **share)
-        self.lab.runner.advance(2 * HOUR)
-        (made,) = self.vault.describe_snapshots(OwnerIds=["self"])["Snapshots"]
-        assert (made["State"], made["KmsKeyId"]) == ("completed", self.vault_key)
-        self.vault.lock_snapshot(SnapshotId=made["SnapshotId"], LockMode="compliance", LockDuration=30)
-        return str(made["SnapshotId"])
-
-    def checksums(self, region: str, snapshot: str, account: str) -> dict[int, str]:
-        blocks = self.world.client("ebs", region, account or None)
-        listed = blocks.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
-        return {
-            block["BlockIndex"]: blocks.get_snapshot_block(
-                SnapshotId=snapshot, BlockIndex=block["BlockIndex"], BlockToken=block["BlockToken"]
-            )["Checksum"]
-            for block in listed
-        }
-
     def targets(self) -> Targets:
         regions = {"primary": PRIMARY, "dr": DR, "vault": VAULT_REGION}
         mine, theirs = (self.plain, self.governed, self.locked, self.key), (self.vault_copy, self.vault_key)
-        return Targets(self.account, VAULT_ACCOUNT, regions, self.sources[2], self.volume, *mine, *theirs)
+        return Targets(self.production, VAULT_ACCOUNT, regions, self.sources[2], self.volume, *mine, *theirs)
 
     def answers(self) -> dict[tuple[str, str], Answer]:
         """Make the calls in an hour, while the system runs, and return the answers."""
@@ -179,7 +124,7 @@ def test_what_is_lost_and_what_stays_is_on_the_page(attacked: Attacked, answers:
     with pytest.raises(ClientError, match="NotFound"):
         kms.cancel_key_deletion(KeyId=attacked.key)
     fates[f"{locked}, later"] = fate(DR, attacked.locked)
-    attacked.world.close_account(attacked.account)
+    attacked.world.close_account(attacked.production)
     fates["a copy in the vault, once production's account is deleted"] = fate(
         VAULT_REGION, attacked.vault_copy, VAULT_ACCOUNT, attacked.content
     )
@@ -188,5 +133,5 @@ def test_what_is_lost_and_what_stays_is_on_the_page(attacked: Attacked, answers:
 
 
 def test_the_vault_s_lock_is_as_it_was(attacked: Attacked, answers: dict[tuple[str, str], Answer]) -> None:
-    (locked,) = attacked.vault.describe_locked_snapshots()["Snapshots"]
+    (locked,) = attacked.vault_ec2.describe_locked_snapshots()["Snapshots"]
     assert (locked["SnapshotId"], locked["LockState"]) == (attacked.vault_copy, "compliance")

@@ -1,0 +1,106 @@
+"""Production and its vault in another account, each a running system, over one world in virtual time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, Vault
+from snapkeep.domain.vault.key_policy import key_policy_statements
+from snapkeep.domain.vault.word import VaultWord
+from snapkeep.lab.ebs_model.store.records import SnapshotRecord
+from snapkeep.lab.simulator.functions import sharing_of
+from snapkeep.lab.simulator.layout import SystemLayout
+from snapkeep.lab.simulator.memory_ports import Hook, StepKill
+from snapkeep.lab.simulator.runner import Runner
+from snapkeep.lab.simulator.sweeps import Sweeper
+from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory
+
+VAULT_ACCOUNT = "210987654321"
+
+
+class TwoAccounts:
+    """A volume is protected in production; what is proved there is shared, and the vault copies it."""
+
+    def __init__(self, *, region: str = DR, keep: int = 2, hook: Hook | None = None) -> None:
+        self.region = region
+        layout = SystemLayout(verify=True, vault_accounts=(VAULT_ACCOUNT,))
+        self.lab = Laboratory(regions=tuple(dict.fromkeys((PRIMARY, DR, region))), layout=layout, hook=hook)
+        world = self.world = self.lab.world
+        self.production = world.account_id
+        self.key, self.vault_key = self._key(DR, ""), self._key(region, VAULT_ACCOUNT)
+        self.vault = Vault("bunker", VAULT_ACCOUNT, region, DR, Retention(keep_last=9), kms_key=self.vault_key)
+        kms = world.client("kms", DR)
+        policy = json.loads(kms.get_key_policy(KeyId=self.key)["Policy"])
+        policy["Statement"] += key_policy_statements(self.vault, "aws")
+        kms.put_key_policy(KeyId=self.key, Policy=json.dumps(policy))
+        rule = CopyRule(DR, kms_key=self.key, retention=Retention(keep_last=keep))
+        gold = Policy("gold", Selector(tags={"Backup": ("yes",)}), Retention(keep_last=keep), (rule,), vault="bunker")
+        self.lab.policies = PolicySet((gold,), vaults=(self.vault,))
+        own = SystemLayout((), (region,), account_id=VAULT_ACCOUNT, owner_accounts=(self.production,))
+        kept = PolicySet((), vaults=(self.vault,))
+        self.bunker = Runner(world, lambda: kept, own, kernel=self.lab.runner.kernel, hook=hook)
+        self.bunker.composition.on_word.append(self._word)
+        self.bunker.pull_every(HOUR / 4)
+        self._repeat(HOUR, lambda: sharing_of(self.lab.runner.composition, DR).catch_up())
+        self.sweeper = Sweeper(self.lab.runner)
+        for sweeper in (self.sweeper, Sweeper(self.bunker)):
+            sweeper.schedule(6)
+        self.volume = self.lab.make_volume(INCLUDED, size_gib=1, Encrypted=True)
+        world.write(self.volume, 0, 20, region=PRIMARY)
+
+    def _key(self, region: str, account: str) -> str:
+        return str(self.world.client("kms", region, account or None).create_key()["KeyMetadata"]["Arn"])
+
+    def _repeat(self, seconds: float, run: Callable[[], object]) -> None:
+        def again() -> None:
+            self._attempt(run)
+            self.lab.runner.kernel.after(seconds, again)
+
+        self.lab.runner.kernel.after(seconds, again)
+
+    def _word(self, shared: str, copy: str) -> None:
+        """Let EventBridge deliver a word of the vault to production: it writes the sender's account into it."""
+        word = VaultWord(shared, copy, VAULT_ACCOUNT)
+        run = partial(self._attempt, lambda: sharing_of(self.lab.runner.composition, DR).withdraw(word))
+        self.lab.runner.kernel.after(1.0, run)
+
+    def _attempt(self, run: Callable[[], object]) -> None:
+        """Run a function once; when it fails, the next schedule makes up for it."""
+        try:
+            self.lab.runner.composition.reach(DR)
+            run()
+        except (SnapkeepError, StepKill):
+            return
+
+    def protect(self, hours: float = 3) -> str:
+        """Change the volume, make a snapshot of it, and let some hours pass."""
+        self.world.write(self.volume, 3, 2, region=PRIMARY)
+        snapshot_id = self.lab.start_snapshot(self.volume)
+        self.lab.runner.advance(hours * HOUR)
+        return snapshot_id
+
+    def kept(self) -> list[SnapshotRecord]:
+        """Return the vault's copies, oldest first."""
+        listed = self.world.region_account(self.region, VAULT_ACCOUNT).snapshots.values()
+        return sorted(listed, key=lambda snapshot: snapshot.seq)
+
+    def readers(self) -> dict[str, list[str]]:
+        """Return the accounts that can read each shared snapshot of production."""
+        shared = self.world.region_account(DR, self.production).permissions
+        return {snapshot_id: list(readers) for snapshot_id, readers in shared.items()}
+
+    def checksums(self, region: str, snapshot: str, account: str = "") -> dict[int, str]:
+        """Return the checksum of each block of a snapshot."""
+        blocks: Any = self.world.client("ebs", region, account or None)
+        listed = blocks.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
+        names = ("BlockIndex", "BlockToken")
+        return {
+            block["BlockIndex"]: blocks.get_snapshot_block(SnapshotId=snapshot, **{name: block[name] for name in names})[
+                "Checksum"
+            ]
+            for block in listed
+        }
