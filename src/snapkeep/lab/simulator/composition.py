@@ -211,8 +211,7 @@ class SystemComposition:
         self.on_word: list[Callable[[str, str], object]] = []
         """Called with the ids of each shared snapshot that a vault sends word of, and of its copy."""
         self.scripts = MemoryScripts(kernel)
-        self.hook = hook
-        self._layout = layout
+        self.hook, self._layout = hook, layout
         self._built: dict[tuple[str, str], Any] = {}
 
     @property
