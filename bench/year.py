@@ -1,4 +1,4 @@
-"""A year of 200 volumes whose snapshots the system makes, under faults: `make year`. It takes about half an hour of one core.
+"""A year of 200 volumes whose snapshots the system makes, under faults: `make year`. It takes about 45 minutes of one core.
 
 Arguments: days, volumes, seed. The same ones give the same year.
 """
