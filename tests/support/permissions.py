@@ -91,10 +91,7 @@ _SIGNAL = (
 )
 
 _SWEEP_SHARED = (
-    Permission(
-        "sees who else can read snapshots",
-        ("ec2:DescribeSnapshotAttribute", "ec2:GetSnapshotBlockPublicAccessState"),
-    ),
+    Permission("sees who else can read snapshots", ("ec2:DescribeSnapshotAttribute", "ec2:GetSnapshotBlockPublicAccessState")),
     Permission("adopts history, with consent, and puts lost tags back", ("ec2:CreateTags",)),
     Permission(
         "starts the runs that events should have started, and sees since when it is deployed",
@@ -123,8 +120,7 @@ _READ_BLOCKS = (
 _START_VERIFY = Permission("starts the comparison of a copy that has arrived", ("states:StartExecution",))
 
 _QUEUE_AND_LEASE = Permission(
-    "takes the lease, reads and writes entries",
-    ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"),
+    "takes the lease, reads and writes entries", ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
 )
 _WOKEN_BY_ENTRIES = Permission(
     "is woken by new entries",
@@ -371,10 +367,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
     VAULT: {
         "TagSnapshotCopy": _RECEIVE,
         "DeleteOldSnapshots": _DELETE_COPIES,
-        "Dispatch": (
-            *_COPY,
-            Permission("uses the keys of shared snapshots, whose policies allow it too", ("kms:DescribeKey",), "EC2"),
-        ),
+        "Dispatch": (*_COPY, Permission("uses keys of shared snapshots, whose policies allow it", ("kms:DescribeKey",), "EC2")),
         "Pull": (
             Permission("sees what is shared, and which copies are there", ("ec2:DescribeSnapshots",)),
             _LOOK_AT_KEYS,
