@@ -93,10 +93,8 @@ def test_a_message_that_starts_nothing_stays_for_the_next_sweep() -> None:
     assert (item.handling, item.cause, letters.deleted) == (Handling.FAILED, "start_execution: slow down", [])
 
 
-def test_a_tick_of_a_schedule_asks_nothing_of_anybody() -> None:
-    letters, runs = (
-        Letters([json.dumps(EVENT | {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})]),
-        Runs(),
-    )
+@pytest.mark.parametrize(("source", "detail_type"), [("aws.events", "Scheduled Event"), ("snapkeep.vault", "Vault copy ended")])
+def test_what_comes_again_by_itself_is_not_replayed(source: str, detail_type: str) -> None:
+    letters, runs = Letters([json.dumps(EVENT | {"source": source, "detail-type": detail_type, "detail": {}})]), Runs()
     assert ReplayDeadLetters(letters=letters, runs=runs).run() == []
     assert (letters.deleted, runs.started) == (["receipt-0"], [])
