@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,8 @@ from snapkeep.usecases.recovery.prepare_instance import begin_instances
 
 OPTIONS = ("id", "group", "in", "at", "rate", "without", "stopped", "root", "map")
 """The fields of the form."""
+EXAMPLES = 5
+"""Instances that are named where several have the same obstacle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class LaunchPage:
             "target": query.get("group", "") or query["id"],
             "region": lineages.region,
             "plan": plan,
+            "obstacles": list(_obstacles(plan)),
             "moment": moment,
             "fields": {name: query.get(name, "") for name in OPTIONS} | {"at": format_time(moment), "map": text},
             "map_notes": notes,
@@ -126,6 +130,19 @@ def _group(reading: Reading, region: str, name: str) -> RecoveryGroup:
 
 def _plans(plan: GroupPlan) -> list[InstancePlan]:
     return [each for stage in plan.stages for each in stage]
+
+
+def _obstacles(plan: GroupPlan) -> Iterator[str]:
+    """Yield every obstacle once: of the group, then of its instances, with those that have it."""
+    yield from plan.obstacles
+    owners: dict[str, list[InstancePlan]] = defaultdict(list)
+    for each in _plans(plan):
+        for obstacle in each.obstacles:
+            owners[obstacle].append(each)
+    for obstacle, members in owners.items():
+        names = ", ".join(each.name or each.instance_id for each in members[:EXAMPLES])
+        more = f" and {len(members) - EXAMPLES} more" if len(members) > EXAMPLES else ""
+        yield f"{names}{more}: {obstacle}" if len(_plans(plan)) > 1 else obstacle
 
 
 def _steps(plan: GroupPlan, *, checks: bool) -> Sequence[RecoveryStep]:

@@ -74,11 +74,14 @@ def _changes(reading: Reading, proposed: PolicySet) -> Context:
     }
 
 
-def simulation(reading: Reading, query: Query, simulate: Simulator) -> str:
-    """Return the simulator's page of the policies in force and of a tried document. Raise InvalidPolicy or WrongUse."""
+def simulated_things(reading: Reading, query: Query) -> tuple[Sequence[Volume], Mapping[str, PolicySet], str]:
+    """Return what is simulated: the volumes, the policies in force and those of a tried document, by name, and the region.
+
+    Raise InvalidPolicy or WrongUse.
+    """
     if not reading.policies or not reading.status.primary_known:
         raise WrongUse(f"{reading.status.region} was not read: there are no volumes to simulate")
     policies = {"in force": next(iter(reading.policies.values()))}
     if text := query.get("document", ""):
         policies["the document"] = _parsed(PolicyFile("the document", text), reading)
-    return simulate([volume.volume for volume in reading.status.volumes], policies, reading.status.region)
+    return [volume.volume for volume in reading.status.volumes], policies, reading.status.region

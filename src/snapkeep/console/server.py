@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -41,10 +40,11 @@ from snapkeep.cli.views.policy import summary_lines
 from snapkeep.cli.views.recover import USABLE
 from snapkeep.cli.views.recoverable import togetherness
 from snapkeep.console import trend
+from snapkeep.console.apart import Runner, run_apart
 from snapkeep.console.guard import CONTENT, TOKEN, VisitorGuard
 from snapkeep.console.page import NotThere, Page, Query
 from snapkeep.console.pages import PAGES, covered
-from snapkeep.console.policy_page import Simulator, simulation
+from snapkeep.console.policy_page import Simulator, simulated_things
 from snapkeep.console.reading import Readings, SystemReader
 from snapkeep.console.recoveries import Recoveries
 from snapkeep.console.recovery_pages import FormAction, RecoveryPages
@@ -96,6 +96,8 @@ class Console:
     """Simulates tried documents."""
     options: str = ""
     """The options that a command for this system needs, as `pasted_options` returns them."""
+    run: Runner = run_apart
+    """Runs a simulation."""
 
     @property
     def system(self) -> str:
@@ -170,14 +172,15 @@ class Console:
 
         return answer
 
-    def _simulation(self, request: Request) -> Response:
-        """Answer with the simulator's page, which has its styles in itself, and no script."""
+    async def _simulation(self, request: Request) -> Response:
+        """Answer with the simulator's page, which has its styles in itself, and no script. It ends with the request."""
         reading = self.readings.current()
         if reading is None or self.simulate is None:
             return self._rendered("wait", request, page=None, reading=None)
         try:
-            with _ONE_SIMULATION:
-                text = simulation(reading, request.query_params, self.simulate)
+            things = await run_in_threadpool(simulated_things, reading, request.query_params)
+            async with _ONE_SIMULATION:
+                text = await self.run(self.simulate, things, request.is_disconnected)
         except (*_FAILURES, InvalidPolicy) as error:
             return self._rendered("not_there", request, HTTPStatus.BAD_REQUEST, page=None, reading=reading, text=one_line(error))
         return Response(text, media_type="text/html", headers={CONTENT: _STYLES_ALONE})
@@ -238,8 +241,8 @@ class Console:
 
 
 _STYLES_ALONE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-_ONE_SIMULATION = Lock()
-"""Two at once would take twice as long, and the pages with them."""
+_ONE_SIMULATION = asyncio.Lock()
+"""Two at once would take twice as long."""
 _FAILURES = (SnapkeepError, BotoCoreError, ClientError)
 """Errors that a page shows in words."""
 

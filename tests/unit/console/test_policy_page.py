@@ -1,13 +1,21 @@
 """The page of policies: history, a document that is checked and compared, and its simulation."""
 
+import asyncio
 import html
 import json
-from collections.abc import Mapping, Sequence
+import multiprocessing
+import os
+import textwrap
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from snapkeep.cli.errors import WrongUse
+from snapkeep.console.apart import run_apart
 from snapkeep.console.guard import VisitorGuard
 from snapkeep.console.reading import Readings
 from snapkeep.console.server import Console
@@ -70,7 +78,10 @@ def console(console: Console, asked: list[tuple[int, list[str]]]) -> Console:
         asked.append((len(volumes), list(policies)))
         return f"<style>p {{}}</style><p>simulated in {region}</p>"
 
-    return replace(console, simulate=simulate)
+    async def run_here(work: Callable[..., str], arguments: Sequence[Any], _: object) -> str:
+        return work(*arguments)
+
+    return replace(console, simulate=simulate, run=run_here)
 
 
 def test_a_tried_document_is_simulated_beside_those_in_force(
@@ -107,6 +118,35 @@ def test_a_simulation_takes_a_sample_of_the_volumes(readings: Readings, account:
     volumes = [volume.volume for volume in readings.latest.status.volumes]
     page = simulated(volumes, {"in force": readings.latest.policies[PRIMARY]}, PRIMARY, days=1)
     assert f"{-(-len(volumes) // 3)} volumes for 1 day" in page
+
+
+async def wanted() -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("work", "arguments", "end"),
+    [
+        (textwrap.dedent, ("  done",), "done"),
+        (json.loads, ("{",), "Expecting property name"),
+        (os._exit, (1,), "without an answer"),
+    ],
+    ids=["done", "failed", "ended"],
+)
+def test_a_process_of_its_own_answers_or_says_why_not(work: Callable[..., str], arguments: Sequence[Any], end: str) -> None:
+    try:
+        found = asyncio.run(run_apart(work, arguments, wanted)) or ""
+    except WrongUse as error:
+        found = str(error)
+    assert end in found
+
+
+def test_work_that_nobody_waits_for_ends() -> None:
+    async def abandoned() -> bool:
+        return True
+
+    assert asyncio.run(run_apart(time.sleep, (3600,), abandoned)) is None
+    assert multiprocessing.active_children() == []
 
 
 class TestWithoutSimulator:

@@ -1,4 +1,4 @@
-"""The weeks before `snapkeep console --demo`: reports of sweeps and evidence of drills, in the buckets of the embedded AWS."""
+"""The weeks before `snapkeep console --demo`, as the buckets of the embedded AWS keep them: reports, drills, recovery records."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from snapkeep import __version__
+from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.ec2_records import Ec2Records
+from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, evidence_key, evidence_of
 from snapkeep.domain.drills.run import DrillProof, DrillRun
 from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.sweep.report import Figure, SweepReport, report_to_json
 from snapkeep.domain.system import StackKind, stack_name
+from snapkeep.usecases.recovery.write_records import WriteRecords
 
 REGION, DR_REGION, SYSTEM = "us-east-1", "us-east-2", "snapkeep"
 MISSED = (2, 2, 3, 2, 2, 1, 1, 2, 4, 5, 3, 2, 2, 2, 1, 2, 3, 3, 2, 2, 4, 6, 5, 4, 3, 3, 4, 4)
@@ -31,6 +35,19 @@ def keep_history(client: Callable[[str, str], Any]) -> None:
         key = f"reports/{report.started_at:%Y/%m/%d}/{report.id}.json"
         client("s3", REGION).put_object(Bucket=bucket, Key=key, Body=json.dumps(report_to_json(report)).encode())
     _keep_drills(client, now)
+
+
+def keep_records(client: Callable[[str, str], Any]) -> None:
+    """Keep the recovery records that Protect would have kept, of every volume and instance that a policy copies."""
+    ec2 = client("ec2", REGION)
+    bucket = _bucket(client, DR_REGION, StackKind.DR)
+    documents = S3Documents(client=client("s3", DR_REGION), bucket=bucket)
+    writer = WriteRecords(reader=Ec2Records(client=ec2, region=REGION), documents_of=lambda _: documents, clock=WallClock())
+    chosen = [{"Name": "tag:Backup", "Values": ["gold", "silver"]}]
+    volume_ids = [volume["VolumeId"] for volume in ec2.describe_volumes(Filters=chosen)["Volumes"]]
+    records = writer.observe(volume_ids)
+    for record in records.observation.records.values():
+        records.write(record, [DR_REGION], user_data=False)
 
 
 def _bucket(client: Callable[[str, str], Any], region: str, kind: StackKind) -> str:

@@ -27,13 +27,15 @@ from snapkeep.domain.tag_names import (
     SOURCE_START,
     SOURCE_VOLUME,
 )
-from snapkeep.lab.demo.console_history import keep_history
+from snapkeep.lab.demo.console_history import keep_history, keep_records
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from snapkeep.usecases.policies import stored_text
 
 REGION, DR_REGION, SYSTEM = "us-east-1", "us-east-2", "snapkeep"
 KEY, DOOMED_KEY = "alias/shop", "alias/old-archive"
 FAILING, ATTEMPTS = "mail-data", 2
+ROOT = "/dev/xvda"
+"""The root device of the instances' AMI."""
 
 DOCUMENT: dict[str, Any] = {
     "version": 1,
@@ -54,6 +56,7 @@ DOCUMENT: dict[str, Any] = {
         },
         {"name": "scratch", "select": {"tags": {"Backup": "scratch"}}, "rpo": "8d", "retention": {"keep_weekly": 4}},
     ],
+    "groups": [{"name": "shop", "instances": {"tags": {"App": "shop"}}, "order": ["app-*", "web-*"]}],
     "drills": [
         {
             "name": "gold-weekly",
@@ -81,6 +84,8 @@ class Group:
     newest_hours_ago: float = 5
     proved: bool = True
     key: str = ""
+    device: str = ""
+    """The device of each volume; empty for those of data volumes."""
 
 
 GROUPS = (
@@ -89,8 +94,8 @@ GROUPS = (
     Group("orders-index", "gold", size_gib=80, instance="db-1", every_hours=4, snapshots=40, newest_hours_ago=2),
     Group("customers-db", "gold", size_gib=120, instance="db-2", every_hours=4, snapshots=40, newest_hours_ago=3),
     Group("payments", "gold", size_gib=60, instance="db-2", every_hours=4, snapshots=12, newest_hours_ago=19),
-    Group("web", "silver", count=6, size_gib=16, instance="web"),
-    Group("app", "silver", count=6, size_gib=30, instance="app", newest_hours_ago=7),
+    Group("web", "silver", count=6, size_gib=16, instance="web", device=ROOT),
+    Group("app", "silver", count=6, size_gib=30, instance="app", newest_hours_ago=7, device=ROOT),
     Group("search", "silver", count=3, size_gib=100, newest_hours_ago=9, proved=False),
     Group(FAILING, "silver", size_gib=40, instance="mail", newest_hours_ago=8),
     Group("archive-2019", "silver", size_gib=500, newest_hours_ago=11, key=DOOMED_KEY),
@@ -122,6 +127,7 @@ def running_world(show: Callable[[str], None]) -> Iterator[EmbeddedAws]:
             client("ssm", region).put_parameter(Name=f"/{SYSTEM}/policy", Value=stored_text(DOCUMENT), Type="String")
         _fail_one_copy(aws, client)
         keep_history(client)
+        keep_records(client)
         yield aws
 
 
@@ -159,7 +165,10 @@ def world_document() -> dict[str, Any]:
             {"region": DR_REGION, "alias": KEY},
             {"region": DR_REGION, "alias": DOOMED_KEY, "state": "PendingDeletion"},
         ],
-        "instances": [{"name": name, "region": REGION} for name in instances],
+        "instances": [
+            {"name": name, "region": REGION, "tags": {"App": "shop"} if name.startswith(("web", "app")) else {}}
+            for name in instances
+        ],
         "volumes": [volume for group in GROUPS for volume in _volumes(group)],
         "history": [_history(group, str(volume["name"])) for group in GROUPS for volume in _volumes(group) if group.snapshots],
     }
@@ -179,6 +188,7 @@ def _volumes(group: Group) -> list[dict[str, Any]]:
     return [
         {"name": name, "region": REGION, "size_gib": group.size_gib, "used_gib": 1, "tags": tags}
         | ({"instance": instance} if instance else {})
+        | ({"device": group.device} if group.device else {})
         for name, instance in zip(names, places, strict=True)
     ]
 
