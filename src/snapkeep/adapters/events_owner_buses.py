@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.vault.word import DETAIL_TYPE, SOURCE, SUCCEEDED
 from snapkeep.usecases.copies.pull import OwnerBuses, SharedSnapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
-SOURCE, DETAIL_TYPE = "snapkeep.vault", "Vault copy ended"
 MOST_ENTRIES = 10
 """Entries of one PutEvents (EventBridge API reference: PutEvents)."""
 
@@ -46,5 +46,5 @@ class EventOwnerBuses(OwnerBuses):
 
     def _entry(self, share: SharedSnapshot, copy_id: str) -> dict[str, str]:
         bus = f"arn:{self._partition}:events:{share.snapshot.region}:{share.owner}:event-bus/default"
-        detail = {"snapshot": share.snapshot.id, "copy": copy_id, "result": "succeeded"}
+        detail = {"snapshot": share.snapshot.id, "copy": copy_id, "result": SUCCEEDED}
         return {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail), "EventBusName": bus}
