@@ -15,7 +15,7 @@ from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.shares import share_findings, unshared_findings, vault_findings
 from snapkeep.domain.tag_names import CHECK, OWN_TAGS, PROOF, VAULT, VAULT_COPY, WRONG
 from snapkeep.domain.tags import format_time
-from snapkeep.domain.vault.shares import due_shares, is_wanted, share_of, share_tag, vault_copy_tag, vault_holds
+from snapkeep.domain.vault.shares import due_shares, is_wanted, share_counts, share_of, share_tag, vault_copy_tag, vault_holds
 from snapkeep.domain.vault.word import VaultWord, parse_vault_word
 from support.lineages import SYSTEM, copy_of, snapshot
 
@@ -178,6 +178,12 @@ def test_a_vaults_word_names_both_copies_and_its_account() -> None:
 def test_a_word_that_cannot_be_read_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidEvent):
         parse_vault_word(WORD | wrong)
+
+
+def test_managed_copies_that_are_shared_and_copied_are_counted() -> None:
+    shared, copied = copy(1, **share_tag(BUNKER, NOW)), copy(1, **vault_copy_tag(BUNKER, "snap-0123456789abcdef0"))
+    foreign = replace(shared, tags={VAULT: "bunker"})
+    assert share_counts([shared, copied, copied, copy(1), foreign], SYSTEM) == (1, 2)
 
 
 def test_times_of_shares_are_written_as_all_others() -> None:

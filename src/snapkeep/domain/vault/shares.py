@@ -96,6 +96,12 @@ def is_wanted(copy: Snapshot, policies: PolicySet) -> bool:
     return share is not None and vault is not None and share.vault == vault.name
 
 
+def share_counts(copies: Iterable[Snapshot], system: str) -> tuple[int, int]:
+    """Return how many managed copies are shared with vaults, and how many vaults have copied."""
+    managed = [copy.tags for copy in copies if copy.managed_by(system)]
+    return sum(VAULT in tags for tags in managed), sum(VAULT_COPY in tags for tags in managed)
+
+
 def vault_holds(copies: Iterable[Snapshot], now: datetime) -> dict[str, tuple[Reason, ...]]:
     """Return the holds of copies that are shared with a vault, which may be copying them, for SHARED_FOR at most."""
     held: dict[str, tuple[Reason, ...]] = {}

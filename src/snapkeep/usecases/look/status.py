@@ -29,6 +29,7 @@ from snapkeep.domain.recovery.recoverability import Recoverability, recoverabili
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.system import StackKind, stack_name
+from snapkeep.domain.vault.shares import share_counts
 from snapkeep.domain.wildcards import matches_any
 from snapkeep.usecases.look.budgets import CopyBudget, copy_budgets
 from snapkeep.usecases.look.queued import QueuedCopy, queued_copies
@@ -59,6 +60,8 @@ class StatusTotal(LabelledEnum):
     COPIES_RUNNING = "copies_running", "copies running"
     COPIES_FAILED = "copies_failed", "copies failed"
     COPIES_LATE = "copies_late", "copies late"
+    COPIES_SHARED = "copies_shared", "copies that vaults have not copied yet"
+    COPIES_IN_VAULT = "copies_in_vault", "copies that vaults have copied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +238,8 @@ def gather_status(
         queue = [copy for copy in queue if copy.lineage in lineages]
         snapshots = [snapshot for snapshot in source.snapshots if snapshot.origin.lineage in lineages]
     totals = _totals(protections, queue, None if source.problem else list(snapshots), system)
+    if chosen == EVERY_VOLUME:
+        totals |= _share_totals((copy for copies in listings.values() for copy in copies), system)
     if chosen == EVERY_VOLUME and not source.problem and len(listings) == len(readings):
         listed_everywhere = [*source.snapshots, *(copy for copies in listings.values() for copy in copies)]
         gone = deleted_lineages(listed_everywhere, primary.region, {volume.id for volume in source.volumes})
@@ -320,3 +325,9 @@ def _totals(
         StatusTotal.COPIES_FAILED: states.count(EntryState.FAILED),
         StatusTotal.COPIES_LATE: sum(row.late for row in rows),
     }
+
+
+def _share_totals(copies: Iterable[Snapshot], system: str) -> dict[StatusTotal, int]:
+    """Return how many copies are shared with vaults, and how many the vaults have copied; nothing where there are none."""
+    shared, copied = share_counts(copies, system)
+    return {StatusTotal.COPIES_SHARED: shared, StatusTotal.COPIES_IN_VAULT: copied} if shared or copied else {}
