@@ -235,10 +235,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("keeps what it is about to make, so that no call is repeated", ("s3:GetObject", "s3:PutObject")),
             Permission("learns that nothing is kept yet: without it, S3 denies access", ("s3:ListBucket",), "S3"),
             Permission("sees whether a hold stops it", ("ssm:GetParametersByPath",)),
-            Permission(
-                "runs commands before and after snapshots, and sees how they end, where SsmDocuments names documents",
-                ("ssm:SendCommand", "ssm:ListCommandInvocations"),
-            ),
+            Permission("runs the documents of SsmDocuments around snapshots", ("ssm:SendCommand", "ssm:ListCommandInvocations")),
             _READ_POLICY,
             _TELL,
             _FAILED_INVOCATION,

@@ -140,7 +140,8 @@ def test_a_healthy_system_has_no_finding() -> None:
         Check.COPY_KEY,
         Check.STACK_KEY,
         Check.NAMES,
-    }, "the others need a key, a first deployment, or a refusal"
+        Check.SSM_DOCUMENTS,
+    }, "the others need a key, a first deployment, a policy, or a refusal"
 
 
 def test_without_credentials_nothing_else_is_read() -> None:
@@ -314,6 +315,26 @@ def test_keys_are_looked_up_in_the_regions_that_use_them() -> None:
     assert found == {(Check.COPY_KEY, PROBLEM, DR), (Check.STACK_KEY, PROBLEM, PRIMARY)}
     of_a_document = replace(DEPLOYED, copy_keys={DR: ["alias/dr"]})
     assert not_ok(results_of(of_a_document, region=region)) == {(Check.COPY_KEY, PROBLEM, DR)}
+
+
+FREEZE = "arn:aws:ssm:us-east-1:111122223333:document/freeze"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "documents", "missing"),
+    [
+        ("", [], False),
+        ("", ["freeze"], True),
+        (FREEZE, ["freeze"], False),
+        (FREEZE, [FREEZE], False),
+        (FREEZE, ["freeze", "thaw"], True),
+        (f"{FREEZE},{FREEZE.replace('freeze', 'thaw')}", ["freeze", "thaw"], False),
+    ],
+)
+def test_documents_that_policies_run_are_among_the_parameter_s(parameter: str, documents: list[str], missing: bool) -> None:
+    primary = replace(DEPLOYED.primary, parameters={**DEPLOYED.primary.parameters, "SsmDocuments": parameter})
+    results = results_of(replace(DEPLOYED, primary=primary, ssm_documents=documents))
+    assert not_ok(results) == ({(Check.SSM_DOCUMENTS, WARNING, PRIMARY)} if missing else set())
 
 
 def test_another_version_is_a_warning_until_it_is_deployed() -> None:

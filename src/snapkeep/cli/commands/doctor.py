@@ -73,6 +73,7 @@ def examined(
         _subject(installed, StackKind.PRIMARY, settings.region, given.get(StackKind.PRIMARY, {}), dr_regions[0]),
         [_subject(installed, StackKind.DR, region, given.get(StackKind.DR, {})) for region in dr_regions],
         {region: _keys_into(region, policies) for region in dr_regions},
+        _documents_of(policies),
     )
     account = AwsAccount(sts=settings.client("sts", settings.region), iam=settings.client("iam", settings.region))
     return examine(
@@ -108,6 +109,11 @@ def _dr_regions(installed: InstalledSystem, policies: PolicySet | None) -> list[
 def _keys_into(region: str, policies: PolicySet | None) -> list[str]:
     rules = (policy.copy_rule(region) for policy in policies.policies) if policies else ()
     return [rule.kms_key for rule in rules if rule and rule.kms_key]
+
+
+def _documents_of(policies: PolicySet | None) -> list[str]:
+    scripts = (script for policy in (policies.policies if policies else ()) for script in (policy.before, policy.after))
+    return list(dict.fromkeys(script.ssm_document for script in scripts if script))
 
 
 def _subject(

@@ -73,6 +73,18 @@ def snapshot_quota_check(region: str, parameter: int, quota: int) -> CheckResult
     return CheckResult(Check.SNAPSHOT_QUOTA, CheckState.OK, region, f"SnapshotQuota {parameter} of {quota}")
 
 
+def ssm_documents_check(region: str, parameter: str, named: Sequence[str]) -> CheckResult:
+    """Compare SsmDocuments with the documents that the policies in force name: MakeSnapshots may send no others."""
+    allowed = parameter.split(",") if parameter else []
+    known = {*allowed, *(arn.partition(":document/")[2] for arn in allowed)}
+    missing = [document for document in named if document not in known]
+    if missing:
+        text = f"policies run {', '.join(missing)} around snapshots, and SsmDocuments has no ARN of it: the command is refused"
+        remedy = "deploy with --parameter SsmDocuments=… and the ARNs of all documents, with commas between them"
+        return CheckResult(Check.SSM_DOCUMENTS, CheckState.WARNING, region, text, remedy)
+    return CheckResult(Check.SSM_DOCUMENTS, CheckState.OK, region, f"{counted(len(named), 'document')} in SsmDocuments")
+
+
 def concurrency_check(region: str, limit: int, unreserved: int) -> CheckResult:
     """Return whether Lambda leaves the functions enough concurrent executions."""
     if unreserved < LEAST_CONCURRENCY:

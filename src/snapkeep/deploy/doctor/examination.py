@@ -39,6 +39,8 @@ class System:
     dr: Sequence[StackSubject]
     copy_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By DR region, the KMS keys that the copy rules in force name."""
+    ssm_documents: Sequence[str] = ()
+    """The SSM documents that the policies in force run around snapshots."""
 
     @property
     def stacks(self) -> list[StackSubject]:
@@ -120,6 +122,9 @@ def _stack_results(
     else:
         most = int(stack.parameters["SnapshotQuota"])
         decisions.append((Check.SNAPSHOT_QUOTA, lambda: checks.snapshot_quota_check(region, most, facts.most_snapshots())))
+        allowed, named = stack.parameters.get("SsmDocuments", ""), system.ssm_documents
+        if named:
+            decisions.append((Check.SSM_DOCUMENTS, lambda: checks.ssm_documents_check(region, allowed, named)))
     if stack_key := stack.parameters.get("KmsKeyArn", ""):
         services = ("events.amazonaws.com", "cloudwatch.amazonaws.com", f"logs.{region}.amazonaws.com")
         decisions.append(

@@ -20,6 +20,7 @@ class Check(LabelledEnum):
     STACK = "stack", "stack"
     COPY_QUOTA = "copy_quota", "copies at once"
     SNAPSHOT_QUOTA = "snapshot_quota", "snapshots in the region"
+    SSM_DOCUMENTS = "ssm_documents", "commands around snapshots"
     CONCURRENCY = "lambda_concurrency", "Lambda concurrency"
     COPY_KEY = "copy_key", "key of the copies"
     STACK_KEY = "stack_key", "key of the stack"
