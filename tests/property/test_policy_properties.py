@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.document import parse_document, to_document
 from snapkeep.domain.policy.model import PolicySet
-from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.policy.problem import InvalidPolicy, PolicyProblem
 from snapkeep.policyfile.load import readable_yaml
 from support.policy_strategies import json_values, policy_sets
 from support.policy_text import load_text

@@ -33,9 +33,10 @@ from snapkeep.usecases.look.status import Destination, SystemStatus, gather_stat
 from snapkeep.usecases.placed_holds import HoldsInForce
 from snapkeep.usecases.retention.plan_regions import gather_all_facts
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
+from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.exposure import ExposureCheck
+from snapkeep.usecases.sweep.memory import StoredMemory
 from snapkeep.usecases.sweep.ports import DeadLetter
 from snapkeep.usecases.sweep.primary import PrimarySweep
 from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions, SweepResult, complete

@@ -16,12 +16,12 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.usecases.recovery.record_ports import Documents
-from snapkeep.usecases.retention.delete import PacingClock
 
 if TYPE_CHECKING:
     from snapkeep.adapters.ssm_holds import SsmHolds
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.domain.retention.placed_holds import PlacedHolds
+    from snapkeep.usecases.retention.delete import PacingClock
 
 
 class AwsClients(Protocol):

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translated
 from snapkeep.domain.errors import ReportNotFound
-from snapkeep.usecases.sweep.publish_report import REPORTS
+from snapkeep.usecases.sweep.report_names import REPORTS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

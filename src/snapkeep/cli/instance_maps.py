@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def map_of(text: str, place: str) -> InstanceMap:
     """Return the map in a text; an empty one of an empty text. Raise WrongUse, which names the place and the key."""
     from snapkeep.domain.errors import InvalidConfiguration  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.domain.policy.document import InvalidPolicy  # noqa: PLC0415
+    from snapkeep.domain.policy.problem import InvalidPolicy  # noqa: PLC0415
     from snapkeep.domain.recovery.instance_map import InstanceMap, parse_map  # noqa: PLC0415
     from snapkeep.policyfile.load import load_data  # noqa: PLC0415 - imports yaml
 

@@ -13,8 +13,8 @@ from snapkeep.cli.output import warn
 from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
-    from snapkeep.domain.policy.document import InvalidPolicy
     from snapkeep.domain.policy.model import Limits, PolicySet
+    from snapkeep.domain.policy.problem import InvalidPolicy
     from snapkeep.policyfile.load import PolicyFile
 
 
@@ -23,7 +23,7 @@ def read_policies(path: Path, *, region: str, limits: Limits) -> tuple[Any, Poli
 
     Print every error and exit with the status of wrong use if the document cannot be used.
     """
-    from snapkeep.domain.policy.document import InvalidPolicy  # noqa: PLC0415
+    from snapkeep.domain.policy.problem import InvalidPolicy  # noqa: PLC0415
     from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
 
     file = read_file(path)

@@ -11,9 +11,9 @@ from snapkeep.cli.views.policy import comparison_lines, field_changes, field_lin
 from snapkeep.console.page import Context, Query
 from snapkeep.console.reading import Reading
 from snapkeep.domain.model import Volume
-from snapkeep.domain.policy.document import InvalidPolicy
 from snapkeep.domain.policy.gaps import policy_gaps
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.retention.comparison import compare
 from snapkeep.domain.retention.rekeyed import full_copies
 from snapkeep.policyfile.load import PolicyFile, readable_yaml

@@ -53,8 +53,8 @@ from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
 from snapkeep.domain.plural import counted
-from snapkeep.domain.policy.document import InvalidPolicy
 from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.protection import VolumeProtection, age_text
 from snapkeep.domain.system import system_name
 from snapkeep.domain.tags import format_time

@@ -21,19 +21,18 @@ from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
 from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications
-from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.system import StackKind
 from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
-from snapkeep.usecases.copies.settle import Settlement
-from snapkeep.usecases.retention.delete import PacingClock
 
 if TYPE_CHECKING:
     from snapkeep.adapters.ebs_blocks import EbsBlocks
     from snapkeep.adapters.ec2_drills import Ec2Drills
     from snapkeep.adapters.ec2_maker import Ec2Maker
+    from snapkeep.domain.copies.retries import RetryPolicy
     from snapkeep.domain.policy.model import PolicySet
+    from snapkeep.usecases.copies.settle import Settlement
     from snapkeep.usecases.creation.scripts import Scripts
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns, PageStore
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from snapkeep.usecases.recovery.holding import PointHolds
     from snapkeep.usecases.recovery.ports import Workers
     from snapkeep.usecases.recovery.record_ports import Documents, RecordReader
+    from snapkeep.usecases.retention.delete import PacingClock
 
 
 class Composition(RegionalAdapters):
@@ -125,11 +125,15 @@ class Composition(RegionalAdapters):
     @cached_property
     def settlement(self) -> Settlement:
         """Settles entries of this region's queue."""
+        from snapkeep.usecases.copies.settle import Settlement  # noqa: PLC0415 - of Dispatch and TagSnapshotCopy alone
+
         return Settlement(queue=self.queue_of(self.environment.region), task_tokens=self.task_tokens, clock=self.clock)
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:
         """The number and the delays of a failed copy's retries."""
+        from snapkeep.domain.copies.retries import RetryPolicy  # noqa: PLC0415 - of Dispatch and TagSnapshotCopy alone
+
         return RetryPolicy(limit=self.environment.copy_attempts, first_delay=self.environment.copy_retry_delay)
 
     @cached_property

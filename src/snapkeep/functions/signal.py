@@ -13,7 +13,7 @@ from snapkeep.domain.system import FUNCTIONS, function_name
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.usecases.signals import NotifySignals
-from snapkeep.usecases.sweep.deleted_by_others import StoredMemory
+from snapkeep.usecases.sweep.memory import StoredMemory
 
 
 def build(parts: Composition) -> NotifySignals:

@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.policy.document import InvalidPolicy, join_path, to_document
+from snapkeep.domain.policy.document import join_path, to_document
 from snapkeep.domain.policy.model import PolicySet
-from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.policy.problem import InvalidPolicy, PolicyProblem
 
 STANDARD_INPUT = Path("-")
 LARGEST_FILE_BYTES = 1_000_000

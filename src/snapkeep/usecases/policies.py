@@ -15,9 +15,8 @@ from typing import Any, Protocol
 
 from snapkeep.domain.errors import AwsUnavailable, DocumentAbsent, InvalidConfiguration
 from snapkeep.domain.plural import counted
-from snapkeep.domain.policy.document import InvalidPolicy, parse_document
 from snapkeep.domain.policy.model import PolicySet, Retention
-from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.policy.problem import InvalidPolicy, PolicyProblem
 from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import Clock, Notice, Notices
@@ -79,6 +78,8 @@ def parse_stored(stored: StoredDocument, parameters: PolicySet) -> PolicySet:
     The stack's parameters give the limits where the document has none, and in the primary region the region that no copy may
     go to.
     """
+    from snapkeep.domain.policy.document import parse_document  # noqa: PLC0415 - most systems have no document
+
     source = PolicySource(SourceKind.DOCUMENT, stored.version)
     try:
         # JSON allows a key twice and the last one wins: of two limits it would not show which is meant.

@@ -16,7 +16,7 @@ from snapkeep.domain.plural import counted
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.signals import OF_SINGLE_POINTS, Concern, Signal, worth_a_hold
-from snapkeep.domain.sweep.deleted_by_others import SweepMemory
+from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.placed_holds import HoldStore
 from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind

@@ -6,8 +6,9 @@ import pytest
 
 from snapkeep.cli.views.policy import comparison_lines, field_changes, retention_text, selector_text, summary_lines
 from snapkeep.domain.model import Lineage
-from snapkeep.domain.policy.document import InvalidPolicy, parse_document
+from snapkeep.domain.policy.document import parse_document
 from snapkeep.domain.policy.model import GroupWait, Retention, Selector
+from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.retention.comparison import Comparison
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,13 @@ def test_every_property_has_a_template_that_sets_its_variables() -> None:
     primary = readable(Environment(variables_of(StackKind.PRIMARY)))
     dr = readable(Environment(variables_of(StackKind.DR)))
     assert set(PROPERTIES) - primary - dr == set()
+
+
+def test_the_benchmark_of_cold_starts_sets_every_variable() -> None:
+    bench = (Path(__file__).parents[3] / "bench" / "bench_cold_start.py").read_text(encoding="utf-8")
+    names = {value._name for value in vars(Environment).values() if isinstance(value, Variable)}
+    assert len(names) > 20
+    assert [name for name in sorted(names) if f'"{name}": ' not in bench] == []
 
 
 @pytest.mark.parametrize("value", ["true", "YES", "1", ""])

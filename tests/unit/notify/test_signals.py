@@ -13,7 +13,7 @@ from snapkeep.domain.errors import AwsUnavailable, InvalidEvent
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.signals import GRAVEST, LISTED_CALLS, SEVERAL, OwnNames, signal_of
-from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot, SweepMemory
+from snapkeep.domain.sweep.memory import KeptSnapshot, SweepMemory
 from snapkeep.domain.system import FUNCTIONS
 from snapkeep.usecases.ports import Notice
 from snapkeep.usecases.signals import NotifySignals

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from snapkeep.cli.views.policy import summary_lines
-from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.document import parse_document, to_document
 from snapkeep.domain.policy.drill_rules import DrillLevel, DrillPick, DrillRule, DrillSchedule
+from snapkeep.domain.policy.problem import InvalidPolicy
 
 WHOLE: dict[str, Any] = {
     "name": "gold-weekly",

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.errors import AwsUnavailable, DocumentAbsent, InvalidConfiguration
-from snapkeep.domain.policy.document import InvalidPolicy
 from snapkeep.domain.policy.model import GoneRetention, Limits, PolicySet, Retention
 from snapkeep.domain.policy.parameters import from_parameters
+from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.usecases.policies import (
     ADVANCED_BYTES,
     NOTHING,

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.durations import format_duration, parse_duration
-from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.document import parse_document, to_document
 from snapkeep.domain.policy.frequency import between_copies
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from support.policy_text import load_text
 

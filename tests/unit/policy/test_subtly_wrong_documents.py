@@ -3,7 +3,8 @@
 import pytest
 
 from snapkeep.domain.durations import parse_duration
-from snapkeep.domain.policy.document import InvalidPolicy, parse_document
+from snapkeep.domain.policy.document import parse_document
+from snapkeep.domain.policy.problem import InvalidPolicy
 from support.policy_text import load_text
 
 RIGHT = """\

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 
 from snapkeep.cli.commands.vault import app
 from snapkeep.cli.views.policy import field_changes, summary_lines
-from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.document import parse_document, to_document
 from snapkeep.domain.policy.gaps import policy_gaps
 from snapkeep.domain.policy.model import LockMode, LockRule, Retention, Vault
+from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.vault.key_policy import key_policy_statements
 
 ACCOUNT = "210987654321"

@@ -64,8 +64,9 @@ def check(
 def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *, json: bool) -> dict[str, Any]:
     """Return the errors of a document, or itself; print them, unless as JSON."""
     from snapkeep.cli.views.policy import summary_lines  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.domain.policy.document import STANDARD_LIMITS, InvalidPolicy, to_document  # noqa: PLC0415
+    from snapkeep.domain.policy.document import STANDARD_LIMITS, to_document  # noqa: PLC0415
     from snapkeep.domain.policy.gaps import policy_gaps  # noqa: PLC0415
+    from snapkeep.domain.policy.problem import InvalidPolicy  # noqa: PLC0415
 
     try:
         document, policies = parse_file(file, region=region, limits=STANDARD_LIMITS, partitions=partitions)

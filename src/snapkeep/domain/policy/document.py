@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from snapkeep.domain.durations import format_duration, parse_duration
-from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.nearest import nearest as nearest_word
-from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.completion import COMPLETION_STEP_MINUTES
 from snapkeep.domain.policy.contradictions import contradictions, time_between_copies
 from snapkeep.domain.policy.cron import parse_cron
@@ -20,7 +18,7 @@ from snapkeep.domain.policy.drill_fields import DRILL
 from snapkeep.domain.policy.fields import DOCUMENT, POLICY, VERSION
 from snapkeep.domain.policy.group_fields import GROUP
 from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
-from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.policy.problem import InvalidPolicy, PolicyProblem
 from snapkeep.domain.policy.regions import region_problems
 from snapkeep.domain.policy.shapes import Field, Shape, ValueType
 from snapkeep.domain.policy.source import PolicySource, SourceKind
@@ -31,17 +29,6 @@ _MINUTE = timedelta(minutes=1)
 _SHOWN = 60
 STANDARD_LIMITS = Limits()
 DOCUMENT_SOURCE = PolicySource(SourceKind.DOCUMENT)
-
-
-class InvalidPolicy(InvalidConfiguration):
-    """A policy document that cannot be used; `problems` are all its errors."""
-
-    def __init__(self, problems: Collection[PolicyProblem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(
-            f"the policy document has {counted(len(self.problems), 'error')}: "
-            + "; ".join(str(problem) for problem in self.problems)
-        )
 
 
 def parse_document(

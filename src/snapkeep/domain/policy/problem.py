@@ -1,8 +1,12 @@
-"""One thing that is wrong with a policy document."""
+"""What is wrong with a policy document."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
+
+from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.plural import counted
 
 
 class PolicyProblem(NamedTuple):
@@ -18,3 +22,14 @@ class PolicyProblem(NamedTuple):
         hint = f" (did you mean {self.nearest}?)" if self.nearest else ""
         sentence = f"{self.path} is {self.value}: {self.right}{hint}"
         return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in sentence)
+
+
+class InvalidPolicy(InvalidConfiguration):
+    """A policy document that cannot be used; `problems` are all its errors."""
+
+    def __init__(self, problems: Collection[PolicyProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            f"the policy document has {counted(len(self.problems), 'error')}: "
+            + "; ".join(str(problem) for problem in self.problems)
+        )

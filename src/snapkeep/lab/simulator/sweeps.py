@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from snapkeep.domain.sweep.deleted_by_others import SweepMemory
 from snapkeep.domain.sweep.findings import CopyWait
+from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.domain.sweep.waiting_runs import OpenRun
 from snapkeep.domain.system import StackKind
@@ -23,9 +23,10 @@ from snapkeep.lab.simulator.composition import StackComposition
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Execution
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.usecases.notify import StepError
-from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, Memories
+from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.exposure import ExposureCheck
+from snapkeep.usecases.sweep.memory import Memories
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, DeletionTrail, Exposure, ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.publish_report import PublishedReport
 from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions, complete, stopped, with_left

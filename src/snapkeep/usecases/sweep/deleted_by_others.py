@@ -2,75 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import date, datetime
-from typing import Protocol
 
-from snapkeep.domain.errors import InvalidConfiguration, ReportNotFound, SnapkeepError
-from snapkeep.domain.json_codec import from_json, to_text
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts
-from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot, SweepMemory, deleted_by_others, findings_of
+from snapkeep.domain.sweep.deleted_by_others import deleted_by_others, findings_of
 from snapkeep.domain.sweep.deletion_days import after, is_unusual, usual
 from snapkeep.domain.sweep.findings import Finding, FindingKind
-from snapkeep.usecases.sweep.ports import DeletionTrail, ReportStore
-from snapkeep.usecases.sweep.publish_report import JSON
+from snapkeep.domain.sweep.memory import KeptSnapshot, SweepMemory
+from snapkeep.usecases.sweep.memory import Memories
+from snapkeep.usecases.sweep.ports import DeletionTrail
 
-MEMORY = "memory/snapshots.json"
 LOOKUPS = 20
 """Deletions that one sweep looks up; who made the others is not known.
 
 CloudTrail answers two lookups a second (CloudTrail API reference: LookupEvents).
 """
-
-
-class Memories(Protocol):
-    """Keeps what a sweep remembers for the next one."""
-
-    def load(self) -> SweepMemory | None:
-        """Return the last sweep's memory; None before the first sweep."""
-        ...
-
-    def prepare(self, sweep_id: str, memory: SweepMemory) -> None:
-        """Keep a sweep's memory apart until its report is published."""
-        ...
-
-    def replace_by(self, sweep_id: str) -> None:
-        """Replace the memory by the one that a sweep prepared; leave it where it prepared none."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMemory(Memories):
-    """A memory beside the reports, as JSON."""
-
-    store: ReportStore
-
-    def load(self) -> SweepMemory | None:
-        """Return the last sweep's memory; None before the first sweep. Raise InvalidConfiguration if it cannot be read."""
-        try:
-            return from_json(SweepMemory, json.loads(self.store.get(MEMORY)))
-        except ReportNotFound:
-            return None
-        except ValueError as error:
-            raise InvalidConfiguration(f"{MEMORY} in the reports' bucket cannot be read: {error}") from error
-
-    def prepare(self, sweep_id: str, memory: SweepMemory) -> None:
-        """Keep a sweep's memory apart until its report is published."""
-        self.store.put(_prepared(sweep_id), to_text(memory), JSON)
-
-    def replace_by(self, sweep_id: str) -> None:
-        """Replace the memory by the one that a sweep prepared; leave it where it prepared none."""
-        with suppress(ReportNotFound):
-            self.store.put(MEMORY, self.store.get(_prepared(sweep_id)), JSON)
-
-
-def _prepared(sweep_id: str) -> str:
-    return f"interim/{sweep_id}-memory.json"
 
 
 @dataclass(frozen=True, slots=True)

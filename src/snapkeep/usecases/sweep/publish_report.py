@@ -10,10 +10,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.report import SweepReport, cut, report_to_json, subject_of, text_of
 from snapkeep.usecases.ports import Publisher
 from snapkeep.usecases.sweep.ports import ReportStore
-
-JSON, PAGE = "application/json", "text/html; charset=utf-8"
-REPORTS = "reports/"
-"""The prefix of published reports; the day follows, so that names are in the order of time."""
+from snapkeep.usecases.sweep.report_names import JSON, PAGE, REPORTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
-from snapkeep.domain.sweep.deleted_by_others import SweepMemory
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision
+from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.placed_holds import HoldReader, HoldStore
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, SnapshotReader, SnapshotTagger

@@ -1,0 +1,5 @@
+"""The names of reports in the bucket, and their media types."""
+
+JSON, PAGE = "application/json", "text/html; charset=utf-8"
+REPORTS = "reports/"
+"""The prefix of published reports; the day follows, so that names are in the order of time."""
