@@ -73,9 +73,8 @@ def test_every_variable_that_a_template_sets_is_read(stack: str) -> None:
 
 
 def test_every_property_has_a_template_that_sets_its_variables() -> None:
-    primary = readable(Environment(variables_of(StackKind.PRIMARY)))
-    dr = readable(Environment(variables_of(StackKind.DR)))
-    assert set(PROPERTIES) - primary - dr == set()
+    stacks = (StackKind.PRIMARY, StackKind.DR, StackKind.VAULT)
+    assert set(PROPERTIES).difference(*(readable(Environment(variables_of(stack))) for stack in stacks)) == set()
 
 
 def test_the_benchmark_of_cold_starts_sets_every_variable() -> None:
