@@ -166,6 +166,40 @@ def test_commands_of_many_instances_run_side_by_side() -> None:
     assert world.lab.world.now() - began < 12
 
 
+def freezes(world: MakingWorld) -> list[float]:
+    """How long each instance was between its commands."""
+    thawed = {command.instance_id: command.at for command in sent(world) if command.document == "thaw"}
+    return [thawed[command.instance_id] - command.at for command in sent(world) if command.document == "freeze"]
+
+
+def test_instances_beyond_ten_wait_for_their_turn() -> None:
+    world = MakingWorld(scripted())
+    for _ in range(25):
+        world.attach(world.lab.make_volume())
+    world.tick()
+    assert len(world.made()) == 25
+    assert max(freezes(world)) < 12
+
+
+def test_a_tick_without_time_leaves_instances_to_the_next_one() -> None:
+    slow = Script("freeze", "120s")
+    world = MakingWorld(scripted(before=slow))
+    world.lab.runner.composition.scripts.seconds = 90.0
+    for _ in range(25):
+        world.attach(world.lab.make_volume())
+    began = world.lab.world.now()
+    world.tick()
+    assert world.lab.world.now() - began < 270
+    first = len(world.made())
+    assert 10 <= first < 25
+    assert len(freezes(world)) == first
+    world.lab.runner.advance(TICK)
+    world.tick()
+    assert len(world.made()) == 25
+    assert consistency(world) == {"application"}
+    assert documents(world).count("thaw") == 25, "an instance without a command before has none after it"
+
+
 STATUSES = {
     "Success": ScriptEnd(succeeded=True, cause="Success"),
     "Failed": ScriptEnd(succeeded=False, cause="Failed"),

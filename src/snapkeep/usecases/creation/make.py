@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -192,11 +192,15 @@ class MakeSnapshots:
             tags = {CONSISTENCY: APPLICATION if succeeded else CRASH} if group.policy.before else {}
             self._create_all(group.creations, round_, tags)
 
-        self._run_scripts.around(groups, create)
-        if round_.intentions.moments != before:
+        left = self._run_scripts.around(groups, create)
+        self._not_made([creation for group in left for creation in group.creations], round_)
+        intentions = replace(
+            round_.intentions, owed=tuple(item for item in round_.intentions.owed if item not in [group.owed for group in left])
+        )
+        if intentions.moments != before or left:
             # A tick that has written since began after these intentions, and believes them until they are old.
             with suppress(DocumentChanged):
-                self._save(round_.intentions, version)
+                self._save(intentions, version)
         return MakeResult(due, tuple(round_.made), round_.stopped)
 
     def _create_all(self, creations: Sequence[Creation], round_: _Round, tags: Mapping[str, str]) -> None:
@@ -218,10 +222,14 @@ class MakeSnapshots:
                 # It may have been made: the intention stays, and the next tick looks for it.
                 round_.stopped, round_.over = str(error), True
             remaining.pop(0)
-        # Not made for certain: the next tick need not wait for them.
-        for creation in remaining:
+        self._not_made(remaining, round_)
+
+    @staticmethod
+    def _not_made(creations: Iterable[Creation], round_: _Round) -> None:
+        """Forget the intentions of snapshots that were not made for certain: the next tick need not wait for them."""
+        for creation in creations:
             for volume_id in creation.volume_ids:
-                del intended[volume_id]
+                del round_.intentions.moments[volume_id]
 
     def _create(
         self, creation: Creation, intended: dict[str, datetime], tags: Mapping[str, str]
