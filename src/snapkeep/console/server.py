@@ -48,6 +48,7 @@ from snapkeep.console.policy_page import Simulator, simulated_things
 from snapkeep.console.reading import Readings, SystemReader
 from snapkeep.console.recoveries import Recoveries
 from snapkeep.console.recovery_pages import FormAction, RecoveryPages
+from snapkeep.console.report_pages import ReportPages
 from snapkeep.console.story_page import StoryPage
 from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
 from snapkeep.domain.durations import span_text
@@ -92,6 +93,7 @@ class Console:
     region: str
     recoveries: RecoveryPages
     stories: StoryPage
+    reports: ReportPages
     simulate: Simulator | None = None
     """Simulates tried documents."""
     options: str = ""
@@ -107,10 +109,11 @@ class Console:
     def application(self) -> Starlette:
         """Return the ASGI application; it refuses nobody: see `guard.py`."""
         routes = [Route("/", lambda _: RedirectResponse(f"/{PAGES[0].name}"))]
-        for page in (*PAGES, *self.recoveries.pages, self.stories.page):
+        for page in self.pages:
             routes.append(Route(f"/{page.name}", self._html(page)))
             routes.append(Route(f"/{page.name}.json", self._data(page)))
         routes += [Route("/coverage.csv", self._csv), Route("/news", self._news), Route("/recovery/news", self._recovery_news)]
+        routes.append(Route("/report", self._report))
         if self.simulate:
             routes.append(Route("/simulation", self._simulation))
         for page, act in self.recoveries.actions:
@@ -118,6 +121,11 @@ class Console:
         routes.append(Route("/static/palette.css", lambda _: FileResponse(FOLDER / "palette.css")))
         files = Mount("/static", StaticFiles(directory=HERE / "static"))
         return Starlette(routes=[*routes, files], exception_handlers={HTTPStatus.NOT_FOUND: self._not_found})
+
+    @property
+    def pages(self) -> tuple[Page, ...]:
+        """Every page, in the order of the navigation."""
+        return (*PAGES, self.reports.page, *self.recoveries.pages, self.stories.page)
 
     @property
     def allow_actions(self) -> bool:
@@ -183,6 +191,17 @@ class Console:
                 text = await self.run(self.simulate, things, request.is_disconnected)
         except (*_FAILURES, InvalidPolicy) as error:
             return self._rendered("not_there", request, HTTPStatus.BAD_REQUEST, page=None, reading=reading, text=one_line(error))
+        return Response(text, media_type="text/html", headers={CONTENT: _STYLES_ALONE})
+
+    def _report(self, request: Request) -> Response:
+        """Answer with the page of a report, which has its styles in itself, and no script."""
+        reading = self.readings.current()
+        if reading is None:
+            return self._rendered("wait", request, page=None, reading=None)
+        try:
+            text = self.reports.render(reading, request.query_params)
+        except _FAILURES as error:
+            return self._rendered("not_there", request, _code_of(error), page=None, reading=reading, text=one_line(error))
         return Response(text, media_type="text/html", headers={CONTENT: _STYLES_ALONE})
 
     def _csv(self, request: Request) -> Response:
@@ -298,7 +317,6 @@ def _environment() -> Environment:
         finalize=lambda value: printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
     )
     environment.globals |= {
-        "PAGES": PAGES,
         "age_text": age_text,
         "policy_lines": lambda policies: list(summary_lines(policies, [limit.name for limit in fields(Limits)])),
         "span_text": span_text,
@@ -333,7 +351,9 @@ def serve(
     recoveries = Recoveries(settings, clock)
     pages = RecoveryPages(recoveries, allow_actions)
     links, options = settings.console_links, pasted_options(settings)
-    console = Console(readings, links, settings.suffix, settings.region, pages, StoryPage(settings), simulate, options)
+    console = Console(
+        readings, links, settings.suffix, settings.region, pages, StoryPage(settings), ReportPages(settings), simulate, options
+    )
     with _listening(port) as listener:
         port = listener.getsockname()[1]
         guard = VisitorGuard(console.application(), port, allow_actions=allow_actions)

@@ -175,13 +175,14 @@ def _watch(parts: Composition) -> DeletionWatch:
 
 def build_reports(parts: Composition) -> PublishReport:
     """Make the use case that keeps and publishes reports."""
-    from snapkeep.reports.page import render_page  # noqa: PLC0415 - the repairs need no pages
+    from snapkeep.reports.page import render_index, render_page  # noqa: PLC0415 - the repairs need no pages
 
     environment = parts.environment
     return PublishReport(
         store=_bucket(parts),
         publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.topic_arn),
         render=render_page,
+        render_index=render_index,
     )
 
 

@@ -6,11 +6,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapkeep.domain.drills.ledger import page_key
 from snapkeep.domain.protection import age_text
 from snapkeep.domain.sweep.report import Handling, SweepReport, groups_of, subject_of, summary_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jinja2 import Environment
+
+    from snapkeep.domain.drills.ledger import EndedDrill
+    from snapkeep.usecases.sweep.publish_report import KeptReport
 
 FOLDER = Path(__file__).parent
 
@@ -30,6 +36,12 @@ def render_page(report: SweepReport) -> str:
             seconds=round((report.ended_at - report.started_at).total_seconds()),
         )
     )
+
+
+def render_index(reports: Sequence[KeptReport], drills: Sequence[EndedDrill], last: SweepReport) -> str:
+    """Return the page that lists reports and drills, the newest first, as of the last report."""
+    template = page_templates().get_template("index.html.j2")
+    return template.render(reports=reports, drills=drills, last=last, summary_of=summary_of, page_key=page_key)
 
 
 @cache

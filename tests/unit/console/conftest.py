@@ -15,6 +15,7 @@ from snapkeep.console.guard import VisitorGuard
 from snapkeep.console.reading import Readings, SystemReader
 from snapkeep.console.recoveries import Recoveries
 from snapkeep.console.recovery_pages import RecoveryPages
+from snapkeep.console.report_pages import ReportPages
 from snapkeep.console.server import Console
 from snapkeep.console.story_page import StoryPage
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
@@ -60,7 +61,9 @@ def recoveries(account: Account) -> Recoveries:
 
 @pytest.fixture
 def console(readings: Readings, recoveries: Recoveries, allow_actions: bool) -> Console:
-    return Console(readings, NO_LINKS, "", PRIMARY, RecoveryPages(recoveries, allow_actions), StoryPage(AwsSettings(PRIMARY, "")))
+    settings = AwsSettings(PRIMARY, "")
+    pages = RecoveryPages(recoveries, allow_actions)
+    return Console(readings, NO_LINKS, "", PRIMARY, pages, StoryPage(settings), ReportPages(settings))
 
 
 @pytest.fixture

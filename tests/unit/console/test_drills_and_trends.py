@@ -18,7 +18,8 @@ from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.drill_rules import DrillLevel
 from snapkeep.domain.recovery.instance_fit import Billing
-from snapkeep.domain.sweep.report import Figure, SweepReport, report_to_json
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, report_to_json
 from support.console_pages import renew, text_of
 from support.several_regions import DOCUMENT, NEAR, PRIMARY, Account
 
@@ -204,3 +205,23 @@ def test_an_unknown_drill_is_not_found(browser: TestClient, readings: Readings, 
     renew(readings)
     assert browser.get("/drill", params={"in": NEAR, "id": name}).status_code == 404
     assert browser.get("/drill", params={"in": "eu-west-1", "id": "drill-1"}).status_code == 404
+
+
+def test_reports_are_listed_and_shown_as_the_bucket_has_them(
+    account: Account, browser: TestClient, readings: Readings, copied: Snapshot
+) -> None:
+    failed = ReportItem(FindingKind.COPY_FAILED, "snap-1", "<b>", "no such key", Handling.NEEDS_ATTENTION)
+    keep(account, report(2, volumes=1), replace(report(1, volumes=1), items=(failed,)))
+    account.objects[PRIMARY][f"reports/{NOW:%Y/%m/%d}/other.json"] = json.dumps({"counts": {}})
+    page = page_of(browser, readings, "/reports")
+    assert page.index("! PARTIAL") < page.index("✓ OK"), "the newest first"
+    assert "1 needs attention" in page
+    assert "other.json" in page, "a report that cannot be read is named"
+    newest = browser.get("/reports.json").json()["reports"][0]
+    answer = browser.get("/report", params={"in": PRIMARY, "id": newest["id"]})
+    assert "no such key" in answer.text
+    assert "<b></b>" not in answer.text
+    assert "script" not in answer.headers["content-security-policy"]
+    assert browser.get("/report", params={"in": PRIMARY, "id": "../memory/snapshots"}).status_code == 404
+    account.take_away(NEAR)
+    assert "us-east-2 could not be read" in page_of(browser, readings, "/reports")

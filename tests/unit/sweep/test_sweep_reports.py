@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from snapkeep.domain.json_codec import from_json
+from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger
+from snapkeep.domain.errors import AwsUnavailable, ReportNotFound
+from snapkeep.domain.json_codec import from_json, to_text
 from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.sweep.findings import FindingKind
@@ -29,8 +31,8 @@ from snapkeep.domain.sweep.report import (
 )
 from snapkeep.functions.metrics import NAMESPACE
 from snapkeep.functions.sweep_metrics import report_lines, volume_lines
-from snapkeep.reports.page import render_page
-from snapkeep.usecases.sweep.publish_report import PublishReport
+from snapkeep.reports.page import render_index, render_page
+from snapkeep.usecases.sweep.publish_report import INDEX, MOST_LISTED, PublishReport
 
 AT = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 FAILED = ReportItem(
@@ -192,7 +194,12 @@ class Bucket:
         return f"s3://bucket/{name}"
 
     def get(self, name: str) -> str:
+        if name not in self.kept:
+            raise ReportNotFound(name)
         return self.kept[name]
+
+    def names_since(self, day: date) -> list[str]:
+        return [name for name in sorted(self.kept) if name.startswith("reports/") and name.endswith(".json")]
 
 
 class Topic:
@@ -212,6 +219,39 @@ def test_a_report_is_stored_as_json_and_page_and_published() -> None:
     ((subject, text, outcome),) = topic.published
     assert (subject, outcome) == (published.summary, "PARTIAL")
     assert published.page in text
+
+
+def indexed(bucket: Bucket) -> PublishReport:
+    return PublishReport(store=bucket, publisher=Topic(), render=render_page, render_index=render_index)
+
+
+def test_the_bucket_has_a_page_that_lists_its_reports_and_drills() -> None:
+    bucket = Bucket()
+    drill = {"run": "drill-1", "drill": "weekly", "policy": "gold", "volume_id": "vol-<b>", "size_gib": 8, "sha256": "9f"}
+    ended = {**drill, "asked_at": "2026-11-22T04:00:00Z", "verdict": "PASSED", "dollars": 0.1}
+    bucket.kept[LEDGER_KEY] = json.dumps(json.loads(to_text(DrillLedger())) | {"ended": [ended]})
+    bucket.kept["reports/2026/11/20/another-version.json"] = "{}"
+    for number in range(MOST_LISTED + 1):
+        at = AT + timedelta(hours=number)
+        indexed(bucket).run(report(FAILED if number else REPAIRED, id=f"sweep-{number}", started_at=at, ended_at=at))
+    page = bucket.kept[INDEX]
+    assert '<a href="reports/2026/11/23/sweep-1.html"><code>sweep-1</code></a>' in page
+    assert page.index(f"sweep-{MOST_LISTED}") < page.index("sweep-1<"), "the newest first"
+    assert "sweep-0<" not in page
+    assert 'href="drills/drill-1.html"' in page
+    assert "vol-&lt;b&gt;" in page
+    assert "another-version" not in page
+    assert len(page) < 100_000
+
+
+def test_a_report_is_published_although_its_index_cannot_be() -> None:
+    class Unlisted(Bucket):
+        def names_since(self, day: date) -> list[str]:
+            raise AwsUnavailable(f"no answer since {day}")
+
+    bucket = Unlisted()
+    assert indexed(bucket).run(report(FAILED)).outcome == "PARTIAL"
+    assert INDEX not in bucket.kept
 
 
 def test_names_stand_before_the_ids_of_their_volumes() -> None:

@@ -23,7 +23,7 @@ from snapkeep.domain.system import StackKind
 if TYPE_CHECKING:
     from snapkeep.adapters.s3_reports import S3Reports
     from snapkeep.cli.installed_system import InstalledSystem
-    from snapkeep.cli.views.sweep import KeptReport
+    from snapkeep.usecases.sweep.publish_report import KeptReport
 
 app = typer.Typer(help="List the reports of sweeps, and show one again.")
 
@@ -50,8 +50,8 @@ def list_reports(
 
     installed = InstalledSystem(replace(settings, read_only=True))
     first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
-    stores, problems = _stores(installed)
-    found = side_by_side({region: partial(_kept_and_problem, store, first_day) for region, store in stores.items()})
+    stores, problems = report_stores(installed)
+    found = side_by_side({region: partial(kept_and_problem, store, first_day) for region, store in stores.items()})
     problems |= {region: problem for region, (_, problem) in found.items() if problem}
     reports = [report for kept, _ in found.values() for report in kept]
     reports.sort(key=lambda kept: kept.report.started_at, reverse=True)
@@ -77,7 +77,7 @@ def show(
     from snapkeep.cli.views.sweep import print_report  # noqa: PLC0415
     from snapkeep.domain.sweep.report import report_to_json  # noqa: PLC0415
 
-    stores, problems = _stores(InstalledSystem(replace(settings, read_only=True)))
+    stores, problems = report_stores(InstalledSystem(replace(settings, read_only=True)))
     named = ((store, name) for store in stores.values() for name in store.names_since(FIRST_DAY))
     kept = next((_kept_or_problem(store, name) for store, name in named if name.endswith(f"/{report_id}.json")), None)
     if isinstance(kept, str):
@@ -90,7 +90,7 @@ def show(
         print_report(kept.report)
 
 
-def _stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dict[str, str]]:
+def report_stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dict[str, str]]:
     """Return the reports of each region with a stack, and why a region could not be read."""
     from snapkeep.adapters.s3_reports import S3Reports  # noqa: PLC0415 - imports botocore
 
@@ -106,7 +106,7 @@ def _stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dict[str,
     return stores, problems
 
 
-def _kept_and_problem(store: S3Reports, first_day: date) -> tuple[list[KeptReport], str]:
+def kept_and_problem(store: S3Reports, first_day: date) -> tuple[list[KeptReport], str]:
     """Return the reports of a store from a day on, and why there may be others."""
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -120,8 +120,8 @@ def _kept_and_problem(store: S3Reports, first_day: date) -> tuple[list[KeptRepor
 
 def _kept_or_problem(store: S3Reports, name: str) -> KeptReport | str:
     """Return a report, or why it cannot be read: another version may have written it."""
-    from snapkeep.cli.views.sweep import KeptReport  # noqa: PLC0415 - imports rich
     from snapkeep.domain.sweep.report import SweepReport  # noqa: PLC0415
+    from snapkeep.usecases.sweep.publish_report import KeptReport  # noqa: PLC0415
 
     text = store.get(name)
     try:

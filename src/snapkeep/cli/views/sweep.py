@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.padding import Padding
 from rich.rule import Rule
@@ -11,20 +11,9 @@ from rich.text import Text
 
 from snapkeep.cli.output import BAD, GOOD, QUIET, WARN, literal, make_console
 from snapkeep.domain.sweep.report import SweepOutcome, SweepReport, lines_of, subject_of, summary_of
+from snapkeep.usecases.sweep.publish_report import KeptReport
 
 STYLES = {SweepOutcome.OK: GOOD, SweepOutcome.PARTIAL: WARN, SweepOutcome.FAILED: BAD}
-
-
-class KeptReport(NamedTuple):
-    """A report and the place of its JSON."""
-
-    report: SweepReport
-    location: str
-
-    @property
-    def page(self) -> str:
-        """The place of its page."""
-        return f"{self.location.removesuffix('.json')}.html"
 
 
 def print_report(report: SweepReport) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from snapkeep.domain.records import dataclass
@@ -90,4 +90,8 @@ class ReportStore(Protocol):
 
     def get(self, name: str) -> str:
         """Return what was kept under a name. Raise ReportNotFound if there is nothing."""
+        ...
+
+    def names_since(self, day: date) -> list[str]:
+        """Return the names of the reports of sweeps (JSON) from a day on, the oldest first."""
         ...

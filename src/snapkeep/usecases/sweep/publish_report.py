@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import NamedTuple
 
+from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, EndedDrill
+from snapkeep.domain.errors import ReportNotFound, SnapkeepError
 from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.report import SweepReport, cut, report_to_json, subject_of, text_of
 from snapkeep.usecases.ports import Publisher
 from snapkeep.usecases.sweep.ports import ReportStore
 from snapkeep.usecases.sweep.report_names import JSON, PAGE, REPORTS
+
+INDEX = "index.html"
+"""The page that lists the newest reports and drills. Its links hold in a copy of the bucket: S3 serves each object by itself."""
+LISTED_FOR, MOST_LISTED = timedelta(days=60), 60
+
+
+class KeptReport(NamedTuple):
+    """A report and the place of its JSON."""
+
+    report: SweepReport
+    location: str
+
+    @property
+    def page(self) -> str:
+        """The place of its page."""
+        return f"{self.location.removesuffix('.json')}.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +51,8 @@ class PublishReport:
     store: ReportStore
     publisher: Publisher
     render: Callable[[SweepReport], str]
+    render_index: Callable[[Sequence[KeptReport], Sequence[EndedDrill], SweepReport], str] | None = None
+    """Returns the page that lists the newest reports and drills, as of the last report; None where none is kept."""
 
     def keep_interim(self, report: SweepReport) -> None:
         """Keep what a sweep did itself until its deletions are done."""
@@ -46,6 +69,31 @@ class PublishReport:
         # Page and JSON are cut alike: neither shows what the other does not.
         page = self.store.put(f"{name}.html", self.render(report), PAGE)
         kept = self.store.put(f"{name}.json", json.dumps(report_to_json(report), indent=1), JSON)
+        self._keep_index(report)
         subject = subject_of(report)
         self.publisher.publish(subject, text_of(report, page), {"kind": "sweep", "outcome": str(report.outcome)})
         return PublishedReport(str(report.outcome), subject, kept, page)
+
+    def _keep_index(self, last: SweepReport) -> None:
+        """Keep the page that lists what the bucket has. A sweep does not fail for it: the next one makes it anew."""
+        if self.render_index is None:
+            return
+        with suppress(SnapkeepError):
+            names = self.store.names_since((last.started_at - LISTED_FOR).date())[-MOST_LISTED:]
+            reports = [KeptReport(report, name) for name in reversed(names) if (report := self._kept(name))]
+            self.store.put(INDEX, self.render_index(reports, self._drills(), last), PAGE)
+
+    def _kept(self, name: str) -> SweepReport | None:
+        """Return a report; None for one that another version wrote, or that has expired meanwhile."""
+        try:
+            return from_json(SweepReport, json.loads(self.store.get(name)))
+        except (ValueError, ReportNotFound):
+            return None
+
+    def _drills(self) -> list[EndedDrill]:
+        """Return the newest drills; none in a region without a ledger."""
+        try:
+            ledger = from_json(DrillLedger, json.loads(self.store.get(LEDGER_KEY)))
+        except (ValueError, ReportNotFound):
+            return []
+        return list(reversed(ledger.ended))[:MOST_LISTED]

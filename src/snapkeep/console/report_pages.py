@@ -1,0 +1,71 @@
+"""The reports of sweeps that the buckets keep: a list, and each of them. They are read when the page is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from snapkeep.cli.commands.report import kept_and_problem, report_stores
+from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.cli.side_by_side import side_by_side
+from snapkeep.cli.views.sweep import list_as_data
+from snapkeep.console.page import Context, NotThere, Page, Query, rows_of
+from snapkeep.console.reading import Reading
+from snapkeep.domain.json_codec import to_json
+from snapkeep.domain.sweep.report import summary_of
+from snapkeep.reports.page import render_page
+from snapkeep.usecases.sweep.publish_report import KeptReport
+
+DAYS = 14
+"""The days whose reports are listed, as `snapkeep report list` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPages:
+    """Lists the reports of a system, and shows them."""
+
+    settings: AwsSettings
+
+    @property
+    def page(self) -> Page:
+        """The list."""
+        return Page("reports", "Reports", self._context, self._data, "snapkeep report list --json")
+
+    def render(self, reading: Reading, query: Query) -> str:
+        """Return the page of a report, as the bucket has it. Raise NotThere, and errors of ours and botocore's."""
+        reports, problems = self._kept(reading)
+        report_id, region = query.get("id", ""), query.get("in", "")
+        kept = next((each for each in reports if (each.report.id, each.report.region) == (report_id, region)), None)
+        if kept is None:
+            raise NotThere(
+                "; ".join([f"{report_id or 'a report without a name'}: no such report in {DAYS} days", *problems.values()])
+            )
+        return render_page(kept.report)
+
+    def _kept(self, reading: Reading) -> tuple[list[KeptReport], dict[str, str]]:
+        stores, problems = report_stores(InstalledSystem(replace(self.settings, read_only=True)))
+        first_day = (reading.at - timedelta(days=DAYS - 1)).date()
+        found = side_by_side({region: partial(kept_and_problem, store, first_day) for region, store in stores.items()})
+        problems |= {region: problem for region, (_, problem) in found.items() if problem}
+        reports = [report for kept, _ in found.values() for report in kept]
+        return sorted(reports, key=lambda kept: kept.report.started_at, reverse=True), problems
+
+    def _context(self, reading: Reading, query: Query) -> Context:
+        reports, problems = self._kept(reading)
+        region = query.get("region", "")
+        shown = [kept for kept in reports if region in ("", kept.report.region)]
+        regions = sorted({kept.report.region for kept in reports})
+        return {
+            "reports": rows_of(shown, query),
+            "regions": regions,
+            "region": region,
+            "problems": problems,
+            "summary_of": summary_of,
+        }
+
+    def _data(self, reading: Reading, _: Query) -> Any:
+        reports, problems = self._kept(reading)
+        return to_json({"reports": list(list_as_data(reports)), "problems": problems})
