@@ -12,7 +12,7 @@ from snapkeep.domain.model import Action, KeyFault, Snapshot, SnapshotState, Unu
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, Vault
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.findings import FindingKind
-from snapkeep.domain.sweep.shares import share_findings, unshared_findings, vault_findings
+from snapkeep.domain.sweep.shares import share_findings, stale_findings, unshared_findings, vault_findings
 from snapkeep.domain.tag_names import CHECK, OWN_TAGS, PROOF, VAULT, VAULT_COPY, WRONG
 from snapkeep.domain.tags import format_time
 from snapkeep.domain.vault.shares import due_shares, is_wanted, share_counts, share_of, share_tag, vault_copy_tag, vault_holds
@@ -124,7 +124,7 @@ def test_a_shared_copy_is_held_until_its_vault_has_it_for_a_week_at_most() -> No
 
 
 def found(shared: Snapshot, *readers: str, accounts: tuple[str, ...] = (ACCOUNT,)) -> list[FindingKind]:
-    return [finding.kind for finding in share_findings(shared, readers, POLICIES, accounts, NOW)]
+    return [finding.kind for finding in share_findings(shared, readers, POLICIES, accounts)]
 
 
 def test_a_share_with_anybody_who_is_no_vault_is_a_finding() -> None:
@@ -136,10 +136,17 @@ def test_a_share_with_anybody_who_is_no_vault_is_a_finding() -> None:
     assert found(replace(shared, region="eu-central-1"), ACCOUNT, accounts=()) == [FindingKind.SHARED]
 
 
-def test_a_share_older_than_a_day_or_of_unknown_age_is_stale() -> None:
-    assert found(copy(1, **share_tag(BUNKER, NOW - DAY)), ACCOUNT) == []
-    assert found(copy(1, **share_tag(BUNKER, NOW - 1.1 * DAY)), ACCOUNT) == [FindingKind.SHARE_STALE]
-    assert found(copy(1, **{VAULT: "bunker"}), ACCOUNT) == [FindingKind.SHARE_STALE]
+def test_shares_older_than_a_day_or_of_unknown_age_are_one_finding_for_their_vault() -> None:
+    fresh, older, oldest = (copy(1, number, **share_tag(BUNKER, NOW - days * DAY)) for number, days in enumerate((1, 1.1, 3), 1))
+    assert list(stale_findings([fresh, copy(1)], NOW)) == []
+    [finding] = stale_findings([fresh, older, oldest], NOW)
+    assert (finding.kind, finding.subject) == (FindingKind.SHARE_STALE, oldest.id)
+    assert finding.text == "shared with vault bunker since 2026-11-20 12:00 UTC, and 1 more copy"
+    [unknown] = stale_findings([copy(1, **{VAULT: "bunker"})], NOW)
+    assert unknown.text == "shared with vault bunker since a time that is not known"
+
+
+def test_a_share_with_a_vault_that_no_tag_shows_is_a_finding() -> None:
     assert found(copy(1), ACCOUNT) == [FindingKind.SHARE_STALE]
 
 
@@ -148,7 +155,7 @@ def test_a_copy_that_its_vault_does_not_get_is_a_finding_after_a_day() -> None:
         return [finding.subject for finding in unshared_findings(copies, POLICIES, [ACCOUNT], NOW, system=SYSTEM)]
 
     assert unshared(copy(1)) == []
-    assert unshared(copy(1.1)) == [copy(1.1).id]
+    assert unshared(copy(1.2, 2), copy(1.1, 3, volume="vol-0b"), copy(2, 4)) == [copy(2, 4).id]
     assert unshared(copy(1.1, **share_tag(BUNKER, NOW))) == []
 
 

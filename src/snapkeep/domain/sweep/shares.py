@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.model import NEVER, Snapshot
+from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 from snapkeep.domain.vault.shares import STALE_AFTER, due_shares, share_of, vault_for
 
 
 def share_findings(
-    snapshot: Snapshot, readers: Iterable[str], policies: PolicySet, vault_accounts: Collection[str], now: datetime
+    snapshot: Snapshot, readers: Iterable[str], policies: PolicySet, vault_accounts: Collection[str]
 ) -> Iterator[Finding]:
     """Yield what is wrong with a snapshot's shares; `readers` are the accounts that can read it, without known ones.
 
@@ -26,21 +28,40 @@ def share_findings(
         text = f"account {', '.join(unknown)} can make volumes from it"
         yield Finding(FindingKind.SHARED, snapshot.id, volume_id, text)
     vaults = [account for account in readers if account in of_vaults]
-    if share is not None and (share.since is None or now - share.since > STALE_AFTER):
-        since = f"{share.since:%Y-%m-%d %H:%M} UTC" if share.since else "a time that is not known"
-        yield Finding(FindingKind.SHARE_STALE, snapshot.id, volume_id, f"shared with vault {share.vault} since {since}")
-    elif share is None and vaults:
+    if share is None and vaults:
         text = f"shared with account {', '.join(vaults)} of a vault, and no tag says since when"
         yield Finding(FindingKind.SHARE_STALE, snapshot.id, volume_id, text)
+
+
+def stale_findings(copies: Iterable[Snapshot], now: datetime) -> Iterator[Finding]:
+    """Yield for each vault the copy that was shared with it first, if that is more than a day ago, and the number of others."""
+    stale: dict[str, list[tuple[datetime, Snapshot]]] = defaultdict(list)
+    for copy in copies:
+        share = share_of(copy.tags)
+        if share is not None and (share.since is None or now - share.since > STALE_AFTER):
+            stale[share.vault].append((share.since or NEVER, copy))
+    for name, shares in sorted(stale.items()):
+        since, copy = min(shares, key=lambda pair: (pair[0], pair[1].id))
+        time = "a time that is not known" if since is NEVER else f"{since:%Y-%m-%d %H:%M} UTC"
+        text = f"shared with vault {name} since {time}{_and_others(shares)}"
+        yield Finding(FindingKind.SHARE_STALE, copy.id, copy.origin.volume_id, text)
 
 
 def unshared_findings(
     copies: Iterable[Snapshot], policies: PolicySet, vault_accounts: Collection[str], now: datetime, *, system: str
 ) -> Iterator[Finding]:
-    """Yield the copies that arrived more than a day ago, and that their vaults do not get."""
+    """Yield for each vault the oldest copy that arrived a day ago and is not shared with it, and the number of others."""
+    missing: dict[str, list[Snapshot]] = defaultdict(list)
     for copy, vault in due_shares(copies, policies, vault_accounts, now, system=system):
         if now - (copy.completed_at or copy.start_time) > STALE_AFTER:
-            yield Finding(FindingKind.NOT_SHARED, copy.id, copy.origin.volume_id, f"it is not shared with vault {vault.name}")
+            missing[vault.name].append(copy)
+    for name, found in sorted(missing.items()):
+        text = f"it is not shared with vault {name}{_and_others(found)}"
+        yield Finding(FindingKind.NOT_SHARED, found[0].id, found[0].origin.volume_id, text)
+
+
+def _and_others(found: Sequence[object]) -> str:
+    return f", and {counted(len(found) - 1, 'more copy', 'more copies')}" if len(found) > 1 else ""
 
 
 def vault_findings(copies: Iterable[Snapshot], policies: PolicySet, vault_accounts: Collection[str]) -> Iterator[Finding]:

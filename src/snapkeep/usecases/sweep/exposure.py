@@ -10,13 +10,15 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import Finding, FindingKind
-from snapkeep.domain.sweep.shares import share_findings, unshared_findings, vault_findings
+from snapkeep.domain.sweep.shares import share_findings, stale_findings, unshared_findings, vault_findings
 from snapkeep.domain.sweep.turns import rotating_sample
 from snapkeep.domain.tag_names import VAULT
 from snapkeep.usecases.sweep.ports import Exposure
 
 SHARING_LOOKS = 50
 """The snapshots without a vault's tag whose permissions one sweep reads, others each time: a call takes one snapshot."""
+VAULT_LOOKS = 500
+"""Those with a vault's tag: normally all, as vaults copy within hours."""
 NO_POLICIES = PolicySet(())
 
 
@@ -37,6 +39,7 @@ class ExposureCheck:
         """
         managed = {snapshot.id: snapshot for snapshot in snapshots if snapshot.completed and snapshot.managed_by(system)}
         findings = [
+            *stale_findings(managed.values(), now),
             *vault_findings(managed.values(), policies, self.vault_accounts),
             *unshared_findings(managed.values(), policies, self.vault_accounts, now, system=system),
         ]
@@ -53,10 +56,11 @@ class ExposureCheck:
             if snapshot_id in managed:
                 volume_id = managed[snapshot_id].origin.volume_id
                 yield Finding(FindingKind.PUBLIC, snapshot_id, volume_id, "everybody can make volumes from it")
-        # One call for each: for what vaults are to copy each time; of others, sweeps look at some in turn, at all within days.
-        tagged = sorted(snapshot_id for snapshot_id, snapshot in managed.items() if VAULT in snapshot.tags)
-        others = rotating_sample(sorted(managed.keys() - set(tagged)), self.looks, now)
+        # One call for each, so that sweeps take turns: most at what vaults are to copy.
+        of_vaults = sorted(snapshot_id for snapshot_id, snapshot in managed.items() if VAULT in snapshot.tags)
+        tagged = rotating_sample(of_vaults, VAULT_LOOKS, now)
+        others = rotating_sample(sorted(managed.keys() - set(of_vaults)), self.looks, now)
         shared = self.exposure.shared_with([*tagged, *others])
         for snapshot_id in (*tagged, *others):
             readers = [account for account in shared.get(snapshot_id, ()) if account not in self.known_accounts]
-            yield from share_findings(managed[snapshot_id], readers, policies, self.vault_accounts, now)
+            yield from share_findings(managed[snapshot_id], readers, policies, self.vault_accounts)

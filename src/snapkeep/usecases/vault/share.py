@@ -11,6 +11,7 @@ from snapkeep.domain.errors import SnapkeepError, SnapshotGone
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet, Vault
 from snapkeep.domain.records import dataclass
+from snapkeep.domain.sweep.turns import rotating_sample
 from snapkeep.domain.tag_names import MANAGED, PROOF, VAULT
 from snapkeep.domain.vault.shares import (
     due_shares,
@@ -26,8 +27,8 @@ from snapkeep.domain.vault.word import VaultWord
 from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind
 from snapkeep.usecases.vault.ports import Permissions, SharedCopies, SnapshotSharer
 
-MOST_SHARES = 100
-"""The shares of one round: ModifySnapshotAttribute draws from the same bucket as CopySnapshot (EC2 developer guide)."""
+MOST_SHARES = 300
+"""The shares of one round, and those that it looks at: EC2 admits about five changing calls a second (EC2 developer guide)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,18 @@ class ShareWithVault:
 
     def _repairs(self, listed: Sequence[Snapshot], policies: PolicySet) -> Iterator[tuple[Snapshot, Vault | None]]:
         """Yield tagged copies whose share is not there, with their vaults, and those that are to be shared no more, with None."""
-        tagged = [copy for copy in listed if share_of(copy.tags)]
-        readers = self.permissions.shared_with([copy.id for copy in tagged])
-        for copy in tagged:
+        wanted: list[tuple[Snapshot, Vault]] = []
+        for copy in listed:
             vault = vault_for(copy, policies)
-            if vault is None or not is_wanted(copy, policies) or vault.account not in self.accounts:
+            if vault is not None and is_wanted(copy, policies) and vault.account in self.accounts:
+                wanted.append((copy, vault))
+            elif share_of(copy.tags):
                 yield copy, None
-            elif vault.account not in readers.get(copy.id, ()):
+        # A call for each: while a vault copies nothing for days, rounds take turns.
+        looked_at = rotating_sample(sorted(wanted, key=lambda pair: pair[0].id), MOST_SHARES, self.clock.now())
+        readers = self.permissions.shared_with([copy.id for copy, _ in looked_at])
+        for copy, vault in looked_at:
+            if vault.account not in readers.get(copy.id, ()):
                 yield copy, vault
 
     def _share(self, copy: Snapshot, vault: Vault) -> bool:
