@@ -25,7 +25,7 @@ from support.drilled_system import DRILLED, once_around, volumes_are_drilled
 from support.earlier_version import EARLIER, IN_USE, an_execution_of_an_earlier_version_deletes
 from support.first_engine import first_engine
 from support.permissions import PERMISSIONS, own_calls_of
-from support.policy_stories import one_copy_of_three_snapshots, push, snapshots_that_are_made
+from support.policy_stories import one_copy_of_three_snapshots, push, snapshots_that_are_locked, snapshots_that_are_made
 from support.real_system import REGIONS, EngineMaker, RealSystem
 from support.second_engine import second_engine
 from support.shared_copies import WITH_VAULT, copies_are_shared
@@ -34,6 +34,7 @@ pytestmark = pytest.mark.xdist_group("functions_on_two_engines")
 
 ENGINES: dict[str, EngineMaker] = {"first": first_engine, "second": second_engine}
 AT_ONCE = {"primary": {"DigestQuietSeconds": 0}, "dr": {"DigestQuietSeconds": 0}}
+LOCKING = dict.fromkeys(("primary", "dr"), AT_ONCE["dr"] | {"MaxLockDays": 7, "AllowComplianceLocks": "yes"})
 SHORT_RETRIES = {"DigestQuietSeconds": 0, "CopyAttempts": 2, "CopyRetryDelaySeconds": 30}
 
 
@@ -312,6 +313,7 @@ STORIES = {
         {"primary": {"Retention": 2, "DigestQuietSeconds": 0}, "dr": {"DigestQuietSeconds": 0}},
     ),
     "one snapshot of a day is copied": Story(one_copy_of_three_snapshots, good(3, 1), (3, 1)),
+    "snapshots are locked": Story(snapshots_that_are_locked, GOOD, (1, 1), {"InvalidPolicy": 2}, LOCKING),
     "snapshots are made": Story(snapshots_that_are_made, good(3, 4), (4, 4)),
     "copies are compared, and one differs": Story(
         copies_are_compared,

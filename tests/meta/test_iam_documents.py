@@ -209,5 +209,5 @@ def test_a_document_lists_every_function_of_the_templates(document: str, resourc
         for stack in STACKS
         for function in resources(stack, FUNCTION).values()
     }
-    patterns = re.findall(rf'"({re.escape(resource).replace(re.escape("{}"), "[A-Za-z]+")})"', text)
+    patterns = re.findall(rf'"({re.escape(resource).replace(re.escape("{}"), "[A-Za-z*]+")})"', text)
     assert [name for name in names if not any(fnmatchcase(resource.format(name), pattern) for pattern in patterns)] == []

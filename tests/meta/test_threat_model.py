@@ -40,7 +40,9 @@ CAPABILITIES = {
     **dict.fromkeys(ANSWERS, "answer waiting executions"),
     "states:StartExecution": "start executions",
     "states:GetExecutionHistory": "read task tokens",
+    "ec2:LockSnapshot": "lock managed snapshots",
     "lambda:InvokeFunction": "have source blocks read",
+    "lambda:InvokeFunction LockSnapshots": "have snapshots locked",
     "s3:PutObject": "write the bucket",
     "ssm:PutParameter": "place holds",
     "ssm:SendCommand": "run the documents of SsmDocuments on instances",
@@ -73,6 +75,8 @@ def capability(statement: Statement, action: str) -> str:
         if "aws:TagKeys" in keys:
             return "hold points"
         return "tag managed snapshots" if MANAGED in keys else "tag any snapshot"
+    if action == "lambda:InvokeFunction" and "LockSnapshots" in str(statement.resources):
+        action += " LockSnapshots"
     harmless = HARMLESS.fullmatch(action)
     assert action in CAPABILITIES or harmless, f"{action} of {statement.role}: say what an attacker could do with it"
     return CAPABILITIES.get(action, "")

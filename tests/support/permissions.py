@@ -20,6 +20,10 @@ class Permission:
     by_service: str = ""
 
 
+def _of(service: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{service}:{name}" for name in names.split())
+
+
 EVERY_FUNCTION = (
     Permission("writes its log", ("logs:CreateLogStream", "logs:PutLogEvents"), "Lambda"),
     Permission("sends its traces", ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "Lambda"),
@@ -58,18 +62,11 @@ _PLAN_SOURCES = (
 )
 _TABLE_KEY = Permission(
     "reads and writes the table that a DR stack's key encrypts",
-    (
-        "kms:Decrypt",
-        "kms:DescribeKey",
-        "kms:Encrypt",
-        "kms:GenerateDataKey",
-        "kms:GenerateDataKeyWithoutPlaintext",
-        "kms:ReEncryptFrom",
-        "kms:ReEncryptTo",
-    ),
+    _of("kms", "Decrypt DescribeKey Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo"),
     "DynamoDB",
 )
 """AWS's guide leaves open what DynamoDB asks of who writes: these the AWS CDK grants to writers of an encrypted table."""
+_REQUEST_LOCKS = Permission("names snapshots that may have to be locked", ("lambda:InvokeFunction",))
 _FAILED_INVOCATION = Permission("keeps a call that failed for good", ("sqs:SendMessage",), "Lambda")
 _PUBLISH = (
     Permission("takes notices, and deletes those that were published", ("sqs:ReceiveMessage", "sqs:DeleteMessage")),
@@ -90,7 +87,17 @@ _SIGNAL = (
     _OWN_KEY,
 )
 
+_LOCK = (
+    Permission("reads snapshots, and the locks that they have", ("ec2:DescribeSnapshots", "ec2:DescribeLockedSnapshots")),
+    Permission("locks managed snapshots, for MaxLockDays at most", ("ec2:LockSnapshot",)),
+    _READ_POLICY,
+    _TELL,
+    _FAILED_INVOCATION,
+    _OWN_KEY,
+)
+
 _SWEEP_SHARED = (
+    _REQUEST_LOCKS,
     Permission("sees who else can read snapshots", ("ec2:DescribeSnapshotAttribute", "ec2:GetSnapshotBlockPublicAccessState")),
     Permission("adopts history, with consent, and puts lost tags back", ("ec2:CreateTags",)),
     Permission(
@@ -130,6 +137,7 @@ _WOKEN_BY_ENTRIES = Permission(
 _COPY = (
     Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
     Permission("starts copies", ("ec2:CopySnapshot",)),
+    _REQUEST_LOCKS,
     Permission("tags a copy in the call that makes it, and in no other", ("ec2:CreateTags",), "EC2"),
     _QUEUE_AND_LEASE,
     _TABLE_KEY,
@@ -137,14 +145,7 @@ _COPY = (
     Permission("looks at a copy's key before it is used", ("kms:DescribeKey",)),
     Permission(
         "re-encrypts a copy from its source's key to its own",
-        (
-            "kms:CreateGrant",
-            "kms:Decrypt",
-            "kms:GenerateDataKey",
-            "kms:GenerateDataKeyWithoutPlaintext",
-            "kms:ReEncryptFrom",
-            "kms:ReEncryptTo",
-        ),
+        _of("kms", "CreateGrant Decrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo"),
         "EC2",
     ),
     _TELL,
@@ -157,6 +158,7 @@ _RECEIVE = (
     Permission(
         "puts tags back that a copy of ours lost, marks one that was found wrong, and records proofs", ("ec2:CreateTags",)
     ),
+    _REQUEST_LOCKS,
     Permission("closes the copy's entry in the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
     _TABLE_KEY,
     _READ_POLICY,
@@ -192,16 +194,15 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_SNAPSHOTS,
             _READ_VOLUMES,
             Permission("tags snapshots", ("ec2:CreateTags",)),
+            _REQUEST_LOCKS,
             Permission("sees which copies of a volume wait or run, where one of each period is made", ("dynamodb:Query",)),
             _READ_TABLE_KEY,
             Permission(
                 "reads what a recovery record holds besides, of instances that changed",
-                (
-                    "ec2:DescribeInstanceAttribute",
-                    "ec2:DescribeInstanceCreditSpecifications",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:GetInstanceUefiData",
+                _of(
+                    "ec2",
+                    "DescribeInstanceAttribute DescribeInstanceCreditSpecifications DescribeSecurityGroups "
+                    "DescribeSubnets GetInstanceUefiData",
                 ),
             ),
             Permission(
@@ -241,6 +242,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _FAILED_INVOCATION,
             _OWN_KEY,
         ),
+        "LockSnapshots": _LOCK,
         "Notification": (_TELL, _OWN_KEY),
         "Signal": _SIGNAL,
         "Digest": _PUBLISH,
@@ -274,14 +276,10 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("watches the volumes of drills", ("ec2:DescribeVolumes", "ec2:DescribeVolumeStatus")),
             Permission(
                 "plans drills of instances by their recovery records, and watches them",
-                (
-                    "ec2:DescribeImages",
-                    "ec2:DescribeInstances",
-                    "ec2:DescribeInstanceStatus",
-                    "ec2:DescribeInstanceTypeOfferings",
-                    "ec2:DescribeInstanceTypes",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
+                _of(
+                    "ec2",
+                    "DescribeImages DescribeInstances DescribeInstanceStatus DescribeInstanceTypeOfferings "
+                    "DescribeInstanceTypes DescribeSecurityGroups DescribeSubnets",
                 ),
             ),
             Permission("holds the points of drills, and releases them", ("ec2:CreateTags", "ec2:DeleteTags")),
@@ -301,13 +299,10 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             ),
             Permission(
                 "finds the network of drills and the AMIs and instances that it made, and sees that nothing leads out of the network",
-                (
-                    "ec2:DescribeImages",
-                    "ec2:DescribeInstances",
-                    "ec2:DescribeRouteTables",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcEndpoints",
+                _of(
+                    "ec2",
+                    "DescribeImages DescribeInstances DescribeRouteTables "
+                    "DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints",
                 ),
             ),
             Permission(
@@ -317,14 +312,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("tags them in the calls that make them, and in no other", ("ec2:CreateTags",), "EC2"),
             Permission(
                 "makes a volume of an encrypted copy",
-                (
-                    "kms:CreateGrant",
-                    "kms:Decrypt",
-                    "kms:DescribeKey",
-                    "kms:GenerateDataKeyWithoutPlaintext",
-                    "kms:ReEncryptFrom",
-                    "kms:ReEncryptTo",
-                ),
+                _of("kms", "CreateGrant Decrypt DescribeKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo"),
                 "EC2",
             ),
         ),
@@ -356,6 +344,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("sees how much changed since the last copy, and reads no block", ("ebs:ListChangedBlocks",)),
             _ANSWER,
         ),
+        "LockSnapshots": _LOCK,
         "Notification": (_TELL, _OWN_KEY),
         "Signal": _SIGNAL,
         "Digest": _PUBLISH,
@@ -376,6 +365,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _FAILED_INVOCATION,
             _OWN_KEY,
         ),
+        "LockSnapshots": _LOCK,
         "Notification": (_TELL, _OWN_KEY),
         "Signal": _SIGNAL,
         "Digest": _PUBLISH,

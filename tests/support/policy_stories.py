@@ -10,14 +10,16 @@ from typing import Any
 import boto3
 
 from snapkeep.domain.policy.document import to_document
-from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, SnapshotRule
+from snapkeep.domain.policy.model import CopyRule, LockMode, LockRule, Policy, PolicySet, Retention, Selector, SnapshotRule
 from support.real_system import REGIONS, RealSystem
 
 
 def push(document: str) -> None:
     """Put a policy document into both regions."""
     for region in REGIONS.values():
-        boto3.client("ssm", region_name=region).put_parameter(Name="/snapkeep/policy", Value=document, Type="String")
+        boto3.client("ssm", region_name=region).put_parameter(
+            Name="/snapkeep/policy", Value=document, Type="String", Overwrite=True
+        )
 
 
 def push_policy(**parts: Any) -> None:
@@ -48,3 +50,18 @@ def snapshots_that_are_made(system: RealSystem) -> None:
     system.settle()
     # How it is copied depends on what changed since the first one.
     system.protect(volume_id)
+
+
+def snapshots_that_are_locked(system: RealSystem) -> None:
+    """Protect a volume under a policy that locks, and look at pending copies under a document that cannot be read."""
+    lock = LockRule(LockMode.COMPLIANCE, timedelta(days=1), timedelta(hours=24))
+    push_policy(copies=(CopyRule(REGIONS["dr"], lock=lock),), lock=replace(lock, mode=LockMode.GOVERNANCE, cool_off=timedelta(0)))
+    snapshot_id = system.ec2("primary").create_snapshot(VolumeId=system.make_volume())["SnapshotId"]
+    system.let_pass(480)
+    locks = [lock for stack in REGIONS for lock in system.ec2(stack).describe_locked_snapshots()["Snapshots"]]
+    assert [lock["LockState"] for lock in locks] == ["governance", "compliance-cooloff"]
+    push("{policies")
+    system.advance(61)  # the policies in force are read once a minute
+    for stack in REGIONS:
+        system.invoke(stack, "LockSnapshots", {"snapshots": [snapshot_id]})
+        system.invoke(stack, "Digest", {})

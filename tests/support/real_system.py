@@ -141,13 +141,16 @@ class TaskTokenClient:
 
 
 class InvokingClient:
-    """Lambda's client, over the functions of the primary stack."""
+    """Lambda's client of a region, over the functions of its stack."""
 
-    def __init__(self, system: RealSystem) -> None:
+    def __init__(self, system: RealSystem, region: str) -> None:
         self._system = system
+        self._stack = next(stack for stack, own in REGIONS.items() if own == region)
 
-    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's
-        answer = self._system.invoke("primary", FunctionName, json.loads(Payload))
+    def invoke(self, FunctionName: str, Payload: bytes, InvocationType: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's
+        answer = self._system.invoke(self._stack, FunctionName, json.loads(Payload))
+        if InvocationType == "Event":
+            return {"StatusCode": 202}
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
 
@@ -259,7 +262,7 @@ class RealSystem:
         if service in MODELLED:
             return self.world.client(service, region, caller="snapkeep")
         if service == "lambda":
-            return InvokingClient(self)
+            return InvokingClient(self, region)
         return TaskTokenClient(self) if service == "stepfunctions" else _client_of_moto(service, region)
 
     # Time and events
@@ -279,6 +282,14 @@ class RealSystem:
         execution = self.engine.start(machine, event)
         self._open.append((machine, execution))
         return execution
+
+    def let_pass(self, seconds: float) -> None:
+        """Advance time, with scheduled dispatches, whatever is still due."""
+        until = self.world.now() + seconds
+        while self.world.now() < until:
+            self.invoke("dr", "Dispatch", {})
+            self.advance(STEP_SECONDS)
+            self._wait_for_executions()
 
     def settle(self, least_seconds: float = 60.0) -> None:
         """Advance time, with scheduled dispatches, until no execution runs and nothing is due."""

@@ -48,11 +48,20 @@ class Statement:
 def statements(stack: str, role: str) -> Iterator[Statement]:
     """Return the statements of a role's policies, also of those that it has on a condition. Every statement allows."""
     for policy in resources(stack, ROLE)[role]["Policies"]:
-        for statement in policy.get("Fn::If", ["", policy])[1]["PolicyDocument"]["Statement"]:
+        for statement in map(_if_made, policy.get("Fn::If", ["", policy])[1]["PolicyDocument"]["Statement"]):
             assert statement["Effect"] == "Allow"
             yield Statement(
                 role, tuple(_listed(statement["Action"])), tuple(_listed(statement["Resource"])), statement.get("Condition", {})
             )
+
+
+def _if_made(statement: dict[str, Any]) -> dict[str, Any]:
+    """Return a statement that only some stacks have as they have it."""
+    if "Fn::If" not in statement:
+        return statement
+    _, made, none = statement["Fn::If"]
+    assert none == {"Ref": "AWS::NoValue"}
+    return dict(made)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -38,6 +38,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "DescribeVpcEndpoints",
         "GetInstanceUefiData",
         "GetSnapshotBlockPublicAccessState",
+        "LockSnapshot",
         "ModifySnapshotAttribute",
         "RegisterImage",
         "RunInstances",

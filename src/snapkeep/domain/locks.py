@@ -112,5 +112,6 @@ def _end_of(snapshot: Snapshot, days: int) -> datetime | None:
 def _mode_for(rule: LockRule, snapshot: Snapshot, limits: LockLimits) -> LockMode:
     """Return the mode for now: nobody can remove a lock in compliance mode, so a copy is proved to be right before."""
     if rule.mode is LockMode.COMPLIANCE and limits.compliance and snapshot.completed:
-        return LockMode.COMPLIANCE if not snapshot.is_copy or is_proved(snapshot) else LockMode.GOVERNANCE
+        waits = rule.after_proof and snapshot.is_copy and not is_proved(snapshot)
+        return LockMode.GOVERNANCE if waits else LockMode.COMPLIANCE
     return LockMode.GOVERNANCE

@@ -21,6 +21,7 @@ FUNCTIONS = (
     "Digest",
     "Dispatch",
     "Drill",
+    "LockSnapshots",
     "MakeForDrill",
     "MakeSnapshots",
     "Notification",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
+from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Locker, Ec2Tagger
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters
 from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.adapters.sqs_notices import SqsNotices
@@ -22,7 +22,7 @@ from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
 from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications
 from snapkeep.domain.errors import AwsRefused
-from snapkeep.domain.system import StackKind
+from snapkeep.domain.system import StackKind, function_name
 from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns, PageStore
     from snapkeep.usecases.placed_holds import HoldsInForce
-    from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
+    from snapkeep.usecases.ports import DeletionGuards, LockRequests, SnapshotReader
     from snapkeep.usecases.recovery.holding import PointHolds
     from snapkeep.usecases.recovery.ports import Workers
     from snapkeep.usecases.recovery.record_ports import Documents, RecordReader
@@ -96,6 +96,21 @@ class Composition(RegionalAdapters):
     def copier(self) -> Ec2Copier:
         """Starts copies into this region. CopySnapshot has no client token, so no request is repeated."""
         return Ec2Copier(client=self.clients.get("ec2", once=True))
+
+    @cached_property
+    def locker(self) -> Ec2Locker:
+        """Locks snapshots in this region."""
+        return Ec2Locker(client=self.clients.get("ec2"))
+
+    @cached_property
+    def locks(self) -> LockRequests | None:
+        """Has snapshots of this region locked; None where the stack allows no locks."""
+        if not self.environment.max_lock_days:
+            return None
+        from snapkeep.adapters.lambda_locks import LambdaLocks  # noqa: PLC0415 - most systems lock nothing
+
+        function = function_name("LockSnapshots", self.environment.system)
+        return LambdaLocks(client=self.clients.get("lambda"), function=function)
 
     def changes_of(self, region: str) -> EbsBlocks:
         """Return what lists the changed blocks of a region's snapshots."""

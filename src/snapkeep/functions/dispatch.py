@@ -35,6 +35,7 @@ def build(parts: Composition) -> Dispatch:
         retry_policy=parts.retry_policy,
         clock=parts.clock,
         quota=environment.copy_quota,
+        locks=parts.locks,
     )
 
 

@@ -14,6 +14,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
+    from snapkeep.domain.locks import LockLimits
     from snapkeep.domain.policy.model import PolicySet
 
 Value = TypeVar("Value")
@@ -115,6 +116,9 @@ class Environment:
     """Whether grave signals put the system on hold."""
     deletions_times_usual = Variable("SNAPKEEP_DELETIONS_TIMES_USUAL", _number(2, 1000))
     """How many times the usual deletions of a day stop those of a sweep."""
+    max_lock_days = Variable("SNAPKEEP_MAX_LOCK_DAYS", _number(0, 3650))
+    """The most days for which policies may lock snapshots of this region; 0: no locks."""
+    _compliance_locks = Variable("SNAPKEEP_ALLOW_COMPLIANCE_LOCKS", _yes)
     copy_quota = Variable("SNAPKEEP_COPY_QUOTA", _number(1, 10_000))
     """The most copies that may be in flight into this region (EBS quota: 20, raised by AWS Support)."""
     snapshot_quota = Variable("SNAPKEEP_SNAPSHOT_QUOTA", _number(1, 10_000_000))
@@ -154,6 +158,13 @@ class Environment:
     def vault_accounts(self) -> frozenset[str]:
         """The accounts of vaults, with which copies may be shared; none where the variable is empty."""
         return frozenset(filter(None, self.variables.get("SNAPKEEP_VAULT_ACCOUNTS", "").split(",")))
+
+    @property
+    def lock_limits(self) -> LockLimits:
+        """The locks that the stack allows."""
+        from snapkeep.domain.locks import LockLimits  # noqa: PLC0415 - of LockSnapshots and sweeps alone
+
+        return LockLimits(self.max_lock_days, self._compliance_locks)
 
     @property
     def former_system(self) -> str:

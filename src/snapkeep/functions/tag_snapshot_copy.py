@@ -34,6 +34,7 @@ def build(parts: Composition) -> ReceiveCopy:
         policies=parts.policies,
         verifications=None if parts.is_vault else parts.verifications,
         clock=parts.clock,
+        locks=parts.locks,
     )
 
 
@@ -48,6 +49,7 @@ def build_record(parts: Composition) -> RecordProof:
         queue=parts.queue_of(parts.environment.region),
         clock=parts.clock,
         notices=parts.notices,
+        locks=parts.locks,
     )
 
 

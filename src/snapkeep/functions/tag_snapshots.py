@@ -26,6 +26,7 @@ def build(parts: Composition) -> TagSnapshots:
         queue_of=parts.queue_of,
         policies=parts.policies,
         deployed_at=parts.deployed_at,
+        locks=parts.locks,
     )
 
 

@@ -155,6 +155,14 @@ class SnapshotLocker(Protocol):
         ...
 
 
+class LockRequests(Protocol):
+    """Has snapshots locked that their policies want locked, by what alone may lock."""
+
+    def request(self, snapshot_ids: Sequence[str]) -> None:
+        """Name snapshots of this region, or none for its pending copies. They are locked soon after, once or again alike."""
+        ...
+
+
 class CopyQueue(Protocol):
     """The queue towards one DR region: a table that lives there."""
 

@@ -16,6 +16,7 @@ from snapkeep.domain.errors import (
     InvalidConfiguration,
     InvalidEvent,
     RecordNotWritten,
+    SnapkeepError,
     SnapshotFailed,
     SnapshotGone,
     TagsDoNotFit,
@@ -28,7 +29,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import DEVICE, INSTANCE, OWN_TAGS, RECORD, RECOVERY_TAGS, SET
 from snapkeep.domain.tags import TAG_LIMIT, carried_tags, is_history, other_manager, tags_for_snapshot, was_managed
 from snapkeep.usecases.copies.choose import ChooseCopies
-from snapkeep.usecases.ports import CopyQueue, Problem, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.ports import CopyQueue, LockRequests, Problem, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.recovery.write_records import RecordWriter, WriteRecords
 
 
@@ -65,6 +66,8 @@ class TagSnapshots:
     queue_of: Callable[[str], CopyQueue]
     policies: Callable[[], PolicySet]
     deployed_at: Callable[[], datetime]
+    locks: LockRequests | None = None
+    """Has snapshots locked; None where nothing is locked."""
 
     def run(self, ended: Sequence[SnapshotEndEvent]) -> TagResult:
         """Tag the snapshots that a policy includes, and return the copies to make.
@@ -114,7 +117,18 @@ class TagSnapshots:
             if len(ended) > 1:
                 recovery = {SET: min(item.snapshot_id for item in ended)} | recovery
             self._protect(snapshot, volume, chosen.policy, recovery, choice, report)
+        self._request_locks(report)
         return report.result()
+
+    def _request_locks(self, report: _Report) -> None:
+        """Have the tagged snapshots locked whose policies want it. A lock that cannot be requested delays no copy."""
+        if self.locks is None or not report.to_lock:
+            return
+        try:
+            self.locks.request(report.to_lock)
+        except SnapkeepError as error:
+            for snapshot_id in report.to_lock:
+                report.problem(type(error).__name__, snapshot_id, f"it is not locked; the next sweep locks it: {error}")
 
     def _why_not_ours(self, snapshot: Snapshot, volume: Volume | None, chosen: Selection) -> str:
         """Return the fault that prevents the snapshot's protection, in words; empty if there is none."""
@@ -192,6 +206,8 @@ class TagSnapshots:
                 report.reasons.append(f"{snapshot.id}: tags that AWS refused, or that did not fit: {', '.join(refused)}")
         if left_out:
             report.reasons.append(f"{snapshot.id}: tags that did not fit within {TAG_LIMIT}: {', '.join(left_out)}")
+        if policy.lock is not None:
+            report.to_lock.append(snapshot.id)
         report.volume_ids.append(snapshot.origin.volume_id)
         if snapshot.not_copyable and policy.copies:
             report.reasons.append(f"{snapshot.id}: EC2 copies it to no other region: {snapshot.not_copyable}")
@@ -234,6 +250,7 @@ class _Report:
     problems: list[Problem] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     left_alone: int = 0
+    to_lock: list[str] = field(default_factory=list)
 
     def problem(self, kind: str, subject: str, cause: str) -> None:
         self.problems.append(Problem(kind, subject, cause))

@@ -50,6 +50,8 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
         yield f"    rpo {format_duration(policy.rpo)}, keep {retention_text(policy.retention)}"
         if policy.snapshots is not None:
             yield f"    make snapshots {_snapshots_text(policy.snapshots)}{_scripts_text(policy)}"
+        if policy.lock is not None:
+            yield f"    {_lock_text(policy.lock)}"
         for rule in policy.copies:
             yield from _rule_lines(rule)
         if policy.vault:
@@ -73,6 +75,8 @@ def _rule_lines(rule: CopyRule) -> Iterator[str]:
     yield f"    copy to {rule.region} within {format_duration(rule.copy_within)}, keep {retention_text(rule.retention)}"
     if not copies_all(rule):
         yield f"        of the snapshots of {format_duration(between_copies(rule))} the first is copied"
+    if rule.lock is not None:
+        yield f"        {_lock_text(rule.lock)}"
     if rule.completion_minutes:
         yield f"        {_completion_text(rule)}"
     if rule.completion:

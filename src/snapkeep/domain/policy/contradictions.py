@@ -10,7 +10,8 @@ from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import VolumeRole
 from snapkeep.domain.policy.drill_rules import DrillLevel
 from snapkeep.domain.policy.frequency import longest_period
-from snapkeep.domain.policy.model import DEFAULT_RPO
+from snapkeep.domain.policy.lock_fields import lock_contradictions
+from snapkeep.domain.policy.model import DEFAULT_RPO, LockMode
 from snapkeep.domain.policy.periods import DAY, HOUR, finest_word
 from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.policy.vault_contradictions import vault_contradictions
@@ -34,6 +35,7 @@ def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
         path = f"policies[{number}]"
         problems.extend(_in_selector(policy.get("select", {}), f"{path}.select", region))
         problems.extend(_in_snapshots(policy, path))
+        problems.extend(lock_contradictions(policy.get("lock", {}), f"{path}.lock"))
         rules: list[Parsed] = policy.get("copies", [])
         right = "one copy rule for a region: it has one already"
         problems.extend(_duplicates((rule.get("region", "") for rule in rules), path + ".copies[{}].region", right))
@@ -154,9 +156,18 @@ def _in_copy_rule(rule: Parsed, rpo: timedelta, path: str, region: str) -> Itera
     part, _, parts = rule.get("verify", {}).get("subset", "").partition("/")
     if parts and int(part) > int(parts):
         yield PolicyProblem(f"{path}.verify.subset", repr(f"{part}/{parts}"), f"write a part from 1/{parts} to {parts}/{parts}")
+    yield from _in_lock_of_copies(rule, path)
     key = rule.get("kms_key", "")
     if destination and key.startswith("arn:") and key.split(":")[_ARN_REGION] != destination:
         yield PolicyProblem(f"{path}.kms_key", repr(key), f"name a key in {destination}: a copy is encrypted where it goes")
+
+
+def _in_lock_of_copies(rule: Parsed, path: str) -> Iterator[PolicyProblem]:
+    lock: Parsed = rule.get("lock", {})
+    yield from lock_contradictions(lock, f"{path}.lock")
+    if lock.get("mode") == LockMode.COMPLIANCE and rule.get("verify", {}).get("structure") == "never":
+        right = "write governance, or compare the copies (verify): nobody could remove the lock of a wrong copy"
+        yield PolicyProblem(f"{path}.lock.mode", "'compliance'", right)
 
 
 def time_between_copies(rule: Parsed) -> timedelta:

@@ -9,6 +9,7 @@ from snapkeep.domain.policy.completion import COMPLETION_AUTO, COMPLETION_LONGES
 from snapkeep.domain.policy.drill_fields import DRILL
 from snapkeep.domain.policy.frequency import ONLY_KEPT
 from snapkeep.domain.policy.group_fields import GROUP
+from snapkeep.domain.policy.lock_fields import LOCK
 from snapkeep.domain.policy.model import (
     CONSISTENT_INSTANCE,
     CONSISTENT_VOLUME,
@@ -204,6 +205,7 @@ COPY = Shape(
             example="50 USD/month",
         ),
         Field("verify", ValueType.OBJECT, "How each copy is compared with its source.", shape=VERIFY),
+        Field("lock", ValueType.OBJECT, "How each copy is locked, while it is pending.", shape=LOCK),
     ),
 )
 
@@ -298,6 +300,7 @@ POLICY = Shape(
             missing="write which snapshots are kept, such as {keep_last: 7}; {} keeps every snapshot",
         ),
         Field("copies", ValueType.OBJECTS, "The copies to make of the snapshots.", shape=COPY),
+        Field("lock", ValueType.OBJECT, "How each snapshot in the volume's own region is locked.", shape=LOCK),
         Field("leave_alone", ValueType.OBJECT, "Snapshots that are never deleted.", shape=LEAVE_ALONE),
         Field(
             "hold_tags",

@@ -20,7 +20,7 @@ LONGEST_COOL_OFF_HOURS = 72
 
 LOCK = Shape(
     LockRule,
-    "How snapshots are locked, from the call on that makes them.",
+    "A lock: nobody can delete the snapshot or copy until it ends.",
     (
         Field(
             "mode",

@@ -65,6 +65,9 @@ class LockRule:
     cool_off: timedelta = timedelta(0)
     """Whole hours, in which a lock in compliance mode can still be removed."""
 
+    after_proof: bool = True
+    """Whether a copy gets a lock in compliance mode only once it is proved."""
+
     @property
     def days(self) -> int:
         """The duration in days."""

@@ -25,5 +25,8 @@ def vault_policies(policies: PolicySet, account: str, region: str) -> PolicySet:
 def _policy_of(vault: Vault) -> Policy:
     key = EBS_KEY if vault.kms_key == AWS_MANAGED else vault.kms_key
     # The vault cannot read the source; the copy that was shared with it is proved already.
-    rule = CopyRule(vault.region, key, retention=vault.retention, carry_tags=False, verify=VerifyRule(structure="never"))
+    lock = replace(vault.lock, after_proof=False) if vault.lock else None
+    rule = CopyRule(
+        vault.region, key, retention=vault.retention, carry_tags=False, verify=VerifyRule(structure="never"), lock=lock
+    )
     return Policy(vault.name, Selector(), Retention(), (rule,))

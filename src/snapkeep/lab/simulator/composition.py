@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -11,9 +11,7 @@ from typing import Any
 from snapkeep.adapters.ebs_blocks import EbsBlocks
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 from snapkeep.domain.copies.retries import RetryPolicy
-from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.system import StackKind
@@ -21,6 +19,7 @@ from snapkeep.functions import (
     copy_snapshot_to_dr,
     delete_old_snapshots,
     dispatch,
+    lock_snapshots,
     make_snapshots,
     plan_retention,
     pull,
@@ -29,33 +28,20 @@ from snapkeep.functions import (
 )
 from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
-from snapkeep.lab.simulator.kernel import Kernel
-from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.memory_ports import (
-    Hook,
-    HookedPort,
-    KernelClock,
-    KernelTaskTokens,
     MemoryBuses,
-    MemoryDocuments,
-    MemoryDrillRuns,
-    MemoryHolds,
-    MemoryNotices,
-    MemoryPages,
-    MemoryScripts,
-    ReachablePort,
     no_audit,
     no_notice,
 )
-from snapkeep.lab.simulator.memory_proofs import MemoryProofs, MemoryVerifications, OneAfterAnother, Verification
-from snapkeep.lab.simulator.memory_queue import MemoryQueue
-from snapkeep.lab.simulator.model_clients import ModelClients
+from snapkeep.lab.simulator.memory_proofs import OneAfterAnother
+from snapkeep.lab.simulator.system_ports import SystemPorts
 from snapkeep.usecases.copies.dispatch import Dispatch
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.copies.pull import PullShares
 from snapkeep.usecases.copies.receive import ReceiveCopy
 from snapkeep.usecases.copies.record_proof import RecordProof
 from snapkeep.usecases.creation.make import MakeSnapshots
+from snapkeep.usecases.locks import LockSnapshots
 from snapkeep.usecases.protect import TagSnapshots
 from snapkeep.usecases.recovery.read_blocks import ReadBlocks
 from snapkeep.usecases.recovery.verify import VerifyCopy
@@ -66,7 +52,7 @@ from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 class StackComposition(Composition):
     """The composition of one stack in its region."""
 
-    def __init__(self, system: SystemComposition, region: str, stack: str) -> None:
+    def __init__(self, system: SystemPorts, region: str, stack: str) -> None:
         layout = system.layout
         variables = {
             "AWS_REGION": region,
@@ -74,6 +60,8 @@ class StackComposition(Composition):
             "SNAPKEEP_NAME": layout.system,
             "SNAPKEEP_COPY_QUOTA": str(max(layout.copy_quota, 1)),
             "SNAPKEEP_VAULT_ACCOUNTS": ",".join(layout.vault_accounts),
+            "SNAPKEEP_MAX_LOCK_DAYS": str(layout.lock_limits.max_days),
+            "SNAPKEEP_ALLOW_COMPLIANCE_LOCKS": "yes" if layout.lock_limits.compliance else "no",
             "SNAPKEEP_SNAPSHOT_QUOTA": str(system.world.state.quotas.snapshots_per_region),
             "SNAPKEEP_ACCOUNT": layout.account_id or system.world.account_id,
             "SNAPKEEP_OWNER_ACCOUNTS": ",".join(layout.owner_accounts),
@@ -133,6 +121,16 @@ class StackComposition(Composition):
         return self._system.port("copier", super().copier)
 
     @cached_property
+    def locker(self) -> Any:
+        """Locks snapshots in this region."""
+        return self._system.port("locker", super().locker)
+
+    @cached_property
+    def locks(self) -> Any:
+        """Has snapshots locked; None where the stacks allow no locks."""
+        return self._system.locks_of(self.environment.region) if self.environment.max_lock_days else None
+
+    @cached_property
     def deleter(self) -> Any:
         """Deletes snapshots in this region."""
         return self._system.port("deleter", super().deleter)
@@ -188,115 +186,12 @@ class StackComposition(Composition):
         return self._system.notices_of(self.environment.region)
 
 
-class SystemComposition:
+class SystemComposition(SystemPorts):
     """Builds the use cases of all of a system's stacks, each once."""
-
-    def __init__(
-        self, kernel: Kernel, layout: SystemLayout, policies: Callable[[], PolicySet], *, hook: Hook | None = None
-    ) -> None:
-        self.kernel, self.world, self.clock = kernel, kernel.world, KernelClock(kernel)
-        self.deployed_at = self.clock.now()
-        self.notices = MemoryNotices()
-        self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
-        self.documents = {region: MemoryDocuments() for region in (*layout.primaries, *layout.destinations)}
-        self.hold_stores = {region: MemoryHolds() for region in (*layout.primaries, *layout.destinations)}
-        self.policies_of: Callable[[str], PolicySet] = lambda _: policies()
-        """Returns the policies in force in a region."""
-        self.proofs = MemoryProofs()
-        self.verifications: list[Verification] = []
-        self.on_verification: Callable[[Verification], None] = self.verifications.append
-        self.pages = MemoryPages()
-        self.on_drill: Callable[[str, Mapping[str, Any]], object] = lambda *_: None
-        """Called with the region and the input of each execution of Drill that is started."""
-        self.on_word: list[Callable[[str, str], object]] = []
-        """Called with the ids of each shared snapshot that a vault sends word of, and of its copy."""
-        self.scripts = MemoryScripts(kernel)
-        self.hook, self._layout = hook, layout
-        self._built: dict[tuple[str, str], Any] = {}
-
-    @property
-    def layout(self) -> SystemLayout:
-        """The system's regions and parameters."""
-        return self._layout
-
-    @layout.setter
-    def layout(self, layout: SystemLayout) -> None:
-        """Change parameters, as an update of the stacks does: everything is built anew."""
-        self._layout = layout
-        self._built.clear()
-
-    def clients(self, region: str) -> ModelClients:
-        """Return clients of the system's account in a region."""
-        return ModelClients(self.world, region, self.layout.account_id)
-
-    def _once(self, name: str, region: str, build: Callable[[], Any]) -> Any:
-        key = name, region
-        if key not in self._built:
-            self._built[key] = build()
-        return self._built[key]
 
     def stack(self, region: str, stack: str) -> StackComposition:
         """Return the composition of one stack in a region, made anew: each function keeps what it lists to itself."""
         return StackComposition(self, region, stack)
-
-    def reach(self, region: str) -> None:
-        """Raise AwsUnavailable while a region is unreachable."""
-        if not self.world.is_reachable(region):
-            raise AwsUnavailable(f"no answer from {region}")
-
-    def port(self, name: str, target: Any) -> Any:
-        """Return a port with the hook, if there is one, around every call."""
-        return target if self.hook is None else HookedPort(target, name, self.hook)
-
-    def reader(self, region: str) -> Any:
-        """Return a reader of EC2."""
-        client = self.clients(region).get("ec2")
-        return self._once("reader", region, lambda: self.port("reader", Ec2Reader(client=client, region=region)))
-
-    def points(self, region: str) -> Any:
-        """Return a reader of EC2 that shows which snapshots can be restored."""
-
-        def build() -> Any:
-            clients = self.clients(region)
-            keys = RecentKeys(keys=KmsKeys(client=clients.get("kms"), region=region), clock=self.clock)
-            return self.port("reader", Ec2Reader(client=clients.get("ec2"), region=region, fault_of_key=keys.fault_of))
-
-        return self._once("points", region, build)
-
-    def queue_of(self, region: str) -> Any:
-        """Return the queue of copies into a DR region, which is as reachable as the region."""
-        checked = partial(ReachablePort, self.queues[region], partial(self.reach, region))
-        return self._once("queue", region, lambda: self.port("queue", checked()))
-
-    def hold_store_of(self, region: str) -> Any:
-        """Return the holds that are written in a region, which are as reachable as the region."""
-        held, reach = self.hold_stores[region], partial(self.reach, region)
-        return self._once("holds", region, lambda: self.port("holds", ReachablePort(held, reach)))
-
-    def documents_of(self, region: str) -> Any:
-        """Return the documents in a region's bucket, which are as reachable as the region."""
-        checked = partial(ReachablePort, self.documents[region], partial(self.reach, region))
-        return self._once("documents", region, lambda: self.port("documents", checked()))
-
-    @property
-    def task_tokens(self) -> Any:
-        """Answers the executions that wait, in any region."""
-        return self._once("task_tokens", "", lambda: self.port("task_tokens", KernelTaskTokens(self.kernel, self.reach)))
-
-    def notices_of(self, region: str) -> Any:
-        """Return where the notices of a region's stack go."""
-        checked = partial(ReachablePort, self.notices, partial(self.reach, region))
-        return self._once("notices", region, lambda: self.port("notices", checked()))
-
-    def verifications_of(self, region: str) -> Any:
-        """Return what starts the comparisons of a DR region."""
-        runs = partial(MemoryVerifications, region, self.on_verification)
-        return self._once("verifications", region, lambda: self.port("verifications", runs()))
-
-    def drill_runs_of(self, region: str) -> Any:
-        """Return what starts the drills of a DR region."""
-        runs = partial(MemoryDrillRuns, region, self.on_drill)
-        return self._once("drill_runs", region, lambda: self.port("drill_runs", runs()))
 
     # Use cases
 
@@ -305,6 +200,12 @@ class SystemComposition:
         step: TagSnapshots = self._once(
             "TagSnapshots", region, lambda: tag_snapshots.build(self.stack(region, StackKind.PRIMARY))
         )
+        return step
+
+    def lock_snapshots(self, region: str) -> LockSnapshots:
+        """Return what LockSnapshots runs in a region."""
+        stack = StackKind.PRIMARY if region in self.layout.primaries else StackKind.DR
+        step: LockSnapshots = self._once("LockSnapshots", region, lambda: lock_snapshots.build(self.stack(region, stack)))
         return step
 
     def make_snapshots(self, region: str) -> MakeSnapshots:

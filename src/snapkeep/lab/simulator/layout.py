@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from snapkeep.domain.copies.retries import RetryPolicy
+from snapkeep.domain.locks import LockLimits
 from snapkeep.domain.system import StackKind
 
 
@@ -26,6 +27,8 @@ class SystemLayout:
     """The accounts of vaults, with which its DR stacks share copies."""
     verify: bool = False
     """Whether copies are compared with their sources, or comparisons are only counted: reading blocks takes real time."""
+    lock_limits: LockLimits = field(default_factory=LockLimits)
+    """The locks that the stacks allow."""
 
     @property
     def copying_stack(self) -> StackKind:

@@ -19,7 +19,7 @@ from snapkeep.usecases.copies.pull import OwnerBuses, SharedSnapshot
 from snapkeep.usecases.creation.scripts import ScriptEnd, Scripts
 from snapkeep.usecases.drills.ports import DrillRuns
 from snapkeep.usecases.placed_holds import HoldStore
-from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Notices, TaskTokens
+from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, LockRequests, Notice, Notices, TaskTokens
 from snapkeep.usecases.recovery.record_ports import Document, Documents
 
 Hook = Callable[[str], None]
@@ -202,6 +202,18 @@ class MemoryDrillRuns(DrillRuns):
             self._names.add(name)
             self._start(self._region, {"run": run_id, "end": end})
         return f"drill:{self._region}:{name}"
+
+
+class MemoryLockRequests(LockRequests):
+    """`LockRequests` of one region."""
+
+    def __init__(self, region: str, start: Callable[[str, Sequence[str]], object]) -> None:
+        self._region = region
+        self._start = start
+
+    def request(self, snapshot_ids: Sequence[str]) -> None:
+        """Have snapshots looked at."""
+        self._start(self._region, tuple(snapshot_ids))
 
 
 class HookedPort:

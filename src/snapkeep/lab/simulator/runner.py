@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from random import Random
@@ -45,6 +45,9 @@ from snapkeep.usecases.copies.pull import PullResult
 from snapkeep.usecases.creation.make import MakeResult
 from snapkeep.usecases.ports import DeletionResult
 
+ASYNCHRONOUS_RETRIES = 2
+"""How often Lambda repeats an asynchronous call that failed."""
+
 
 class Runner:
     """One system, in its primary and DR regions, over one world."""
@@ -80,6 +83,7 @@ class Runner:
         if self.layout.verify:
             self.composition.on_verification = self._start_verification
         self.composition.on_drill = partial(self.start, DRILL)
+        self.composition.on_lock_request = self._request_locks
         self._interpreter = Interpreter(
             self.kernel,
             self._call_function,
@@ -174,6 +178,19 @@ class Runner:
         self.composition.verifications.append(verification)
         self.start(VERIFY, verification.region, verification.input)
 
+    def _request_locks(self, region: str, snapshot_ids: Sequence[str]) -> None:
+        """Invoke LockSnapshots a moment later, as Lambda does with an asynchronous call."""
+        self.kernel.after(self.timings.event_seconds, partial(self._lock, region, snapshot_ids, ASYNCHRONOUS_RETRIES))
+
+    def _lock(self, region: str, snapshot_ids: Sequence[str], retries: int) -> None:
+        self.totals.invocations += 1
+        try:
+            self._invoke(region, partial(self.composition.lock_snapshots(region).run, snapshot_ids))
+        except TaskFailed:
+            if retries:  # after a minute, then after two (Lambda developer guide: asynchronous invocation)
+                delay = 60.0 * (ASYNCHRONOUS_RETRIES + 1 - retries)
+                self.kernel.after(delay, partial(self._lock, region, snapshot_ids, retries - 1))
+
     def _carry_out(self, execution: Execution) -> Steps:
         try:
             yield from self._interpreter.carry_out(execution, state_machine(execution.machine))
@@ -259,7 +276,10 @@ class Runner:
     def _has_work(self, region: str) -> bool:
         """Whether the schedule, which runs each minute for ever, could have work."""
         queue = self.composition.queues[region]
-        return any(queue.count(state) for state in (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING))
+        states = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING)
+        # Each dispatch also has the pending copies looked at that may have to be locked.
+        locking = (EntryState.RUNNING,) if self.layout.lock_limits.max_days else ()
+        return any(queue.count(state) for state in (*states, *locking))
 
     # Snapshots that the system makes
 

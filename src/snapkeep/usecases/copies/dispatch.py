@@ -30,7 +30,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.copies.completion import ChooseCompletion
 from snapkeep.usecases.copies.settle import Settlement, copy_failed_notice, copy_wrong_notice, unusable_cause
-from snapkeep.usecases.ports import Clock, CopyQueue, Keys, Notices, SnapshotCopier, SnapshotReader
+from snapkeep.usecases.ports import Clock, CopyQueue, Keys, LockRequests, Notices, SnapshotCopier, SnapshotReader
 
 WOKEN_AT_ONCE = 200
 """Entries whose delay has ended that one dispatch wakes; the others follow within a minute."""
@@ -77,11 +77,13 @@ class Dispatch:
     """Delay of an entry whose source region does not answer, so that those from other regions come first."""
     visible_after_seconds: int = 60
     """How long EC2 may take to show a copy that a killed dispatcher started (eventual consistency of describe calls)."""
+    locks: LockRequests | None = None
+    """Has copies locked while they are pending; None where nothing is locked."""
 
     def run(self, holder: str) -> DispatchResult:
         """Fill the quota from the queue, as the holder of the lease (a request id).
 
-        Raise the first error by which an execution could not be answered, once everything else is done.
+        Raise the first error by which an execution could not be answered, or a lock not requested, once everything else is done.
         """
         began = self.clock.now()
         remembered = self.queue.take_lease(holder, began, self.lease_seconds)
@@ -89,6 +91,7 @@ class Dispatch:
             return DispatchResult(lease_taken=False)
         stop_at = began + timedelta(seconds=self.work_seconds)
         round_ = _Round(stop_at, remembered, self.completion_of())
+        self._request_locks(round_)  # of copies whose dispatcher was killed before it could, or whose lock failed
         # Requests that came while it worked keep the lease taken: the holder does their round too, so none waits for the
         # schedule.
         released = False
@@ -136,8 +139,19 @@ class Dispatch:
         round_.in_flight = len({snapshot.id for snapshot in listed} | set(round_.copy_ids))
         batch = interrupted + self._urgent(self.quota - round_.in_flight, [])
         while batch and not round_.stopped:
+            started = len(round_.started)
             self._dispatch_batch(batch, round_)
+            if len(round_.started) > started:
+                self._request_locks(round_)
             batch = self._urgent(self.quota - round_.in_flight, batch)
+
+    def _request_locks(self, round_: _Round) -> None:
+        """Have the pending copies locked. CopySnapshot cannot lock in its call; a copy that fails later has no lock."""
+        if self.locks is not None:
+            try:
+                self.locks.request(())
+            except SnapkeepError as error:  # copies go on, and the next dispatch requests the locks again
+                round_.unanswered.append(error)
 
     def _urgent(self, free: int, former: list[QueueEntry]) -> list[QueueEntry]:
         """Return the most urgent entries for the free slots. The index may still show the former batch as it was."""
@@ -344,6 +358,6 @@ class _Round:
     no_answers: Counter[str] = field(default_factory=Counter)
     """Calls of CopySnapshot without an answer, by source region."""
     unanswered: list[SnapkeepError] = field(default_factory=list)
-    """Why executions could not be answered; raised in the end, so that Lambda retries and an alarm shows it."""
+    """Why executions were not answered, or locks not requested; raised in the end: Lambda retries, and an alarm shows it."""
     in_flight: int = 0
     stopped: bool = False

@@ -17,6 +17,7 @@ from snapkeep.domain.errors import (
     CopyWrong,
     EntryChanged,
     KeyNotUsable,
+    SnapkeepError,
     SnapshotGone,
     TagsDoNotFit,
 )
@@ -28,7 +29,7 @@ from snapkeep.domain.recovery.schedule import method_due
 from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.settle import Settlement, naming_keys, unusable_cause
-from snapkeep.usecases.ports import Clock, CopyQueue, Problem, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.ports import Clock, CopyQueue, LockRequests, Problem, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.recovery.ports import Verifications
 
 _UNDER_WAY = (EntryState.STARTING, EntryState.RUNNING)
@@ -68,6 +69,8 @@ class ReceiveCopy:
     verifications: Verifications | None
     """Starts comparisons; None in a vault, which cannot read the sources."""
     clock: Clock
+    locks: LockRequests | None = None
+    """Has copies locked; None where nothing is locked."""
 
     def run(self, ended: CopyEndEvent) -> ReceiveResult:
         """Return what became of a copy that ended. Raise AwsUnavailable while EC2 does not show the end yet.
@@ -125,9 +128,18 @@ class ReceiveCopy:
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
         # The copy itself may be missing in a listing that was taken before it completed.
         siblings = [listed for listed in copies if listed.id != copy.id and listed.origin.lineage == copy.origin.lineage]
-        problems = self._verify(copy, siblings)
+        problems = self._lock(copy) + self._verify(copy, siblings)
         volume_ids = (copy.origin.volume_id,)
         return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", volume_ids, problems=problems)
+
+    def _lock(self, copy: Snapshot) -> tuple[Problem, ...]:
+        """Have a copy locked that completed before a dispatcher saw it pending. A failed request becomes a problem."""
+        if self.locks is not None:
+            try:
+                self.locks.request([copy.id])
+            except SnapkeepError as error:
+                return (Problem(type(error).__name__, copy.id, f"it may not be locked; the next sweep locks it: {error}"),)
+        return ()
 
     def _verify(self, copy: Snapshot, siblings: list[Snapshot]) -> tuple[Problem, ...]:
         """Start the comparison of a copy with its source, by the rule of its policy. A refusal becomes a problem."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
-from snapkeep.domain.errors import AwsRefused, AwsUnavailable, EntryChanged, SnapshotGone, TagsDoNotFit
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, EntryChanged, SnapkeepError, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.proof import Proof, is_weaker
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
 from snapkeep.usecases.copies.enqueue import find_entry
-from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKind, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.ports import Clock, CopyQueue, LockRequests, Notice, Notices, ProblemKind, SnapshotReader, SnapshotTagger
 
 MOST_WRONG_COPIES = 3
 """Copies of one snapshot that differ, after which no further one is made: it would differ too."""
@@ -28,6 +28,8 @@ class RecordProof:
     queue: CopyQueue
     clock: Clock
     notices: Notices
+    locks: LockRequests | None = None
+    """Has copies locked; None where nothing is locked."""
 
     def run(self, proof: Proof) -> bool:
         """Record the verdict; return whether another copy is requested.
@@ -44,6 +46,9 @@ class RecordProof:
             return self._differs(copy, proof)
         if proof.proved:
             self._proved(copy, proof)
+            if self.locks is not None:  # a lock in compliance mode waits for the proof
+                with suppress(SnapkeepError):  # the next sweep finds it
+                    self.locks.request([copy.id])
         return False
 
     def _proved(self, copy: Snapshot, proof: Proof) -> None:

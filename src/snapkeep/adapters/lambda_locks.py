@@ -1,0 +1,41 @@
+"""Requests of locks: asynchronous invocations of the function LockSnapshots, which Lambda repeats until they succeed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from snapkeep.adapters.aws_errors import translated
+from snapkeep.domain.json_codec import OPTIONAL, to_object
+from snapkeep.domain.records import dataclass
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+IDS_PER_CALL = 200
+"""At five locks a second (EC2 developer guide: request throttling), they fit well into the function's five minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockCall:
+    """The call of LockSnapshots: snapshots by id; without ids, the pending copies of the region."""
+
+    snapshots: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+
+
+class LambdaLocks:
+    """`LockRequests` over a Lambda client."""
+
+    def __init__(self, *, client: LambdaClient, function: str) -> None:
+        self._client = client
+        self._function = function
+
+    def request(self, snapshot_ids: Sequence[str]) -> None:
+        """Invoke the function. Raise AwsRefused, AwsThrottled or AwsUnavailable where Lambda does not take the call."""
+        for first in range(0, max(len(snapshot_ids), 1), IDS_PER_CALL):
+            call = LockCall(tuple(snapshot_ids[first : first + IDS_PER_CALL]))
+            payload = json.dumps(to_object(call)).encode()
+            with translated(f"invoke {self._function}"):
+                self._client.invoke(FunctionName=self._function, InvocationType="Event", Payload=payload)

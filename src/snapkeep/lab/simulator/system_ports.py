@@ -1,0 +1,147 @@
+"""The ports of a simulated system: EC2 of a world behind the real adapters, the queue and the executions in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
+from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.lab.simulator.kernel import Kernel
+from snapkeep.lab.simulator.layout import SystemLayout
+from snapkeep.lab.simulator.memory_ports import (
+    Hook,
+    HookedPort,
+    KernelClock,
+    KernelTaskTokens,
+    MemoryDocuments,
+    MemoryDrillRuns,
+    MemoryHolds,
+    MemoryLockRequests,
+    MemoryNotices,
+    MemoryPages,
+    MemoryScripts,
+    ReachablePort,
+)
+from snapkeep.lab.simulator.memory_proofs import MemoryProofs, MemoryVerifications, Verification
+from snapkeep.lab.simulator.memory_queue import MemoryQueue
+from snapkeep.lab.simulator.model_clients import ModelClients
+
+
+class SystemPorts:
+    """The ports that all stacks of a system share, each made once."""
+
+    def __init__(
+        self, kernel: Kernel, layout: SystemLayout, policies: Callable[[], PolicySet], *, hook: Hook | None = None
+    ) -> None:
+        self.kernel = kernel
+        self.world = kernel.world
+        self.clock = KernelClock(kernel)
+        self.deployed_at = self.clock.now()
+        self.notices = MemoryNotices()
+        self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
+        self.documents = {region: MemoryDocuments() for region in (*layout.primaries, *layout.destinations)}
+        self.hold_stores = {region: MemoryHolds() for region in (*layout.primaries, *layout.destinations)}
+        self.policies_of: Callable[[str], PolicySet] = lambda _: policies()
+        """Returns the policies in force in a region."""
+        self.proofs = MemoryProofs()
+        self.verifications: list[Verification] = []
+        self.on_verification: Callable[[Verification], None] = self.verifications.append
+        self.on_lock_request: Callable[[str, Sequence[str]], object] = lambda *_: None
+        """Called with a region and the snapshots that LockSnapshots is to look at there."""
+        self.pages = MemoryPages()
+        self.on_drill: Callable[[str, Mapping[str, Any]], object] = lambda *_: None
+        """Called with the region and the input of each execution of Drill that is started."""
+        self.on_word: list[Callable[[str, str], object]] = []
+        """Called with the ids of each shared snapshot that a vault sends word of, and of its copy."""
+        self.scripts = MemoryScripts(kernel)
+        self.hook, self._layout = hook, layout
+        self._built: dict[tuple[str, str], Any] = {}
+
+    @property
+    def layout(self) -> SystemLayout:
+        """The system's regions and parameters."""
+        return self._layout
+
+    @layout.setter
+    def layout(self, layout: SystemLayout) -> None:
+        """Change parameters, as an update of the stacks does: everything is built anew."""
+        self._layout = layout
+        self._built.clear()
+
+    def clients(self, region: str) -> ModelClients:
+        """Return clients of the system's account in a region."""
+        return ModelClients(self.world, region, self.layout.account_id)
+
+    def _once(self, name: str, region: str, build: Callable[[], Any]) -> Any:
+        key = name, region
+        if key not in self._built:
+            self._built[key] = build()
+        return self._built[key]
+
+    def reach(self, region: str) -> None:
+        """Raise AwsUnavailable while a region is unreachable."""
+        if not self.world.is_reachable(region):
+            raise AwsUnavailable(f"no answer from {region}")
+
+    def port(self, name: str, target: Any) -> Any:
+        """Return a port with the hook, if there is one, around every call."""
+        return target if self.hook is None else HookedPort(target, name, self.hook)
+
+    def reader(self, region: str) -> Any:
+        """Return a reader of EC2."""
+        client = self.clients(region).get("ec2")
+        return self._once("reader", region, lambda: self.port("reader", Ec2Reader(client=client, region=region)))
+
+    def points(self, region: str) -> Any:
+        """Return a reader of EC2 that shows which snapshots can be restored."""
+
+        def build() -> Any:
+            clients = self.clients(region)
+            keys = RecentKeys(keys=KmsKeys(client=clients.get("kms"), region=region), clock=self.clock)
+            return self.port("reader", Ec2Reader(client=clients.get("ec2"), region=region, fault_of_key=keys.fault_of))
+
+        return self._once("points", region, build)
+
+    def queue_of(self, region: str) -> Any:
+        """Return the queue of copies into a DR region, which is as reachable as the region."""
+        checked = partial(ReachablePort, self.queues[region], partial(self.reach, region))
+        return self._once("queue", region, lambda: self.port("queue", checked()))
+
+    def hold_store_of(self, region: str) -> Any:
+        """Return the holds that are written in a region, which are as reachable as the region."""
+        held, reach = self.hold_stores[region], partial(self.reach, region)
+        return self._once("holds", region, lambda: self.port("holds", ReachablePort(held, reach)))
+
+    def documents_of(self, region: str) -> Any:
+        """Return the documents in a region's bucket, which are as reachable as the region."""
+        checked = partial(ReachablePort, self.documents[region], partial(self.reach, region))
+        return self._once("documents", region, lambda: self.port("documents", checked()))
+
+    @property
+    def task_tokens(self) -> Any:
+        """Answers the executions that wait, in any region."""
+        return self._once("task_tokens", "", lambda: self.port("task_tokens", KernelTaskTokens(self.kernel, self.reach)))
+
+    def notices_of(self, region: str) -> Any:
+        """Return where the notices of a region's stack go."""
+        checked = partial(ReachablePort, self.notices, partial(self.reach, region))
+        return self._once("notices", region, lambda: self.port("notices", checked()))
+
+    def verifications_of(self, region: str) -> Any:
+        """Return what starts the comparisons of a DR region."""
+        runs = partial(MemoryVerifications, region, self.on_verification)
+        return self._once("verifications", region, lambda: self.port("verifications", runs()))
+
+    def locks_of(self, region: str) -> Any:
+        """Return what has snapshots of a region locked."""
+        requests = partial(MemoryLockRequests, region, self.on_lock_request)
+        return self._once("locks", region, lambda: self.port("locks", requests()))
+
+    def drill_runs_of(self, region: str) -> Any:
+        """Return what starts the drills of a DR region."""
+        runs = partial(MemoryDrillRuns, region, self.on_drill)
+        return self._once("drill_runs", region, lambda: self.port("drill_runs", runs()))
