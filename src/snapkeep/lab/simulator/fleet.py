@@ -91,7 +91,6 @@ def make_world(
         seed=seed,
         quotas=ROOMY,
         speeds=Speeds(jitter=0.2),
-        faults=faults,
         regions=(primary, *dr_regions),
     )
     client = world.client("ec2", primary)
@@ -115,6 +114,9 @@ def make_world(
     world.change_quotas(throttling=True)
     world.run_until(world.now() + 10)
     _name(world.region_account(primary), as_given, world.now())
+    # Only now: a fault must not make the fleet itself fail.
+    if faults is not None:
+        world.set_faults(faults)
     return world
 
 
@@ -141,6 +143,10 @@ def _name(place: RegionAccount, as_given: Mapping[str, SimulatedVolume], now: fl
     place.volumes.update((volume.id, volume) for volume, _ in made)
 
 
+KEY_FOR_ALL = '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "kms:*"}]}'
+"""The policy of a key that may be of another account."""
+
+
 def give_keys(world: World, policies: PolicySet) -> None:
     """Create every KMS key that the policies name: a simulation is about policies, not about the account's keys."""
     for region, name in {(rule.region, rule.kms_key) for policy in policies.policies for rule in policy.copies}:
@@ -155,7 +161,7 @@ def _give_key(world: World, region: str, name: str) -> None:
     is_alias = resource.startswith("alias/")
     key_id = world.state.ids.uuid() if is_alias else resource
     arn = name if name.startswith("arn:") and not is_alias else f"arn:aws:kms:{region}:{place.account_id}:key/{key_id}"
-    place.keys[key_id] = Key(key_id, arn, place.account_id, world.now())
+    place.keys[key_id] = Key(key_id, arn, place.account_id, world.now(), policy=KEY_FOR_ALL)
     if is_alias:
         place.aliases[resource] = key_id
 

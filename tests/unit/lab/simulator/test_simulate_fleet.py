@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ClientError
 
 from snapkeep.domain.model import Volume, VolumeRole
 from snapkeep.domain.policy.model import Selector
+from snapkeep.lab.ebs_model import Faults
 from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
-from snapkeep.lab.simulator.fleet import from_account, make_world
+from snapkeep.lab.simulator.fleet import SimulatedVolume, from_account, make_world
 from support.simulation import NEAR, PRIMARY, policy
 
 
@@ -36,3 +38,10 @@ def test_an_accounts_volumes_keep_every_property_that_policies_select_by(selecto
     listed = world.client("ec2", PRIMARY).describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": ["*"]}])
     assert {snapshot["VolumeId"] for snapshot in listed["Snapshots"]} == governed
     assert (result.volumes, result.governed, result.violations) == (3, len(governed), [])
+
+
+def test_faults_of_calls_begin_once_the_fleet_is_made() -> None:
+    world = make_world([SimulatedVolume(8)] * 3, PRIMARY, (NEAR,), faults=Faults(api_error=1.0))
+    assert len(world.region_account(PRIMARY).volumes) == 3
+    with pytest.raises(ClientError, match="InternalError"):
+        world.client("ec2", PRIMARY).describe_volumes()
