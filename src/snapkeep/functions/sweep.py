@@ -109,6 +109,8 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         documents=None if parts.is_vault else parts.documents,
         pull=_pull(parts) if parts.is_vault else None,
         stack=StackKind(parts.environment.stack),
+        locks=parts.locks,
+        lock_limits=parts.environment.lock_limits,
         tagger=parts.tagger,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,

@@ -40,6 +40,7 @@ FOUND = {
     FindingKind.COPY_FULL: "CopiesFull",
     FindingKind.DRILL_OVERDUE: "DrillsOverdue",
     FindingKind.UNUSUAL_CHANGE: "UnusualChanges",
+    FindingKind.LOCK_MISSING: "LocksMissing",
 }
 """Kinds of findings -> names of metrics.
 

@@ -188,18 +188,19 @@ class FindingKind(LabelledEnum):
         True,
         "See its drills with snapkeep drill list, and drill it with snapkeep drill run; or raise rotate or budget.",
     )
+    LOCK_MISSING = (
+        "lock_missing",
+        "recovery point that is not locked as its policy wants",
+        True,
+        "It can be deleted. If it is found again: notices say why AWS refuses the lock, MaxLockDays why the stack does.",
+    )
     VAULT_IDLE = (
         "vault_idle",
         "vault that copies nothing",
         True,
         "Push a document whose vaults name this account and region, and set OwnerAccounts. Until then everything is kept.",
     )
-    SHARE_REFUSED = (
-        "share_refused",
-        "shared snapshot that the vault does not copy",
-        False,
-        "Only copies of Snapkeep are copied: their descriptions name their sources. Whoever shares it can stop to.",
-    )
+    SHARE_REFUSED = "share_refused", "shared snapshot that the vault does not copy", False, "Whoever shares it can stop to."
     POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
     NOT_COPYABLE = (
         "snapshot_not_copyable",

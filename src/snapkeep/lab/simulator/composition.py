@@ -204,7 +204,7 @@ class SystemComposition(SystemPorts):
 
     def lock_snapshots(self, region: str) -> LockSnapshots:
         """Return what LockSnapshots runs in a region."""
-        stack = StackKind.PRIMARY if region in self.layout.primaries else StackKind.DR
+        stack = StackKind.PRIMARY if region in self.layout.primaries else self.layout.copying_stack
         step: LockSnapshots = self._once("LockSnapshots", region, lambda: lock_snapshots.build(self.stack(region, stack)))
         return step
 
