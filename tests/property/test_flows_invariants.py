@@ -109,8 +109,8 @@ class Flows(RuleBasedStateMachine):
         self.chaos.use_in_image(number)
 
     @rule(number=SMALL)
-    def a_snapshot_is_locked(self, number: int) -> None:
-        self.chaos.lock(number)
+    def a_snapshot_is_locked_or_held(self, number: int) -> None:
+        self.chaos.lock_or_hold(number)
 
     @rule(number=SMALL)
     def somebody_copies_by_hand(self, number: int) -> None:

@@ -18,6 +18,7 @@ from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.memory_ports import StepKill
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
+from support.placing import hold
 
 PRIMARIES = ("us-east-1", "eu-west-1")
 DESTINATIONS = ("us-east-2", "us-west-2")
@@ -255,9 +256,23 @@ class Chaos:
                 lambda: self._ec2(region).register_image(Name=name, RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
             )
 
-    def lock(self, number: int) -> None:
+    def lock_or_hold(self, number: int) -> None:
+        """Lock a snapshot; one time in eight a person holds it, and all of its copies, for some hours instead."""
         region = REGIONS[number % len(REGIONS)]
         snapshot = self._snapshot(region, number)
+        if snapshot is not None and number == 6:
+            self._hold(snapshot.source_id or snapshot.id)
+            return
+        self._lock(region, snapshot)
+
+    def _hold(self, source_id: str) -> None:
+        placed = hold(f"hold-{source_id}-{self.world.now():.0f}", snapshots=(source_id,))
+        stores = self.runner.composition.hold_stores.values()
+        for store in stores:
+            store.place(placed)
+        self.runner.kernel.after(6 * HOUR, lambda: [store.release(placed.id) for store in stores])
+
+    def _lock(self, region: str, snapshot: SnapshotRecord | None) -> None:
         if snapshot is not None:
             self._by_person(
                 lambda: self._ec2(region).lock_snapshot(SnapshotId=snapshot.id, LockMode="governance", LockDuration=1)

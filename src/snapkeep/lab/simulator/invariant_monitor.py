@@ -23,6 +23,7 @@ from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, value_of
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
 from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.runner import Runner
+from snapkeep.lab.simulator.truth import Truth
 
 HELD_TOLERANCE_SECONDS = 20 * 60.0
 """Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
@@ -32,16 +33,6 @@ KEY_TOLERANCE_SECONDS = 25 * 60.0
 """A look at a key is good for five minutes, and a plan for fifteen; the rest is for runs that are interrupted."""
 OUR_DESCRIPTION = "[Snapkeep: "
 """The prefix of the description of every copy that the system makes: it identifies a copy that lost its tags."""
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """The true origin of a snapshot's data: its volume and time; for a copy, the source's."""
-
-    source_id: str
-    region: str
-    volume_id: str
-    start: float
 
 
 @dataclass(slots=True)
@@ -141,6 +132,8 @@ class InvariantMonitor:
             self._broken("INV-01", place, snapshot.id, "deleted, and it is not ours")
         if self._held_since(place, snapshot) < self.runner.world.now() - HELD_TOLERANCE_SECONDS:
             self._broken("INV-06", place, snapshot.id, "given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it")
+        if self.truths[snapshot.id].is_held(snapshot.id, self.runner.composition.hold_stores.values()):
+            self._broken("INV-26", place, snapshot.id, "given to DeleteSnapshot while a person holds it")
         if snapshot.state == PENDING or (snapshot.state == ERROR and not snapshot.source_id):
             self._broken("INV-03", place, snapshot.id, f"deleted while it is {snapshot.state}")
         if snapshot.state != COMPLETED:

@@ -22,6 +22,7 @@ from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.model_clients import CALLER
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 from support.lineages import REGION, lineage
+from support.placing import hold
 
 NO_SLOT = SystemLayout(copy_quota=0)
 """A system that starts no copy: all requested copies keep waiting."""
@@ -271,3 +272,17 @@ def test_tags_given_back_to_a_copy_that_lost_them_are_right() -> None:
     as_system(lab, DR, "create_tags", Resources=[made], Tags=tags)
     assert MANAGED in lab.tags(made, DR)
     assert watch.violations == []
+
+
+@pytest.mark.parametrize("covers", ["snapshot", "volume", "everything"])
+def test_inv_26_a_deletion_of_what_a_person_holds_is_seen(covers: str) -> None:
+    lab, watch = watched(policies=policy_set(keep=1, keep_copies=9))
+    volume = lab.make_volume()
+    first = lab.protect(volume)
+    placed = {"snapshot": hold(snapshots=(first,)), "volume": hold(volumes=(volume,)), "everything": hold()}[covers]
+    lab.runner.composition.hold_stores[PRIMARY].place(placed)
+    lab.protect(volume)
+    (held,) = copies_of(lab, first)
+    assert watch.violations == []
+    delete(lab, held, DR)
+    assert f"INV-26: {held} in {DR}: given to DeleteSnapshot while a person holds it" in watch.violations
