@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, Vault
+from snapkeep.domain.locks import LockLimits
+from snapkeep.domain.policy.model import CopyRule, LockMode, LockRule, Policy, PolicySet, Retention, Selector, Vault
 from snapkeep.domain.vault.key_policy import key_policy_statements
 from snapkeep.domain.vault.word import VaultWord
 from snapkeep.lab.ebs_model.store.records import SnapshotRecord
@@ -20,6 +22,7 @@ from snapkeep.lab.simulator.sweeps import Sweeper
 from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory
 
 VAULT_ACCOUNT = "210987654321"
+LOCK = LockRule(LockMode.COMPLIANCE, timedelta(days=30), cool_off=timedelta(hours=24))
 
 
 class TwoAccounts:
@@ -32,7 +35,7 @@ class TwoAccounts:
         world = self.world = self.lab.world
         self.production = world.account_id
         self.key, self.vault_key = self._key(DR, ""), self._key(region, VAULT_ACCOUNT)
-        self.vault = Vault("bunker", VAULT_ACCOUNT, region, DR, Retention(keep_last=9), kms_key=self.vault_key)
+        self.vault = Vault("bunker", VAULT_ACCOUNT, region, DR, Retention(keep_last=9), kms_key=self.vault_key, lock=LOCK)
         kms = world.client("kms", DR)
         policy = json.loads(kms.get_key_policy(KeyId=self.key)["Policy"])
         policy["Statement"] += key_policy_statements(self.vault, "aws")
@@ -40,7 +43,13 @@ class TwoAccounts:
         rule = CopyRule(DR, kms_key=self.key, retention=Retention(keep_last=keep))
         gold = Policy("gold", Selector(tags={"Backup": ("yes",)}), Retention(keep_last=keep), (rule,), vault="bunker")
         self.lab.policies = PolicySet((gold,), vaults=(self.vault,))
-        own = SystemLayout((), (region,), account_id=VAULT_ACCOUNT, owner_accounts=(self.production,))
+        own = SystemLayout(
+            (),
+            (region,),
+            account_id=VAULT_ACCOUNT,
+            owner_accounts=(self.production,),
+            lock_limits=LockLimits(max_days=30, compliance=True),
+        )
         kept = PolicySet((), vaults=(self.vault,))
         self.bunker = Runner(world, lambda: kept, own, kernel=self.lab.runner.kernel, hook=hook)
         self.bunker.composition.on_word.append(self._word)
@@ -82,6 +91,10 @@ class TwoAccounts:
         snapshot_id = self.lab.start_snapshot(self.volume)
         self.lab.runner.advance(hours * HOUR)
         return snapshot_id
+
+    def vault_ec2(self) -> Any:
+        """Return a client of the vault's account, as a person there has it."""
+        return self.world.client("ec2", self.region, VAULT_ACCOUNT, caller="person")
 
     def kept(self) -> list[SnapshotRecord]:
         """Return the vault's copies, oldest first."""

@@ -29,6 +29,7 @@ def test_each_proved_copy_comes_into_the_vault_and_is_shared_no_more(region: str
     assert [copy.state for copy in kept] == ["completed"] * 4
     assert [accounts.checksums(region, copy.id, VAULT_ACCOUNT) for copy in kept[2:]] == contents
     assert {copy.key_arn for copy in kept} == {accounts.vault_key}
+    assert {lock["SnapshotId"] for lock in accounts.vault_ec2().describe_locked_snapshots()["Snapshots"]} == {c.id for c in kept}
     assert all(source in copy.description for source, copy in zip(sources, kept, strict=True))
     assert accounts.readers() == {}
     no_fault(accounts)
@@ -40,7 +41,7 @@ def test_a_volume_comes_back_when_production_s_account_is_deleted() -> None:
     accounts.world.close_account(accounts.production)
     accounts.bunker.advance(10 * DAY)
     (kept,) = accounts.kept()
-    vault = accounts.world.client("ec2", DR, VAULT_ACCOUNT)
+    vault = accounts.vault_ec2()
     volume = vault.create_volume(AvailabilityZone=f"{DR}a", SnapshotId=kept.id)["VolumeId"]
     accounts.bunker.advance(60)
     again = vault.create_snapshot(VolumeId=volume)["SnapshotId"]
@@ -95,6 +96,8 @@ def test_steps_killed_in_either_account_lose_and_repeat_nothing(first: int) -> N
     kept = [copy for copy in accounts.kept() if copy.state == "completed"]
     assert sorted(copy.description for copy in kept) == sorted({copy.description for copy in kept}), "a copy was made twice"
     assert all(any(source in copy.description for copy in kept) for source in sources)
+    locked = {lock["SnapshotId"] for lock in accounts.vault_ec2().describe_locked_snapshots()["Snapshots"]}
+    assert {copy.id for copy in kept} <= locked
     assert strangers == []
     assert accounts.readers() == {}
     no_fault(accounts)
