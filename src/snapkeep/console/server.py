@@ -306,6 +306,11 @@ def _cells(volume: VolumeProtection) -> tuple[str, ...]:
     return volume.volume.id, name, volume.policy, volume.health.value, age, rpo, volume.snapshot.id, maker, copies, volume.why
 
 
+def _printed(text: str) -> str:
+    """Return a text for a page. Browsers send each new line of a field as CR LF (HTML standard, "form submission")."""
+    return printable(text.replace("\r\n", "\n"))
+
+
 def _environment() -> Environment:
     # Values come from tags that people write: all are escaped, and a missing one is a bug and no empty place.
     environment = Environment(
@@ -314,7 +319,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
+        finalize=lambda value: _printed(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
     )
     environment.globals |= {
         "age_text": age_text,

@@ -134,7 +134,8 @@ def test_an_instance_is_launched_by_the_proposed_map_and_undone(
     status, text = send(browser, fields, typed="db")
     assert (status, f"type {instance} to confirm" in text) == (409, True)
     assert running(lab) == []
-    status, address = send(browser, fields_of(page_of(browser, id=instance, map=written)), typed=instance)
+    as_browsers_send = written.replace("\n", "\r\n")
+    status, address = send(browser, fields_of(page_of(browser, id=instance, map=as_browsers_send)), typed=instance)
     assert status == 303, address
     wait(recoveries)
     [launched] = running(lab)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,8 @@ from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, evidence_key,
 from snapkeep.domain.drills.run import DrillProof, DrillRun
 from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.recovery.verdict import ProofVerdict
-from snapkeep.domain.sweep.report import Figure, SweepReport, report_to_json
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, report_to_json
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.usecases.recovery.write_records import WriteRecords
 
@@ -31,7 +32,8 @@ def keep_history(client: Callable[[str, str], Any]) -> None:
     """Keep what sweeps and drills of the last weeks would have kept."""
     now = datetime.now(UTC)
     bucket = _bucket(client, REGION, StackKind.PRIMARY)
-    for report in _reports(now):
+    volumes = _volumes(client)
+    for report in _reports(now, volumes):
         key = f"reports/{report.started_at:%Y/%m/%d}/{report.id}.json"
         client("s3", REGION).put_object(Bucket=bucket, Key=key, Body=json.dumps(report_to_json(report)).encode())
     _keep_drills(client, now)
@@ -55,7 +57,13 @@ def _bucket(client: Callable[[str, str], Any], region: str, kind: StackKind) -> 
     return next(str(output["OutputValue"]) for output in stack["Outputs"] if output["OutputKey"] == "ReportsBucketName")
 
 
-def _reports(now: datetime) -> Iterator[SweepReport]:
+def _volumes(client: Callable[[str, str], Any]) -> dict[str, str]:
+    """Return the names of the volumes that a policy governs, by id."""
+    listed = client("ec2", REGION).describe_volumes(Filters=[{"Name": "tag-key", "Values": ["Backup"]}])["Volumes"]
+    return {volume["VolumeId"]: next(tag["Value"] for tag in volume["Tags"] if tag["Key"] == "Name") for volume in listed}
+
+
+def _reports(now: datetime, volumes: Mapping[str, str]) -> Iterator[SweepReport]:
     for number in range(SWEEPS):
         at = now - timedelta(days=DAYS * (SWEEPS - number) / SWEEPS)
         counts = {
@@ -63,7 +71,12 @@ def _reports(now: datetime) -> Iterator[SweepReport]:
             Figure.VOLUMES_NOT_AS_ASKED: MISSED[number],
             Figure.VOLUMES_NOT_PROVED: max(14 - number // 2, 6),
         }
-        yield SweepReport(f"sweep-{at:%Y%m%dT%H%M%SZ}", SYSTEM, "primary", REGION, at, at + timedelta(seconds=20), counts=counts)
+        items = tuple(
+            ReportItem(FindingKind.RPO_MISSED, volume_id, volume_id, "no snapshot within the RPO", Handling.NEEDS_ATTENTION)
+            for volume_id in list(volumes)[: MISSED[number]]
+        )
+        sweep_id, end = f"sweep-{at:%Y%m%dT%H%M%SZ}", at + timedelta(seconds=20)
+        yield SweepReport(sweep_id, SYSTEM, "primary", REGION, at, end, items, counts, names=volumes).with_names_used()
 
 
 def _keep_drills(client: Callable[[str, str], Any], now: datetime) -> None:
