@@ -1,4 +1,4 @@
-"""A copy with a planted wrong block in the deployed system: found, marked, not counted, and made again; and a drill of the good one.
+"""A copy with a planted wrong block in the deployed system: found, marked, not counted, and made again; and drills.
 
 IAM is enforced.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from snapkeep.deploy.deployment import Deployment, DeploymentTarget
+from snapkeep.domain.system import StackKind
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.deployment import DR, PRIMARY, Installation, install
+from support.deployment import DR, PRIMARY, Installation, Quiet, install
 from support.stacks import wait_for
 
 FULL = {"kind": "full", "sample": 0, "part": 0, "parts": 0}
@@ -55,15 +57,21 @@ def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_
     assert (execution["status"], execution["error"]) == ("FAILED", "CopyDiffers")
     assert [copy["SnapshotId"] for copy in installation.copies_of(snapshot_id)].count(wrong) == 1
     assert_drilled(installation, good)
+    assert_an_instance_is_drilled_with_a_command(installation)
 
 
 def begin_drill(installation: Installation) -> None:
-    """Push a policy document with a drill that is always due, and let the schedule begin it."""
+    """Push a policy document with drills that are always due, and let the schedule begin the one that has a copy to restore."""
     copies = [{"region": DR, "retention": {"keep_last": 5}}]
     drill = {"name": "daily", "policies": ["default"], "in": DR, "schedule": {"cron": "* * * * ? *"}, "rto": "1h"}
+    machines = {"name": "machines", "level": "instance", "command": {"document": "snapkeep-drill-check"}}
     policy = {"name": "default", "select": {}, "retention": {"keep_last": 5}, "copies": copies}
-    document = json.dumps({"version": 1, "policies": [policy], "drills": [drill]})
+    document = json.dumps({"version": 1, "policies": [policy], "drills": [drill, {**drill, **machines}]})
     installation.client("ssm", DR).put_parameter(Name="/snapkeep/policy", Value=document, Type="String")
+    fire_schedule(installation)
+
+
+def fire_schedule(installation: Installation) -> None:
     installation.aws.admin("POST", "schedules/fire", {"account": installation.account_id, "rule": "DrillSchedule"})
 
 
@@ -88,6 +96,41 @@ def assert_drilled(installation: Installation, point: str) -> None:
     assert ec2.describe_volumes(Filters=tagged)["Volumes"] == []
     assert ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"] == []
     assert not [key for key in installation.tags_of(point, DR) if key.startswith("snapkeep:hold")]
+
+
+def assert_an_instance_is_drilled_with_a_command(installation: Installation) -> None:
+    """The functions' roles suffice for a drill of an instance, and for its command through the endpoints of its network."""
+    target = DeploymentTarget(installation.deployed_client, PRIMARY, DR)
+    Deployment(target, Quiet()).deploy({}, {}, drill_parameters={"CommandEndpoints": "yes"}, kinds=[StackKind.DRILL])  # type: ignore[arg-type]
+    installation.client("ssm", DR).create_document(Name="snapkeep-drill-check", Content="{}", DocumentType="Command")
+    ec2 = installation.client("ec2")
+    launched = ec2.run_instances(ImageId="ami-12345678", InstanceType="m5.large", MinCount=1, MaxCount=1)["Instances"]
+    instance_id = launched[0]["InstanceId"]
+    made = ec2.create_snapshots(InstanceSpecification={"InstanceId": instance_id})["Snapshots"]
+    assert all(installation.copied(snapshot["SnapshotId"]) for snapshot in made)
+
+    def drilled(state: str) -> list[Any]:
+        return [entry for entry in ledger(installation)[state] if entry["volume_id"] == instance_id]
+
+    def begun() -> bool:
+        fire_schedule(installation)
+        return bool(drilled("open") or drilled("ended"))
+
+    def over() -> list[Any]:
+        installation.aws.admin("POST", "clock", {"seconds": 60})  # for status checks, the agent and the command
+        installation.aws.admin("POST", "waits/end")
+        return drilled("ended")
+
+    wait_for(begun)
+    [entry] = wait_for(over)
+    s3, bucket = installation.client("s3", DR), installation.outputs["dr"]["ReportsBucketName"]
+    evidence = json.loads(object_text(s3, {"Bucket": bucket, "Key": f"drills/{entry['run']}.json"}))
+    assert (entry["verdict"], evidence["cause"]) == ("PASSED", "")
+    assert set(evidence["checks"]) == {"launched", "status_checks", "initialised", "command", "within_rto", "removed"}
+    [instance] = evidence["run"]["instances"]
+    assert instance["command"]["output"] == f"snapkeep-drill-check on {instance['restored_id']}\n"
+    reservations = installation.client("ec2", DR).describe_instances(InstanceIds=[instance["restored_id"]])["Reservations"]
+    assert reservations[0]["Instances"][0]["State"]["Name"] == "terminated"
 
 
 def ledger(installation: Installation) -> dict[str, Any]:

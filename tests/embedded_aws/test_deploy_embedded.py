@@ -19,7 +19,7 @@ from snapkeep.deploy.package import Package, write_zip
 from snapkeep.deploy.parameters import InvalidParameters
 from snapkeep.deploy.progress import SilentWatcher, StackEvent
 from snapkeep.deploy.stacks import StackFailed, StackLeftover, StackOutcome
-from snapkeep.domain.drills.network import ways_out
+from snapkeep.domain.drills.network import missing_for_commands, ways_out
 from snapkeep.domain.errors import NotIsolated
 from snapkeep.domain.system import StackKind
 from snapkeep.lab.embedded_aws import EmbeddedAws
@@ -189,12 +189,15 @@ def test_a_further_dr_region_gets_a_dr_stack_alone(target: DeploymentTarget, inf
 
 def test_the_network_of_drills_is_deployed_isolated_and_destroyed(target: DeploymentTarget, tmp_path: Path) -> None:
     deployment = Deployment(target, Recorder())
-    made = deployment.deploy({}, {}, kinds=[StackKind.DRILL], build=tiny_package(tmp_path))
+    commands = {"CommandEndpoints": "yes"}
+    made = deployment.deploy({}, {}, drill_parameters=commands, kinds=[StackKind.DRILL], build=tiny_package(tmp_path))
     assert [(s.stack, s.region, s.outcome) for s in made.stacks] == [("snapkeep-test-drill", DR, StackOutcome.CREATED)]
     ec2 = Ec2Drills(client=target.client("ec2", DR), region=DR)
     network = ec2.drill_network("snapkeep-test")
     assert (network.subnet_id, len(network.group_ids)) == (made.stacks[0].outputs["DrillSubnet"], 1)
-    assert ways_out(ec2.network_facts(network)) == []
+    facts = ec2.network_facts(network)
+    assert ways_out(network, facts) == missing_for_commands(network, facts) == []
+    assert len(facts.endpoints) == 3
     destroyed = deployment.destroy([StackKind.DRILL])
     assert [(s.stack, s.outcome) for s in destroyed.stacks] == [("snapkeep-test-drill", StackOutcome.DELETED)]
     with pytest.raises(NotIsolated, match="snapkeep deploy --only drill"):

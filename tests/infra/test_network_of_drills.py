@@ -1,32 +1,84 @@
-"""The template of the network of drills: nothing leads out of it."""
+"""The template of the network of drills: nothing leads out of it, but commands of drills into it where they are requested."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from snapkeep.domain.drills.commands import AGENT_ACTIONS
 from snapkeep.domain.drills.network import NOWHERE
 from snapkeep.domain.tag_names import DRILL_NETWORK
 from support.templates import template
 
 SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
+BY_REQUEST = "RunCommands"
+
+
+def made(*, commands: bool) -> dict[str, Any]:
+    """Return the resources with or without CommandEndpoints."""
+    return {name: one for name, one in template("drill")["Resources"].items() if commands or one.get("Condition") != BY_REQUEST}
 
 
 def test_the_network_has_nothing_that_leads_out() -> None:
     """No gateway, route, endpoint, peering or address: only what CloudFormation makes of these three."""
-    made = {resource["Type"] for resource in template("drill")["Resources"].values()}
-    assert made == {"AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup"}
-    resources = template("drill")["Resources"]
-    assert resources["Network"]["Properties"]["EnableDnsSupport"] is False
+    resources = made(commands=False)
+    assert {one["Type"] for one in resources.values()} == {"AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup"}
+    assert template("drill")["Parameters"]["CommandEndpoints"]["Default"] == "no"
+    assert resources["Network"]["Properties"]["EnableDnsSupport"] == {"Fn::If": [BY_REQUEST, True, False]}
     assert resources["Subnet"]["Properties"]["MapPublicIpOnLaunch"] is False
     [rule] = resources["Group"]["Properties"]["SecurityGroupEgress"]
     assert (rule["CidrIp"], "SecurityGroupIngress" in resources["Group"]["Properties"]) == (NOWHERE, False)
+
+
+def test_for_commands_only_https_to_the_three_endpoints_is_added() -> None:
+    added = {name: one for name, one in made(commands=True).items() if name not in made(commands=False)}
+    kinds = sorted(one["Type"].rpartition("::")[2] for one in added.values())
+    assert kinds == ["InstanceProfile", "Role", "SecurityGroup", "SecurityGroupEgress", *["VPCEndpoint"] * 3]
+    egress, group = added["EgressToEndpoints"]["Properties"], added["EndpointGroup"]["Properties"]
+    https = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    assert {
+        **https,
+        "GroupId": {"Ref": "Group"},
+        "DestinationSecurityGroupId": {"Ref": "EndpointGroup"},
+    }.items() <= egress.items()
+    [ingress] = group["SecurityGroupIngress"]
+    assert {**https, "SourceSecurityGroupId": {"Ref": "Group"}}.items() <= ingress.items()
+    assert [rule["CidrIp"] for rule in group["SecurityGroupEgress"]] == [NOWHERE]
+
+
+@pytest.mark.parametrize("service", AGENT_ACTIONS)
+def test_an_endpoint_admits_what_the_check_of_isolation_admits(service: str) -> None:
+    endpoints = [one["Properties"] for one in made(commands=True).values() if one["Type"].endswith("::VPCEndpoint")]
+    name = {"Fn::Sub": f"com.amazonaws.${{AWS::Region}}.{service}"}
+    [endpoint] = [one for one in endpoints if one["ServiceName"] == name]
+    assert (endpoint["VpcEndpointType"], endpoint["PrivateDnsEnabled"]) == ("Interface", True)
+    assert (endpoint["SecurityGroupIds"], endpoint["SubnetIds"]) == ([{"Ref": "EndpointGroup"}], [{"Ref": "Subnet"}])
+    [statement] = endpoint["PolicyDocument"]["Statement"]
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    assert set(actions) == AGENT_ACTIONS[service]
+    assert statement["Condition"] == {"ArnEquals": {"aws:PrincipalArn": {"Fn::GetAtt": ["AgentRole", "Arn"]}}}
+
+
+def test_the_role_of_agents_can_take_commands_and_nothing_else() -> None:
+    role = made(commands=True)["AgentRole"]["Properties"]
+    assert role["RoleName"] == {"Fn::Sub": "snapkeep${FunctionNameSuffix}-drill-${AWS::Region}"}
+    [policy] = role["Policies"]
+    granted = [action for one in policy["PolicyDocument"]["Statement"] for action in as_list(one["Action"])]
+    assert sorted(granted) == sorted(action for actions in AGENT_ACTIONS.values() for action in actions)
+
+
+def as_list(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
 
 
 def test_drills_find_the_network_by_its_tag() -> None:
     tagged = {
         name
         for name, resource in template("drill")["Resources"].items()
-        if {"Key": DRILL_NETWORK, "Value": SYSTEM} in resource["Properties"]["Tags"]
+        if {"Key": DRILL_NETWORK, "Value": SYSTEM} in resource["Properties"].get("Tags", ())
     }
-    assert tagged == {"Subnet", "Group"}
+    assert tagged == {"Subnet", "Group", "SsmEndpoint", "SsmMessagesEndpoint", "Ec2MessagesEndpoint"}
 
 
 def test_the_network_is_not_found_as_a_stack_of_a_system() -> None:

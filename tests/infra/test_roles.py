@@ -162,27 +162,6 @@ def test_the_role_that_makes_for_drills_tags_in_the_making_call_alone() -> None:
     assert not {action for action in granted("dr", "MakeForDrillRole") if action.startswith("ec2:Delete")}
 
 
-def test_instances_of_drills_are_launched_in_the_network_of_drills_alone_and_with_no_role() -> None:
-    launching = [one for one in statements("dr", "MakeForDrillRole") if "ec2:RunInstances" in one.actions]
-    kinds = {resource["Fn::Sub"].rpartition(":")[2]: one.condition for one in launching for resource in one.resources}
-    in_network = {"StringEquals": {"aws:ResourceTag/snapkeep:drill-network": SYSTEM}}
-    assert (kinds["subnet/*"], kinds["security-group/*"]) == (in_network, in_network)
-    assert kinds["image/*"]["Null"] == {"aws:ResourceTag/snapkeep:drill": "false"}
-    assert kinds["instance/*"]["Null"] == kinds["volume/*"]["Null"] == {"aws:RequestTag/snapkeep:drill": "false"}
-    assert kinds["instance/*"]["StringEqualsIfExists"] == {"ec2:MetadataHttpTokens": "required"}
-    assert kinds["snapshot/*"] == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
-    assert kinds.keys() == {
-        "image/*",
-        "instance/*",
-        "network-interface/*",
-        "security-group/*",
-        "snapshot/*",
-        "subnet/*",
-        "volume/*",
-    }
-    assert not {role for stack in STACKS for role in resources(stack, ROLE) if "iam:PassRole" in granted(stack, role)}
-
-
 def test_instances_and_images_are_removed_by_the_tag_of_a_drill_alone() -> None:
     removing = {"ec2:TerminateInstances", "ec2:DeregisterImage"}
     found = [

@@ -145,15 +145,30 @@ def test_a_recoverer_of_a_vault_shares_and_deletes_only_what_a_recovery_made() -
     assert conditions["ec2:ModifySnapshotAttribute"] == {"Null": MADE["Null"] | never_with_everybody}
 
 
+def made_and_deleted(kind: str) -> tuple[str, ...]:
+    """The actions that make and delete a kind of resource."""
+    _, service, name = kind.split("::")
+    return f"{service.lower()}:Create{name}", f"{service.lower()}:Delete{name}"
+
+
 def test_a_deployer_tags_nothing_of_ec2_but_networks() -> None:
     (tagging,) = [statement for statement in statements("deployer-drill") if "ec2:CreateTags" in statement["Action"]]
-    assert tagging["Resource"] == [f"arn:aws:ec2:*:*:{kind}/*" for kind in ("security-group", "subnet", "vpc")]
+    assert tagging["Resource"] == [f"arn:aws:ec2:*:*:{kind}/*" for kind in ("security-group", "subnet", "vpc-endpoint", "vpc")]
+
+
+MAKING = {
+    "AWS::EC2::VPC": ("ec2:CreateVpc", "ec2:DeleteVpc", "ec2:ModifyVpcAttribute"),
+    "AWS::EC2::SecurityGroupEgress": ("ec2:AuthorizeSecurityGroupEgress", "ec2:RevokeSecurityGroupEgress"),
+    "AWS::EC2::VPCEndpoint": ("ec2:CreateVpcEndpoint", "ec2:DeleteVpcEndpoints", "ec2:DescribeVpcEndpoints"),
+    "AWS::IAM::InstanceProfile": (*made_and_deleted("AWS::IAM::InstanceProfile"), "iam:AddRoleToInstanceProfile", "iam:PassRole"),
+}
+"""The actions of kinds of resources that are made by others than Create and Delete with the kind's name."""
 
 
 def test_a_deployer_may_make_the_network_of_drills() -> None:
-    made = {resource["Type"].rpartition("::")[2] for resource in template("drill")["Resources"].values()}
-    names = {"VPC": "Vpc"}
-    assert {f"ec2:{verb}{names.get(kind, kind)}" for kind in made for verb in ("Create", "Delete")} <= actions("deployer-drill")
+    made = {resource["Type"] for resource in template("drill")["Resources"].values()}
+    needed = {action for kind in made for action in MAKING.get(kind, made_and_deleted(kind))}
+    assert needed <= actions("deployer-drill") | actions("deployer-resources")
 
 
 def test_a_deployer_may_tag_event_source_mappings() -> None:

@@ -46,12 +46,14 @@ CAPABILITIES = {
     "s3:PutObject": "write the bucket",
     "ssm:PutParameter": "place holds",
     "ssm:SendCommand": "run the documents of SsmDocuments on instances",
+    "iam:PassRole": "launch instances of copies",
     "ssm:AddTagsToResource": "place holds",
     "events:PutEvents": "send word",
     "sns:Publish": "publish messages",
     "sqs:SendMessage": "leave notices",
     "sqs:DeleteMessage": "take messages away",
 }
+IN_DRILLS = "run commands in instances of drills"
 SHARING = {
     "ec2:ModifySnapshotAttribute": "share managed copies with vaults",
     "ec2:CreateTags": "mark copies as shared",
@@ -79,7 +81,7 @@ def capability(statement: Statement, action: str) -> str:
         action += " LockSnapshots"
     harmless = HARMLESS.fullmatch(action)
     assert action in CAPABILITIES or harmless, f"{action} of {statement.role}: say what an attacker could do with it"
-    return CAPABILITIES.get(action, "")
+    return IN_DRILLS if (statement.role, action) == ("DrillRole", "ssm:SendCommand") else CAPABILITIES.get(action, "")
 
 
 def worst_of(stack: str, function: str) -> set[str]:

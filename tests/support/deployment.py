@@ -44,6 +44,10 @@ class Installation:
     def client(self, service: str, region: str = PRIMARY) -> Any:
         return self.aws.client(service, region, self.account_id)
 
+    def deployed_client(self, service: str, region: str) -> Any:
+        """Return a client as deployments ask for one."""
+        return self.client(service, region)
+
     def volume(self, **tags: str) -> str:
         listed = [{"Key": key, "Value": value} for key, value in (tags or {"Name": "data"}).items()]
         ec2 = self.client("ec2")

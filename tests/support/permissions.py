@@ -124,6 +124,7 @@ _READ_BLOCKS = (
     ),
     Permission("decrypts the blocks of encrypted snapshots", ("kms:Decrypt",), "EC2"),
 )
+_RUN_COMMAND = ("ssm:DescribeInstanceInformation", "ssm:ListCommandInvocations", "ssm:SendCommand")
 _START_VERIFY = Permission("starts the comparison of a copy that has arrived", ("states:StartExecution",))
 
 _QUEUE_AND_LEASE = Permission(
@@ -284,6 +285,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             ),
             Permission("holds the points of drills, and releases them", ("ec2:CreateTags", "ec2:DeleteTags")),
             Permission("starts the drills that are due", ("states:StartExecution",)),
+            Permission("runs the command of a drill in its instances, and reads the output", _RUN_COMMAND),
             Permission("keeps the ledger of drills, their plans and their evidence", ("s3:GetObject", "s3:PutObject")),
             Permission("finds recovery records, and sees that there is no ledger yet", ("s3:ListBucket",)),
             _READ_POLICY,
@@ -309,6 +311,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
                 "registers AMIs of managed copies, and launches instances of them in the network of drills",
                 ("ec2:RegisterImage", "ec2:RunInstances"),
             ),
+            Permission("gives instances that run a command the role of drills' SSM agents", ("iam:PassRole",), "EC2"),
             Permission("tags them in the calls that make them, and in no other", ("ec2:CreateTags",), "EC2"),
             Permission(
                 "makes a volume of an encrypted copy",

@@ -9,7 +9,7 @@ from snapkeep.adapters.aws_errors import accepted, pages, translated
 from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.ec2_reader import tags_from
 from snapkeep.adapters.ec2_writers import tag_specifications
-from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
+from snapkeep.domain.drills.network import DrillNetwork, EgressRule, NetworkFacts, VpcEndpoint
 from snapkeep.domain.errors import NotIsolated
 from snapkeep.domain.tag_names import DRILL_NETWORK
 from snapkeep.usecases.drills.ports import MadeSnapshot
@@ -75,7 +75,7 @@ class Ec2Drills(Ec2Instances):
                 f"security group with the tag {DRILL_NETWORK} = {system}"
             )
         inside = tuple(group.id for group in groups if group.vpc_id == subnets[0].vpc_id)
-        return DrillNetwork(subnets[0].id, inside)
+        return DrillNetwork(system, self.region, subnets[0].id, inside)
 
     def network_facts(self, network: DrillNetwork) -> NetworkFacts:
         """Return what can lead out of a network: every route of its VPC but local ones, endpoints, and egress rules."""
@@ -83,13 +83,13 @@ class Ec2Drills(Ec2Instances):
         of_vpc = [{"Name": "vpc-id", "Values": [subnet.vpc_id]}]
         tables = self._items("describe_route_tables", "RouteTables", of_vpc)
         routes = [_route(item) for table in tables for item in table["Routes"] if item.get("GatewayId") != "local"]
-        endpoints = self._items("describe_vpc_endpoints", "VpcEndpoints", of_vpc)
+        endpoints = [_endpoint(item) for item in self._items("describe_vpc_endpoints", "VpcEndpoints", of_vpc)]
         groups = self._items(
             "describe_security_groups", "SecurityGroups", [{"Name": "group-id", "Values": list(network.group_ids)}]
         )
-        egress = [(group["GroupId"], peer) for group in groups for rule in group["IpPermissionsEgress"] for peer in _peers(rule)]
-        services = [(item["VpcEndpointId"], item["ServiceName"]) for item in endpoints]
-        return NetworkFacts(subnet.vpc_id, tuple(routes), tuple(services), tuple(egress))
+        rules = [(group["GroupId"], rule) for group in groups for rule in group["IpPermissionsEgress"]]
+        egress = [_egress(group_id, rule, peer) for group_id, rule in rules for peer in _peers(rule)]
+        return NetworkFacts(subnet.vpc_id, tuple(routes), tuple(endpoints), tuple(egress))
 
     def end_instance(self, instance_id: str) -> None:
         """Start to terminate an instance; one that does not exist is terminated."""
@@ -117,6 +117,24 @@ def _route(item: Mapping[str, Any]) -> tuple[str, str]:
     destinations = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
     target = next((value for name, value in item.items() if name.endswith("Id") and name not in destinations), "")
     return next((item[name] for name in destinations if item.get(name)), "?"), str(target)
+
+
+def _endpoint(item: Mapping[str, Any]) -> VpcEndpoint:
+    """Return a VPC endpoint (botocore: ec2 2016-11-15, VpcEndpoint)."""
+    return VpcEndpoint(
+        item["VpcEndpointId"],
+        item["ServiceName"],
+        item.get("VpcEndpointType", ""),
+        item.get("OwnerId", ""),
+        item.get("PolicyDocument", ""),
+        tuple(group["GroupId"] for group in item.get("Groups") or ()),
+        tags_from(item).get(DRILL_NETWORK, ""),
+    )
+
+
+def _egress(group_id: str, rule: Mapping[str, Any], peer: str) -> EgressRule:
+    """Return one destination of an egress rule. Without ports, it is for all."""
+    return EgressRule(group_id, peer, rule["IpProtocol"], (rule.get("FromPort", -1), rule.get("ToPort", -1)))
 
 
 def _peers(rule: Mapping[str, Any]) -> Iterator[str]:

@@ -119,6 +119,7 @@ class Deployment:
         primary_parameters: Mapping[str, str],
         dr_parameters: Mapping[str, str],
         *,
+        drill_parameters: Mapping[str, str] = MappingProxyType({}),
         vault_parameters: Mapping[str, str] = MappingProxyType({}),
         tags: Mapping[str, str] | None = None,
         kinds: Sequence[StackKind] = (StackKind.DR, StackKind.PRIMARY),
@@ -127,7 +128,7 @@ class Deployment:
         examine: Callable[[], None] = lambda: None,
         build: Callable[..., Package] = build_package,
     ) -> DeploymentResult:
-        """Deploy both stacks with parameters for each, and tags for all resources; return the result.
+        """Deploy stacks with parameters for each, and tags for all resources; return the result.
 
         `kinds` names the stacks, the DR one first: a system has one primary stack, and a DR stack in each region that it
         copies to. A vault's stack is deployed alone, into an account of its own. A parameter that is not given keeps its value.
@@ -140,7 +141,7 @@ class Deployment:
         parameters_of = {
             StackKind.DR: {SUFFIX: target.suffix, **dr_parameters},
             StackKind.PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
-            StackKind.DRILL: {SUFFIX: target.suffix},
+            StackKind.DRILL: {SUFFIX: target.suffix, **drill_parameters},
             StackKind.VAULT: {SUFFIX: target.suffix, **vault_parameters},
         }
         if any(parameters[SUFFIX] != target.suffix for parameters in parameters_of.values()):

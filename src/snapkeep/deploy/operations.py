@@ -51,6 +51,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "sns": ("Publish",),
     "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessage"),
     "ssm": (
+        "DescribeInstanceInformation",
         "GetParameter",
         "GetParameterHistory",
         "GetParametersByPath",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from snapkeep.adapters.ebs_blocks import EbsBlocks
     from snapkeep.adapters.ec2_drills import Ec2Drills
     from snapkeep.adapters.ec2_maker import Ec2Maker
+    from snapkeep.adapters.ssm_commands import SsmCommands
     from snapkeep.domain.copies.retries import RetryPolicy
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.usecases.copies.settle import Settlement
@@ -209,6 +210,13 @@ class Composition(RegionalAdapters):
         from snapkeep.adapters.ec2_drills import Ec2Drills  # noqa: PLC0415 - of drills and sweeps alone
 
         return Ec2Drills(client=self.clients.get("ec2"), region=self.environment.region)
+
+    @cached_property
+    def drill_commands(self) -> SsmCommands:
+        """Runs commands in instances of drills. SendCommand has no client token, so no request is repeated."""
+        from snapkeep.adapters.ssm_commands import SsmCommands  # noqa: PLC0415 - of drills alone
+
+        return SsmCommands(client=self.clients.get("ssm", once=True))
 
     @cached_property
     def point_holds(self) -> PointHolds:

@@ -9,7 +9,7 @@ import pytest
 
 from snapkeep.cli.views.policy import summary_lines
 from snapkeep.domain.policy.document import parse_document, to_document
-from snapkeep.domain.policy.drill_rules import DrillLevel, DrillPick, DrillRule, DrillSchedule
+from snapkeep.domain.policy.drill_rules import DrillCommand, DrillLevel, DrillPick, DrillRule, DrillSchedule
 from snapkeep.domain.policy.problem import InvalidPolicy
 
 WHOLE: dict[str, Any] = {
@@ -116,6 +116,7 @@ OF_INSTANCES = WHOLE | {
     "level": "instance",
     "map": {"instance_types": {"m5.4xlarge": "t3.large"}},
     "instance_price": "0.0832 USD/hour",
+    "command": {"document": "snapkeep-drill-check", "timeout": "5m"},
 }
 
 
@@ -123,7 +124,9 @@ def test_a_drill_of_instances_is_read_written_again_and_shown() -> None:
     policies = parse_document(document(OF_INSTANCES))
     [drill] = policies.drills
     assert (drill.map.instance_types, drill.instance_usd_per_hour) == ({"m5.4xlarge": "t3.large"}, 0.0832)
+    assert drill.command == DrillCommand("snapkeep-drill-check", timedelta(minutes=5))
     assert to_document(policies)["drills"] == [OF_INSTANCES]
+    assert "command snapkeep-drill-check within 5m" in "\n".join(summary_lines(policies, set()))
     assert "instances at 0.0832 USD an hour; t3.large in place of m5.4xlarge" in "\n".join(summary_lines(policies, set()))
 
 
@@ -137,8 +140,12 @@ def test_a_drill_of_instances_is_read_written_again_and_shown() -> None:
         ({"map": {"instance_types": {"m5": "t3.large"}}}, "drills[0].map.instance_types.m5", "something like t3.large"),
         ({"map": {"instance_types": {"m5.large": 3}}}, "drills[0].map.instance_types.m5.large", "write text"),
         ({"map": {"subnets": {"a": "b"}}}, "drills[0].map.subnets", "there are: instance_types"),
-        ({"level": "volume", "map": None}, "drills[0].instance_price", "leave it out, or write level: instance"),
-        ({"level": "volume", "instance_price": None}, "drills[0].map", "leave it out, or write level: instance"),
+        ({"command": {}}, "drills[0].command.document", "write the name of a document of Systems Manager"),
+        ({"command": {"document": "AWS-RunShellScript"}}, "drills[0].command.document", "snapkeep-drill-check"),
+        ({"command": {"document": "snapkeep-drill-x", "timeout": "2d"}}, "drills[0].command.timeout", "from 1m to 12h"),
+        ({"level": "volume", "map": None, "instance_price": None}, "drills[0].command", "or write level: instance"),
+        ({"level": "volume", "map": None, "command": None}, "drills[0].instance_price", "leave it out, or write level: instance"),
+        ({"level": "volume", "instance_price": None, "command": None}, "drills[0].map", "leave it out, or write level: instance"),
         ({"instance_price": None}, "drills[0].budget", "write instance_price too"),
     ],
 )

@@ -43,6 +43,12 @@ _Parameters = Annotated[
 _DrParameters = Annotated[
     list[str] | None, _Parameter("--dr-parameter", metavar="NAME=VALUE", help="Parameter of the DR stack; repeatable.")
 ]
+_DrillParameters = Annotated[
+    list[str] | None,
+    _Parameter(
+        "--drill-parameter", metavar="NAME=VALUE", help="Parameter of the network of drills, with --only drill; repeatable."
+    ),
+]
 _Only = Annotated[
     StackKind | None,
     typer.Option(
@@ -71,6 +77,7 @@ def deploy(
     dr_retention: _DrRetention = None,
     parameter: _Parameters = None,
     dr_parameter: _DrParameters = None,
+    drill_parameter: _DrillParameters = None,
     tag: _Tags = None,
     remove_failed: _RemoveFailed = False,
     only: _Only = None,
@@ -87,6 +94,9 @@ def deploy(
     """
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
+    drill = pairs_of(drill_parameter, "--drill-parameter")
+    if drill and only is not StackKind.DRILL:
+        raise WrongUse("--drill-parameter is for the network of drills: add --only drill")
     tags = pairs_of(tag, "--tag")
     from snapkeep.cli.commands.doctor import examined  # noqa: PLC0415
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
@@ -94,7 +104,7 @@ def deploy(
     is_vault = only is StackKind.VAULT
     dr_region = "" if is_vault else _dr_region(settings, primary)
     kinds = [only] if only else [StackKind.DR, StackKind.PRIMARY]
-    given = {StackKind.DR: dr, StackKind.PRIMARY: {"DRRegion": dr_region, **primary}, StackKind.DRILL: {}}
+    given = {StackKind.DR: dr, StackKind.PRIMARY: {"DRRegion": dr_region, **primary}, StackKind.DRILL: drill}
     with make_watcher(json=json) as watcher:
 
         def may_remove(reason: str) -> bool:
@@ -113,6 +123,7 @@ def deploy(
         deployed = make_deployment(settings, dr_region, watcher, names, role_arn).deploy(
             {} if is_vault else primary,
             dr,
+            drill_parameters=drill,
             vault_parameters=primary if is_vault else {},
             tags=tags,
             kinds=kinds,

@@ -60,6 +60,9 @@ def evidence_lines(evidence: DrillEvidence) -> Iterator[str]:
         checked = instance.checked_at - run.asked_at if instance.checked_at else None
         launched = instance.restored_id or "not launched"
         yield f"  instance {instance.instance_id}: {launched}, status checks passed after: {measured_span(checked)}"
+        if run.command and instance.command:
+            yield f"  command {run.command.document} in {launched}: {instance.command.text}"
+            yield from (f"    {line}" for line in instance.command.output.splitlines())
     yield f"  usable: {measured_span(run.usable_after)}" + (f", objective {span_text(run.rto)}" if run.rto else "")
     yield f"  full speed: {measured_span(run.full_speed_after)}"
     if run.proof:

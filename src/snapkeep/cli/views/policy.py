@@ -98,6 +98,7 @@ def drill_text(drill: DrillRule) -> str:
         else f"{counted(pick.rotate, str(drill.level))} each time, {point} of each",
     ]
     parts += [f"rto {format_duration(drill.rto)}"] if drill.rto else []
+    parts += [f"command {drill.command.document} within {format_duration(drill.command.timeout)}"] if drill.command else []
     parts += [f"each volume within {format_duration(drill.covered_within)}"] if drill.covered_within else []
     parts += [f"at most {drill.budget_usd:g} USD a month"] if drill.budget_usd else []
     parts += [f"instances at {drill.instance_usd_per_hour:g} USD an hour"] if drill.instance_usd_per_hour else []

@@ -7,6 +7,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from snapkeep.domain.drills.commands import CommandResult
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_fit import Billing
@@ -36,6 +37,14 @@ class DrilledInstance:
     progress_percent: int = field(default=0, metadata=OPTIONAL)
     """The progress of the initialisation of its volumes."""
     initialised_at: datetime | None = field(default=None, metadata=OPTIONAL)
+    command_at: datetime | None = field(default=None, metadata=OPTIONAL)
+    """When the command was sent."""
+    command: CommandResult | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def command_ended(self) -> bool:
+        """Whether its command has ended, well or not."""
+        return self.command is not None and self.command.ended
 
     def is_ready(self, *, when_running: bool) -> bool:
         """Whether the next stage may be launched."""

@@ -5,9 +5,10 @@ Sources: [VPC user guide: route tables; VPC endpoints; security group rules], bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from snapkeep.domain.drills.commands import AGENT_ACTIONS, admits_agents_alone, role_of_instances
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.record import NetworkSettings, RecoveryRecord, SecurityGroup
 
@@ -16,12 +17,45 @@ NOWHERE = "127.0.0.1/32"
 [CloudFormation user guide: AWS::EC2::SecurityGroup]."""
 
 
+HTTPS = 443
+
+
 @dataclass(frozen=True, slots=True)
 class DrillNetwork:
     """The network that drills launch instances in."""
 
+    system: str
+    region: str
     subnet_id: str
     group_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VpcEndpoint:
+    """A VPC endpoint as EC2 describes it."""
+
+    id: str
+    service: str
+    """Such as `com.amazonaws.us-east-2.ssm`."""
+    kind: str
+    """`Interface`, `Gateway` or another type."""
+    owner_id: str
+    policy: str
+    group_ids: tuple[str, ...]
+    system: str
+    """The system of whose drills' network it is, by its tag; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class EgressRule:
+    """One destination of a security group's egress."""
+
+    group_id: str
+    destination: str
+    """An address range, a prefix list or a security group."""
+    protocol: str = "-1"
+    ports: tuple[int, int] = (-1, -1)
+    """The first and the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +66,58 @@ class NetworkFacts:
     routes: tuple[tuple[str, str], ...]
     """Destination and target of each route of the VPC's route tables but the local ones, whichever subnet uses them: gateways,
     NAT, peering, transit and gateway endpoints lead out by routes alone."""
-    endpoints: tuple[tuple[str, str], ...]
-    """Id and service of each VPC endpoint."""
-    egress: tuple[tuple[str, str], ...]
-    """Security group and destination of each of its egress rules."""
+    endpoints: tuple[VpcEndpoint, ...]
+    egress: tuple[EgressRule, ...]
+    """Of the groups that instances are launched with."""
 
 
-def ways_out(facts: NetworkFacts) -> list[str]:
-    """Return what leads out of a network: a drill launches nothing where there is any."""
-    return list(_ways_out(facts))
+def ways_out(network: DrillNetwork, facts: NetworkFacts) -> list[str]:
+    """Return what leads out of a network: a drill launches nothing where there is any.
+
+    The endpoints through which the SSM agents of its instances take commands lead nowhere else.
+    """
+    return list(_ways_out(network, facts))
 
 
-def _ways_out(facts: NetworkFacts) -> Iterator[str]:
+def _ways_out(network: DrillNetwork, facts: NetworkFacts) -> Iterator[str]:
     yield from (f"{facts.vpc_id} has a route to {destination} by {target}" for destination, target in facts.routes)
-    yield from (f"{facts.vpc_id} has the endpoint {endpoint} to {service}" for endpoint, service in facts.endpoints)
-    for group, destination in facts.egress:
-        if destination != NOWHERE:
-            yield f"security group {group} lets traffic out to {destination}"
+    admitted: list[VpcEndpoint] = []
+    for endpoint in facts.endpoints:
+        why = _why_not_admitted(network, endpoint)
+        if why is None:
+            admitted.append(endpoint)
+        else:
+            yield f"{facts.vpc_id} has the endpoint {endpoint.id} to {endpoint.service}{why}"
+    groups = {group_id for endpoint in admitted for group_id in endpoint.group_ids}
+    for rule in facts.egress:
+        if rule.destination != NOWHERE and not _leads_to_endpoints(rule, groups):
+            yield f"security group {rule.group_id} lets traffic out to {rule.destination}"
+
+
+def missing_for_commands(network: DrillNetwork, facts: NetworkFacts) -> list[str]:
+    """Return the services of which a network without a way out has no endpoint, without which no command reaches an instance."""
+    there = {endpoint.service for endpoint in facts.endpoints}
+    return sorted(_services(network).keys() - there)
+
+
+def _services(network: DrillNetwork) -> dict[str, str]:
+    return {f"com.amazonaws.{network.region}.{service}": service for service in AGENT_ACTIONS}
+
+
+def _why_not_admitted(network: DrillNetwork, endpoint: VpcEndpoint) -> str | None:
+    """Return why an endpoint is a way out, in words; empty where its service says it, None where it is none."""
+    service, role = _services(network).get(endpoint.service), role_of_instances(network.system, network.region)
+    if service is None or endpoint.kind != "Interface":
+        return ""
+    if endpoint.system != network.system:
+        return ", which is not of the network of drills"
+    if not admits_agents_alone(endpoint.policy, service, endpoint.owner_id, role):
+        return f", whose policy admits more than the SSM agents of the role {role}"
+    return None
+
+
+def _leads_to_endpoints(rule: EgressRule, group_ids: Collection[str]) -> bool:
+    return rule.destination in group_ids and (rule.protocol, rule.ports) == ("tcp", (HTTPS, HTTPS))
 
 
 def isolated(record: RecoveryRecord, network: DrillNetwork) -> RecoveryRecord:

@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from snapkeep.domain.drills.commands import AGENT_WITHIN
+from snapkeep.domain.drills.cost import HOUR, estimate_of, estimate_of_instances, storage_dollars
 from snapkeep.domain.drills.instances import DrilledInstance, DrillPlan, next_to_make
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.drill_rules import LONGEST_DRILL, DrillLevel, DrillRule
-from snapkeep.domain.prices import SNAPSHOT_STORAGE, VOLUME_STORAGE
+from snapkeep.domain.policy.drill_rules import LONGEST_DRILL, DrillCommand, DrillLevel, DrillRule
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.methods import FULL, estimate
 from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tag_names import DRILL, DRILL_END, INSTANCE, MANAGED, SYSTEM
@@ -34,8 +34,6 @@ CHECKED_WITHIN = timedelta(hours=1)
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=5)
 """Between two looks; EC2's progress of an initialisation is up to five minutes old (botocore: ec2 2016-11-15,
 VolumeStatusItem)."""
-HOUR = timedelta(hours=1)
-HOURS_PER_MONTH = 730
 
 
 class DrillStep(StrEnum):
@@ -62,6 +60,7 @@ class DrillCheck(LabelledEnum):
     AVAILABLE = "available", "a volume was made of the point"
     LAUNCHED = "launched", "the instances run"
     STATUS_CHECKS = "status_checks", "their status checks passed"
+    COMMAND = "command", "the command succeeded in every instance"
     INITIALISED = "initialised", "all its blocks were loaded"
     PROVED = "proved", "every block equals the point's"
     WITHIN_RTO = "within_rto", "it was usable within the recovery time objective"
@@ -141,6 +140,8 @@ class DrillRun:
     """Types, and those that are launched in their places."""
     instance_usd_per_hour: float = field(default=0.0, metadata=OPTIONAL)
     """The price of its dearest instance; 0: not known."""
+    command: DrillCommand | None = field(default=None, metadata=OPTIONAL)
+    """The command that runs in each instance; None: none."""
     restored_id: str = field(default="", metadata=OPTIONAL)
     available_at: datetime | None = field(default=None, metadata=OPTIONAL)
     progress_percent: int = field(default=0, metadata=OPTIONAL)
@@ -218,7 +219,8 @@ class DrillRun:
         if self.failure or self.proof is not None:
             return DrillStep.REMOVE
         if self.of_instances:
-            if self.full_speed_after is not None and self.usable_after is not None:
+            commands_ended = self.command is None or all(instance.command_ended for instance in self.instances)
+            if self.full_speed_after is not None and self.usable_after is not None and commands_ended:
                 return DrillStep.REMOVE
             return DrillStep.WAIT if self.next_instance is None else DrillStep.MAKE
         if not self.restored_id or (self.initialised_at is not None and not self.snapshot_id):
@@ -236,7 +238,7 @@ class DrillRun:
         if now > self.ends_at:
             return f"it was not done by its end, {format_time(self.ends_at)}: {self._waits_for}"
         for instance in self.instances:
-            if why := _late(instance, now):
+            if why := _late(instance, self.command, now):
                 return why
         if self.restored_id and self.available_at is None and now > self.asked_at + AVAILABLE_WITHIN:
             return f"{self.restored_id} did not become available; a KMS key that cannot be used is one reason"
@@ -277,6 +279,8 @@ class DrillRun:
                 DrillCheck.STATUS_CHECKS: _result(ran=made, passed=self.usable_after is not None),
                 DrillCheck.INITIALISED: _result(ran=made, passed=loaded),
             }
+            if self.command:
+                results[DrillCheck.COMMAND] = self._of_command()
         else:
             results = {
                 DrillCheck.AVAILABLE: _result(ran=bool(self.restored_id), passed=made),
@@ -289,6 +293,11 @@ class DrillRun:
             within = self.usable_after is not None and self.usable_after <= self.rto
             results[DrillCheck.WITHIN_RTO] = _result(ran=made, passed=within)
         return results
+
+    def _of_command(self) -> CheckOutcome:
+        sent = any(instance.command_at for instance in self.instances)
+        succeeded = [instance.command is not None and instance.command.succeeded for instance in self.instances]
+        return _result(ran=sent, passed=bool(succeeded) and all(succeeded))
 
     @property
     def verdict(self) -> DrillVerdict:
@@ -331,10 +340,17 @@ def _last(times: Sequence[datetime | None], since: datetime) -> timedelta | None
     return max(known) - since if known and len(known) == len(times) else None
 
 
-def _late(instance: DrilledInstance, now: datetime) -> str:
+def _late(instance: DrilledInstance, command: DrillCommand | None, now: datetime) -> str:
     """Return why an instance is no longer waited for; empty while it is."""
+    name = f"{instance.restored_id} of {instance.instance_id}"
     if instance.running_at and instance.checked_at is None and now > instance.running_at + CHECKED_WITHIN:
-        return f"{instance.restored_id} of {instance.instance_id} did not pass its status checks"
+        return f"{name} did not pass its status checks"
+    if command is None or instance.checked_at is None or instance.command_ended:
+        return ""
+    if instance.command_at is None and now > instance.checked_at + AGENT_WITHIN:
+        return f"the SSM agent of {name} did not connect: is it installed, and does it start?"
+    if instance.command_at and now > instance.command_at + command.timeout:
+        return f"{command.document} did not end in time in {name}"
     return ""
 
 
@@ -346,21 +362,6 @@ def _result(*, ran: bool, passed: bool) -> CheckOutcome:
 
 def _is_equal(proof: DrillProof | None) -> bool:
     return proof is not None and proof.verdict == ProofVerdict.PROVED and not proof.differing
-
-
-def storage_dollars(size_gib: int, volume: timedelta, snapshot: timedelta) -> float:
-    """Return the price of a volume and of a full snapshot of it for some time, in US dollars."""
-    return size_gib * (volume / HOUR * VOLUME_STORAGE.dollars + snapshot / HOUR * SNAPSHOT_STORAGE.dollars) / HOURS_PER_MONTH
-
-
-def estimate_of(size_gib: int) -> float:
-    """Return what a drill costs at most, in US dollars: volume and snapshot until its end, and every block read on both sides."""
-    return storage_dollars(size_gib, LONGEST_DRILL, LONGEST_DRILL) + estimate(FULL, size_gib).dollars
-
-
-def estimate_of_instances(size_gib: int, instances: int, usd_per_hour: float) -> float:
-    """Return what a drill of instances costs at most, in US dollars: everything until its end."""
-    return storage_dollars(size_gib, LONGEST_DRILL, timedelta(0)) + instances * LONGEST_DRILL / HOUR * usd_per_hour
 
 
 def make_run(rule: DrillRule, points: Sequence[Snapshot], due: datetime, now: datetime, subject: str = "") -> DrillRun:
@@ -392,5 +393,6 @@ def make_run(rule: DrillRule, points: Sequence[Snapshot], due: datetime, now: da
         level=rule.level if of_instances else None,
         group=rule.group,
         instance_types=rule.map.instance_types if of_instances else {},
+        command=rule.command if of_instances else None,
         instance_usd_per_hour=usd_per_hour if of_instances else 0.0,
     )

@@ -90,7 +90,7 @@ def _of_instances(drill: Parsed, path: str) -> Iterator[PolicyProblem]:
             right = "write instance_price too, such as 0.10 USD/hour: a budget counts the instances"
             yield PolicyProblem(f"{path}.budget", repr(drill["budget"]), right)
         return
-    for word in ("map", "instance_price"):
+    for word in ("command", "map", "instance_price"):
         if drill.get(word):
             yield PolicyProblem(f"{path}.{word}", repr(drill[word]), "leave it out, or write level: instance")
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from snapkeep.domain.policy.drill_rules import LONGEST_DRILL, DrillLevel, DrillMap, DrillPick, DrillRule, DrillSchedule
+from snapkeep.domain.policy.drill_rules import (
+    LONGEST_DRILL,
+    DrillCommand,
+    DrillLevel,
+    DrillMap,
+    DrillPick,
+    DrillRule,
+    DrillSchedule,
+)
 from snapkeep.domain.policy.model import REGION_PATTERN
 from snapkeep.domain.policy.shapes import (
     BUDGET_PATTERN,
+    DRILL_DOCUMENT_PATTERN,
     HOURLY_PRICE_PATTERN,
     INSTANCE_TYPE_PATTERN,
     NAME_PATTERN,
@@ -73,6 +82,28 @@ MAP = Shape(
     ),
 )
 
+COMMAND = Shape(
+    DrillCommand,
+    "With the level `instance`: it runs once the status checks are passed, and has to succeed.",
+    (
+        Field(
+            "document",
+            ValueType.TEXT,
+            "The name of a document of Systems Manager in the DR region; its parameters have their defaults.",
+            pattern=DRILL_DOCUMENT_PATTERN,
+            example="snapkeep-drill-check",
+            missing="write the name of a document of Systems Manager, such as snapkeep-drill-check",
+        ),
+        Field(
+            "timeout",
+            ValueType.DURATION,
+            "How soon after it was sent it has to end.",
+            maximum=12 * 60,
+            example="10m",
+        ),
+    ),
+)
+
 DRILL = Shape(
     DrillRule,
     "A recovery that is made at times, to learn whether and how fast it works, and removed again.",
@@ -123,6 +154,7 @@ DRILL = Shape(
             pattern=NAME_PATTERN,
             example="shop",
         ),
+        Field("command", ValueType.OBJECT, "A command that runs in each instance.", shape=COMMAND),
         Field("map", ValueType.OBJECT, "What a drill launches its instances with in place of what they had.", shape=MAP),
         Field(
             "instance_price",

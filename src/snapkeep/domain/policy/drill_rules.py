@@ -52,6 +52,16 @@ class DrillMap:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillCommand:
+    """A command in each instance of a drill, which has to succeed."""
+
+    document: str
+    """The name of a document of Systems Manager, of the account in the DR region. Its parameters have their defaults."""
+    timeout: timedelta = timedelta(minutes=10)
+    """How soon after it was sent it has to end."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrillRule:
     """A recovery that is made at times, to learn whether and how fast it works, and removed again."""
 
@@ -72,6 +82,8 @@ class DrillRule:
     map: DrillMap = field(default_factory=DrillMap)
     instance_price: str = ""
     """The price of the dearest of its instances, as `0.10 USD/hour`; empty where it is not known."""
+    command: DrillCommand | None = None
+    """None: status checks are enough."""
 
     @property
     def budget_usd(self) -> float:

@@ -18,6 +18,8 @@ TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-
 VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
 BUDGET_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,6}(\.[0-9]{1,2})? USD/month$"
 HOURLY_PRICE_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,4}(\.[0-9]{1,4})? USD/hour$"
+DRILL_DOCUMENT_PATTERN = r"^snapkeep-drill-[A-Za-z0-9_.-]{1,100}$"
+"""Names of documents that the role of Drill may send: `infra/dr.yaml` has the prefix too."""
 INSTANCE_TYPE_PATTERN = r"^[a-z0-9-]+\.[a-z0-9-]+$"
 ZONE_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+([a-z]|-[a-z]+-[0-9]+[a-z])$"
 """Availability Zones, and Local and Wavelength Zones, such as `us-west-2-lax-1a`."""

@@ -10,15 +10,17 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
+from snapkeep.domain.drills.instances import DrilledInstance
 from snapkeep.domain.drills.ledger import DrillEvidence, page_key
 from snapkeep.domain.drills.run import DrillRun, DrillStep, summary_of
-from snapkeep.domain.errors import SnapshotGone
+from snapkeep.domain.errors import AwsRefused, SnapshotGone
+from snapkeep.domain.policy.drill_rules import DrillCommand
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.tag_names import DRILL, INSTANCE
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.drills.plan import DrillPlanner
-from snapkeep.usecases.drills.ports import DrillLooks, Made, PageStore, PointHolder, Removal
+from snapkeep.usecases.drills.ports import DrillLooks, InstanceCommands, Made, PageStore, PointHolder, Removal
 from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.instance_actions import GONE
 
@@ -43,6 +45,7 @@ class AdvanceDrill:
     """Takes drills from one step to the next."""
 
     looks: DrillLooks
+    commands: InstanceCommands
     planner: DrillPlanner
     holds: PointHolder
     ledger: LedgerStore
@@ -116,9 +119,7 @@ class AdvanceDrill:
         instance = run.instances[place]
         if instance.image_id and not instance.image_checked:
             return self._look_at_image(run, place)
-        if not instance.restored_id:
-            return run
-        state = self.looks.instance(instance.restored_id)
+        state = self.looks.instance(instance.restored_id) if instance.restored_id else None
         if state is None:  # a new instance may be missing from EC2's answers for a while; the drill's end bounds the wait
             return run
         if state.state in GONE:
@@ -134,7 +135,27 @@ class AdvanceDrill:
             shown = [self.looks.initialised_percent(volume_id) or 0 for volume_id in state.volumes.values()]
             percent = min(shown) if len(shown) == len(instance.volumes) else 0
             instance = replace(instance, progress_percent=percent, initialised_at=now if percent >= COMPLETE else None)
+        if run.command and instance.checked_at and not instance.command_ended:
+            return self._look_at_command(run, run.command, place, instance, now)
         return run.with_instance(place, instance)
+
+    def _look_at_command(
+        self, run: DrillRun, command: DrillCommand, place: int, instance: DrilledInstance, now: datetime
+    ) -> DrillRun:
+        """Send the command once the agent is there; look at one that was sent, perhaps by a call whose answer was lost."""
+        result = self.commands.command_of(instance.restored_id, run.id)
+        if result is not None:
+            instance = replace(instance, command=result, command_at=instance.command_at or now)
+        elif instance.command_at is None and self.commands.agent_is_online(instance.restored_id):
+            try:
+                self.commands.send_command(instance.restored_id, command.document, run.id)
+            except AwsRefused as error:
+                return run.with_instance(place, instance).failed(f"{command.document} cannot run: {error}")
+            instance = replace(instance, command_at=now)
+        run = run.with_instance(place, instance)
+        if result is not None and result.ended and not result.succeeded:
+            return run.failed(f"{command.document} in {instance.restored_id} of {instance.instance_id}: {result.text}")
+        return run
 
     def _look_at_image(self, run: DrillRun, place: int) -> DrillRun:
         instance = run.instances[place]

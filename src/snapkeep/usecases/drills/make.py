@@ -5,8 +5,9 @@ Each is tagged in the call that makes it.
 
 from __future__ import annotations
 
+from snapkeep.domain.drills.commands import role_of_instances
 from snapkeep.domain.drills.instances import InstanceRequests
-from snapkeep.domain.drills.network import ways_out
+from snapkeep.domain.drills.network import missing_for_commands, ways_out
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.errors import AwsRefused, NotIsolated
 from snapkeep.domain.records import dataclass
@@ -38,14 +39,22 @@ class MakeForDrill:
         own = {DRILL: run.id, INSTANCE: instance.instance_id}
         network = self.ec2.drill_network(run.system)
         # Looked at before each call: a route may have been added since the drill was planned.
-        if found := ways_out(self.ec2.network_facts(network)):
+        facts = self.ec2.network_facts(network)
+        if found := ways_out(network, facts):
             raise NotIsolated(f"nothing was made, as the network of drills is not isolated: {'; '.join(found)}")
+        if run.command and (missing := missing_for_commands(network, facts)):
+            raise AwsRefused(
+                f"no command reaches an instance, as the network of drills has no endpoint of {', '.join(missing)}: "
+                "`snapkeep deploy --only drill --drill-parameter CommandEndpoints=yes` makes them"
+            )
         if not instance.image_id:
             if not self.ec2.images_of(own):
                 self.ec2.register_image(request.image, name, tags)
             # EC2 may show a new AMI late: then this step comes again.
             return Made(image_id=next((image.id for image in self.ec2.images_of(own)), ""))
         launch = {**request.launch, "SubnetId": network.subnet_id, "SecurityGroupIds": list(network.group_ids)}
+        if run.command:
+            launch["IamInstanceProfile"] = {"Name": role_of_instances(network.system, network.region)}
         made = [known.id for known in self.ec2.instances_of(own) if known.state not in GONE]
         return Made(instance_id=made[0] if made else self.ec2.run_instance(launch, instance.image_id, tags, tags, name)[0])
 

@@ -7,6 +7,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 
+from snapkeep.domain.drills.commands import CommandResult
 from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
@@ -66,6 +67,22 @@ class DrillLooks(Protocol):
 
     def checks_passed(self, instance_id: str) -> bool:
         """Whether both status checks of an instance are passed now."""
+        ...
+
+
+class InstanceCommands(Protocol):
+    """Runs commands in instances, through Systems Manager."""
+
+    def agent_is_online(self, instance_id: str) -> bool:
+        """Whether the SSM agent of an instance is connected."""
+        ...
+
+    def command_of(self, instance_id: str, run_id: str) -> CommandResult | None:
+        """Return the command that a drill sent to an instance; None if Systems Manager shows none."""
+        ...
+
+    def send_command(self, instance_id: str, document: str, run_id: str) -> None:
+        """Send a command to an instance. It has no client token: callers look first."""
         ...
 
 

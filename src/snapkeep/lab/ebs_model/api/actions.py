@@ -5,6 +5,7 @@ from __future__ import annotations
 from snapkeep.lab.ebs_model.api import (
     account_settings,
     attachments,
+    commands,
     describe_images,
     describe_instances,
     direct_api,
@@ -73,6 +74,7 @@ EC2: dict[str, ApiAction] = {
     "ModifyImageAttribute": ApiAction(describe_images.modify_attribute, ("ImageId",)),
     "CreateVpc": ApiAction(networks.create_vpc, ("CidrBlock",)),
     "DeleteVpc": ApiAction(networks.delete_vpc, ("VpcId",)),
+    "ModifyVpcAttribute": ApiAction(networks.modify_vpc_attribute, ("VpcId",)),
     "DescribeVpcs": ApiAction(networks.describe_vpcs),
     "CreateSubnet": ApiAction(networks.create_subnet, ("VpcId", "CidrBlock")),
     "DeleteSubnet": ApiAction(networks.delete_subnet, ("SubnetId",)),
@@ -88,6 +90,7 @@ EC2: dict[str, ApiAction] = {
     "CreateRoute": ApiAction(routes.create_route, ("RouteTableId",)),
     "DescribeVpcEndpoints": ApiAction(routes.describe_vpc_endpoints),
     "CreateVpcEndpoint": ApiAction(routes.create_vpc_endpoint, ("VpcId", "ServiceName")),
+    "DeleteVpcEndpoints": ApiAction(routes.delete_vpc_endpoints, ("VpcEndpointIds",)),
     "DescribeNetworkInterfaces": ApiAction(networks.describe_interfaces),
     "ImportKeyPair": ApiAction(networks.import_key_pair, ("KeyName", "PublicKeyMaterial")),
     "DescribeKeyPairs": ApiAction(networks.describe_key_pairs),
@@ -135,7 +138,13 @@ KMS: dict[str, ApiAction] = {
     "ListAliases": ApiAction(keys.list_aliases),
     "ListKeys": ApiAction(keys.list_keys),
 }
-SERVICES: dict[str, dict[str, ApiAction]] = {"ec2": EC2, "ebs": EBS, "kms": KMS}
+SSM: dict[str, ApiAction] = {
+    "CreateDocument": ApiAction(commands.create_document, ("Content", "Name")),
+    "DescribeInstanceInformation": ApiAction(commands.describe_instance_information),
+    "ListCommandInvocations": ApiAction(commands.list_command_invocations),
+    "SendCommand": ApiAction(commands.send_command, ("DocumentName",)),
+}
+SERVICES: dict[str, dict[str, ApiAction]] = {"ec2": EC2, "ebs": EBS, "kms": KMS, "ssm": SSM}
 
 
 def find(service: str, action: str) -> ApiAction:

@@ -102,7 +102,8 @@ def _make_group(call: Call, vpc_id: str, name: str, description: str, tags: list
     return group
 
 
-def _tags(call: Call, kind: str) -> list[dict[str, str]]:
+def tags_in(call: Call, kind: str) -> list[dict[str, str]]:
+    """Return the tags that a request gives to one kind of resource."""
     tags = from_specifications(call.params, kind, call.account.quotas.tags_per_resource)
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
@@ -120,7 +121,26 @@ def create_vpc(call: Call) -> Response:
     if not 16 <= _network(cidr, "cidrBlock").prefixlen <= 28:  # noqa: PLR2004 - the documented bounds, once
         raise ApiError("InvalidVpc.Range", f"The CIDR '{cidr}' is invalid.")
     default_vpc_id(call)
-    return {"Vpc": _make_vpc(call, cidr, _tags(call, "vpc"), default=False)}
+    return {"Vpc": _make_vpc(call, cidr, tags_in(call, "vpc"), default=False)}
+
+
+DNS_ATTRIBUTES = ("EnableDnsSupport", "EnableDnsHostnames")
+
+
+def dns_attributes(call: Call, vpc_id: str) -> dict[str, bool]:
+    """Return whether a VPC has a resolver and names; by default the first alone [VPC user guide: DNS attributes]."""
+    default = find(call, "vpcs", vpc_id)["IsDefault"]
+    return {"EnableDnsSupport": True, "EnableDnsHostnames": default, **call.account.vpc_dns.get(vpc_id, {})}
+
+
+def modify_vpc_attribute(call: Call) -> Response:
+    """ModifyVpcAttribute: one of the attributes of DNS in a call. Raise InvalidVpcID.NotFound, InvalidParameterCombination."""
+    vpc_id = str(find(call, "vpcs", str(call.params["VpcId"]))["VpcId"])
+    changed = {name: bool(call.params[name]["Value"]) for name in DNS_ATTRIBUTES if call.params.get(name)}
+    if len(changed) != 1:
+        raise ApiError("InvalidParameterCombination", "Fields for multiple attribute types specified")
+    call.account.vpc_dns.setdefault(vpc_id, {}).update(changed)
+    return {}
 
 
 def create_subnet(call: Call) -> Response:
@@ -136,7 +156,7 @@ def create_subnet(call: Call) -> Response:
     zone = str(call.params.get("AvailabilityZone") or call.account.region + "a")
     if zone[:-1] != call.account.region:
         raise invalid_value(zone, "availabilityZone")
-    return {"Subnet": _counted(call, _make_subnet(call, vpc["VpcId"], cidr, zone, _tags(call, "subnet"), default=False))}
+    return {"Subnet": _counted(call, _make_subnet(call, vpc["VpcId"], cidr, zone, tags_in(call, "subnet"), default=False))}
 
 
 def _counted(call: Call, subnet: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +173,7 @@ def create_security_group(call: Call) -> Response:
     name = str(call.params["GroupName"])
     if any(group["GroupName"] == name and group["VpcId"] == vpc_id for group in call.account.security_groups.values()):
         raise ApiError("InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc_id}'")
-    group = _make_group(call, vpc_id, name, str(call.params["Description"]), _tags(call, "security-group"))
+    group = _make_group(call, vpc_id, name, str(call.params["Description"]), tags_in(call, "security-group"))
     return {"GroupId": group["GroupId"], "Tags": group["Tags"]}
 
 
@@ -249,7 +269,7 @@ def import_key_pair(call: Call) -> Response:
     name = str(call.params["KeyName"])
     if name in call.account.key_pairs:
         raise ApiError("InvalidKeyPair.Duplicate", f"The keypair already exists: {name}")
-    record = {"KeyName": name, "KeyPairId": call.world.ids.resource("key"), "Tags": _tags(call, "key-pair")}
+    record = {"KeyName": name, "KeyPairId": call.world.ids.resource("key"), "Tags": tags_in(call, "key-pair")}
     call.account.key_pairs[name] = record
     return dict(record)
 

@@ -16,6 +16,8 @@ from snapkeep.lab.ebs_model.requests.response_filters import readers
 
 TABLE_FIELDS = readers("owner-id route-table-id vpc-id")
 ENDPOINT_FIELDS = readers("service-name vpc-endpoint-id vpc-id")
+FULL_ACCESS = '{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}'
+"""The policy of an endpoint that was given none [VPC user guide: default endpoint policy]."""
 TARGETS = (
     "GatewayId", "NatGatewayId", "TransitGatewayId", "VpcPeeringConnectionId", "NetworkInterfaceId", "VpcEndpointId",
     "EgressOnlyInternetGatewayId",
@@ -64,9 +66,23 @@ def create_route(call: Call) -> Response:
     return {"Return": True}
 
 
+def leads_to_the_internet(call: Call, vpc_id: str) -> bool:
+    """Whether a VPC has a default route through a gateway."""
+    tables = [table for table in _tables(call) if table["VpcId"] == vpc_id]
+    return any(route["DestinationCidrBlock"] == "0.0.0.0/0" for table in tables for route in table["Routes"])
+
+
 def create_vpc_endpoint(call: Call) -> Response:
-    """CreateVpcEndpoint. Raise InvalidVpcID.NotFound."""
+    """CreateVpcEndpoint. Raise InvalidVpcID.NotFound, InvalidGroup.NotFound, InvalidParameter for private DNS without DNS."""
     vpc = networks.find(call, "vpcs", str(call.params["VpcId"]))
+    groups = [networks.find(call, "security_groups", str(name)) for name in call.params.get("SecurityGroupIds") or ()]
+    private = bool(call.params.get("PrivateDnsEnabled"))
+    if private and not all(networks.dns_attributes(call, vpc["VpcId"]).values()):
+        message = (
+            "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for "
+            f"{vpc['VpcId']}"
+        )
+        raise ApiError("InvalidParameter", message)
     endpoint = {
         "VpcEndpointId": call.world.ids.resource("vpce"),
         "VpcEndpointType": str(call.params.get("VpcEndpointType") or "Gateway"),
@@ -74,7 +90,11 @@ def create_vpc_endpoint(call: Call) -> Response:
         "ServiceName": str(call.params["ServiceName"]),
         "State": "available",
         "OwnerId": call.account.account_id,
-        "Tags": [],
+        "PolicyDocument": str(call.params.get("PolicyDocument") or FULL_ACCESS),
+        "PrivateDnsEnabled": private,
+        "SubnetIds": [str(name) for name in call.params.get("SubnetIds") or ()],
+        "Groups": [{"GroupId": group["GroupId"], "GroupName": group["GroupName"]} for group in groups],
+        "Tags": networks.tags_in(call, "vpc-endpoint"),
     }
     call.account.endpoints[endpoint["VpcEndpointId"]] = endpoint
     return {"VpcEndpoint": endpoint}
@@ -84,3 +104,13 @@ def describe_vpc_endpoints(call: Call) -> Response:
     """DescribeVpcEndpoints, all on one page."""
     tests = tests_for(parsed(call.params.get("Filters")), ENDPOINT_FIELDS, flat_tags_of)
     return {"VpcEndpoints": [one for one in call.account.endpoints.values() if all(test(one) for test in tests)]}
+
+
+def delete_vpc_endpoints(call: Call) -> Response:
+    """DeleteVpcEndpoints. Those that do not exist are named in the answer."""
+    unknown = [str(name) for name in call.params["VpcEndpointIds"] if str(name) not in call.account.endpoints]
+    for name in call.params["VpcEndpointIds"]:
+        call.account.endpoints.pop(str(name), None)
+    message = "The vpcEndpoint ID '{}' does not exist"
+    errors = [{"Code": "InvalidVpcEndpoint.NotFound", "Message": message.format(name)} for name in unknown]
+    return {"Unsuccessful": [{"ResourceId": name, "Error": error} for name, error in zip(unknown, errors, strict=True)]}

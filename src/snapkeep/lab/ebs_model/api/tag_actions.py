@@ -24,6 +24,7 @@ RECORD_KINDS = {
     "subnet": "subnet",
     "sg": "security-group",
     "eni": "network-interface",
+    "vpce": "vpc-endpoint",
     "key": "key-pair",
     "replacevol": "replace-root-volume-task",
 }
@@ -34,6 +35,7 @@ NOT_FOUND = {
     "subnet": "InvalidSubnetID.NotFound",
     "sg": "InvalidGroup.NotFound",
     "eni": "InvalidNetworkInterfaceID.NotFound",
+    "vpce": "InvalidVpcEndpointId.NotFound",
     "key": "InvalidKeyPair.NotFound",
 }
 

@@ -33,6 +33,7 @@ KINDS = (
     "copy_wrong_size",
     "copy_leaves_zeros_out",
     "status_check_fails",
+    "command_fails",
     "region_unreachable",
 )
 SNAPSHOT_FAILURE = "Internal error"
@@ -46,7 +47,8 @@ class FaultRule:
     change (nothing was done) or ``after`` it (done, but the answer says otherwise). ``delay_seconds`` is for events;
     ``factor`` for slow ones; ``code``, ``message``, ``http_status`` for API errors; ``message`` is also the cause of a
     failed snapshot or copy. ``blocks`` says how many blocks of a copy are wrong, missing, extra or swapped, or by how
-    many GiB its size is wrong. ``status_check_fails`` matches an instance's image by ``source_id``.
+    many GiB its size is wrong. ``status_check_fails`` matches an instance's image by ``source_id``, ``command_fails`` a
+    document of Systems Manager; its ``message`` is the output.
     """
 
     kind: str
@@ -101,6 +103,7 @@ class Faults:
     copy_wrong_size: float = 0.0
     copy_leaves_zeros_out: float = 0.0
     status_check_fails: float = 0.0
+    command_fails: float = 0.0
     script: tuple[FaultRule, ...] = ()
 
     def rules(self) -> list[FaultRule]:

@@ -58,6 +58,8 @@ _PLAIN = (
     "security_groups",
     "routes",
     "endpoints",
+    "vpc_dns",
+    "run_command",
     "interfaces",
     "key_pairs",
     "replacements",

@@ -114,6 +114,10 @@ class RegionAccount:
         """Routes that were made, by route table."""
         self.endpoints: dict[str, dict[str, Any]] = {}
         """VPC endpoints, by id."""
+        # EnableDnsSupport and EnableDnsHostnames, by VPC, where they were changed.
+        self.vpc_dns: dict[str, dict[str, bool]] = {}
+        # Systems Manager's: names of documents, and commands in instances, the newest last.
+        self.run_command: dict[str, list[Any]] = {"documents": [], "commands": []}
         self.interfaces: dict[str, dict[str, Any]] = {}
         self.key_pairs: dict[str, dict[str, Any]] = {}
         self.replacements: dict[str, dict[str, Any]] = {}
@@ -211,7 +215,15 @@ class RegionAccount:
     def records(self) -> dict[str, dict[str, Any]]:
         """Return the resources that are held as their answers, by id."""
         by_id = {record["KeyPairId"]: record for record in self.key_pairs.values()}
-        return {**self.vpcs, **self.subnets, **self.security_groups, **self.interfaces, **self.replacements, **by_id}
+        return {
+            **self.vpcs,
+            **self.subnets,
+            **self.security_groups,
+            **self.endpoints,
+            **self.interfaces,
+            **self.replacements,
+            **by_id,
+        }
 
 
 def dict_of_tags(resource: SnapshotRecord | VolumeRecord | ImageRecord | InstanceRecord | dict[str, Any]) -> dict[str, str]:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from snapkeep.lab.embedded_aws.aws.authorization import AccessCheck, CallContext, checks
+from snapkeep.lab.embedded_aws.aws.authorization import AccessCheck, CallContext, checks, resource_arn
 from snapkeep.lab.embedded_aws.patches.ec2 import query_fields
 from snapkeep.lab.embedded_aws.patches.patch_tools import replace
+from snapkeep.lab.embedded_aws.patches.run_command import action_of
 from snapkeep.lab.embedded_aws.wire import ec2_query, rest_json
 from snapkeep.lab.embedded_aws.wire.errors import WireError
 from snapkeep.lab.embedded_aws.wire.models import operation_model
@@ -59,6 +60,8 @@ def _noting_checks(locked_world: LockedWorld, extract: Callable[..., Any]) -> Ca
             _pending.set(_checks_of(locked_world, service, method, path, headers, body, params, caller))
         if service == "events":
             _pending.set(_events_put(body, region, account_id))
+        if service == "ssm" and action_of(headers) == "SendCommand":
+            _pending.set(_checks_of_command(locked_world, body, region, account_id))
         if service == "ssm" and (hierarchy := _hierarchy(headers, body)):
             return f"arn:aws:ssm:{region}:{account_id}:parameter/{hierarchy.strip('/')}"
         return str(extract(service, method, path, headers, body, params, region, account_id))
@@ -92,13 +95,44 @@ def _hierarchy(headers: Mapping[str, str], body: bytes) -> str:
 
     Source: Systems Manager user guide, "Restricting access to Parameter Store parameters using IAM policies".
     """
-    target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
-    if not target.endswith(".GetParametersByPath"):
+    if action_of(headers) != "GetParametersByPath":
         return ""
     try:
         return str(json.loads(body).get("Path", ""))
     except ValueError:
         return ""
+
+
+def _checks_of_command(locked_world: LockedWorld, body: bytes, region: str, account_id: str) -> tuple[AccessCheck, ...]:
+    """Return the checks of SendCommand: on the document, and on each instance with its tags.
+
+    Source: Service Authorization Reference, Systems Manager; its user guide, "Restricting Run Command access based on tags".
+    """
+    try:
+        request = json.loads(body)
+    except ValueError:
+        return ()
+    document = f"arn:aws:ssm:{region}:{account_id}:document/{request.get('DocumentName', '')}"
+    checks_of = [AccessCheck("ssm:SendCommand", document)]
+    for instance_id in request.get("InstanceIds") or ():
+        tags = locked_world.tags_of(region, account_id, instance_id)
+        context = {f"{service}:resourceTag/{key}": value for key, value in tags.items() for service in ("aws", "ssm")}
+        checks_of.append(AccessCheck("ssm:SendCommand", resource_arn("instance", instance_id, region, account_id), context))
+    return tuple(checks_of)
+
+
+def _checks_of_profile(parameters: Mapping[str, Any], account_id: str) -> tuple[AccessCheck, ...]:
+    """Return the check of iam:PassRole for the role of an instance profile (IAM user guide: passing a role to EC2)."""
+    from ministack.services import iam
+
+    profile = parameters.get("IamInstanceProfile") or {}
+    name = str(profile.get("Name") or str(profile.get("Arn", "")).rpartition("/")[2])
+    if not name:
+        return ()
+    known = iam._instance_profiles.get(name) or {}
+    roles = [role if isinstance(role, str) else role["RoleName"] for role in known.get("Roles") or [name]]
+    context = {"iam:PassedToService": "ec2.amazonaws.com"}
+    return tuple(AccessCheck("iam:PassRole", f"arn:aws:iam::{account_id}:role/{role}", context) for role in roles)
 
 
 def _asking_all(enforce_once: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,7 +148,7 @@ def _asking_all(enforce_once: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         _refused.set(None)
         iam_action = BATCHES.get(iam_action, iam_action)
-        questions = _pending.get() if service in {"ec2", "ebs", "events"} else ()
+        questions = _pending.get() if service in {"ec2", "ebs", "events", "ssm"} else ()
         if not questions:
             questions = (AccessCheck(iam_action, resource_arn, service_context or {}),)
         for question in questions:
@@ -201,7 +235,9 @@ def _checks_of(
             action = fields.get("Action", "")
             if not locked_world.handles("ec2", action):
                 return ()
-            return checks("ec2", action, ec2_query.parse_parameters(action, fields), caller)
+            parameters = ec2_query.parse_parameters(action, fields)
+            passed = _checks_of_profile(parameters, caller.account_id) if action == "RunInstances" else ()
+            return (*checks("ec2", action, parameters, caller), *passed)
         action, labels = rest_json.find_action("ebs", method, path)
         return checks(
             "ebs", action, rest_json.parse_request(operation_model("ebs", action), labels, params, headers, body), caller

@@ -1,16 +1,25 @@
-"""VPCs, subnets and security groups of stacks are the model's, as those of calls are: ministack's CloudFormation has its own.
+"""Networks of stacks are the model's, as those of calls are: ministack's CloudFormation has its own.
 
-Source: CloudFormation template reference: AWS::EC2::VPC, Subnet, SecurityGroup. An update of one is refused here.
+Source: CloudFormation template reference: AWS::EC2::VPC, Subnet, SecurityGroup, SecurityGroupEgress, VPCEndpoint. Updates are
+refused here.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
+_DELETIONS: Mapping[str, tuple[str, str]] = {
+    "VPC": ("DeleteVpc", "VpcId"),
+    "Subnet": ("DeleteSubnet", "SubnetId"),
+    "SecurityGroup": ("DeleteSecurityGroup", "GroupId"),
+    "VPCEndpoint": ("DeleteVpcEndpoints", "VpcEndpointIds"),
+}
+"""The action that deletes a resource of each kind, and its parameter."""
 Properties = Mapping[str, Any]
 Made = tuple[str, dict[str, Any]]
 """Physical id, and the attributes of GetAtt."""
@@ -21,14 +30,14 @@ def apply(locked_world: LockedWorld) -> None:
     from ministack.services.cloudformation import provisioners
 
     stacks = _StackNetworks(locked_world)
-    creations = {"VPC": stacks.vpc, "Subnet": stacks.subnet, "SecurityGroup": stacks.group}
-    deletions = {"VPC": "VpcId", "Subnet": "SubnetId", "SecurityGroup": "GroupId"}
+    creations = {"VPC": stacks.vpc, "Subnet": stacks.subnet, "SecurityGroup": stacks.group, "VPCEndpoint": stacks.endpoint}
+    egress = {"create": stacks.egress, "update": stacks.update, "delete": stacks.delete_egress}
+    provisioners._RESOURCE_HANDLERS["AWS::EC2::SecurityGroupEgress"] = egress
     for kind, create in creations.items():
         handlers = provisioners._RESOURCE_HANDLERS.get(f"AWS::EC2::{kind}", {})
         if not {"create", "update", "delete"} <= set(handlers):
             raise PatchBrokenError(f"CloudFormation's provisioners no longer create, update and delete AWS::EC2::{kind}")
-        action = f"Delete{'Vpc' if kind == 'VPC' else kind}"
-        handlers.update(create=create, update=stacks.update, delete=stacks.deleting(action, deletions[kind]))
+        handlers.update(create=create, update=stacks.update, delete=stacks.deleting(*_DELETIONS[kind]))
 
 
 class _StackNetworks:
@@ -48,6 +57,9 @@ class _StackNetworks:
     def vpc(self, _logical_id: str, properties: Properties, _stack_name: str) -> Made:
         """Make a VPC."""
         made = self._call("CreateVpc", CidrBlock=properties["CidrBlock"], TagSpecifications=_tags("vpc", properties))["Vpc"]
+        for name in ("EnableDnsSupport", "EnableDnsHostnames"):
+            if name in properties:
+                self._call("ModifyVpcAttribute", VpcId=made["VpcId"], **{name: {"Value": _is_true(properties[name])}})
         return made["VpcId"], {"VpcId": made["VpcId"], "CidrBlock": made["CidrBlock"]}
 
     def subnet(self, _logical_id: str, properties: Properties, _stack_name: str) -> Made:
@@ -65,7 +77,37 @@ class _StackNetworks:
             (made,) = self._call("DescribeSecurityGroups", GroupIds=[group_id])["SecurityGroups"]
             self._call("RevokeSecurityGroupEgress", GroupId=group_id, IpPermissions=made["IpPermissionsEgress"])
             self._call("AuthorizeSecurityGroupEgress", GroupId=group_id, IpPermissions=egress)
+        if ingress := [_permission(rule) for rule in properties.get("SecurityGroupIngress") or ()]:
+            self._call("AuthorizeSecurityGroupIngress", GroupId=group_id, IpPermissions=ingress)
         return group_id, {"GroupId": group_id, "VpcId": str(properties.get("VpcId", ""))}
+
+    def egress(self, logical_id: str, properties: Properties, _stack_name: str) -> Made:
+        """Add one egress rule to a security group."""
+        group_id, rule = str(properties["GroupId"]), _permission(properties)
+        self._call("AuthorizeSecurityGroupEgress", GroupId=group_id, IpPermissions=[rule])
+        return f"{group_id}|{logical_id}", {"Id": f"{group_id}|{logical_id}"}
+
+    def delete_egress(self, physical_id: str, properties: Properties, *_: Any) -> None:
+        """Remove an egress rule; one that does not exist is removed."""
+        from snapkeep.lab.ebs_model.errors import ApiError
+
+        group_id = physical_id.partition("|")[0]
+        try:
+            self._call("RevokeSecurityGroupEgress", GroupId=group_id, IpPermissions=[_permission(properties)])
+        except ApiError as error:
+            if not error.code.endswith("NotFound"):
+                raise
+
+    def endpoint(self, _logical_id: str, properties: Properties, _stack_name: str) -> Made:
+        """Make a VPC endpoint."""
+        names = ("VpcId", "ServiceName", "VpcEndpointType", "SubnetIds", "SecurityGroupIds")
+        request = {name: properties[name] for name in names if name in properties}
+        if policy := properties.get("PolicyDocument"):
+            request["PolicyDocument"] = policy if isinstance(policy, str) else json.dumps(policy)
+        private = _is_true(properties.get("PrivateDnsEnabled"))
+        specifications = _tags("vpc-endpoint", properties)
+        made = self._call("CreateVpcEndpoint", **request, PrivateDnsEnabled=private, TagSpecifications=specifications)
+        return made["VpcEndpoint"]["VpcEndpointId"], {"Id": made["VpcEndpoint"]["VpcEndpointId"]}
 
     def update(self, physical_id: str, *_: Any, **__: Any) -> Any:
         """Refuse a change."""
@@ -77,7 +119,7 @@ class _StackNetworks:
 
         def delete(physical_id: str, *_: Any) -> None:
             try:
-                self._call(action, **{parameter: physical_id})
+                self._call(action, **{parameter: [physical_id] if parameter.endswith("Ids") else physical_id})
             except ApiError as error:
                 if not error.code.endswith("NotFound"):
                     raise
@@ -93,4 +135,11 @@ def _tags(kind: str, properties: Properties) -> list[dict[str, Any]]:
 
 def _permission(rule: Properties) -> dict[str, Any]:
     ports = {name: int(rule[name]) for name in ("FromPort", "ToPort") if name in rule}
-    return {"IpProtocol": str(rule["IpProtocol"]), **ports, "IpRanges": [{"CidrIp": rule["CidrIp"]}]}
+    group_id = rule.get("DestinationSecurityGroupId") or rule.get("SourceSecurityGroupId")
+    peers = {"UserIdGroupPairs": [{"GroupId": group_id}]} if group_id else {"IpRanges": [{"CidrIp": rule["CidrIp"]}]}
+    return {"IpProtocol": str(rule["IpProtocol"]), **ports, **peers}
+
+
+def _is_true(value: Any) -> bool:
+    """Return a property that CloudFormation takes as a boolean or as text."""
+    return str(value).lower() == "true"

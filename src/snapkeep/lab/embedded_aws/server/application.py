@@ -31,6 +31,7 @@ from snapkeep.lab.embedded_aws.patches import (
     provisioning,
     queues,
     redrive,
+    run_command,
     service_metrics,
     service_quotas,
     sns,
@@ -78,6 +79,7 @@ def build(options: ServerOptions) -> Application:
     policy_simulation.apply()
     provisioning.apply()
     queues.apply()
+    run_command.apply(locked_world)
     service_metrics.apply(locked_world)
     service_quotas.apply(locked_world)
     stack_networks.apply(locked_world)

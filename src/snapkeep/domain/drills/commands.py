@@ -1,0 +1,98 @@
+"""Commands that drills run in their instances, through Systems Manager and without a way to the internet.
+
+Sources: [Systems Manager user guide: setting up; VPC endpoints; message API operations], botocore (ssm 2014-11-06:
+ListCommandInvocations).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from snapkeep.domain.records import dataclass
+
+AGENT_WITHIN = timedelta(minutes=15)
+"""An SSM agent that has not connected so long after the status checks is not there; it normally takes seconds."""
+MOST_OUTPUT = 1000
+"""So many characters of each instance's output are kept: the states of a group's drill have 256 KiB."""
+ENDED = frozenset({"Success", "Cancelled", "TimedOut", "Failed"})
+SUCCESS = "Success"
+AGENT_ACTIONS: Mapping[str, frozenset[str]] = {
+    "ssm": frozenset({"ssm:UpdateInstanceInformation"}),
+    "ssmmessages": frozenset(
+        f"ssmmessages:{action}"
+        for action in ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
+    ),
+    "ec2messages": frozenset(
+        f"ec2messages:{action}"
+        for action in ("AcknowledgeMessage", "DeleteMessage", "FailMessage", "GetEndpoint", "GetMessages", "SendReply")
+    ),
+}
+"""The services that the SSM agent needs, with the actions by which it registers and takes commands. Those of State Manager,
+inventory and patches are left out: nothing but the drill's command runs."""
+
+
+def role_of_instances(system: str, region: str) -> str:
+    """Return the name of the role, and of the instance profile, of instances that run a command. `drill.yaml` makes both."""
+    return f"{system}-drill-{region}"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """The command in one instance, as far as it is."""
+
+    status: str
+    """botocore: ssm 2014-11-06, CommandInvocationStatus."""
+    exit_code: int | None
+    """Of the first step that failed, or else of the last; None while there is none."""
+    output: str
+    """The first characters of all steps' output."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will change no more."""
+        return self.status in ENDED
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended well."""
+        return self.status == SUCCESS
+
+    @property
+    def text(self) -> str:
+        """How it ended, in words."""
+        code = "" if self.exit_code is None else f", exit code {self.exit_code}"
+        return f"{self.status}{code}"
+
+
+def admits_agents_alone(policy: str, service: str, account_id: str, role: str) -> bool:
+    """Whether the policy of a VPC endpoint lets nothing through but the calls of agents with the role of the drills' instances.
+
+    Whoever has credentials of another account could send data there through an endpoint with another policy
+    [VPC user guide: endpoint policies].
+    """
+    try:
+        statements = json.loads(policy)["Statement"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    listed = statements if isinstance(statements, list) else [statements]
+    allowing = [statement for statement in listed if not (isinstance(statement, dict) and statement.get("Effect") == "Deny")]
+    return bool(allowing) and all(_is_of_agents(one, AGENT_ACTIONS[service], account_id, role) for one in allowing)
+
+
+def _is_of_agents(statement: Any, actions: Iterable[str], account_id: str, role: str) -> bool:
+    """Whether a statement allows these actions alone, to the role alone."""
+    if not isinstance(statement, dict) or "NotAction" in statement:
+        return False
+    condition = statement.get("Condition")
+    equals = condition.get("ArnEquals") if isinstance(condition, dict) else None
+    principals = _texts(equals.get("aws:PrincipalArn") if isinstance(equals, dict) else None)
+    named = _texts(statement.get("Action"))
+    of_role = [arn.split(":", 3)[-1] == f":{account_id}:role/{role}" for arn in principals]
+    return bool(named) and set(named) <= set(actions) and bool(of_role) and all(of_role)
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(text) for text in (value if isinstance(value, list) else [value] if value else [])]

@@ -1,0 +1,57 @@
+"""The roles of drills of instances: where they launch, and which commands they run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from snapkeep.domain.policy.shapes import DRILL_DOCUMENT_PATTERN
+from support.templates import ROLE, STACKS, Statement, resources, statements
+
+SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
+
+
+def all_statements() -> Iterator[Statement]:
+    for stack in STACKS:
+        for role in resources(stack, ROLE):
+            yield from statements(stack, role)
+
+
+def test_instances_of_drills_are_launched_in_the_network_of_drills_alone_with_its_role_or_none() -> None:
+    launching = [one for one in statements("dr", "MakeForDrillRole") if "ec2:RunInstances" in one.actions]
+    kinds = {resource["Fn::Sub"].rpartition(":")[2]: one.condition for one in launching for resource in one.resources}
+    in_network = {"StringEquals": {"aws:ResourceTag/snapkeep:drill-network": SYSTEM}}
+    assert (kinds["subnet/*"], kinds["security-group/*"]) == (in_network, in_network)
+    assert kinds["image/*"]["Null"] == {"aws:ResourceTag/snapkeep:drill": "false"}
+    assert kinds["instance/*"]["Null"] == kinds["volume/*"]["Null"] == {"aws:RequestTag/snapkeep:drill": "false"}
+    assert kinds["instance/*"]["StringEqualsIfExists"] == {"ec2:MetadataHttpTokens": "required"}
+    assert kinds["snapshot/*"] == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
+    assert kinds.keys() == {
+        "image/*",
+        "instance/*",
+        "network-interface/*",
+        "security-group/*",
+        "snapshot/*",
+        "subnet/*",
+        "volume/*",
+    }
+    passing = [one for one in all_statements() if "iam:PassRole" in one.actions]
+    role = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/snapkeep${FunctionNameSuffix}-drill-${AWS::Region}"}
+    to_ec2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    assert [(one.role, one.actions, one.resources, one.condition) for one in passing] == [
+        ("MakeForDrillRole", ("iam:PassRole",), (role,), to_ec2)
+    ]
+
+
+def test_commands_of_documents_for_drills_run_in_instances_of_drills_alone() -> None:
+    sending = [one for one in statements("dr", "DrillRole") if "ssm:SendCommand" in one.actions]
+    assert {one.role for one in all_statements() if "ssm:SendCommand" in one.actions} == {"DrillRole", "MakeSnapshotsRole"}
+    resources_of = {resource["Fn::Sub"].rpartition(":")[2]: one.condition for one in sending for resource in one.resources}
+    assert resources_of == {
+        "document/snapkeep-drill-*": {},
+        "instance/*": {
+            "Null": {"ssm:resourceTag/snapkeep:drill": "false"},
+            "StringEquals": {"ssm:resourceTag/snapkeep:system": SYSTEM},
+        },
+    }
+    assert re.match(DRILL_DOCUMENT_PATTERN, "snapkeep-drill-check")
