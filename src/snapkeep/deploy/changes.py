@@ -11,6 +11,9 @@ from snapkeep.deploy.parameters import COPY_KEY, DR_REGION, LIMITS, RETENTION, S
 from snapkeep.domain.errors import SnapkeepError
 
 ADOPT_HISTORY, FORMER_SYSTEM = "AdoptHistory", "FormerSystem"
+COMPLIANCE_LOCKS = "AllowComplianceLocks"
+_BEFORE = {COMPLIANCE_LOCKS: "no"}
+"""What holds in a stack of a version that did not know the parameter, where a new value is a risk."""
 
 
 class ChangeNotConfirmed(SnapkeepError):
@@ -25,6 +28,8 @@ class Risk(StrEnum):
     """New copies go to another region."""
     DELETES_SNAPSHOTS = "deletes_snapshots"
     ENDS_PROTECTION = "ends_protection"
+    LOCKS_FOR_GOOD = "locks_for_good"
+    """Snapshots can be locked so that nobody can delete them."""
     CHANGES_KEY = "changes_key"
     LOSES_DATA = "loses_data"
     """A resource that holds data is removed or replaced."""
@@ -121,7 +126,7 @@ def parameter_changes(
     """
     changes = []
     for name, after in parameters.items():
-        before = deployed.get(name)
+        before = deployed.get(name, _BEFORE.get(name))
         # A parameter that the deployed version did not know changes nothing that runs.
         if before is None or _same_value(before, after):
             continue
@@ -187,6 +192,15 @@ _RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
         f"{_WITHOUT_DOCUMENT}volumes without {{after}} are no longer protected, and {_AGAIN}",
     ),
     (TAG_KEY, _any, Risk.DELETES_SNAPSHOTS, f"{_WITHOUT_DOCUMENT}{_AGAIN}"),
+    (
+        COMPLIANCE_LOCKS,
+        lambda _, after: after == "yes",
+        Risk.LOCKS_FOR_GOOD,
+        (
+            "policies can lock in compliance mode: nobody, AWS included, can delete such a snapshot until its lock ends, and its "
+            "storage is paid for until then"
+        ),
+    ),
     (
         ADOPT_HISTORY,
         lambda _, after: after == "yes",

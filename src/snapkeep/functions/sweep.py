@@ -162,6 +162,8 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
         watch=adapters.watch,
         clock=parts.clock,
         limits=adapters.limits,
+        locks=parts.locks,
+        lock_limits=parts.environment.lock_limits,
         hold_store=partial(parts.hold_store_of, parts.environment.region),
     )
 

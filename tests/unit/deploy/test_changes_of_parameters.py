@@ -105,6 +105,8 @@ def test_another_dr_region_is_asked_before_anything_is_touched() -> None:
         ({"AdoptHistory": "yes"}, {}, (PRIMARY, "AdoptHistory", Risk.DELETES_SNAPSHOTS)),
         ({"MaxDeletions": "101"}, {}, (PRIMARY, "MaxDeletions", Risk.DELETES_SNAPSHOTS)),
         ({"DeletionsTimesUsual": "11"}, {}, (PRIMARY, "DeletionsTimesUsual", Risk.DELETES_SNAPSHOTS)),
+        ({"AllowComplianceLocks": "yes"}, {}, (PRIMARY, "AllowComplianceLocks", Risk.LOCKS_FOR_GOOD)),
+        ({}, {"AllowComplianceLocks": "yes"}, (DR, "AllowComplianceLocks", Risk.LOCKS_FOR_GOOD)),
         ({}, {"MaxDeletionSharePercent": "80"}, (DR, "MaxDeletionSharePercent", Risk.DELETES_SNAPSHOTS)),
     ],
 )

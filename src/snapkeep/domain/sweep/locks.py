@@ -1,15 +1,18 @@
-"""Copies that their policies want locked and that are not, or not for as long (INV-23). Pure."""
+"""Snapshots and copies that their policies want locked and that are not, not for as long, or not in that mode (INV-23). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from snapkeep.domain.locks import TOLERANCE, LockLimits, SnapshotLock, due_lock, lock_rule_of
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.sweep.findings import Finding, FindingKind
+
+SETTLING = timedelta(minutes=15)
+"""The time in which the run that tags a source snapshot has it locked."""
 
 
 class MissingLock(NamedTuple):
@@ -41,11 +44,15 @@ def missing_locks(
         if rule is None:
             continue
         until = (snapshot.completed_at or snapshot.start_time) + rule.duration
-        if until <= now or (lock is not None and (lock.until is None or lock.until >= until - TOLERANCE)):
+        if not snapshot.is_copy and now - (until - rule.duration) < SETTLING:
             continue
         order = due_lock(rule, snapshot, lock, now, limits)
+        # One that lasts may still have to be raised to compliance mode.
+        lasts = lock is not None and (lock.until is None or lock.until >= until - TOLERANCE)
+        if until <= now or (lasts and order is None):
+            continue
         state = lock.text if lock else "it is not locked"
-        text = f"{state}; its policy wants a lock until {until:%Y-%m-%d %H:%M} UTC"
+        text = f"{state}; its policy wants a lock in {rule.mode} mode until {until:%Y-%m-%d %H:%M} UTC"
         if order is None:
             text += f", and the stack allows at most {limits.max_days} days (MaxLockDays)"
         finding = Finding(FindingKind.LOCK_MISSING, snapshot.id, snapshot.origin.volume_id, text)

@@ -12,7 +12,6 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.known_copies import known_copies
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEndEvent
-from snapkeep.domain.locks import LockLimits
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
@@ -35,8 +34,7 @@ from snapkeep.domain.sweep.findings import (
     key_findings,
     placed_hold_findings,
 )
-from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
-from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, item_of
+from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
 from snapkeep.domain.sweep.turns import rotating_sample
 from snapkeep.domain.sweep.unproved import MOST_COMPARISONS, unproved_copies, unproved_findings
 from snapkeep.domain.system import StackKind
@@ -46,7 +44,7 @@ from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.pull import PullShares
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.drills.watch import DrillWatch
-from snapkeep.usecases.ports import CopyQueue, LockRequests
+from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.recovery.measure_changes import unusual_changes
 from snapkeep.usecases.recovery.ports import Verifications
 from snapkeep.usecases.recovery.record_ports import Documents
@@ -78,9 +76,6 @@ class DrSweep(RegionSweep):
     pull: PullShares | None = None
     """In a vault: copies what is shared with it."""
     stack: StackKind = StackKind.DR
-    locks: LockRequests | None = None
-    """Has copies locked; None where the stack allows no locks."""
-    lock_limits: LockLimits = LockLimits()
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
         """Find and repair within the options; return the report so far and the deletions to carry out.
@@ -125,7 +120,7 @@ class DrSweep(RegionSweep):
         repairs = Repairs(self.limits.repairs)
         keys = key_findings(keys_at_risk(self.reader.region, snapshots, self.system))
         holds = [*hold_findings(snapshots, started), *placed_hold_findings(placed, started)]
-        repairs.items += self._locks(listing.snapshots, policies, started)
+        repairs.items += self.locks_missing(listing.snapshots, decision, policies, started)
         repairs.carry_out([*document_findings(policies), *keys, *holds, *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now(), policies), lambda _: Handling.NOTED)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
@@ -164,29 +159,6 @@ class DrSweep(RegionSweep):
             return [Finding(FindingKind.OUT_OF_REACH, "shared snapshots", "", str(error))]
         problem = [Finding(FindingKind.VAULT_IDLE, "vault", "", result.problem)] if result.problem else []
         return problem + [Finding(FindingKind.SHARE_REFUSED, one.snapshot_id, "", one.why) for one in result.refused]
-
-    def _locks(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime) -> list[ReportItem]:
-        """Have those copies locked that their policies want locked and that are not; return what was found (INV-23)."""
-        wanted = wanted_locks(snapshots, policies, self.system)
-        try:
-            locks = self.guards.locks([copy.id for copy in wanted]) if wanted else {}
-        except SnapkeepError as error:
-            return [item_of(Finding(FindingKind.OUT_OF_REACH, "locks", "", str(error)), Handling.NEEDS_ATTENTION)]
-        missing = missing_locks(wanted, locks, policies, now, self.lock_limits, system=self.system)
-        due = [one.finding.subject for one in missing if one.allowed][: self.limits.repairs]
-        handling, cause = Handling.REPAIRED, ""
-        try:
-            if due and self.locks is not None:
-                self.locks.request(due)
-        except SnapkeepError as error:
-            handling, cause = Handling.FAILED, str(error)
-        requested = frozenset(due if self.locks is not None else ())
-        return [
-            item_of(one.finding, handling, cause)
-            if one.finding.subject in requested
-            else item_of(one.finding, Handling.NEEDS_ATTENTION)
-            for one in missing
-        ]
 
     def _unusual(self, snapshots: Iterable[Snapshot], now: datetime) -> list[Finding]:
         """Return the unusual changes of the last days in sources of copies that are still there."""

@@ -14,6 +14,7 @@ from snapkeep import __version__
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import NOT_IN_JSON
+from snapkeep.domain.locks import LockLimits
 from snapkeep.domain.model import DeletionPlan, Lineage, Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.source import PolicySource
@@ -22,10 +23,19 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision
+from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
 from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.placed_holds import HoldReader, HoldStore
-from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.ports import (
+    Clock,
+    CopyQueue,
+    DeletionGuards,
+    DeletionResult,
+    LockRequests,
+    SnapshotReader,
+    SnapshotTagger,
+)
 from snapkeep.usecases.retention.plan_volumes import plan_id
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
@@ -204,6 +214,39 @@ class RegionSweep:
     limits: SweepLimits = field(default_factory=SweepLimits)
     hold_store: Callable[[], HoldStore] | None = None
     """Returns the store for the hold of a day with far more deletions than usual; None: the sweep places no hold."""
+
+    locks: LockRequests | None = None
+    """Has snapshots locked; None where the stack allows no locks."""
+    lock_limits: LockLimits = LockLimits()
+
+    def locks_missing(
+        self, snapshots: Iterable[Snapshot], decision: SweepDecision, policies: PolicySet, now: datetime
+    ) -> list[ReportItem]:
+        """Have those snapshots locked that their policies want locked and that are not; return what was found (INV-23).
+
+        None that this sweep deletes is locked.
+        """
+        leaving = {verdict.snapshot.id for verdict in decision.deletions}
+        wanted = wanted_locks((one for one in snapshots if one.id not in leaving), policies, self.system)
+        try:
+            locks = self.guards.locks([one.id for one in wanted]) if wanted else {}
+        except SnapkeepError as error:
+            return [item_of(Finding(FindingKind.OUT_OF_REACH, "locks", "", str(error)), Handling.NEEDS_ATTENTION)]
+        missing = missing_locks(wanted, locks, policies, now, self.lock_limits, system=self.system)
+        due = [one.finding.subject for one in missing if one.allowed][: self.limits.repairs]
+        handling, cause = Handling.REPAIRED, ""
+        try:
+            if due and self.locks is not None:
+                self.locks.request(due)
+        except SnapkeepError as error:
+            handling, cause = Handling.FAILED, str(error)
+        requested = frozenset(due if self.locks is not None else ())
+        return [
+            item_of(one.finding, handling, cause)
+            if one.finding.subject in requested
+            else item_of(one.finding, Handling.NEEDS_ATTENTION)
+            for one in missing
+        ]
 
     def stopped_by(self, unusual: list[Finding], now: datetime) -> list[Finding]:
         """Put the system on hold if there is an unusual finding; return the finding, and why there is no hold.

@@ -1,0 +1,100 @@
+"""Sources that are not locked as their policy wants: a sweep of the primary region finds them and has them locked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from snapkeep.domain.locks import LockLimits, LockState, SnapshotLock
+from snapkeep.domain.policy.model import LockMode, LockRule
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
+from snapkeep.domain.sweep.report import Handling
+from snapkeep.domain.tag_names import PROOF
+from snapkeep.lab.simulator.layout import SystemLayout
+from snapkeep.lab.simulator.sweeps import Sweeper
+from support.flows import DAY, PRIMARY, Laboratory, policy_set
+from support.lineages import SYSTEM, copy_of, snapshot
+
+WEEK = LockRule(LockMode.GOVERNANCE, timedelta(days=7))
+FOR_GOOD = LockRule(LockMode.COMPLIANCE, timedelta(days=7), timedelta(hours=24))
+
+
+class Locking(Laboratory):
+    """A snapshot and its copy from a day before their policy locks, with sweeps."""
+
+    def __post_init__(self) -> None:
+        self.layout = SystemLayout(lock_limits=LockLimits(30))
+        super().__post_init__()
+        self.sweeper = Sweeper(self.runner)
+        self.protect(self.make_volume())
+        self.runner.advance(DAY)
+        self.lock(WEEK)
+
+    def lock(self, rule: LockRule | None) -> None:
+        (policy,) = self.policies.policies
+        self.policies = replace(self.policies, policies=(replace(policy, lock=rule),))
+
+    def missing(self) -> list[tuple[str, Handling]]:
+        """Sweep the primary region; return the locks that it found to be missing."""
+        self.sweeper.start()
+        self.runner.advance(600)
+        items = [item for report in self.sweeper.reports[-2:] if report.region == PRIMARY for item in report.items]
+        return [(item.subject, item.handling) for item in items if item.kind is FindingKind.LOCK_MISSING]
+
+    def days_locked(self) -> list[int]:
+        return [lock["LockDuration"] for lock in self.ec2().describe_locked_snapshots()["Snapshots"]]
+
+
+def test_a_source_from_before_the_rule_is_locked_for_the_rest_of_its_time() -> None:
+    lab = Locking(policy_set())
+    assert lab.missing() == [(lab.ids()[0], Handling.REPAIRED)]
+    assert lab.days_locked() == [6]
+    assert lab.missing() == []
+
+
+def test_a_lock_that_somebody_shortened_is_made_longer_again() -> None:
+    lab = Locking(policy_set())
+    lab.missing()
+    lab.ec2().lock_snapshot(SnapshotId=lab.ids()[0], LockMode="governance", LockDuration=1)
+    assert lab.missing() == [(lab.ids()[0], Handling.REPAIRED)]
+    assert lab.days_locked() == [7]
+
+
+def test_a_snapshot_that_has_just_completed_is_left_to_its_run() -> None:
+    lab = Locking(policy_set())
+    lab.missing()
+    lab.lock(None)
+    lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(60)
+    lab.lock(WEEK)
+    assert lab.missing() == []
+
+
+def test_what_the_sweep_deletes_is_not_locked() -> None:
+    lab = Locking(policy_set(keep=1))
+    lab.lock(None)
+    volume = lab.snapshots()[0].volume_id
+    lab.ec2().lock_snapshot(SnapshotId=lab.ids()[0], LockMode="governance", LockDuration=1)
+    lab.start_snapshot(volume)
+    lab.runner.advance(1800)
+    old, new = lab.ids()
+    lab.ec2().unlock_snapshot(SnapshotId=old)
+    lab.lock(WEEK)
+    assert old not in dict(lab.missing())
+    assert lab.ids() == [new]
+
+
+@pytest.mark.parametrize("proved", [True, False])
+def test_a_proved_copy_that_is_locked_in_governance_mode_only_is_found(proved: bool) -> None:
+    (policy,) = policy_set().policies
+    policies = replace(policy_set(), policies=(replace(policy, copies=(replace(policy.copies[0], lock=FOR_GOOD),)),))
+    copy = copy_of(snapshot("2026-11-30T03:00", policy="default"), "us-east-2", 1)
+    copy = replace(copy, completed_at=copy.start_time, tags={**copy.tags, **({PROOF: "PROVED structure x"} if proved else {})})
+    now = copy.start_time + timedelta(hours=1)
+    locks = {copy.id: SnapshotLock(LockState.GOVERNANCE, copy.start_time + timedelta(days=7), 7)}
+    wanted = wanted_locks([copy], policies, SYSTEM)
+    found = missing_locks(wanted, locks, policies, now, LockLimits(30, compliance=True), system=SYSTEM)
+    assert [one.allowed for one in found] == [True] * proved
