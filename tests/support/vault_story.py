@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.domain.copies.entry import EntryState
-from snapkeep.domain.policy.model import Retention
+from snapkeep.domain.locks import LockLimits
+from snapkeep.domain.policy.model import LockMode, LockRule, Retention
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds
 from snapkeep.lab.simulator.memory_ports import StepKill
@@ -25,6 +28,8 @@ CHANGING = frozenset(
         "queue.write",
         "queue.release_lease",
         "copier.start_copy",
+        "locks.request",
+        "locker.lock",
         "tagger.tag",
         "buses.send_complete",
         "deleter.delete",
@@ -32,6 +37,7 @@ CHANGING = frozenset(
 )
 STRIDE = 12
 """Of every so many calls one kills its step: stories that begin with each of them kill at every call."""
+LOCK = LockRule(LockMode.GOVERNANCE, timedelta(days=1))
 KEPT = 2
 QUOTA = 2
 
@@ -51,16 +57,17 @@ class VaultStory:
     def tell(self) -> list[str]:
         """Tell the story; return what was not as it must be."""
         lab = self.lab = VaultLaboratory(
-            vaults=(vault(retention=Retention(keep_last=KEPT)),),
+            vaults=(vault(retention=Retention(keep_last=KEPT), lock=LOCK),),
             quotas=Quotas(copies_per_destination=QUOTA),
             speeds=Speeds(copy_base_seconds=900.0),  # longer than a killed dispatcher keeps its lease
             hook=self._hook,
             withdraws=False,
         )
         self._counting = False
-        lab.runner.composition.layout = replace(lab.runner.layout, copy_quota=QUOTA)
+        lab.runner.composition.layout = replace(lab.runner.layout, copy_quota=QUOTA, lock_limits=LockLimits(30))
         lab.runner.composition.on_word.append(self._on_word)
         lab.runner.audit.append(self._on_deletion)
+        lab.world.subscribe(self._on_event)
         self.plant(lab)
         volume_id, other = lab.make_volume(), lab.make_volume(size_gib=500)
         shared = [lab.dr_copy(volume_id) for _ in range(3)] + [lab.dr_copy(other)]
@@ -97,7 +104,18 @@ class VaultStory:
         account = self.lab.world.region_account(DR, VAULT_ACCOUNT)
         alive = [copy.source_id for copy in account.snapshots.values() if copy.state in ("pending", "completed")]
         self._require(len(alive) == len(set(alive)), f"INV-09: two copies of one snapshot: {alive}")
+        late = self.lab.world.now() - LOCK.duration.total_seconds()
+        fresh = {copy.id for copy in account.snapshots.values() if copy.state == "completed" and copy.start > late}
+        self._require(fresh <= account.locks.keys(), f"INV-23: {fresh - account.locks.keys()} complete and not locked")
         self._require(len(account.copies_in_flight) <= QUOTA, "INV-10: more copies than the quota allows")
+
+    def _on_event(self, event: Mapping[str, Any]) -> None:
+        """Check a copy at the moment that it completes: from then on it could be deleted."""
+        detail = event["detail"]
+        if event["account"] == VAULT_ACCOUNT and (detail["event"], detail["result"]) == ("copySnapshot", "succeeded"):
+            copy_id = detail["snapshot_id"].rpartition("/")[2]
+            locked = copy_id in self.lab.world.region_account(DR, VAULT_ACCOUNT).locks
+            self._require(locked, f"INV-23: {copy_id} completed without a lock")
 
     def _on_word(self, shared_id: str, _: str) -> None:
         copies = [copy for copy in self.lab.copies() if copy.source_id == shared_id]
