@@ -227,8 +227,9 @@ def test_a_recoverer_removes_and_tags_nothing_else(recoverer: dict[str, str], in
 
 
 def test_a_deployer_may_deploy_and_destroy(embedded: EmbeddedAws, account_id: str) -> None:
-    deployer = make_user(embedded, account_id, "deployer", "deployer-resources")
-    deployed = snapkeep(deployer, "deploy", "--region", PRIMARY, "--dr-region", DR)
+    deployer = make_user(embedded, account_id, "deployer", "deployer-resources", "deployer-sharing")
+    vaults = ("--dr-parameter", "VaultAccounts=210987654321")
+    deployed = snapkeep(deployer, "deploy", "--region", PRIMARY, "--dr-region", DR, *vaults)
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     destroyed = snapkeep(deployer, "destroy", "--region", PRIMARY, "--dr-region", DR, "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
