@@ -10,13 +10,14 @@ from starlette.testclient import TestClient
 
 from snapkeep.console.reading import Readings
 from snapkeep.console.trend import HEIGHT, WIDTH, trend_of
+from snapkeep.domain.drills.commands import CommandResult
 from snapkeep.domain.drills.covered import DrillCoverage
 from snapkeep.domain.drills.instances import DrilledInstance
 from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, evidence_key, evidence_of
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.drill_rules import DrillLevel
+from snapkeep.domain.policy.drill_rules import DrillCommand, DrillLevel
 from snapkeep.domain.recovery.instance_fit import Billing
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, report_to_json
@@ -70,8 +71,11 @@ def drill(
             Billing("Linux/UNIX", "RunInstances"),
             restored_id="i-1",
             checked_at=at + timedelta(minutes=7),
+            command_at=at + timedelta(minutes=8),
+            command=CommandResult("Failed", 1, "<script>no database"),
         )
-        run = replace(run, level=DrillLevel.INSTANCE, volume_id=instance, point="", instances=(drilled,))
+        command = DrillCommand("snapkeep-drill-check")
+        run = replace(run, level=DrillLevel.INSTANCE, volume_id=instance, point="", instances=(drilled,), command=command)
     evidence = evidence_of(run, "1", "")
     objects = account.objects.setdefault(NEAR, {})
     ledger = DrillLedger().concluded(evidence)
@@ -151,6 +155,7 @@ def test_a_drill_of_an_instance_counts_for_its_volumes(
     assert "drill passed" in page_of(browser, readings, "/proofs")
     answer = browser.get("/drill", params={"in": NEAR, "id": run.id}).text
     assert '<h1>Drill of <a class="subject" href="/instance?id=i-0123456789abcdef0">' in " ".join(answer.split())
+    assert "snapkeep-drill-check</code>: Failed, exit code 1<pre>&lt;script&gt;no database</pre>" in answer
     evidence = text_of(html.unescape(answer))
     assert f"Points {copied.id} , data of" in evidence
     assert "launched as i-1 , status checks passed after 7 minutes" in evidence
