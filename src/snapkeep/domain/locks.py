@@ -6,6 +6,7 @@ is raised or extended; none is ever shortened, and one in compliance mode is nev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
 from snapkeep.domain.policy.model import LockMode, LockRule, PolicySet
+from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.verdict import is_proved
 
@@ -75,6 +77,32 @@ def lock_rule_of(policies: PolicySet, snapshot: Snapshot, system: str) -> LockRu
         return policy.lock
     rule = policy.copy_rule(snapshot.region)
     return rule.lock if rule else None
+
+
+def locks_not_allowed(
+    policies: PolicySet, primary_region: str, limits_of: Callable[[str], LockLimits | None]
+) -> list[PolicyProblem]:
+    """Return the locks of a document that the stacks do not allow.
+
+    `limits_of` returns what the stack of a region allows; None where that is not known.
+    """
+    problems = []
+    for number, policy in enumerate(policies.policies):
+        path = f"policies[{number}]"
+        locks = [(f"{path}.lock", policy.lock, primary_region)]
+        locks += [(f"{path}.copies[{index}].lock", rule.lock, rule.region) for index, rule in enumerate(policy.copies)]
+        for where, lock, region in locks:
+            limits = limits_of(region) if lock is not None else None
+            if lock is None or limits is None:
+                continue
+            if lock.days > limits.max_days:
+                shorter = f"write at most {limits.max_days}d, or raise" if limits.max_days else "raise"
+                right = f"{shorter} MaxLockDays of the stack in {region} first: it is {limits.max_days}"
+                problems.append(PolicyProblem(f"{where}.for", f"{lock.days}d", right))
+            if lock.mode is LockMode.COMPLIANCE and not limits.compliance:
+                right = f"write governance, or set AllowComplianceLocks of the stack in {region} to yes first"
+                problems.append(PolicyProblem(f"{where}.mode", "'compliance'", right))
+    return problems
 
 
 def due_lock(

@@ -17,6 +17,7 @@ class Price:
     source: str
 
 
+DAYS_OF_A_MONTH = 30
 SNAPSHOT_STORAGE = Price(0.05, "GiB-month of changed blocks, standard tier", "EBS pricing, snapshots")
 VOLUME_STORAGE = Price(0.08, "GiB-month of a gp3 volume", "EBS pricing, General Purpose SSD volumes")
 TRANSFER = Price(0.02, "GiB copied to another region, most pairs", "EC2 pricing, data transfer between regions")
@@ -49,6 +50,11 @@ def transfer_price(source: str, destination: str) -> Price:
     if source == destination:
         return NO_TRANSFER
     return TRANSFER_OF_PAIR.get((source, destination), TRANSFER)
+
+
+def storage_usd(size_gib: int, days: float) -> float:
+    """Return what a snapshot costs at most in so many days: EC2 bills changed blocks alone."""
+    return size_gib * SNAPSHOT_STORAGE.dollars * days / DAYS_OF_A_MONTH
 
 
 def completion_price_usd_per_gib(completion_minutes: int) -> float:

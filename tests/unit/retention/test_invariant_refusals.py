@@ -181,13 +181,17 @@ def test_simultaneous_snapshots_do_not_replace_each_other() -> None:
 
 def test_holds_of_several_causes_come_together() -> None:
     images = image_holds({OLDEST.id: ("ami-1", "ami-2"), SECOND.id: ()})
-    locks = lock_holds({OLDEST.id: SnapshotLock(LockState.COMPLIANCE, datetime(2027, 1, 1, tzinfo=UTC), 14)})
-    pending = lock_holds({SECOND.id: SnapshotLock(LockState.GOVERNANCE, None, 14)})
+    locks = lock_holds(
+        {OLDEST.id: SnapshotLock(LockState.COMPLIANCE, datetime(2027, 1, 1, tzinfo=UTC), 14)},
+        [OLDEST],
+        datetime(2026, 12, 2, tzinfo=UTC),
+    )
+    pending = lock_holds({SECOND.id: SnapshotLock(LockState.GOVERNANCE, None, 14)}, [SECOND], datetime(2026, 12, 2, tzinfo=UTC))
     assert [reason.text for reason in pending[SECOND.id]] == ["locked for 14 d from its completion (governance)"]
     merged = merge_holds(images, locks)
     assert [reason.text for reason in merged[OLDEST.id]] == [
         "in use by ami-1",
         "in use by ami-2",
-        "locked until 2027-01-01 00:00 UTC (compliance)",
+        "locked until 2027-01-01 00:00 UTC (compliance), at most 0.40 USD until then",
     ]
     assert set(merged) == {OLDEST.id}

@@ -78,7 +78,7 @@ def test_images_and_locks_hold_with_their_names() -> None:
     primary = CountingReader(REGION, SOURCES, images={SOURCES[0].id: ("ami-1",)}, locked={SOURCES[1].id: LOCK})
     made, _ = plans(primary, CountingReader(DR, [copy_of(SOURCES[2], DR, 1)]))
     assert made[SOURCES[0].id] == ("keep", ["in use by ami-1"])
-    assert made[SOURCES[1].id] == ("keep", [LOCK.text])
+    assert made[SOURCES[1].id] == ("keep", [f"{LOCK.text}, at most 0.52 USD until then"])
 
 
 def test_a_pending_copy_in_the_listing_counts_as_waiting() -> None:

@@ -127,11 +127,13 @@ def push(
     versions are kept. A region that the document no longer copies to gets it
     too, and keeps every copy.
     """
+    from snapkeep.cli.lock_limits import check_locks  # noqa: PLC0415
     from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
 
     installed = _installed(settings)
     region = installed.settings.region
     document, policies = read_policies(file, region=region, limits=installed.parameters_as_policies()[region].limits)
+    check_locks(installed, policies)
     _put_in_force(installed, stored_text(document), policies, f"Put {file.name} in force?", yes=yes, json=json)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from snapkeep.domain.locks import SnapshotLock
@@ -15,6 +15,7 @@ from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRe
 from snapkeep.domain.other_tools import left_alone_by, tool_of
 from snapkeep.domain.policy.frequency import same_period
 from snapkeep.domain.policy.model import CopyRule
+from snapkeep.domain.prices import storage_usd
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
@@ -110,9 +111,19 @@ def image_holds(images: Mapping[str, Sequence[str]]) -> dict[str, tuple[Reason, 
     }
 
 
-def lock_holds(locks: Mapping[str, SnapshotLock]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of locked snapshots, given the locks by snapshot (INV-06)."""
-    return {snapshot_id: (Reason("INV-06", lock.text),) for snapshot_id, lock in locks.items()}
+def lock_holds(locks: Mapping[str, SnapshotLock], snapshots: Iterable[Snapshot], now: datetime) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds of locked snapshots, given the locks by snapshot, with what each costs to its end (INV-06)."""
+    sizes = {snapshot.id: snapshot.size_gib for snapshot in snapshots}
+    return {
+        snapshot_id: (Reason("INV-06", lock.text + _cost_of(lock, sizes.get(snapshot_id, 0), now)),)
+        for snapshot_id, lock in locks.items()
+    }
+
+
+def _cost_of(lock: SnapshotLock, size_gib: int, now: datetime) -> str:
+    if lock.until is None:
+        return ""
+    return f", at most {storage_usd(size_gib, (lock.until - now) / timedelta(days=1)):.2f} USD until then"
 
 
 def tool_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:

@@ -37,7 +37,7 @@ def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot], now: da
         return {}
     return merge_holds(
         image_holds(guards.images_using(ids)),
-        lock_holds(guards.locks(ids)),
+        lock_holds(guards.locks(ids), listed, now),
         tool_holds(listed),
         recovery_holds(listed),
         vault_holds(listed, now),

@@ -1,0 +1,67 @@
+"""A document whose locks the deployed stacks do not allow is not put in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from snapkeep.cli.lock_limits import check_locks
+from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.policy.document import parse_document
+from snapkeep.domain.policy.problem import InvalidPolicy
+from snapkeep.domain.system import StackKind
+
+PRIMARY, DR = "us-east-1", "us-east-2"
+COMPLIANCE = {"mode": "compliance", "for": "14d", "cool_off": "24h"}
+
+
+@dataclass
+class Installed:
+    """Stacks with these parameters; a region without an entry has none, None does not answer."""
+
+    parameters: dict[str, Mapping[str, str] | None] = field(default_factory=dict)
+    settings: Any = field(default_factory=lambda: SimpleNamespace(region=PRIMARY))
+
+    def stack_parameters(self, kind: StackKind, region: str) -> Mapping[str, str]:
+        assert (kind is StackKind.PRIMARY) == (region == PRIMARY)
+        parameters = self.parameters.get(region, {})
+        if parameters is None:
+            raise AwsUnavailable("no answer")
+        return parameters
+
+
+def refusals(parameters: dict[str, Mapping[str, str] | None]) -> list[tuple[str, str]]:
+    copies = [{"region": DR, "retention": {}, "lock": COMPLIANCE}]
+    policy = {"name": "gold", "select": {}, "retention": {}, "lock": {"mode": "governance", "for": "7d"}, "copies": copies}
+    try:
+        check_locks(Installed(parameters), parse_document({"version": 1, "policies": [policy]}))  # type: ignore[arg-type]
+    except InvalidPolicy as refused:
+        return [(problem.path, problem.right) for problem in refused.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "paths"),
+    [
+        ({PRIMARY: {"MaxLockDays": "7"}, DR: {"MaxLockDays": "14", "AllowComplianceLocks": "yes"}}, []),
+        ({PRIMARY: {"MaxLockDays": "6"}, DR: None}, ["policies[0].lock.for"]),
+        ({DR: {"MaxLockDays": "13", "AllowComplianceLocks": "yes"}}, ["policies[0].copies[0].lock.for"]),
+        ({DR: {"MaxLockDays": "14", "AllowComplianceLocks": "no"}}, ["policies[0].copies[0].lock.mode"]),
+        ({PRIMARY: {"Retention": "7"}}, ["policies[0].lock.for"]),
+        ({PRIMARY: None, DR: None}, []),
+        ({}, []),
+    ],
+)
+def test_a_lock_beyond_the_stacks_parameters_is_refused(
+    parameters: dict[str, Mapping[str, str] | None], paths: list[str]
+) -> None:
+    assert [path for path, _ in refusals(parameters)] == paths
+
+
+def test_the_refusal_says_what_to_deploy_first() -> None:
+    [(_, right)] = refusals({PRIMARY: {"MaxLockDays": "0"}})
+    assert right == "raise MaxLockDays of the stack in us-east-1 first: it is 0"
