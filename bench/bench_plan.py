@@ -19,7 +19,7 @@ from typing import NamedTuple
 from snapkeep.lab.embedded_aws import EmbeddedAws
 
 VOLUMES, SNAPSHOTS_EACH = 1000, 50
-MOST_CPU, MOST_MEMORY = 0.4, 0.35
+MOST_CPU, MOST_MEMORY = 0.25, 0.35
 REGION, EMPTY_REGION, ACCOUNT = "us-east-1", "eu-west-1", "123456789012"
 BIN = Path(sys.executable).parent
 CUSTODIAN = Path(__file__).parents[1] / ".tools/c7n/bin/custodian"

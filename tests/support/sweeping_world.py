@@ -31,7 +31,6 @@ from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import OpenRuns
 from snapkeep.usecases.look.status import Destination, SystemStatus, gather_status
 from snapkeep.usecases.placed_holds import HoldsInForce
-from snapkeep.usecases.retention.plan_regions import gather_all_facts
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
 from snapkeep.usecases.sweep.dr import DrSweep
@@ -40,6 +39,7 @@ from snapkeep.usecases.sweep.memory import StoredMemory
 from snapkeep.usecases.sweep.ports import DeadLetter
 from snapkeep.usecases.sweep.primary import PrimarySweep
 from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions, SweepResult, complete
+from support.all_facts import gather_all_facts
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 DAY, HOUR = 86_400.0, 3_600.0

@@ -18,8 +18,6 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import MANAGED, PREFIX
 from snapkeep.domain.tags import parse_time
 
-CALL_DETAIL_TYPE = "AWS API Call via CloudTrail"
-
 
 class Concern(StrEnum):
     """The kind of object that a call concerns, by which the recovery points that it touches are counted."""

@@ -11,7 +11,8 @@ from snapkeep.domain.copies.known_copies import known_copies
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.usecases.copies.receive import ReceiveOutcome
 from snapkeep.usecases.ports import CopyResult, CopyResultStatus
-from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.retention.plan_regions import make_plans
+from support.all_facts import gather_all_facts
 from support.flows import DAY, DR, PRIMARY, policy_set
 from support.unreceived import Meanwhile, Unreceived
 

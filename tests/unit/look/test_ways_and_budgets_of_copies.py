@@ -19,7 +19,8 @@ from snapkeep.domain.copies.known_copies import known_copies
 from snapkeep.domain.retention.region_plan import RegionPlan
 from snapkeep.lab.ebs_model import Speeds, World
 from snapkeep.usecases.look.budgets import copy_budgets
-from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.retention.plan_regions import make_plans
+from support.all_facts import gather_all_facts
 from support.printed_status import printed
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
 

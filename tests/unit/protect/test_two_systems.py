@@ -5,7 +5,8 @@ from __future__ import annotations
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain.tag_names import MANAGED, POLICY, SOURCE_VOLUME
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.retention.plan_regions import make_plans
+from support.all_facts import gather_all_facts
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 OTHER = "snapkeep-other"

@@ -18,7 +18,7 @@ from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, SweepReport
 from snapkeep.domain.tags import lineage_id
 from snapkeep.usecases.look.status import StatusTotal
-from snapkeep.usecases.retention.plan_regions import gather_all_facts
+from support.all_facts import gather_all_facts
 from support.lineages import SYSTEM, snapshot
 from support.sweeping_world import DAY, DR, PRIMARY, SweepingWorld, gold
 

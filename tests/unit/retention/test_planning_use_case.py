@@ -9,7 +9,8 @@ from snapkeep.domain.locks import LockState, SnapshotLock
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.tag_names import MANAGED
-from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.retention.plan_regions import make_plans
+from support.all_facts import gather_all_facts
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

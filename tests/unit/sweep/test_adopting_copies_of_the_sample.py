@@ -10,7 +10,8 @@ from snapkeep.domain.sweep.report import Handling
 from snapkeep.domain.tag_names import ORIGINAL_NAME, ORIGINAL_REGION, ORIGINAL_VOLUME, SOURCE_START
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.retention.plan_regions import make_plans
+from support.all_facts import gather_all_facts
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold, kinds
 
 

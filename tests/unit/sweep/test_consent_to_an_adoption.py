@@ -3,7 +3,8 @@
 import pytest
 
 from snapkeep.lab.ebs_model import Faults
-from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.retention.plan_regions import make_plans
+from support.all_facts import gather_all_facts
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.domain.tag_names import MANAGED
-from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.retention.plan_regions import make_plans
+from support.all_facts import gather_all_facts
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold, kinds
 
 OLD, NEW = "snapkeep", "snapkeep-new"

@@ -189,11 +189,6 @@ class PageIterator:
                 return
             params[token_in] = token
 
-    def build_full_result(self) -> Response:
-        """Return all pages as one answer."""
-        key = RESULT_KEYS[self._action]
-        return {key: [item for page in self for item in page[key]]}
-
 
 def make_client(world: RequestHandler, service: str, region: str, account_id: str, caller: str) -> Client:
     """Return a client. Raise ValueError for a service that is not modelled."""

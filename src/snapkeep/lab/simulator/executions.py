@@ -80,6 +80,5 @@ class Totals:
     transitions: int = 0
     invocations: int = 0
     dispatches: int = 0
-    copies_started: int = 0
     deletions: int = 0
     kills: int = 0

@@ -266,8 +266,6 @@ class Runner:
             done = self._invoke(region, lambda: self.composition.dispatch(region).run(f"dispatch-{self.totals.dispatches}"))
         except TaskFailed:
             done = None
-        if done is not None:
-            self.totals.copies_started += len(done.started)
         if self._has_work(region) and region not in self._dispatch_due:
             schedule = self.timings.schedule_seconds
             self.wake(region, schedule - self.world.now() % schedule)

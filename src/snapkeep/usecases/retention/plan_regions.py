@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from itertools import chain
-from types import MappingProxyType
 
 from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.creation.due import next_snapshots
@@ -140,20 +139,6 @@ def list_region(reader: SnapshotReader, known: KnownCopies | None = None, *, wit
     """Return a region's listing."""
     volumes = list(reader.all_volumes()) if with_volumes else []
     return RegionListing(reader.region, list(reader.all_snapshots()), volumes, known or KnownCopies())
-
-
-def gather_all_facts(
-    primary: SnapshotReader,
-    dr_readers: Sequence[SnapshotReader],
-    known: Mapping[str, KnownCopies] = MappingProxyType({}),
-    since: datetime | None = None,
-) -> list[RegionFacts]:
-    """List the primary region and its DR regions once each; return their facts, the primary's first.
-
-    `known` has the facts of each DR region's queue.
-    """
-    listing = replace(list_region(primary, with_volumes=True), since=since)
-    return facts_of(primary.region, [listing, *(list_region(reader, known.get(reader.region)) for reader in dr_readers)])
 
 
 def facts_of(primary: str, listings: Iterable[RegionListing]) -> list[RegionFacts]:
