@@ -19,8 +19,8 @@ from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention,
 from snapkeep.domain.tag_names import PROOF, VAULT, VAULT_COPY
 from snapkeep.domain.vault.word import VaultWord
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.functions import sharing_of
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.usecases.vault import share as sharing
 from snapkeep.usecases.vault.share import ShareWithVault
 from support.flows import DAY, DR, PRIMARY, Laboratory
