@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("browser")  # one world, and one browser
 
 WIDTHS = (390, 1280, 1900)
 THEMES = ("light", "dark")
-LISTED = [f"/{page.name}" for page in PAGES if page.listed]
+LISTED = ["/reports", *(f"/{page.name}" for page in PAGES if page.listed)]
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -81,6 +81,42 @@ def test_a_volume_is_recovered_and_undone_by_clicking(visitor: Visitor, aws: Emb
     assert [fault for fault in visitor.faults if "409" not in fault] == []
 
 
+def test_an_instance_is_launched_by_a_map_that_was_proposed_and_edited(visitor: Visitor, aws: EmbeddedAws) -> None:
+    page = visitor.page
+    page.keyboard.press("/")
+    page.keyboard.type("web-1")
+    page.keyboard.press("Enter")
+    page.locator('main a[href^="/instance"]').first.click()
+    instance_id = page.locator("h1 code").inner_text()
+    page.get_by_role("link", name=f"Plan the whole instance in {DR_REGION}").click()
+    page.get_by_text("the map has nothing under subnets for it").wait_for()
+    page.locator("summary", has_text="Map").click()
+    page.get_by_role("button", name="Propose a map").click()
+    page.get_by_label("YAML or JSON").filter(has_text="subnets:").wait_for()
+    check_accessible(page)
+    proposed = page.get_by_label("YAML or JSON").input_value()
+    page.get_by_label("YAML or JSON").fill(
+        f"{proposed}\nsecurity_groups: {{{group_of(aws, REGION)}: {group_of(aws, DR_REGION)}}}\n"
+    )
+    page.get_by_role("button", name="Plan again").click()
+    page.get_by_text("to confirm").wait_for()
+    run_id = start(page, instance_id)
+    launched = page.locator("ol.steps li.good", has_text=f"launch {instance_id}").locator("code")
+    launched.wait_for()  # its status checks would take minutes
+    filters = [{"Name": f"tag:{RECOVERY}", "Values": [run_id]}]
+    [reservation] = aws.client("ec2", DR_REGION).describe_instances(Filters=filters)["Reservations"]
+    assert reservation["Instances"][0]["InstanceId"] == launched.inner_text()
+    assert visitor.faults == []
+
+
+def group_of(aws: EmbeddedAws, region: str) -> str:
+    """Return the default security group of the region's default VPC."""
+    ec2 = aws.client("ec2", region)
+    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    filters = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
+    return str(ec2.describe_security_groups(Filters=filters)["SecurityGroups"][0]["GroupId"])
+
+
 def test_a_recovery_resumes_after_its_region_was_unreachable(visitor: Visitor, aws: EmbeddedAws) -> None:
     page = visitor.page
     volume_id = plan(visitor, "customers-db")
