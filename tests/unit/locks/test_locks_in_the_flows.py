@@ -17,7 +17,7 @@ from snapkeep.domain.locks import LockLimits
 from snapkeep.domain.policy.model import LockMode, LockRule
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE
-from snapkeep.lab.simulator.layout import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout, limits_for
 from support.dispatch_scenarios import PausedDispatcher
 from support.flows import DAY, DR, PRIMARY, Laboratory, policy_set
 
@@ -153,3 +153,8 @@ def test_requests_are_asynchronous_calls_of_a_part_of_the_snapshots() -> None:
     locks.request([f"snap-{number}" for number in range(IDS_PER_CALL + 1)])
     assert {(call["FunctionName"], call["InvocationType"]) for call in client.calls} == {("LockSnapshots", "Event")}
     assert [call["Payload"].count(b"snap-") for call in client.calls] == [0, IDS_PER_CALL, 1]
+
+
+def test_a_simulation_allows_the_locks_of_its_policies() -> None:
+    assert limits_for(laboratory(of_copies=COMPLIANCE).policies) == LockLimits(7, compliance=True)
+    assert limits_for(policy_set()) == LockLimits()

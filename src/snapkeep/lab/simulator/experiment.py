@@ -30,7 +30,7 @@ from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.tags import as_list, flat
 from snapkeep.lab.simulator.executions import Execution, Timings
 from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
-from snapkeep.lab.simulator.layout import SystemLayout
+from snapkeep.lab.simulator.layout import SystemLayout, limits_for
 from snapkeep.lab.simulator.memory_proofs import Verification
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
@@ -190,7 +190,8 @@ class Experiment:
         self.options = options
         self.policies = policies
         destinations = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
-        layout = SystemLayout((options.primary,), destinations, copy_quota=options.copy_quota)
+        limits = limits_for(policies)
+        layout = SystemLayout((options.primary,), destinations, copy_quota=options.copy_quota, lock_limits=limits)
         self.runner = Runner(world, lambda: policies, layout, timings=TIMINGS, on_run_ended=self._run_ended)
         self.watch = InvariantMonitor(self.runner, lambda: policies, self._governs).attach()
         self.sweeper = Sweeper(self.runner)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.locks import LockLimits
+from snapkeep.domain.policy.model import LockMode, PolicySet
 from snapkeep.domain.system import StackKind
 
 
@@ -34,3 +35,9 @@ class SystemLayout:
     def copying_stack(self) -> StackKind:
         """The kind of the stacks in its destinations."""
         return StackKind.VAULT if self.owner_accounts else StackKind.DR
+
+
+def limits_for(policies: PolicySet) -> LockLimits:
+    """Return the least limits that allow every lock of the policies."""
+    locks = [lock for policy in policies.policies for lock in (policy.lock, *(rule.lock for rule in policy.copies)) if lock]
+    return LockLimits(max((lock.days for lock in locks), default=0), any(lock.mode is LockMode.COMPLIANCE for lock in locks))
