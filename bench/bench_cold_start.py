@@ -61,6 +61,7 @@ FUNCTION_VARIABLES = {
     "SNAPKEEP_DELETIONS_TIMES_USUAL": "10",
     "SNAPKEEP_HOLD_ON_SIGNALS": "yes",
     "SNAPKEEP_MAX_LOCK_DAYS": "90",
+    "SNAPKEEP_ALLOW_COMPLIANCE_LOCKS": "no",
     "SNAPKEEP_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:snapkeep-notifications",
 }
 BOTO3 = 'import boto3; boto3.client("ec2", region_name="us-east-1")'
