@@ -18,7 +18,7 @@ from snapkeep.domain.model import Action, DeletionPlan, Lineage, Origin, Reason,
 from snapkeep.domain.recovery.record import SHORT_HASH
 from snapkeep.domain.retention.deletion import DeletionKind, deletion_orders
 from snapkeep.domain.sweep.report import Handling, SweepOutcome, SweepReport
-from snapkeep.domain.tag_names import CHECK, DEVICE, INSTANCE, OWN_TAGS, PROOF, RECORD, RECOVERY_TAGS, SET
+from snapkeep.domain.tag_names import DEVICE, INSTANCE, RECORD, SET
 from snapkeep.domain.tags import tags_for_copy
 from snapkeep.functions.errors import with_short_cause
 from snapkeep.functions.payloads import DeletionCall
@@ -62,7 +62,7 @@ def test_a_large_set_with_many_tags_fits_the_runs_state(volumes: int, regions: i
     listed, problems, cut = fitted.orders, fitted.problems, fitted.left_out
     rest_bytes = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES + len(problems) * PROBLEM_BYTES + ENVELOPE_BYTES
     assert size_bytes(listed) + rest_bytes < STATE_BYTES
-    assert all(copy.request.tags.keys() >= OWN_TAGS - {CHECK, PROOF, *RECOVERY_TAGS} for copy in listed)
+    assert all(copy.request.tags.keys() >= tags_for_copy("snapkeep", "a-policy", copy.request.origin).keys() for copy in listed)
     assert (len(listed), bool(cut)) == (len(copies), volumes > 1)
 
 
