@@ -24,7 +24,7 @@ def policy_of(service: str, system: str, region: str, account_id: str = ACCOUNT)
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def make_endpoints(ec2: Any, network: dict[str, str], system: str, region: str) -> dict[str, str]:
+def make_endpoints(ec2: Any, network: dict[str, str], system: str, region: str, account_id: str = ACCOUNT) -> dict[str, str]:
     """Make what `drill.yaml` makes with CommandEndpoints; return the endpoints' ids by service."""
     for name in ("EnableDnsSupport", "EnableDnsHostnames"):
         ec2.modify_vpc_attribute(VpcId=network["vpc"], **{name: {"Value": True}})
@@ -32,7 +32,11 @@ def make_endpoints(ec2: Any, network: dict[str, str], system: str, region: str) 
     network["endpoints"] = group_id
     ec2.authorize_security_group_ingress(GroupId=group_id, IpPermissions=[https(network["group"])])
     ec2.authorize_security_group_egress(GroupId=network["group"], IpPermissions=[https(group_id)])
-    return {service: make_endpoint(ec2, network, service, system, region) for service in AGENT_ACTIONS}
+    policies = {service: json.dumps(policy_of(service, system, region, account_id)) for service in AGENT_ACTIONS}
+    return {
+        service: make_endpoint(ec2, network, service, system, region, PolicyDocument=policy)
+        for service, policy in policies.items()
+    }
 
 
 def https(group_id: str) -> dict[str, Any]:

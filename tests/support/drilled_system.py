@@ -1,4 +1,4 @@
-"""Drills of the deployed functions over the model: of a volume, one passes and one fails; of its instance, both pass."""
+"""Drills of the deployed functions over the model: of a volume, one passes and one fails; of its instance, with a command, both pass."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 
 from snapkeep.lab.ebs_model import ContentFaults
+from support.drill_endpoints import make_endpoints
 from support.drilling_instances import make_drill_network
 from support.real_system import REGIONS, RealSystem
 
@@ -22,11 +23,14 @@ def volumes_are_drilled(system: RealSystem) -> None:
     Before the second time, the policy document cannot be read any more.
     """
     drill = {"name": "daily", "policies": ["gold"], "in": REGIONS["dr"], "schedule": {"cron": "0/10 * * * ? *"}}
-    drills = [drill, {**drill, "name": "machines", "level": "instance"}]
+    machines = {"name": "machines", "level": "instance", "command": {"document": "snapkeep-drill-check"}}
+    drills = [drill, {**drill, **machines}]
     copies = [{"region": REGIONS["dr"], "retention": {"keep_last": 5}}]
     gold = {"name": "gold", "select": {}, "retention": {"keep_last": 5}, "copies": copies}
     put_document(system, json.dumps({"version": 1, "policies": [gold], "drills": drills}))
-    make_drill_network(system.ec2("dr"), "snapkeep")
+    network = make_drill_network(system.ec2("dr"), "snapkeep")
+    make_endpoints(system.ec2("dr"), network, "snapkeep", REGIONS["dr"], system.world.account_id)
+    system.world.client("ssm", REGIONS["dr"]).create_document(Name="snapkeep-drill-check", Content="{}")
     volume_id = encrypted_root(system)
     system.world.write(volume_id, 0, 3, region=REGIONS["primary"])
     system.protect(volume_id)

@@ -35,6 +35,7 @@ from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.memory_proofs import OneAfterAnother
 from support.asl import ACCOUNT_ID, Engine, Handler, Pause, Run
 from support.patience import LOOKS
+from support.run_command import SsmClient
 from support.templates import FUNCTION, resources, template
 
 REGIONS = {"primary": "us-east-1", "dr": "us-east-2"}
@@ -261,6 +262,8 @@ class RealSystem:
     def _made_client(self, service: str, region: str) -> Any:
         if service in MODELLED:
             return self.world.client(service, region, caller="snapkeep")
+        if service == "ssm":
+            return SsmClient(self.world.client("ssm", region, caller="snapkeep"), _client_of_moto(service, region))
         if service == "lambda":
             return InvokingClient(self, region)
         return TaskTokenClient(self) if service == "stepfunctions" else _client_of_moto(service, region)
