@@ -42,7 +42,7 @@ REGIONS = {"primary": "us-east-1", "dr": "us-east-2"}
 MACHINE_OF_STACK = {"primary": "protect", "dr": "receive"}
 ENDED_BY = {"createSnapshot": "primary", "createSnapshots": "primary", "copySnapshot": "dr"}
 STEP_SECONDS = 30.0
-MODELLED = ("ebs", "ec2", "kms")
+MODELLED = ("ebs", "ec2", "kms", "ssm")
 SERVICE_PREFIXES = {"stepfunctions": "states"}
 BATCHES = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
@@ -261,9 +261,8 @@ class RealSystem:
 
     def _made_client(self, service: str, region: str) -> Any:
         if service in MODELLED:
-            return self.world.client(service, region, caller="snapkeep")
-        if service == "ssm":
-            return SsmClient(self.world.client("ssm", region, caller="snapkeep"), _client_of_moto(service, region))
+            modelled = self.world.client(service, region, caller="snapkeep")
+            return SsmClient(modelled, _client_of_moto(service, region)) if service == "ssm" else modelled
         if service == "lambda":
             return InvokingClient(self, region)
         return TaskTokenClient(self) if service == "stepfunctions" else _client_of_moto(service, region)
