@@ -43,7 +43,8 @@ from snapkeep.lab.simulator.memory_ports import MemoryDocuments, MemoryHolds
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.lab.simulator.sweeps import NoMemory, NoTrail
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
-from snapkeep.usecases.sweep.shared import SHARING_LOOKS, ExposureCheck, SweepLimits, SweepOptions
+from snapkeep.usecases.sweep.exposure import SHARING_LOOKS, ExposureCheck
+from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 KEPT = 18

@@ -71,6 +71,14 @@ def test_no_file_names_a_machines_paths_or_hosts() -> None:
     assert mentions == []
 
 
+def test_the_benchmarks_import_what_there_is() -> None:
+    names = sorted(path.stem for path in (ROOT / "bench").glob("*.py"))
+    assert len(names) > 10
+    command = [sys.executable, "-c", f"import {', '.join(names)}"]
+    ran = subprocess.run(command, cwd=ROOT / "bench", check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_importing_a_handler_needs_no_environment() -> None:
     modules = sorted(path.stem for path in (ROOT / "src/snapkeep/functions").glob("*.py") if "def handler(" in path.read_text())
     assert len(modules) >= 8
