@@ -153,7 +153,9 @@ class AwsSettings:
             raise WrongUse(f"{error}: --endpoint-url (or AWS_ENDPOINT_URL) is a URL such as http://127.0.0.1:4566") from error
         if self.read_only:
             made.meta.events.register("before-parameter-build", _refuse_to_write)
-            made.meta.events.register_first("needs-retry", _give_up_soon)
+            made.meta.events.register_first("needs-retry", partial(_give_up_after, ATTEMPTS_WITHOUT_ANSWER))
+        # The one call of a command that has no client token (botocore: ec2 2016-11-15): a second one makes a second copy.
+        made.meta.events.register_first("needs-retry.ec2.CopySnapshot", partial(_give_up_after, 1))
         log_calls(made)
         return made
 
@@ -179,11 +181,11 @@ _MAKING_CLIENTS = Lock()
 """Sessions are not safe to use in several threads at once, clients are (boto3 guide: multithreading)."""
 
 
-def _give_up_soon(
-    attempts: int, caught_exception: Exception | None, response: tuple[Any, Any] | None, operation: Any, **_: Any
+def _give_up_after(
+    most: int, attempts: int, caught_exception: Exception | None, response: tuple[Any, Any] | None, operation: Any, **_: Any
 ) -> None:
-    """Raise the error of a request that got no answer again, or a fault of AWS's own, instead of trying once more."""
-    if attempts < ATTEMPTS_WITHOUT_ANSWER:
+    """Raise the error of the last attempt that got no answer, or a fault of AWS's own, instead of trying once more."""
+    if attempts < most:
         return
     if caught_exception is not None:
         raise caught_exception
@@ -191,10 +193,11 @@ def _give_up_soon(
         return
     from botocore.exceptions import ClientError  # noqa: PLC0415 - imports botocore
 
-    from snapkeep.adapters.aws_errors import UNAVAILABLE, code_of  # noqa: PLC0415 - imports botocore
+    from snapkeep.adapters.aws_errors import translate  # noqa: PLC0415 - imports botocore
+    from snapkeep.domain.errors import AwsUnavailable  # noqa: PLC0415
 
     error = ClientError(response[1], operation.name)
-    if code_of(error) in UNAVAILABLE:
+    if isinstance(translate(error, operation.name), AwsUnavailable):
         raise error
 
 

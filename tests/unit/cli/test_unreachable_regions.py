@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from typer.testing import CliRunner, Result
 from urllib3 import HTTPResponse
 
@@ -143,6 +143,19 @@ def test_an_unreachable_region_is_asked_twice_at_most() -> None:
     assert seconds <= 8, "a person waits at the screen"
 
 
+def answered_with(client: Any, code: str) -> list[str]:
+    """Let an error answer each request of a client; return where their URLs are collected."""
+    asked: list[str] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        asked.append(request.url)
+        text = f"<Response><Errors><Error><Code>{code}</Code><Message>no</Message></Error></Errors></Response>"
+        return AWSResponse(request.url, 503, {}, HTTPResponse(BytesIO(text.encode()), preload_content=False))
+
+    client.meta.events.register("before-send", answer)
+    return asked
+
+
 @pytest.mark.parametrize(
     ("code", "attempts"),
     [("Unavailable", common.ATTEMPTS_WITHOUT_ANSWER), ("RequestLimitExceeded", common.READ_ATTEMPTS)],
@@ -151,18 +164,38 @@ def test_an_unreachable_region_is_asked_twice_at_most() -> None:
 def test_only_throttled_requests_are_tried_often(code: str, attempts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A region that answered 503 `Unavailable` was asked eight times a call: `status` took 45 seconds, `doctor` minutes."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    asked: list[str] = []
-
-    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        asked.append(request.url)
-        text = f"<Response><Errors><Error><Code>{code}</Code><Message>no</Message></Error></Errors></Response>"
-        return AWSResponse(request.url, 503, {}, HTTPResponse(BytesIO(text.encode()), preload_content=False))
-
     client = common.AwsSettings(PRIMARY, "", read_only=True).client("ec2", PRIMARY)
-    client.meta.events.register("before-send", answer)
+    asked = answered_with(client, code)
     with pytest.raises(ClientError, match=code):
         client.describe_volumes()
     assert len(asked) == attempts
+
+
+@pytest.mark.parametrize(("code", "attempts"), [("Unavailable", 1), ("BadGateway", 1), ("RequestLimitExceeded", 3)])
+@pytest.mark.usefixtures("fresh_session")
+def test_a_copy_is_asked_for_again_only_where_ec2_throttles(code: str, attempts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CopySnapshot has no client token: repeated after a lost answer, it made a second copy."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    client = common.AwsSettings(PRIMARY, "").client("ec2", PRIMARY)
+    asked = answered_with(client, code)
+    with pytest.raises(ClientError, match=code):
+        client.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId="snap-0123456789abcdef0")
+    assert len(asked) == attempts
+
+
+@pytest.mark.usefixtures("fresh_session")
+def test_a_copy_without_an_answer_is_not_asked_for_again() -> None:
+    client = common.AwsSettings(PRIMARY, "").client("ec2", PRIMARY)
+    asked: list[str] = []
+
+    def lose(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        asked.append(request.url)
+        raise ReadTimeoutError(endpoint_url=request.url)
+
+    client.meta.events.register("before-send", lose)
+    with pytest.raises(ReadTimeoutError):
+        client.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId="snap-0123456789abcdef0")
+    assert len(asked) == 1
 
 
 def test_recoverable_looks_at_every_region_that_the_document_copies_to(account: Account, source: Snapshot) -> None:
