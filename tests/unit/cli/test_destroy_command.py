@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
@@ -124,11 +125,14 @@ def test_a_vaults_stack_alone_is_deployed_with_its_parameters(destroyed: list[An
 
     def deploy(recorded: Any, primary: Any, dr: Any, **how: Any) -> Any:
         calls.append((recorded.target.region, primary, dr, how["vault_parameters"], how["kinds"]))
-        how["examine"]()  # the stacks of production are not looked at
+        how["examine"]()
         return SimpleNamespace(stacks=())
 
     monkeypatch.setattr(deployment.Deployment, "deploy", deploy, raising=False)
+    examined = Mock(return_value=())
+    monkeypatch.setattr("snapkeep.cli.commands.doctor.examined_vault", examined)
     arguments = ["--region", DR, "--only", "vault", "--parameter", "OwnerAccounts=111122223333"]
     CliRunner().invoke(deploy_app, arguments, catch_exceptions=False)
     assert calls == [(DR, {}, {}, {"OwnerAccounts": "111122223333"}, ["vault"])]
+    assert examined.call_args.args[1] == {"OwnerAccounts": "111122223333"}
     assert destroyed == []

@@ -144,6 +144,18 @@ def test_a_healthy_system_has_no_finding() -> None:
     }, "the others need a key, a first deployment, a policy, or a refusal"
 
 
+VAULT = System("snapkeep", "0.3.0", None, [StackSubject(DR, {"CopyQuota": "20", "KmsKeyArn": ""}, deployed=False, version="")])
+
+
+def test_a_vault_is_examined_as_a_stack_without_a_primary_one() -> None:
+    results = results_of(VAULT, deploying=True)
+    assert not_ok(results) == set()
+    asked = {Check.CREDENTIALS, Check.REGION, Check.DEPLOYER, Check.SHARING, Check.COPY_QUOTA, Check.TRAIL}
+    assert asked <= {result.check for result in results}
+    assert {result.region for result in results} <= {"", DR}
+    assert not_ok(results_of(VAULT, region=FakeRegion(quota=5), deploying=True)) == {(Check.COPY_QUOTA, CheckState.WARNING, DR)}
+
+
 def test_without_credentials_nothing_else_is_read() -> None:
     (result,) = results_of(account=FakeAccount(None))
     assert (result.check, result.state) == (Check.CREDENTIALS, CheckState.PROBLEM)

@@ -98,7 +98,7 @@ def deploy(
     if drill and only is not StackKind.DRILL:
         raise WrongUse("--drill-parameter is for the network of drills: add --only drill")
     tags = pairs_of(tag, "--tag")
-    from snapkeep.cli.commands.doctor import examined  # noqa: PLC0415
+    from snapkeep.cli.commands.doctor import examined, examined_vault  # noqa: PLC0415
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     is_vault = only is StackKind.VAULT
@@ -115,8 +115,12 @@ def deploy(
 
         def examine() -> None:
             watcher.step("Checking the account")
-            examined_settings, changed = replace(settings, dr_region=dr_region), {kind: given[kind] for kind in kinds}
-            _refuse_problems(examined(examined_settings, changed, deploying=True, role_arn=role_arn), watcher)
+            if is_vault:
+                results = examined_vault(settings, primary, role_arn=role_arn)
+            else:
+                examined_settings, changed = replace(settings, dr_region=dr_region), {kind: given[kind] for kind in kinds}
+                results = examined(examined_settings, changed, deploying=True, role_arn=role_arn)
+            _refuse_problems(results, watcher)
 
         searched = [] if is_vault else [(StackKind.PRIMARY, settings.region), (StackKind.DR, dr_region)]
         names = InstalledSystem(settings).other_stack_names(searched)
@@ -129,8 +133,7 @@ def deploy(
             kinds=kinds,
             may_change=may_change,
             may_remove_leftover=may_remove,
-            # The doctor knows the stacks of production.
-            examine=(lambda: None) if is_vault else examine,
+            examine=examine,
         )
     _show_deployed(deployed, json=json)
 

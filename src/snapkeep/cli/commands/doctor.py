@@ -18,7 +18,7 @@ from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
-    from snapkeep.deploy.doctor.examination import StackSubject
+    from snapkeep.deploy.doctor.examination import StackSubject, System
     from snapkeep.deploy.doctor.results import CheckResult
     from snapkeep.domain.policy.model import PolicySet
 
@@ -59,9 +59,7 @@ def examined(
     `role_arn` is the role with which CloudFormation acts; empty where it acts with the caller's permissions.
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
-    from snapkeep.deploy.doctor.account import AwsAccount  # noqa: PLC0415
-    from snapkeep.deploy.doctor.examination import System, examine  # noqa: PLC0415
-    from snapkeep.deploy.doctor.region import AwsRegion  # noqa: PLC0415
+    from snapkeep.deploy.doctor.examination import System  # noqa: PLC0415
 
     installed = InstalledSystem(settings)
     given = parameters or {}
@@ -75,6 +73,23 @@ def examined(
         {region: _keys_into(region, policies) for region in dr_regions},
         _documents_of(policies),
     )
+    return _results(settings, system, deploying=deploying, role_arn=role_arn)
+
+
+def examined_vault(settings: AwsSettings, parameters: Mapping[str, str], *, role_arn: str = "") -> Sequence[CheckResult]:
+    """Return the results for a vault in `settings.region` that is to be deployed with these parameters."""
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
+    from snapkeep.deploy.doctor.examination import System  # noqa: PLC0415
+
+    stack = _subject(InstalledSystem(settings), StackKind.VAULT, settings.region, parameters)
+    return _results(settings, System(settings.system, __version__, None, [stack]), deploying=True, role_arn=role_arn)
+
+
+def _results(settings: AwsSettings, system: System, *, deploying: bool, role_arn: str) -> Sequence[CheckResult]:
+    from snapkeep.deploy.doctor.account import AwsAccount  # noqa: PLC0415 - imports botocore
+    from snapkeep.deploy.doctor.examination import examine  # noqa: PLC0415
+    from snapkeep.deploy.doctor.region import AwsRegion  # noqa: PLC0415
+
     account = AwsAccount(sts=settings.client("sts", settings.region), iam=settings.client("iam", settings.region))
     return examine(
         system,

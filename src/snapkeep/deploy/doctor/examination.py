@@ -31,11 +31,11 @@ class StackSubject:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """The system that is examined: the primary stack, and the DR stacks."""
+    """The system that is examined: the primary stack, and the DR stacks. A vault is one without a primary stack."""
 
     name: str
     package_version: str
-    primary: StackSubject
+    primary: StackSubject | None
     dr: Sequence[StackSubject]
     copy_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By DR region, the KMS keys that the copy rules in force name."""
@@ -45,7 +45,7 @@ class System:
     @property
     def stacks(self) -> list[StackSubject]:
         """The stacks, the primary first."""
-        return [self.primary, *self.dr]
+        return [*([self.primary] if self.primary else []), *self.dr]
 
 
 def examine(
@@ -67,7 +67,7 @@ def examine(
         remedy = "set AWS_PROFILE or give --profile, then `aws sts get-caller-identity`"
         return [CheckResult(Check.CREDENTIALS, CheckState.PROBLEM, "", str(error), remedy)]
     results = [checks.credentials_check(caller)]
-    home = region_of(system.primary.region)
+    home = region_of(system.stacks[0].region)
     for stack in system.stacks:
         region = stack.region
         enabled = _known(Check.REGION, region, partial(_region, home, region))
@@ -150,7 +150,7 @@ def _key(check: Check, facts: RegionInventory, region: str, key: str, caller: Ca
 
 def _copy_keys(system: System, stack: StackSubject) -> list[str]:
     """Return the keys of copies into a region: those of the policies in force, and the primary stack's parameter."""
-    parameters = system.primary.parameters
+    parameters = system.primary.parameters if system.primary else {}
     of_parameter = parameters.get("DRKmsKey", "") if parameters.get("DRRegion") == stack.region else ""
     return [key for key in dict.fromkeys((of_parameter, *system.copy_keys.get(stack.region, ()))) if key]
 
