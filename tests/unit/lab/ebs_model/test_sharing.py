@@ -215,6 +215,15 @@ def test_a_key_is_described_elsewhere_by_its_policy_alone_and_changed_nowhere_el
         assert refused(change, KeyId=key)[0] == "AccessDeniedException"
 
 
+def test_blocks_of_a_shared_snapshot_need_decrypt_of_its_key_alone(bench: Bench) -> None:
+    shared, key = encrypted(bench, policy("kms:Decrypt"))
+    listed = other(bench, service="ebs").list_snapshot_blocks
+    assert listed(SnapshotId=shared)["Blocks"] == []
+    without = policy(*(action for action in USE if action != "kms:Decrypt"))
+    bench.world.client("kms", PRIMARY).put_key_policy(KeyId=key, Policy=without)
+    assert refused(listed, SnapshotId=shared)[0] == "AccessDeniedException"
+
+
 def test_a_key_policy_that_the_model_cannot_judge_is_refused(bench: Bench) -> None:
     kms = bench.world.client("kms", PRIMARY)
     key = kms.create_key()["KeyMetadata"]["KeyId"]

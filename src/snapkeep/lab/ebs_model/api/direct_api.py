@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from snapkeep.lab.ebs_model.api import keys, sharing
+from snapkeep.lab.ebs_model.api.key_policies import NEEDED_TO_READ
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.conditions.quotas import SECONDS_PER_DAY
 from snapkeep.lab.ebs_model.errors import ApiError
@@ -43,7 +44,7 @@ def _readable(call: Call, snapshot_id: str) -> SnapshotRecord:
         raise _invalid("INVALID_SNAPSHOT_ID", f"The snapshot '{snapshot_id}' is not completed in the standard tier.")
     if snapshot.key_arn:
         key = keys.find(call.world, snapshot.key_arn)
-        if key is None or not keys.usable(key, call):
+        if key is None or not keys.usable(key, call, NEEDED_TO_READ):
             message = f"The key of '{snapshot_id}' is not accessible."
             raise ApiError("AccessDeniedException", message, 403, "DEPENDENCY_ACCESS_DENIED")
     return snapshot

@@ -8,7 +8,7 @@ names may use the key, whoever calls. Operators of conditions other than those b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -17,6 +17,8 @@ from snapkeep.lab.ebs_model.store.arns import partition_of
 from snapkeep.lab.ebs_model.store.records import Key
 
 NEEDED_FOR_EBS = ("CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo")
+NEEDED_TO_READ = ("Decrypt",)
+"""For blocks of encrypted snapshots [EBS user guide: IAM permissions for EBS direct APIs]."""
 CONDITIONS = ("Bool", "StringEquals", "StringLike")
 
 
@@ -35,9 +37,9 @@ def parsed(text: str) -> list[dict[str, Any]]:
     return list(statements)
 
 
-def allows_ebs(key: Key, account_id: str, caller: str) -> bool:
+def allows_ebs(key: Key, account_id: str, caller: str, actions: Collection[str] = NEEDED_FOR_EBS) -> bool:
     """Return whether a key's policy lets a caller of an account do through EC2 what encrypted snapshots and volumes need."""
-    return all(allows(key, account_id, caller, action) for action in NEEDED_FOR_EBS)
+    return all(allows(key, account_id, caller, action) for action in actions)
 
 
 def allows(key: Key, account_id: str, caller: str, action: str) -> bool:

@@ -6,6 +6,7 @@ States and errors: botocore's kms service model and [KMS developer guide: key st
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -86,10 +87,10 @@ def for_copy(call: Call, reference: str) -> tuple[Key | None, str]:
     return None, prefix + (reference if reference.startswith("alias/") else f"key/{reference}")
 
 
-def usable(key: Key, call: Call) -> bool:
+def usable(key: Key, call: Call, actions: Collection[str] = key_policies.NEEDED_FOR_EBS) -> bool:
     """Return whether EBS can use a key for the caller, of the key's account or of another one that its policy names."""
     denied = any(fnmatchcase(call.caller, pattern) for pattern in key.denied)
-    return key.state == "Enabled" and not denied and key_policies.allows_ebs(key, call.account.account_id, call.caller)
+    return key.state == "Enabled" and not denied and key_policies.allows_ebs(key, call.account.account_id, call.caller, actions)
 
 
 def _named(call: Call, action: str = "") -> Key:

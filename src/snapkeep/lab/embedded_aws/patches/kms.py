@@ -7,10 +7,10 @@ while the copy runs, so a missing permission fails the copy later, as on AWS.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from snapkeep.lab.ebs_model.api.key_policies import NEEDED_FOR_EBS
+from snapkeep.lab.ebs_model.api.key_policies import NEEDED_FOR_EBS, NEEDED_TO_READ
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.store.records import Key
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, RouteHandler
@@ -104,6 +104,7 @@ def mirror(locked_world: LockedWorld, action: str, account_id: str, caller: str)
 
     if action not in USING_KEYS:
         return
+    needed = NEEDED_TO_READ if action == "GetSnapshotBlock" else NEEDED_FOR_EBS
     sharing = {owner for shared in locked_world.world.state.shared_snapshots.values() for owner in shared.values()}
     for (owner, region, key_id), record in list(kms._keys._data.items()):
         if owner not in {account_id, *sharing} or region not in locked_world.world.regions:
@@ -113,7 +114,7 @@ def mirror(locked_world: LockedWorld, action: str, account_id: str, caller: str)
         if key is None:
             key = region_account.keys[key_id] = Key(key_id, record["Arn"], owner, float(record["CreationDate"]))
         key.state, key.policy = str(record["KeyState"]), EVALUATED
-        _deny_or_allow(key, caller, allowed=may_use(caller, key.arn, record.get("Policy") or ""))
+        _deny_or_allow(key, caller, allowed=may_use(caller, key.arn, record.get("Policy") or "", needed))
     for (owner, region, alias_arn), key_id in list(kms._aliases._data.items()):
         if owner == account_id and region in locked_world.world.regions:
             locked_world.world.region_account(region, account_id).aliases[alias_arn.split(":", 5)[5]] = key_id
@@ -126,10 +127,10 @@ def _deny_or_allow(key: Key, caller: str, *, allowed: bool) -> None:
         key.denied.append(caller)
 
 
-def may_use(caller: str, key_arn: str, policy: str) -> bool:
-    """Return whether EC2 may use the key, which has this policy, on the caller's behalf."""
+def may_use(caller: str, key_arn: str, policy: str, actions: Iterable[str]) -> bool:
+    """Return whether EC2 may do all of these with the key, which has this policy, on the caller's behalf."""
     via = f"ec2.{key_arn.split(':')[3]}.amazonaws.com"
-    return all(key_allows(caller, f"kms:{action}", key_arn, policy, via) for action in NEEDED_FOR_EBS)
+    return all(key_allows(caller, f"kms:{action}", key_arn, policy, via) for action in actions)
 
 
 def kms_handler(locked_world: LockedWorld, ministack_kms: RouteHandler) -> RouteHandler:
