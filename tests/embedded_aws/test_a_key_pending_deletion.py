@@ -1,6 +1,7 @@
 """Copies under a customer managed key, which is scheduled for deletion and saved: what the deployed system says and does.
 
-In the end an administrator of the account destroys what can be destroyed: a vault in another account has a copy.
+In the end a vault in another account copies them and locks its copies, an administrator of production destroys what can be
+destroyed, and the vault restores.
 """
 
 from __future__ import annotations
@@ -16,12 +17,10 @@ from typing import Any
 import boto3
 import pytest
 
-from snapkeep.domain.policy.model import Retention, Vault
 from snapkeep.domain.system import StackKind, stack_name
-from snapkeep.domain.vault.key_policy import key_policy_statements
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.administrator import CALLS, Targets
-from support.deployment import DR, PRIMARY, REGIONS, Installation, install
+from support.deployment import DR, PRIMARY, REGIONS, Installation, install, install_vault
 from support.patience import COMMAND_SECONDS
 from support.stacks import wait_for
 from support.threats import answers_on_the_page
@@ -34,34 +33,66 @@ policies:
   - name: gold
     select: {{}}
     retention: {{keep_last: 1}}
+    vault: bunker
     copies:
       - region: us-east-2
         kms_key: {key}
         retention: {{keep_last: 1}}
+vaults:
+  - name: bunker
+    account: "{account}"
+    region: us-east-2
+    from: us-east-2
+    kms_key: {vault_key}
+    lock: {{mode: governance, for: 7d}}
+    retention: {{keep_last: 9}}
 """
+VAULT_ACCOUNT = "210000000001"
+
+
+def snapkeep(installed: Installation, region: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as the root of the installation's account."""
+    environment = installed.aws.environment(region, installed.account_id)
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("snapkeep")), *arguments],
+        env={**os.environ, **environment, "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=COMMAND_SECONDS,
+    )
 
 
 class KeyedInstallation:
-    """A deployed system whose policy encrypts copies with a key of the DR region."""
+    """A deployed system whose policy encrypts copies with a key of the DR region, and shares them with a vault."""
 
     def __init__(self, embedded: EmbeddedAws, folder: Path) -> None:
-        self.installed: Installation = install(embedded)
+        self.installed: Installation = install(embedded, dr={"VaultAccounts": VAULT_ACCOUNT})
         self.kms = self.installed.client("kms", DR)
         self.key = str(self.kms.create_key()["KeyMetadata"]["Arn"])
-        policy = folder / "policy.yaml"
-        policy.write_text(POLICY.format(key=self.key), encoding="utf-8")
-        assert self.command("policy", "push", str(policy), "--yes").returncode == 0
+        self.vault_key = str(embedded.client("kms", DR, VAULT_ACCOUNT).create_key()["KeyMetadata"]["Arn"])
+        self.policy = folder / "policy.yaml"
+        text = POLICY.format(key=self.key, vault_key=self.vault_key, account=VAULT_ACCOUNT)
+        self.policy.write_text(text, encoding="utf-8")
+        self.allow_the_vault()
+        assert self.command("policy", "push", str(self.policy), "--yes").returncode == 0
+
+    def allow_the_vault(self) -> None:
+        """Add to the key's policy what `vault key-policy` prints."""
+        (printed,) = json.loads(self.command("vault", "key-policy", str(self.policy)).stdout)["vaults"]
+        assert printed["keys"] == [self.key]
+        policy = json.loads(self.kms.get_key_policy(KeyId=self.key, PolicyName="default")["Policy"])
+        policy["Statement"] += printed["statements"]
+        self.kms.put_key_policy(KeyId=self.key, PolicyName="default", Policy=json.dumps(policy))
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = self.installed.aws.environment(PRIMARY, self.installed.account_id)
-        return subprocess.run(
-            [str(Path(sys.executable).with_name("snapkeep")), *arguments],
-            env={**os.environ, **environment, "COLUMNS": "100"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_SECONDS,
-        )
+        return snapkeep(self.installed, PRIMARY, *arguments)
+
+    def shared_with(self, copy: str) -> list[str]:
+        """Return the accounts that can read a copy."""
+        attribute = {"SnapshotId": copy, "Attribute": "createVolumePermission"}
+        found = self.installed.client("ec2", DR).describe_snapshot_attribute(**attribute)["CreateVolumePermissions"]
+        return [permission["UserId"] for permission in found]
 
     def status(self) -> dict[str, Any]:
         result = self.command("status", "--json")
@@ -121,31 +152,26 @@ def test_a_key_pending_deletion_is_found_everywhere_and_forgotten_once_it_is_sav
     keyed.installed.client("ec2", DR).create_volume(AvailabilityZone=f"{DR}a", SnapshotId=copy["SnapshotId"])
 
 
-VAULT_ACCOUNT = "210000000001"
-
-
 class VaultAccount:
-    """Another account, which copies a share under its own key and locks it."""
+    """Another account with the stack `vault.yaml`, which copies what production shares under its own key, and locks it."""
 
     def __init__(self, keyed: KeyedInstallation) -> None:
-        def client(service: str) -> Any:
-            return keyed.installed.aws.client(service, DR, VAULT_ACCOUNT)
-
-        self.ec2, self.blocks = client("ec2"), client("ebs")
-        self.key = str(client("kms").create_key()["KeyMetadata"]["Arn"])
+        aws, owner = keyed.installed.aws, keyed.installed.account_id
+        self.installed = install_vault(aws, VAULT_ACCOUNT, OwnerAccounts=owner, MaxLockDays="7")
+        self.ec2, self.blocks = self.installed.client("ec2", DR), self.installed.client("ebs", DR)
         trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{VAULT_ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
-        client("iam").create_role(RoleName="vault", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+        policy = json.dumps({"Statement": [trust]})
+        self.installed.client("iam").create_role(RoleName="vault", AssumeRolePolicyDocument=policy)
+        pushed = self.command("push", str(keyed.policy), "--yes")
+        assert pushed.returncode == 0, pushed.stderr
 
-    def pulled(self, copy: str) -> str:
-        request = {"SourceRegion": DR, "SourceSnapshotId": copy, "Encrypted": True, "KmsKeyId": self.key}
-        made = str(self.ec2.copy_snapshot(**request)["SnapshotId"])
-        self.ec2.lock_snapshot(SnapshotId=made, LockMode="compliance", LockDuration=30)
-        wait_for(lambda: self.state(made) != "pending")
-        assert self.state(made) == "completed"
-        return made
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return snapkeep(self.installed, DR, "vault", *arguments)
 
-    def state(self, copy: str) -> str:
-        return str(self.ec2.describe_snapshots(SnapshotIds=[copy])["Snapshots"][0]["State"])
+    def locks(self) -> dict[str, tuple[str, int]]:
+        """Return the state and the days of each lock."""
+        locked = self.ec2.describe_locked_snapshots()["Snapshots"]
+        return {one["SnapshotId"]: (one["LockState"], one["LockDuration"]) for one in locked}
 
 
 def checksums(blocks: Any, snapshot: str) -> dict[int, str]:
@@ -155,12 +181,6 @@ def checksums(blocks: Any, snapshot: str) -> dict[int, str]:
         block["BlockIndex"]: blocks.get_snapshot_block(SnapshotId=snapshot, **{key: block[key] for key in keys})["Checksum"]
         for block in listed
     }
-
-
-def shared_key_policy(keyed: KeyedInstallation) -> str:
-    policy = json.loads(keyed.kms.get_key_policy(KeyId=keyed.key, PolicyName="default")["Policy"])
-    vault = Vault("bunker", VAULT_ACCOUNT, DR, DR, Retention(keep_last=9))
-    return json.dumps({**policy, "Statement": [*policy["Statement"], *key_policy_statements(vault, "aws")]})
 
 
 def names_of(keyed: KeyedInstallation) -> dict[str, str]:
@@ -193,25 +213,36 @@ def administrator(installed: Installation) -> Callable[[str, str], Any]:
     return lambda service, region: session.client(service, region, endpoint_url=installed.aws.endpoint_url)
 
 
-def test_an_administrator_loses_neither_what_is_locked_nor_what_is_in_the_vault(keyed: KeyedInstallation) -> None:
-    installed, vault = keyed.installed, VaultAccount(keyed)
+@pytest.fixture(scope="module")
+def vault(keyed: KeyedInstallation) -> VaultAccount:
+    return VaultAccount(keyed)
+
+
+def test_an_administrator_loses_neither_what_is_locked_nor_what_is_in_the_vault(
+    keyed: KeyedInstallation, vault: VaultAccount
+) -> None:
+    installed = keyed.installed
     ec2 = installed.client("ec2", DR)
-    keyed.kms.put_key_policy(KeyId=keyed.key, PolicyName="default", Policy=shared_key_policy(keyed))
     volumes = [installed.volume(Name=name) for name in ("plain", "governed", "locked")]
     blocks = {"account": installed.account_id, "region": PRIMARY, "volume_id": volumes[2], "first_block": 5, "count": 3}
     installed.aws.admin("POST", "blocks", blocks)
     sources = [installed.snapshot(volume) for volume in volumes]
     plain, governed, locked = (installed.copied(source)["SnapshotId"] for source in sources)
-    keyed.come_to_rest()
     content = checksums(installed.client("ebs"), sources[2])
     assert len(content) == 3
+    kept = vault.installed.copied(sources[2])["SnapshotId"]
+    assert wait_for(lambda: vault.locks().get(kept)) == ("governance", 7)
+    keyed.come_to_rest()
+    report = vault.installed.sweep("dr")
+    assert report["outcome"] == "OK", report["items"]
+    wait_for(lambda: "snapkeep:vault-copy" in installed.tags_of(locked, DR))
+    assert kept in installed.tags_of(locked, DR)["snapkeep:vault-copy"]
+    assert "snapkeep:vault" not in installed.tags_of(locked, DR)
+    assert keyed.shared_with(locked) == []
     for copy, mode in ((governed, "governance"), (locked, "compliance")):
         ec2.lock_snapshot(SnapshotId=copy, LockMode=mode, LockDuration=30)
-    share = {"Attribute": "createVolumePermission", "OperationType": "add", "UserIds": [VAULT_ACCOUNT]}
-    ec2.modify_snapshot_attribute(SnapshotId=locked, **share)
-    kept = vault.pulled(locked)
     regions = {"primary": PRIMARY, "dr": DR, "vault": DR}
-    mine, theirs = (plain, governed, locked, keyed.key), (kept, vault.key)
+    mine, theirs = (plain, governed, locked, keyed.key), (kept, keyed.vault_key)
     targets = Targets(installed.account_id, VAULT_ACCOUNT, regions, sources[2], volumes[2], *mine, *theirs, names_of(keyed))
     client = administrator(installed)
     answers = {}
@@ -231,5 +262,11 @@ def test_an_administrator_loses_neither_what_is_locked_nor_what_is_in_the_vault(
     assert states == {locked: "compliance"}
     keyed.kms.cancel_key_deletion(KeyId=keyed.key)
     assert checksums(vault.blocks, kept) == content
-    restored = vault.ec2.create_volume(AvailabilityZone=f"{DR}a", SnapshotId=kept)["VolumeId"]
-    wait_for(lambda: vault.ec2.describe_volumes(VolumeIds=[restored])["Volumes"][0]["State"] == "available")
+    listed = vault.command("list", volumes[2], "--json")
+    assert listed.returncode == 0, listed.stderr
+    (point,) = json.loads(listed.stdout)["points"]
+    assert (point["can_be_restored"], point["lock"]["state"], point["action"]) == (True, "governance", "keep")
+    restored = vault.command("restore", volumes[2], "--yes", "--json")
+    assert restored.returncode == 0, restored.stderr
+    (volume,) = vault.ec2.describe_volumes(Filters=[{"Name": "snapshot-id", "Values": [kept]}])["Volumes"]
+    assert volume["State"] == "available"

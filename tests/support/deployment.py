@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Self
 
 import pytest
 
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
+from snapkeep.domain.system import StackKind
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import wait_for
 
@@ -98,8 +101,8 @@ class Installation:
         return dict(json.loads(body))
 
 
-def install(embedded: EmbeddedAws, **parameters: str) -> Installation:
-    """Deploy both stacks, with these parameters in both, into an account of their own."""
+def install(embedded: EmbeddedAws, *, dr: Mapping[str, str] = MappingProxyType({}), **parameters: str) -> Installation:
+    """Deploy both stacks, with these parameters in both and `dr` in the DR stack, into an account of their own."""
     account_id = f"2000000000{next(_numbers):02d}"
 
     @cache
@@ -107,10 +110,22 @@ def install(embedded: EmbeddedAws, **parameters: str) -> Installation:
         return embedded.client(service, region, account_id)
 
     deployed = Deployment(DeploymentTarget(client, PRIMARY, DR), Quiet()).deploy(
-        {"KnownAccounts": "111122223333", **parameters}, parameters
+        {"KnownAccounts": "111122223333", **parameters}, {**parameters, **dr}
     )  # type: ignore[arg-type]
     outputs = {result.region: result.outputs for result in deployed.stacks}
     return Installation(embedded, account_id, {stack: dict(outputs[region]) for stack, region in REGIONS.items()})
+
+
+def install_vault(embedded: EmbeddedAws, account_id: str, **parameters: str) -> Installation:
+    """Deploy a vault into an account and the DR region, where it stands for a DR stack."""
+
+    def client(service: str, region: str) -> Any:
+        return embedded.client(service, region, account_id)
+
+    deployed = Deployment(DeploymentTarget(client, DR, ""), Quiet()).deploy(  # type: ignore[arg-type]
+        {}, {}, vault_parameters=parameters, kinds=[StackKind.VAULT]
+    )
+    return Installation(embedded, account_id, {"dr": dict(deployed.stacks[0].outputs)})
 
 
 @pytest.fixture(scope="session")
