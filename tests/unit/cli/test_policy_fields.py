@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 import yaml
 from typer.testing import CliRunner
 
 from snapkeep.cli.commands.policy import app
 from snapkeep.cli.views.policy import field_changes, field_lines
-from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.model import CopyRule, Limits, LockMode, LockRule, Policy, PolicySet, Retention, Selector
 from snapkeep.usecases.policies import stored_text
 from support.lineages import REGION
 from support.volume_plans import DOCUMENT, World
@@ -16,6 +17,8 @@ from support.volume_plans import DOCUMENT, World
 RULE = CopyRule("us-east-2", copy_within=timedelta(hours=4), retention=Retention(keep_last=1))
 GOLD = Policy("gold", Selector(), Retention(keep_last=7), (RULE,), rpo=timedelta(hours=8))
 BEFORE = PolicySet((GOLD,))
+GOVERNANCE = LockRule(LockMode.GOVERNANCE, timedelta(days=14))
+COMPLIANCE = LockRule(LockMode.COMPLIANCE, timedelta(days=14), timedelta(days=1))
 
 
 def test_a_push_names_every_changed_field_with_its_meaning() -> None:
@@ -32,6 +35,24 @@ def test_a_push_names_every_changed_field_with_its_meaning() -> None:
     text = "\n".join(field_lines(changes))
     assert "full copy" in text
     assert "gold.rpo: 8h -> 90d (" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (None, COMPLIANCE, ["mode: none -> compliance (those that are there are locked too; after the cool-off", "for: none -> 14d"]),
+        (None, GOVERNANCE, ["mode: none -> governance (those that are there are locked too)", "for: none -> 14d"]),
+        (COMPLIANCE, GOVERNANCE, ["mode: compliance -> governance (locks in compliance mode stay)"]),
+        (GOVERNANCE, None, ["mode: governance -> none (the locks that are there stay)"]),
+        (GOVERNANCE, replace(GOVERNANCE, duration=timedelta(days=15)), ["for: 14d -> 15d (locks in governance mode are extended)"]),
+        (GOVERNANCE, replace(GOVERNANCE, duration=timedelta(days=7)), ["for: 14d -> 7d (no lock that is there is shortened)"]),
+    ],
+)
+def test_a_push_says_what_a_lock_does_to_what_is_there(before: LockRule | None, after: LockRule | None, said: list[str]) -> None:
+    """A lock that nobody can remove was put in force with every figure zero, and no word of what is locked at once."""
+    policies = [PolicySet((replace(GOLD, copies=(replace(RULE, lock=lock),)),)) for lock in (before, after)]
+    text = "\n".join(field_lines(field_changes(*policies)))
+    assert all(f"gold.copies.us-east-2.lock.{line}" in text for line in said), text
 
 
 def test_equal_policies_change_no_field() -> None:

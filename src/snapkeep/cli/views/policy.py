@@ -18,6 +18,7 @@ from snapkeep.domain.policy.model import (
     AWS_MANAGED,
     CopyRule,
     GroupWait,
+    LockMode,
     LockRule,
     Policy,
     PolicySet,
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 _VALUES_SHOWN = 5
-FIELD_DEFAULTS = {"kms_key": "the region's default", "completion_duration": "none"}
+FIELD_DEFAULTS = {"kms_key": "the region's default"} | dict.fromkeys(
+    ("completion_duration", "mode", "for", "cool_off", "vault", "account", "from"), "none"
+)
 """The meaning of a field that a document leaves out."""
 
 
@@ -354,7 +357,20 @@ def _meaning(name: str, change: FieldChange) -> str:
     if name == "completion_duration":
         dollars = [_completion_usd(value) for value in (change.before, change.after)]
         return f"a time-based copy: AWS charges {dollars[1]:.3f} USD for each GiB copied in addition, now {dollars[0]:.3f}"
-    return ""
+    return _lock_meaning(name, change) if change.field.endswith(f".lock.{name}") else ""
+
+
+def _lock_meaning(name: str, change: FieldChange) -> str:
+    """Return what another lock does to what is there; empty where the line of its mode or duration says it."""
+    if name == "mode" and change.after == LockMode.COMPLIANCE:
+        there = "those that are there are locked too; "
+        return f"{there}after the cool-off period nobody, AWS included, can delete or unlock one, and it is paid for until its lock ends"
+    if name == "mode" and change.after:
+        return "locks in compliance mode stay" if change.before else "those that are there are locked too"
+    if name == "for" and change.before and change.after:
+        longer = parse_duration(change.after) > parse_duration(change.before)
+        return "locks in governance mode are extended" if longer else "no lock that is there is shortened"
+    return "the locks that are there stay" if name == "mode" else ""
 
 
 def _completion_usd(duration: Any) -> float:
