@@ -6,7 +6,7 @@ is raised or extended; none is ever shortened, and one in compliance mode is nev
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -86,23 +86,27 @@ def locks_not_allowed(
 
     `limits_of` returns what the stack of a region allows; None where that is not known.
     """
-    problems = []
+    problems = list[PolicyProblem]()
     for number, policy in enumerate(policies.policies):
         path = f"policies[{number}]"
         locks = [(f"{path}.lock", policy.lock, primary_region)]
         locks += [(f"{path}.copies[{index}].lock", rule.lock, rule.region) for index, rule in enumerate(policy.copies)]
         for where, lock, region in locks:
             limits = limits_of(region) if lock is not None else None
-            if lock is None or limits is None:
-                continue
-            if lock.days > limits.max_days:
-                shorter = f"write at most {limits.max_days}d, or raise" if limits.max_days else "raise"
-                right = f"{shorter} MaxLockDays of the stack in {region} first: it is {limits.max_days}"
-                problems.append(PolicyProblem(f"{where}.for", f"{lock.days}d", right))
-            if lock.mode is LockMode.COMPLIANCE and not limits.compliance:
-                right = f"write governance, or set AllowComplianceLocks of the stack in {region} to yes first"
-                problems.append(PolicyProblem(f"{where}.mode", "'compliance'", right))
+            if lock is not None and limits is not None:
+                problems += lock_not_allowed(where, lock, region, limits)
     return problems
+
+
+def lock_not_allowed(path: str, lock: LockRule, region: str, limits: LockLimits) -> Iterator[PolicyProblem]:
+    """Yield what of the lock at a path of a document the stack of a region does not allow."""
+    if lock.days > limits.max_days:
+        shorter = f"write at most {limits.max_days}d, or raise" if limits.max_days else "raise"
+        right = f"{shorter} MaxLockDays of the stack in {region} first: it is {limits.max_days}"
+        yield PolicyProblem(f"{path}.for", f"{lock.days}d", right)
+    if lock.mode is LockMode.COMPLIANCE and not limits.compliance:
+        right = f"write governance, or set AllowComplianceLocks of the stack in {region} to yes first"
+        yield PolicyProblem(f"{path}.mode", "'compliance'", right)
 
 
 def due_lock(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from snapkeep.cli.lock_limits import check_locks
+from snapkeep.cli.stack_limits import check_locks, vaults_not_allowed
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.policy.document import parse_document
 from snapkeep.domain.policy.problem import InvalidPolicy
@@ -65,3 +65,17 @@ def test_a_lock_beyond_the_stacks_parameters_is_refused(
 def test_the_refusal_says_what_to_deploy_first() -> None:
     [(_, right)] = refusals({PRIMARY: {"MaxLockDays": "0"}})
     assert right == "raise MaxLockDays of the stack in us-east-1 first: it is 0"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "allowed"), [("", False), ("999999999999", False), ("999999999999,210987654321", True), (None, True)]
+)
+def test_a_push_names_a_vault_that_the_stack_may_not_share_with(accounts: str | None, allowed: bool) -> None:
+    """The document was put in force without a word, and nothing was shared."""
+    vault = {"name": "bunker", "account": "210987654321", "region": DR, "from": DR, "retention": {"keep_last": 1}}
+    rule = {"region": DR, "retention": {}, "kms_key": "alias/dr"}
+    policy = {"name": "gold", "select": {}, "retention": {}, "copies": [rule], "vault": "bunker"}
+    installed: Any = Installed({DR: None if accounts is None else {"VaultAccounts": accounts}})
+    notes = list(vaults_not_allowed(installed, parse_document({"version": 1, "vaults": [vault], "policies": [policy]})))
+    assert len(notes) == (0 if allowed else 1)
+    assert all("VaultAccounts" in note and "210987654321" in note for note in notes)

@@ -40,11 +40,22 @@ def test_a_push_names_every_changed_field_with_its_meaning() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (None, COMPLIANCE, ["mode: none -> compliance (those that are there are locked too; after the cool-off", "for: none -> 14d"]),
+        (
+            None,
+            COMPLIANCE,
+            [
+                "mode: none -> compliance (those that are there are locked too; once the cool-off period is over, nobody",
+                "for: none -> 14d",
+            ],
+        ),
         (None, GOVERNANCE, ["mode: none -> governance (those that are there are locked too)", "for: none -> 14d"]),
         (COMPLIANCE, GOVERNANCE, ["mode: compliance -> governance (locks in compliance mode stay)"]),
         (GOVERNANCE, None, ["mode: governance -> none (the locks that are there stay)"]),
-        (GOVERNANCE, replace(GOVERNANCE, duration=timedelta(days=15)), ["for: 14d -> 15d (locks in governance mode are extended)"]),
+        (
+            GOVERNANCE,
+            replace(GOVERNANCE, duration=timedelta(days=15)),
+            ["for: 14d -> 15d (locks in governance mode are extended)"],
+        ),
         (GOVERNANCE, replace(GOVERNANCE, duration=timedelta(days=7)), ["for: 14d -> 7d (no lock that is there is shortened)"]),
     ],
 )

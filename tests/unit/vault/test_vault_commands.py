@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from snapkeep.adapters.clock import WallClock
@@ -51,15 +52,30 @@ def documents() -> MemoryDocuments:
     return MemoryDocuments()
 
 
+@pytest.fixture
+def stack() -> dict[str, str]:
+    """The parameters of the vault's stack; empty where there is none."""
+    return {"OwnerAccounts": "123456789012", "MaxLockDays": "35", "AllowComplianceLocks": "no"}
+
+
 @pytest.fixture(autouse=True)
-def commands(lab: VaultLaboratory, documents: MemoryDocuments, monkeypatch: pytest.MonkeyPatch) -> None:
+def commands(lab: VaultLaboratory, documents: MemoryDocuments, stack: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     sts = SimpleNamespace(get_caller_identity=lambda: {"Account": VAULT_ACCOUNT, "Arn": "arn:aws:iam::2:user/keeper"})
 
+    def describe_stacks(*, StackName: str) -> dict[str, Any]:  # noqa: N803 - the name of the API
+        assert StackName == "snapkeep-vault"
+        if not stack:
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": "it does not exist"}}, "DescribeStacks")
+        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.items()]
+        return {"Stacks": [{"StackName": StackName, "StackId": "a", "StackStatus": "CREATE_COMPLETE", "Parameters": parameters}]}
+
     def client(_: AwsSettings, service: str, region: str) -> Any:
         if service == "service-quotas":
             raise AwsRefused("not asked here")
+        if service == "cloudformation":
+            return SimpleNamespace(describe_stacks=describe_stacks)
         return sts if service == "sts" else lab.world.client(service, region, VAULT_ACCOUNT, caller="keeper")
 
     monkeypatch.setattr(AwsSettings, "client", client)
@@ -164,6 +180,41 @@ def test_a_document_without_this_vault_is_not_pushed(lab: VaultLaboratory, tmp_p
     assert done.exit_code != 0
     assert "nothing would be copied or deleted" in str(done.exception)
     assert lab.pushed == []
+
+
+def test_a_push_shows_the_fields_that_change(lab: VaultLaboratory, tmp_path: Path) -> None:
+    """It showed what is deleted, and no word of a lock that nobody can remove."""
+    assert "vaults.bunker.retention.keep_last: 2 -> 1" in pushed(lab, tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("days", "mode", "said"),
+    [
+        (36, "governance", "vaults[0].lock.for is 36d: write at most 35d, or raise MaxLockDays"),
+        (35, "compliance, cool_off: 24h", "vaults[0].lock.mode is 'compliance': write governance, or set AllowComplianceLocks"),
+    ],
+)
+def test_a_lock_that_the_stack_does_not_allow_is_not_pushed(
+    lab: VaultLaboratory, tmp_path: Path, days: int, mode: str, said: str
+) -> None:
+    document = tmp_path / "policy.yaml"
+    text = DOCUMENT.format(account=VAULT_ACCOUNT, keep=1)
+    document.write_text(
+        text.replace("retention: {keep_last: 1}}\np", f"retention: {{}}, lock: {{for: {days}d, mode: {mode}}}}}\np")
+    )
+    done = CliRunner().invoke(app, ["push", str(document), "--yes", "--region", DR])
+    assert said in str(done.exception)
+    assert lab.pushed == []
+
+
+def test_without_a_stack_the_commands_say_so(lab: VaultLaboratory, stack: dict[str, str], tmp_path: Path) -> None:
+    stack.clear()
+    done = pushed(lab, tmp_path)
+    assert f"there is no stack snapkeep-vault of account {VAULT_ACCOUNT} in {DR}" in str(done.exception)
+    assert lab.pushed == []
+    listed = run("list", "--json")
+    assert listed.exit_code == 1
+    assert "there is no stack snapkeep-vault" in json.loads(listed.stdout)["problem"]
 
 
 def test_a_key_that_cannot_be_used_is_shown(lab: VaultLaboratory) -> None:

@@ -127,7 +127,7 @@ def push(
     versions are kept. A region that the document no longer copies to gets it
     too, and keeps every copy.
     """
-    from snapkeep.cli.lock_limits import check_locks  # noqa: PLC0415
+    from snapkeep.cli.stack_limits import check_locks  # noqa: PLC0415
     from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
 
     installed = _installed(settings)
@@ -240,6 +240,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """Show what a document or a former version would change. Writes nothing."""
+    from snapkeep.cli.stack_limits import vaults_not_allowed  # noqa: PLC0415
     from snapkeep.cli.views.policy import field_changes, field_lines  # noqa: PLC0415
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
@@ -254,6 +255,7 @@ def diff(
     warn(policy_set.problem for policy_set in before.values())
     fields = field_changes(before[region], policies)
     comparisons, full = _compare(installed, before, dict.fromkeys(before, policies))
+    warn(vaults_not_allowed(installed, policies))
     if json:
         print_json({"fields": [change._asdict() for change in fields], **_changes_as_data(comparisons, full)})
         return
@@ -301,6 +303,7 @@ def _print_lines(lines: Iterable[str]) -> None:
 
 def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
     """Show what the policies change, ask, and push the text to every region that they or a former version copy to."""
+    from snapkeep.cli.stack_limits import vaults_not_allowed  # noqa: PLC0415
     from snapkeep.cli.views.policy import dropped_line, field_changes, field_lines, pushed_line  # noqa: PLC0415
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
 
@@ -318,6 +321,7 @@ def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, qu
     _print_comparisons(comparisons, full, json=json)
     for region in dropped:
         typer.echo(printable(dropped_line(region)), err=json or bool(region.problem))
+    warn(vaults_not_allowed(installed, policies))
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
     # The dropped regions come last: what fails there holds up no other region.
     pushed = push_to([*stores, *(installed.adapters.policy_store_of(region.region) for region in readable)], text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from snapkeep.cli.recovery_system import Bucket, OnlyPlan, Rate, RecoverySystem,
 from snapkeep.cli.regions import known_partitions
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.usecases.copies.pull import NO_VAULT
 
 if TYPE_CHECKING:
@@ -82,7 +84,8 @@ def push(
 
     The entry of `vaults` with this account and `--region` counts there, and nothing else of the document.
     """
-    from snapkeep.cli.views.policy import pushed_line  # noqa: PLC0415 - --help needs none of these
+    from snapkeep.cli.stack_limits import check_locks_of_vault  # noqa: PLC0415 - --help needs none of these
+    from snapkeep.cli.views.policy import field_changes, field_lines, pushed_line  # noqa: PLC0415
     from snapkeep.cli.views.vault import changes_lines, points_as_data  # noqa: PLC0415
     from snapkeep.domain.policy.document import STANDARD_LIMITS  # noqa: PLC0415
     from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
@@ -98,9 +101,16 @@ def push(
         raise WrongUse(
             f"{file} has no vault with account {account} and region {settings.region}: nothing would be copied or deleted"
         )
-    before, after = _points(settings, _policies(settings)), _points(settings, proposed)
+    if not (parameters := _stack_parameters(settings)):
+        raise WrongUse(f"{_absent(settings)}: deploy it with `snapkeep deploy --only vault` before it needs a document")
+    (vault,) = proposed.vaults
+    check_locks_of_vault(parameters, vault, policies.vaults.index(vault))
+    current = _policies(settings)
+    before, after = _points(settings, current), _points(settings, proposed)
     deleted = newly_deleted(before, after)
     if not json:
+        fields = field_changes(replace(current, policies=()), replace(proposed, policies=()))
+        write_lines(field_lines(fields))
         write_lines(changes_lines(after, deleted))
     require_consent(f"Put {file.name} in force in {settings.region}?", yes=yes, json=json, otherwise="nothing was changed")
     (pushed,) = push_to([InstalledSystem(settings).adapters.policy_store_of(settings.region)], stored_text(document))
@@ -129,6 +139,8 @@ def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json =
     policies = _policies(settings)
     points = of_volumes(_points(settings, policies), volumes or ())
     problem = policies.problem or ("" if policies.vaults else NO_VAULT)
+    if not _stack_parameters(settings):
+        problem = f"{_absent(settings)}: nothing is copied, and nothing is deleted"
     if json:
         print_json({"region": settings.region, "problem": problem, "points": points_as_data(points)})
     else:
@@ -136,6 +148,19 @@ def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json =
         warn([problem] if problem else [])
     if problem or any(point.copy.completed and point.copy.unusable for point in points):
         raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _stack_parameters(settings: AwsSettings) -> Mapping[str, str]:
+    """Return the parameters of the vault's stack, which has one name; empty where there is no such stack."""
+    from snapkeep.deploy.stacks import describe_stack  # noqa: PLC0415 - imports botocore
+
+    name = stack_name(settings.system, StackKind.VAULT)
+    return describe_stack(settings.client("cloudformation", settings.region), name).parameters
+
+
+def _absent(settings: AwsSettings) -> str:
+    name = stack_name(settings.system, StackKind.VAULT)
+    return f"there is no stack {name} of account {_account(settings)} in {settings.region}"
 
 
 def _account(settings: AwsSettings) -> str:

@@ -363,8 +363,8 @@ def _meaning(name: str, change: FieldChange) -> str:
 def _lock_meaning(name: str, change: FieldChange) -> str:
     """Return what another lock does to what is there; empty where the line of its mode or duration says it."""
     if name == "mode" and change.after == LockMode.COMPLIANCE:
-        there = "those that are there are locked too; "
-        return f"{there}after the cool-off period nobody, AWS included, can delete or unlock one, and it is paid for until its lock ends"
+        for_good = "once the cool-off period is over, nobody can unlock or delete one, and it is paid for until its lock ends"
+        return f"those that are there are locked too; {for_good}"
     if name == "mode" and change.after:
         return "locks in compliance mode stay" if change.before else "those that are there are locked too"
     if name == "for" and change.before and change.after:

@@ -1,0 +1,59 @@
+"""What the deployed stacks allow documents: locks, and sharing with vaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.locks import LockLimits, lock_not_allowed, locks_not_allowed
+from snapkeep.domain.policy.problem import InvalidPolicy
+from snapkeep.domain.system import StackKind
+
+if TYPE_CHECKING:
+    from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.domain.policy.model import PolicySet, Vault
+
+
+def check_locks(installed: InstalledSystem, policies: PolicySet) -> None:
+    """Raise InvalidPolicy for each lock that its region's stack does not allow. What a region does not answer is not known."""
+    primary = installed.settings.region
+
+    def limits_of(region: str) -> LockLimits | None:
+        kind = StackKind.PRIMARY if region == primary else StackKind.DR
+        return _limits(parameters) if (parameters := _parameters(installed, kind, region)) else None
+
+    if problems := locks_not_allowed(policies, primary, limits_of):
+        raise InvalidPolicy(problems)
+
+
+def check_locks_of_vault(parameters: Mapping[str, str], vault: Vault, number: int) -> None:
+    """Raise InvalidPolicy where the lock of the vault `vaults[number]` is not allowed by its own stack's parameters."""
+    if vault.lock is None:
+        return
+    if problems := list(lock_not_allowed(f"vaults[{number}].lock", vault.lock, vault.region, _limits(parameters))):
+        raise InvalidPolicy(problems)
+
+
+def vaults_not_allowed(installed: InstalledSystem, policies: PolicySet) -> Iterator[str]:
+    """Yield the vaults that policies name and whose accounts their DR stack may not share with, as far as that is known."""
+    used = {policy.vault for policy in policies.policies}
+    for vault in policies.vaults:
+        parameters = _parameters(installed, StackKind.DR, vault.from_region)
+        if vault.name in used and parameters and vault.account not in parameters.get("VaultAccounts", "").split(","):
+            yield (
+                f"vault {vault.name}: nothing is shared with it, as its account {vault.account} is not in VaultAccounts of the "
+                f"stack in {vault.from_region}: add it with `snapkeep deploy --dr-parameter VaultAccounts=…`"
+            )
+
+
+def _parameters(installed: InstalledSystem, kind: StackKind, region: str) -> Mapping[str, str]:
+    """Return the parameters of a stack; empty where there is none, or none is known."""
+    try:
+        return installed.stack_parameters(kind, region)
+    except SnapkeepError:
+        return {}
+
+
+def _limits(parameters: Mapping[str, str]) -> LockLimits:
+    return LockLimits(int(parameters.get("MaxLockDays", "0")), parameters.get("AllowComplianceLocks") == "yes")
