@@ -130,4 +130,5 @@ def install_vault(embedded: EmbeddedAws, account_id: str, **parameters: str) -> 
 
 @pytest.fixture(scope="session")
 def installation(embedded: EmbeddedAws) -> Installation:
-    return install(embedded)
+    """A system with every function that a stack can have."""
+    return install(embedded, dr={"VaultAccounts": "210987654321"})
