@@ -11,7 +11,8 @@ from snapkeep.deploy.parameters import COPY_KEY, DR_REGION, LIMITS, RETENTION, S
 from snapkeep.domain.errors import SnapkeepError
 
 ADOPT_HISTORY, FORMER_SYSTEM = "AdoptHistory", "FormerSystem"
-COMPLIANCE_LOCKS = "AllowComplianceLocks"
+COMPLIANCE_LOCKS, LOCK_DAYS = "AllowComplianceLocks", "MaxLockDays"
+VAULT_ACCOUNTS, OWNER_ACCOUNTS = "VaultAccounts", "OwnerAccounts"
 _BEFORE = {COMPLIANCE_LOCKS: "no"}
 """What holds in a stack of a version that did not know the parameter, where a new value is a risk."""
 
@@ -164,6 +165,11 @@ def _higher(before: str, after: str) -> bool:
     return float(after) > float(before)
 
 
+def _fewer(before: str, after: str) -> bool:
+    """Whether a list of accounts lacks one that it had."""
+    return bool(set(filter(None, before.split(","))) - set(after.split(",")))
+
+
 _WITHOUT_DOCUMENT = "where the stack's parameters are the policy, "
 _AGAIN = "retention applies to the earlier snapshots of volumes that it selects again"
 _TAKES_OVER = "and retention then deletes some of them"
@@ -200,6 +206,33 @@ _RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
             "policies can lock in compliance mode: nobody, AWS included, can delete such a snapshot until its lock ends, and its "
             "storage is paid for until then"
         ),
+    ),
+    (
+        COMPLIANCE_LOCKS,
+        _any,
+        Risk.ENDS_PROTECTION,
+        "what policies lock in compliance mode is locked in governance mode from now on, which whoever may unlock can remove",
+    ),
+    (
+        LOCK_DAYS,
+        _lower,
+        Risk.ENDS_PROTECTION,
+        "policies lock for {after} days at most from now on, and with 0 not at all; the locks that are there stay",
+    ),
+    (
+        VAULT_ACCOUNTS,
+        _fewer,
+        Risk.ENDS_PROTECTION,
+        (
+            "an account that is left out gets no more copies, and what is shared with it stays shared, as no role may take it "
+            "back: take the vault out of the policies an hour before"
+        ),
+    ),
+    (
+        OWNER_ACCOUNTS,
+        _fewer,
+        Risk.ENDS_PROTECTION,
+        "the vault copies nothing more of an account that is left out; the copies that are there stay, and expire",
     ),
     (
         ADOPT_HISTORY,

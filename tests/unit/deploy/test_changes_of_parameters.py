@@ -116,6 +116,27 @@ def test_a_change_that_loses_protection_is_asked(
     assert risks(deploy(primary, dr)) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after", "asked"),
+    [
+        ("MaxLockDays", "35", "0", True),
+        ("MaxLockDays", "35", "34", True),
+        ("MaxLockDays", "0", "35", False),
+        ("AllowComplianceLocks", "yes", "no", True),
+        ("VaultAccounts", "210987654321", "", True),
+        ("VaultAccounts", "210987654321", "999999999999", True),
+        ("VaultAccounts", "210987654321", "999999999999,210987654321", False),
+        ("VaultAccounts", "", "210987654321", False),
+        ("OwnerAccounts", "111122223333,123456789012", "123456789012", True),
+    ],
+)
+def test_fewer_locks_and_fewer_accounts_of_vaults_are_asked(name: str, before: str, after: str, asked: bool) -> None:
+    """Locks and sharing with a vault ended without a question."""
+    (change,) = parameter_changes("snapkeep-dr", DR, {name: before}, {name: after})
+    assert change.risk is (Risk.ENDS_PROTECTION if asked else Risk.NONE)
+    assert bool(change.consequence) is asked
+
+
 def test_changes_that_lose_nothing_carry_no_risk() -> None:
     deployed = {"Retention": "7", "tagKeyValue": "Backup", "DRKmsKey": "", "LogLevel": "INFO", "MaxDeletions": "9"}
     parameters = {"Retention": "9", "tagKeyValue": "none", "DRKmsKey": "", "LogLevel": "DEBUG", "MaxDeletions": "5", "New": "5"}
