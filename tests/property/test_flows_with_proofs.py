@@ -39,7 +39,7 @@ from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory
 SEEDS, STEPS, BLOCKS = 8, 14, 12
 KEPT, KEPT_COPIES = 4, 2
 MOST_RECOVERED = 3
-CHECKS_OF_A_VOLUME = set(DrillCheck) - {DrillCheck.LAUNCHED, DrillCheck.STATUS_CHECKS}
+CHECKS_OF_A_VOLUME = set(DrillCheck) - {DrillCheck.LAUNCHED, DrillCheck.STATUS_CHECKS, DrillCheck.COMMAND}
 READING = ("Describe", "Get", "List")
 
 

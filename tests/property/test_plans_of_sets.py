@@ -8,6 +8,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snapkeep.domain.locks import LockState, SnapshotLock
 from snapkeep.domain.model import Action, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, LeaveAlone, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD
@@ -21,6 +22,7 @@ from support.policy_strategies import NOW, lineages
 DR, FAR = "us-east-2", "eu-west-1"
 LATER = NOW + timedelta(hours=2)
 """A run relies on the tags of a snapshot that is younger than an hour; here it asks for each volume."""
+LOCK = SnapshotLock(LockState.GOVERNANCE)
 LEFT_ALONE = LeaveAlone({"Pinned": ("yes", "for-*")})
 COPIES_KEPT = Retention(keep_last=2)
 POLICIES = PolicySet(
@@ -75,7 +77,7 @@ def accounts(draw: st.DrawFn) -> Account:
             volumes.append(Volume(volume_id, REGION, 8, "gp3", tags={"Backup": draw(st.sampled_from(["gold", "far", "no"]))}))
     ids = st.sets(st.sampled_from([snapshot.id for snapshot in snapshots]), max_size=4) if snapshots else st.just(set())
     others = {region: draw(copies(snapshots, region, ids)) for region in (DR, FAR)}
-    primary = ListedRegion(REGION, snapshots, volumes, dict.fromkeys(draw(ids), ("ami-1",)), dict.fromkeys(draw(ids), ""))
+    primary = ListedRegion(REGION, snapshots, volumes, dict.fromkeys(draw(ids), ("ami-1",)), dict.fromkeys(draw(ids), LOCK))
     return Account(primary, others, replace(POLICIES, limits=draw(LIMITS)))
 
 
@@ -89,7 +91,7 @@ def copies(draw: st.DrawFn, snapshots: list[Snapshot], region: str, ids: st.Sear
             listed.append(replace(copy, tags={**copy.tags, **draw(COPY_TAGS)} if copy.tags else {}))
     copy_ids = st.sets(st.sampled_from([copy.id for copy in listed]), max_size=2) if listed else st.just(set[str]())
     return ListedRegion(
-        region, listed, (), dict.fromkeys(draw(copy_ids), ("ami-2",)), dict.fromkeys(draw(copy_ids), ""), draw(ids)
+        region, listed, (), dict.fromkeys(draw(copy_ids), ("ami-2",)), dict.fromkeys(draw(copy_ids), LOCK), draw(ids)
     )
 
 
