@@ -142,11 +142,10 @@ class TaskTokenClient:
 
 
 class InvokingClient:
-    """Lambda's client of a region, over the functions of its stack."""
+    """Lambda's client, over the functions of a stack."""
 
-    def __init__(self, system: RealSystem, region: str) -> None:
-        self._system = system
-        self._stack = next(stack for stack, own in REGIONS.items() if own == region)
+    def __init__(self, system: RealSystem, stack: str) -> None:
+        self._system, self._stack = system, stack
 
     def invoke(self, FunctionName: str, Payload: bytes, InvocationType: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's
         answer = self._system.invoke(self._stack, FunctionName, json.loads(Payload))
@@ -236,7 +235,7 @@ class RealSystem:
 
     def _function(self, stack: str, name: str, module_name: str, variables: Mapping[str, str]) -> Handler:
         """Return a handler from a module instance of its own, as each function has a process of its own on Lambda."""
-        clients = RecordingClients(self, REGIONS[stack], self.calls[stack, name].add)
+        clients = RecordingClients(self, variables["AWS_REGION"], self.calls[stack, name].add)
         parts = SerialComposition(Environment(variables), clients, WorldClock(self))
         importlib.import_module(f"snapkeep.functions.{module_name}")  # dataclasses look their module up by its name
         spec = importlib.util.find_spec(f"snapkeep.functions.{module_name}")
@@ -264,7 +263,7 @@ class RealSystem:
             modelled = self.world.client(service, region, caller="snapkeep")
             return SsmClient(modelled, _client_of_moto(service, region)) if service == "ssm" else modelled
         if service == "lambda":
-            return InvokingClient(self, region)
+            return InvokingClient(self, next(stack for stack, own in REGIONS.items() if own == region))
         return TaskTokenClient(self) if service == "stepfunctions" else _client_of_moto(service, region)
 
     # Time and events
