@@ -19,6 +19,7 @@ FULL = {"kind": "full", "sample": 0, "part": 0, "parts": 0}
 
 def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_alone: EmbeddedAws) -> None:
     installation = install(embedded_alone)
+    database = launch_database(installation)
     volume_id = installation.volume(Name="database")
     extent = {"region": PRIMARY, "account": installation.account_id, "volume_id": volume_id, "first_block": 0, "count": 8}
     installation.aws.admin("POST", "blocks", extent)
@@ -58,6 +59,14 @@ def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_
     assert [copy["SnapshotId"] for copy in installation.copies_of(snapshot_id)].count(wrong) == 1
     assert_drilled(installation, good)
     assert_an_instance_is_drilled_with_a_command(installation)
+    assert_commands_run_around_snapshots(installation, database)
+
+
+def launch_database(installation: Installation) -> str:
+    """Run an instance whose SSM agent connects; return its id."""
+    tags = [{"ResourceType": kind, "Tags": [{"Key": "Role", "Value": "database"}]} for kind in ("instance", "volume")]
+    request = {"ImageId": "ami-12345678", "IamInstanceProfile": {"Name": "agent"}, "TagSpecifications": tags}
+    return str(installation.client("ec2").run_instances(MinCount=1, MaxCount=1, **request)["Instances"][0]["InstanceId"])
 
 
 def begin_drill(installation: Installation) -> None:
@@ -131,6 +140,31 @@ def assert_an_instance_is_drilled_with_a_command(installation: Installation) -> 
     assert instance["command"]["output"] == f"snapkeep-drill-check on {instance['restored_id']}\n"
     reservations = installation.client("ec2", DR).describe_instances(InstanceIds=[instance["restored_id"]])["Reservations"]
     assert reservations[0]["Instances"][0]["State"]["Name"] == "terminated"
+
+
+def assert_commands_run_around_snapshots(installation: Installation, instance_id: str) -> None:
+    """The role of MakeSnapshots suffices for the commands before and after, and for no other document."""
+    rules: dict[str, Any] = {"rpo": "8h", "snapshots": {"every": "4h"}, "retention": {"keep_last": 5}}
+    rules |= {"before": {"ssm_document": "freeze"}, "after": {"ssm_document": "thaw"}}
+    policy = {"name": "databases", "select": {"tags": {"Role": "database"}}, **rules}
+    ssm, ec2 = installation.client("ssm"), installation.client("ec2")
+    for document in ("freeze", "thaw"):
+        ssm.create_document(Name=document, Content="{}", DocumentType="Command")
+    text = json.dumps({"version": 1, "policies": [policy]})
+    ssm.put_parameter(Name="/snapkeep/policy", Value=text, Type="String")
+    installation.client("lambda").invoke(FunctionName="MakeSnapshots", InvocationType="Event", Payload="{}")
+
+    def commands() -> list[Any]:
+        return list(ssm.list_command_invocations(InstanceId=instance_id)["CommandInvocations"])
+
+    def over() -> list[Any]:
+        installation.aws.admin("POST", "clock", {"seconds": 5 if commands() else 0})
+        made = ec2.describe_snapshots(Filters=[{"Name": "tag:Role", "Values": ["database"]}])["Snapshots"]
+        return made if len(commands()) == 2 else []
+
+    made = wait_for(over)
+    assert [one["DocumentName"] for one in commands()] == ["thaw", "freeze"]
+    assert {installation.tags_of(snapshot["SnapshotId"])["snapkeep:consistency"] for snapshot in made} == {"application"}
 
 
 def ledger(installation: Installation) -> dict[str, Any]:

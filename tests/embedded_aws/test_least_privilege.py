@@ -84,6 +84,10 @@ def things(installation: Installation) -> dict[str, str]:
     return snapshots
 
 
+def command(document: str) -> dict[str, Any]:
+    return {"DocumentName": document, "InstanceIds": ["i-0123456789abcdef0"]}
+
+
 def forbidden(stack: str, function: str, things: dict[str, str]) -> dict[str, Call]:
     """Calls that no role may make, except those declared for it."""
     region = REGIONS[stack]
@@ -110,6 +114,8 @@ def forbidden(stack: str, function: str, things: dict[str, str]) -> dict[str, Ca
         "delete the policy": ("ssm", region, "delete_parameter", {"Name": "/snapkeep/policy"}),
         "release a hold": ("ssm", other_region, "delete_parameter", {"Name": "/snapkeep/holds/hold-1"}),
         "read other parameters": ("ssm", region, "get_parameters_by_path", {"Path": "/snapkeep"}),
+        "run a document of AWS": ("ssm", region, "send_command", command("AWS-RunShellScript")),
+        "run another document": ("ssm", region, "send_command", command("snapkeep-others")),
         "change a function": ("lambda", region, "update_function_configuration", {"FunctionName": function, "Timeout": 1}),
         "give itself more": ("iam", region, "put_role_policy", {"RoleName": "x", "PolicyName": "x", "PolicyDocument": "{}"}),
     }

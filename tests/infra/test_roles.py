@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from snapkeep.domain.commands import document_arn
 from support.permissions import EVERY_FUNCTION, PERMISSIONS, actions_of
 from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resources, statements, template
 
@@ -190,7 +192,10 @@ def test_commands_run_of_the_named_documents_alone() -> None:
     conditional = resources("primary", ROLE)["MakeSnapshotsRole"]["Policies"][-1]["Fn::If"]
     assert (conditional[0], conditional[2]) == ("RunScripts", {"Ref": "AWS::NoValue"})
     assert template("primary")["Conditions"]["RunScripts"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "SsmDocuments"}, ""]}]}
-    assert template("primary")["Parameters"]["SsmDocuments"]["Default"] == ""
+    parameter = template("primary")["Parameters"]["SsmDocuments"]
+    assert parameter["Default"] == ""
+    arns = [document_arn(name, "us-east-1", "111122223333", "aws") for name in ("freeze", "AWSEC2-CreateVssSnapshot")]
+    assert re.fullmatch(parameter["AllowedPattern"], ",".join(arns))
 
 
 WRITING = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}

@@ -13,6 +13,7 @@ from typing import Any, Self
 import pytest
 
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
+from snapkeep.domain.commands import document_arn
 from snapkeep.domain.system import StackKind
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import wait_for
@@ -102,15 +103,19 @@ class Installation:
 
 
 def install(embedded: EmbeddedAws, *, dr: Mapping[str, str] = MappingProxyType({}), **parameters: str) -> Installation:
-    """Deploy both stacks, with these parameters in both and `dr` in the DR stack, into an account of their own."""
+    """Deploy both stacks, with these parameters in both and `dr` in the DR stack, into an account of their own.
+
+    SsmDocuments names freeze and thaw.
+    """
     account_id = f"2000000000{next(_numbers):02d}"
 
     @cache
     def client(service: str, region: str) -> Any:
         return embedded.client(service, region, account_id)
 
+    documents = ",".join(document_arn(name, PRIMARY, account_id, "aws") for name in ("freeze", "thaw"))
     deployed = Deployment(DeploymentTarget(client, PRIMARY, DR), Quiet()).deploy(
-        {"KnownAccounts": "111122223333", **parameters}, {**parameters, **dr}
+        {"KnownAccounts": "111122223333", "SsmDocuments": documents, **parameters}, {**parameters, **dr}
     )  # type: ignore[arg-type]
     outputs = {result.region: result.outputs for result in deployed.stacks}
     return Installation(embedded, account_id, {stack: dict(outputs[region]) for stack, region in REGIONS.items()})

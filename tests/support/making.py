@@ -90,10 +90,12 @@ class MakingWorld:
         """When the world began."""
         return utc(0).timestamp() + datetime.fromisoformat("2026-01-01T00:00:00+00:00").timestamp()
 
-    def attach(self, *volumes: str) -> str:
-        """Run an instance with these data volumes; return its id."""
+    def attach(self, *volumes: str, profile: str = "agent") -> str:
+        """Run an instance with these data volumes and an instance profile, which SSM agents need; return its id."""
         ec2 = self.lab.ec2()
-        made = ec2.run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1, Placement={"AvailabilityZone": f"{PRIMARY}a"})
+        request: dict[str, Any] = {"ImageId": PUBLIC_LINUX, "Placement": {"AvailabilityZone": f"{PRIMARY}a"}}
+        request |= {"IamInstanceProfile": {"Name": profile}} if profile else {}
+        made = ec2.run_instances(MinCount=1, MaxCount=1, **request)
         instance: str = made["Instances"][0]["InstanceId"]
         self.lab.runner.advance(60)
         for volume, device in zip(volumes, ("/dev/sdf", "/dev/sdg", "/dev/sdh"), strict=False):

@@ -11,6 +11,7 @@ import boto3
 
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.model import CopyRule, LockMode, LockRule, Policy, PolicySet, Retention, Selector, SnapshotRule
+from snapkeep.domain.policy.scripts import Script
 from support.real_system import REGIONS, RealSystem
 
 
@@ -39,13 +40,16 @@ def one_copy_of_three_snapshots(system: RealSystem) -> None:
 
 
 def snapshots_that_are_made(system: RealSystem) -> None:
-    """Let the system make a snapshot of a volume, and a set of an instance's two; protect another one of the volume."""
-    push_policy(snapshots=SnapshotRule(every=timedelta(days=1)))
+    """Let the system make a snapshot of a volume, and a set of an instance's two between commands; protect another one."""
+    push_policy(snapshots=SnapshotRule(every=timedelta(days=1)), before=Script("freeze"), after=Script("thaw"))
+    for document in ("freeze", "thaw"):
+        system.client("ssm", REGIONS["primary"]).create_document(Name=document, Content="{}")
     volume_id = system.make_volume()
     mappings = [{"DeviceName": name, "Ebs": {"VolumeSize": 8}} for name in ("/dev/xvda", "/dev/xvdb")]
-    image = "ami-0abcdef1234567890"
-    system.ec2("primary").run_instances(ImageId=image, MinCount=1, MaxCount=1, BlockDeviceMappings=mappings)
+    request = {"ImageId": "ami-0abcdef1234567890", "IamInstanceProfile": {"Name": "agent"}, "BlockDeviceMappings": mappings}
+    system.ec2("primary").run_instances(MinCount=1, MaxCount=1, **request)
     system.settle()
+    system.advance(60)  # the agent connects
     system.invoke("primary", "MakeSnapshots", {})
     system.settle()
     # How it is copied depends on what changed since the first one.

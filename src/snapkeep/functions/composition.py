@@ -30,11 +30,10 @@ if TYPE_CHECKING:
     from snapkeep.adapters.ebs_blocks import EbsBlocks
     from snapkeep.adapters.ec2_drills import Ec2Drills
     from snapkeep.adapters.ec2_maker import Ec2Maker
-    from snapkeep.adapters.ssm_commands import SsmCommands
+    from snapkeep.adapters.ssm_run_command import SsmRunCommand
     from snapkeep.domain.copies.retries import RetryPolicy
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.usecases.copies.settle import Settlement
-    from snapkeep.usecases.creation.scripts import Scripts
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns, PageStore
     from snapkeep.usecases.placed_holds import HoldsInForce
@@ -87,11 +86,11 @@ class Composition(RegionalAdapters):
         return Ec2Maker(client=self.clients.get("ec2", once=True))
 
     @cached_property
-    def scripts(self) -> Scripts:
-        """Runs commands on instances. SendCommand has no client token, so no request is repeated."""
-        from snapkeep.adapters.ssm_scripts import SsmScripts  # noqa: PLC0415 - of MakeSnapshots alone
+    def commands(self) -> SsmRunCommand:
+        """Runs commands in instances. SendCommand has no client token, so no request is repeated."""
+        from snapkeep.adapters.ssm_run_command import SsmRunCommand  # noqa: PLC0415 - of MakeSnapshots and drills alone
 
-        return SsmScripts(client_of=lambda: self.clients.get("ssm", once=True))
+        return SsmRunCommand(client_of=lambda: self.clients.get("ssm", once=True))
 
     @cached_property
     def copier(self) -> Ec2Copier:
@@ -210,13 +209,6 @@ class Composition(RegionalAdapters):
         from snapkeep.adapters.ec2_drills import Ec2Drills  # noqa: PLC0415 - of drills and sweeps alone
 
         return Ec2Drills(client=self.clients.get("ec2"), region=self.environment.region)
-
-    @cached_property
-    def drill_commands(self) -> SsmCommands:
-        """Runs commands in instances of drills. SendCommand has no client token, so no request is repeated."""
-        from snapkeep.adapters.ssm_commands import SsmCommands  # noqa: PLC0415 - of drills alone
-
-        return SsmCommands(client=self.clients.get("ssm", once=True))
 
     @cached_property
     def point_holds(self) -> PointHolds:

@@ -28,7 +28,7 @@ def build(parts: Composition) -> AdvanceDrill:
     """Make the use case that takes drills from one step to the next."""
     return AdvanceDrill(
         looks=parts.drill_ec2,
-        commands=parts.drill_commands,
+        commands=parts.commands,
         planner=DrillPlanner(looks=parts.drill_ec2, points=parts.points, documents=parts.documents, policies=parts.policies),
         holds=parts.point_holds,
         ledger=parts.drill_ledger,

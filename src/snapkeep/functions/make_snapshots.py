@@ -15,7 +15,7 @@ def build(parts: Composition) -> MakeSnapshots:
         reader=parts.reader,
         reader_of=parts.reader_of,
         maker=parts.maker,
-        scripts=parts.scripts,
+        commands=parts.commands,
         intentions=parts.documents,
         policies=parts.policies,
         holds=lambda: parts.hold_store_of(parts.environment.region),

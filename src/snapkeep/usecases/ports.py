@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from snapkeep.domain.commands import CommandResult
 from snapkeep.domain.copies.completion import CopySpending
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
@@ -160,6 +161,21 @@ class LockRequests(Protocol):
 
     def request(self, snapshot_ids: Sequence[str]) -> None:
         """Name snapshots of this region, or none for its pending copies. They are locked soon after, once or again alike."""
+        ...
+
+
+class Commands(Protocol):
+    """Runs commands in instances. A role may send the documents that its template names alone."""
+
+    def send(self, instance_id: str, document: str, comment: str, *, within: timedelta) -> None:
+        """Send a command, which does not run if it has not started within a time (30 seconds at least).
+
+        It has no client token: callers look for the comment first. Raise AwsRefused, AwsThrottled or AwsUnavailable.
+        """
+        ...
+
+    def find(self, instance_id: str, comment: str, since: datetime) -> CommandResult | None:
+        """Return the command with a comment that was sent since a moment; None if Systems Manager shows none, or not yet."""
         ...
 
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from snapkeep.console.reading import Readings
 from snapkeep.console.trend import HEIGHT, WIDTH, trend_of
-from snapkeep.domain.drills.commands import CommandResult
+from snapkeep.domain.commands import CommandResult, CommandStatus
 from snapkeep.domain.drills.covered import DrillCoverage
 from snapkeep.domain.drills.instances import DrilledInstance
 from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, evidence_key, evidence_of
@@ -72,7 +72,7 @@ def drill(
             restored_id="i-1",
             checked_at=at + timedelta(minutes=7),
             command_at=at + timedelta(minutes=8),
-            command=CommandResult("Failed", 1, "<script>no database"),
+            command=CommandResult(CommandStatus.FAILED, 1, "<script>no database"),
         )
         command = DrillCommand("snapkeep-drill-check")
         run = replace(run, level=DrillLevel.INSTANCE, volume_id=instance, point="", instances=(drilled,), command=command)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import pytest
 
-from snapkeep.adapters.ssm_scripts import SsmScripts
-from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.policy.model import CONSISTENT_VOLUME, PolicySet, SnapshotRule
 from snapkeep.domain.policy.scripts import Script
 from snapkeep.domain.tag_names import CONSISTENCY
-from snapkeep.lab.simulator.memory_ports import SentScript
-from snapkeep.usecases.creation.scripts import ScriptEnd
+from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.lab.ebs_model.api.commands import COMMAND_SECONDS
 from snapkeep.usecases.ports import ProblemKind
 from support.flows import DR, HOUR, PRIMARY
 from support.making import TICK, MakingWorld, making
@@ -31,15 +28,40 @@ def scripted(*, before: Script | None = FREEZE, after: Script | None = THAW, **o
     return replace(policies, policies=(replace(policy, before=before, after=after),))
 
 
+class Sent(NamedTuple):
+    """A command that was sent to an instance."""
+
+    instance_id: str
+    document: str
+    comment: str
+    at: float
+
+
+def scripted_world(documents: Sequence[str] = ("freeze", "thaw"), **options: Any) -> MakingWorld:
+    world = MakingWorld(scripted(**options))
+    for name in documents:
+        world.lab.world.client("ssm", PRIMARY).create_document(Name=name, Content="{}")
+    return world
+
+
 def world_of(volumes: int = 2, **options: Any) -> tuple[MakingWorld, str]:
     """Return a world with an instance, and the instance."""
-    world = MakingWorld(scripted(**options))
+    world = scripted_world(**options)
     instance = world.attach(*[world.lab.make_volume() for _ in range(volumes)])
     return world, instance
 
 
-def sent(world: MakingWorld) -> list[SentScript]:
-    return list(world.lab.runner.composition.scripts.sent)
+def sent(world: MakingWorld) -> list[Sent]:
+    commands = world.lab.world.region_account(PRIMARY).run_command["commands"]
+    return [Sent(one["InstanceId"], one["DocumentName"], one["Comment"], one["Sent"]) for one in commands]
+
+
+def make_fail(world: MakingWorld, document: str) -> None:
+    world.lab.world.add_fault(FaultRule("command_fails", source_id=document, message="no database"))
+
+
+def make_slow(world: MakingWorld, document: str, seconds: float) -> None:
+    world.lab.world.add_fault(FaultRule("command_slow", source_id=document, delay_seconds=seconds))
 
 
 def documents(world: MakingWorld) -> list[str]:
@@ -63,7 +85,7 @@ def test_snapshots_between_the_commands_are_application_consistent(consistent: s
     assert {frozen.instance_id, thawed.instance_id} == {instance}
     made = world.made()
     assert len(made) == 2
-    assert all(frozen.at + 5 <= snapshot.start <= thawed.at for snapshot in made)
+    assert all(frozen.at + COMMAND_SECONDS <= snapshot.start <= thawed.at for snapshot in made)
     assert consistency(world) == {"application"}
     world.lab.settle()
     assert {world.lab.tags(copy, DR)[CONSISTENCY] for copy in world.lab.ids(DR)} == {"application"}
@@ -76,9 +98,9 @@ def test_snapshots_between_the_commands_are_application_consistent(consistent: s
 def test_a_command_that_fails_stops_no_snapshot_and_the_one_after_runs(failing: bool) -> None:
     world, instance = world_of()
     if failing:
-        world.lab.runner.composition.scripts.failing["freeze"] = "exit status 1"
+        make_fail(world, "freeze")
     else:
-        world.lab.runner.composition.scripts.seconds = 60.0
+        make_slow(world, "freeze", 60)
     began = world.lab.world.now()
     world.tick()
     assert world.lab.world.now() - began < 30
@@ -90,7 +112,7 @@ def test_a_command_that_fails_stops_no_snapshot_and_the_one_after_runs(failing: 
 
 def test_a_failed_command_after_is_notified_once() -> None:
     world, instance = world_of()
-    world.lab.runner.composition.scripts.failing["thaw"] = "exit status 1"
+    make_fail(world, "thaw")
     world.run(3 * TICK)
     assert consistency(world) == {"application"}
     assert told(world) == [instance]
@@ -117,21 +139,21 @@ def test_the_tag_of_others_says_nothing_of_consistency() -> None:
 
 
 def test_a_volume_without_an_instance_runs_none() -> None:
-    world = MakingWorld(scripted())
+    world = scripted_world()
     world.lab.make_volume()
     world.tick()
     assert (len(world.made()), consistency(world), sent(world)) == (1, {""}, [])
 
 
-def test_a_refused_command_is_a_failed_one() -> None:
-    world, instance = world_of()
-
-    def refuse(*_: Any) -> None:
-        raise AwsRefused("AccessDeniedException: no identity-based policy allows the ssm:SendCommand action")
-
-    world.lab.runner.composition.scripts.send = refuse
+@pytest.mark.parametrize(("documents", "profile"), [((), "agent"), (("freeze", "thaw"), "")], ids=["no_document", "no_agent"])
+def test_a_refused_command_is_a_failed_one(documents: Sequence[str], profile: str) -> None:
+    world = scripted_world(documents)
+    instance = world.attach(*[world.lab.make_volume() for _ in range(2)], profile=profile)
     world.tick()
     assert (len(world.made()), consistency(world), told(world)) == (2, {"crash"}, [instance])
+    assert sent(world) == []
+    world.run(2 * TICK)
+    assert told(world) == [instance] * 2, "of each command once"
 
 
 def test_a_tick_that_is_killed_at_any_call_leaves_no_instance_stopped() -> None:
@@ -157,7 +179,7 @@ def test_a_tick_that_is_killed_at_any_call_leaves_no_instance_stopped() -> None:
 
 
 def test_commands_of_many_instances_run_side_by_side() -> None:
-    world = MakingWorld(scripted())
+    world = scripted_world()
     for _ in range(5):
         world.attach(world.lab.make_volume())
     began = world.lab.world.now()
@@ -173,7 +195,7 @@ def freezes(world: MakingWorld) -> list[float]:
 
 
 def test_instances_beyond_ten_wait_for_their_turn() -> None:
-    world = MakingWorld(scripted())
+    world = scripted_world()
     for _ in range(25):
         world.attach(world.lab.make_volume())
     world.tick()
@@ -183,8 +205,8 @@ def test_instances_beyond_ten_wait_for_their_turn() -> None:
 
 def test_a_tick_without_time_leaves_instances_to_the_next_one() -> None:
     slow = Script("freeze", "120s")
-    world = MakingWorld(scripted(before=slow))
-    world.lab.runner.composition.scripts.seconds = 90.0
+    world = scripted_world(before=slow)
+    make_slow(world, "freeze", 80)
     for _ in range(25):
         world.attach(world.lab.make_volume())
     began = world.lab.world.now()
@@ -198,39 +220,3 @@ def test_a_tick_without_time_leaves_instances_to_the_next_one() -> None:
     assert len(world.made()) == 25
     assert consistency(world) == {"application"}
     assert documents(world).count("thaw") == 25, "an instance without a command before has none after it"
-
-
-STATUSES = {
-    "Success": ScriptEnd(succeeded=True, cause="Success"),
-    "Failed": ScriptEnd(succeeded=False, cause="Failed"),
-    "TimedOut": ScriptEnd(succeeded=False, cause="TimedOut"),
-    "Cancelled": ScriptEnd(succeeded=False, cause="Cancelled"),
-    "Pending": True,
-    "InProgress": True,
-    "Delayed": True,
-    "Cancelling": True,
-}
-
-
-@pytest.mark.parametrize(("status", "end"), STATUSES.items())
-def test_a_command_is_found_by_its_comment(status: str, end: ScriptEnd | bool) -> None:
-    requests: list[dict[str, Any]] = []
-    listed = [{"Comment": "of others", "Status": "Success"}, {"Comment": "ours", "Status": status}]
-
-    def list_command_invocations(**request: Any) -> dict[str, Any]:
-        requests.append(request)
-        page = 1 if "NextToken" in request else 0
-        return {"CommandInvocations": listed[page : page + 1], **({} if page else {"NextToken": "more"})}
-
-    client: Callable[[], Any] = lambda: SimpleNamespace(list_command_invocations=list_command_invocations)  # noqa: E731
-    since = datetime(2026, 11, 30, 12, tzinfo=UTC)
-    assert SsmScripts(client_of=client).find("i-1", "ours", since) == end
-    assert requests[0] == {"InstanceId": "i-1", "Filters": [{"key": "InvokedAfter", "value": "2026-11-30T11:59:00Z"}]}
-    assert SsmScripts(client_of=client).find("i-1", "never sent", since) is False
-
-
-def test_a_command_is_sent_with_its_document_and_comment() -> None:
-    requests: list[dict[str, Any]] = []
-    client: Any = SimpleNamespace(send_command=lambda **request: requests.append(request))
-    SsmScripts(client_of=lambda: client).send("i-1", FREEZE, "ours")
-    assert requests == [{"InstanceIds": ["i-1"], "DocumentName": "freeze", "Comment": "ours", "TimeoutSeconds": 30}]

@@ -329,7 +329,7 @@ def test_keys_are_looked_up_in_the_regions_that_use_them() -> None:
     assert not_ok(results_of(of_a_document, region=region)) == {(Check.COPY_KEY, PROBLEM, DR)}
 
 
-FREEZE = "arn:aws:ssm:us-east-1:111122223333:document/freeze"
+FREEZE = f"arn:aws:ssm:{PRIMARY}:{ACCOUNT}:document/freeze"
 
 
 @pytest.mark.parametrize(
@@ -337,6 +337,10 @@ FREEZE = "arn:aws:ssm:us-east-1:111122223333:document/freeze"
     [
         ("", [], False),
         ("", ["freeze"], True),
+        (FREEZE.replace("1234", "4321"), ["freeze"], True),
+        (FREEZE.replace("us-east-1", "us-east-2"), ["freeze"], True),
+        ("arn:aws:ssm:us-east-1::document/AWS-Freeze", ["AWS-Freeze"], False),
+        (FREEZE.replace("freeze", "AWS-Freeze"), ["AWS-Freeze"], True),
         (FREEZE, ["freeze"], False),
         (FREEZE, [FREEZE], False),
         (FREEZE, ["freeze", "thaw"], True),

@@ -8,6 +8,7 @@ from typing import Any
 
 from snapkeep.deploy.doctor.ports import Caller, DeployedFunction, KeyFacts, RecordingTrail, ResourceKind
 from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
+from snapkeep.domain.commands import document_arn
 from snapkeep.domain.plural import counted
 
 LEAST_CONCURRENCY = 20
@@ -73,13 +74,13 @@ def snapshot_quota_check(region: str, parameter: int, quota: int) -> CheckResult
     return CheckResult(Check.SNAPSHOT_QUOTA, CheckState.OK, region, f"SnapshotQuota {parameter} of {quota}")
 
 
-def ssm_documents_check(region: str, parameter: str, named: Sequence[str]) -> CheckResult:
+def ssm_documents_check(region: str, parameter: str, named: Sequence[str], caller: Caller) -> CheckResult:
     """Compare SsmDocuments with the documents that the policies in force name: MakeSnapshots may send no others."""
-    allowed = parameter.split(",") if parameter else []
-    known = {*allowed, *(arn.partition(":document/")[2] for arn in allowed)}
-    missing = [document for document in named if document not in known]
+    allowed = parameter.split(",")
+    needed = [document_arn(document, region, caller.account_id, caller.partition) for document in named]
+    missing = [arn for arn in needed if arn not in allowed]
     if missing:
-        text = f"policies run {', '.join(missing)} around snapshots, and SsmDocuments has no ARN of it: the command is refused"
+        text = f"policies run {', '.join(missing)} around snapshots, and SsmDocuments has not this ARN: the command is refused"
         remedy = "deploy with --parameter SsmDocuments=… and the ARNs of all documents, with commas between them"
         return CheckResult(Check.SSM_DOCUMENTS, CheckState.WARNING, region, text, remedy)
     return CheckResult(Check.SSM_DOCUMENTS, CheckState.OK, region, f"{counted(len(named), 'document')} in SsmDocuments")

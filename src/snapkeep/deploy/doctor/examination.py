@@ -124,7 +124,7 @@ def _stack_results(
         decisions.append((Check.SNAPSHOT_QUOTA, lambda: checks.snapshot_quota_check(region, most, facts.most_snapshots())))
         allowed, named = stack.parameters.get("SsmDocuments", ""), system.ssm_documents
         if named:
-            decisions.append((Check.SSM_DOCUMENTS, lambda: checks.ssm_documents_check(region, allowed, named)))
+            decisions.append((Check.SSM_DOCUMENTS, lambda: checks.ssm_documents_check(region, allowed, named, caller)))
     if stack_key := stack.parameters.get("KmsKeyArn", ""):
         services = ("events.amazonaws.com", "cloudwatch.amazonaws.com", f"logs.{region}.amazonaws.com")
         decisions.append(

@@ -1,7 +1,6 @@
 """Commands that drills run in their instances, through Systems Manager and without a way to the internet.
 
-Sources: [Systems Manager user guide: setting up; VPC endpoints; message API operations], botocore (ssm 2014-11-06:
-ListCommandInvocations).
+Sources: [Systems Manager user guide: setting up; VPC endpoints; message API operations].
 """
 
 from __future__ import annotations
@@ -11,14 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from snapkeep.domain.records import dataclass
-
 AGENT_WITHIN = timedelta(minutes=15)
 """An SSM agent that has not connected so long after the status checks is not there; it normally takes seconds."""
-MOST_OUTPUT = 1000
-"""So many characters of each instance's output are kept: the states of a group's drill have 256 KiB."""
-ENDED = frozenset({"Success", "Cancelled", "TimedOut", "Failed"})
-SUCCESS = "Success"
 AGENT_ACTIONS: Mapping[str, frozenset[str]] = {
     "ssm": frozenset({"ssm:UpdateInstanceInformation"}),
     "ssmmessages": frozenset(
@@ -37,34 +30,6 @@ inventory and patches are left out: nothing but the drill's command runs."""
 def role_of_instances(system: str, region: str) -> str:
     """Return the name of the role, and of the instance profile, of instances that run a command. `drill.yaml` makes both."""
     return f"{system}-drill-{region}"
-
-
-@dataclass(frozen=True, slots=True)
-class CommandResult:
-    """The command in one instance, as far as it is."""
-
-    status: str
-    """botocore: ssm 2014-11-06, CommandInvocationStatus."""
-    exit_code: int | None
-    """Of the first step that failed, or else of the last; None while there is none."""
-    output: str
-    """The first characters of all steps' output."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether it will change no more."""
-        return self.status in ENDED
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether it ended well."""
-        return self.status == SUCCESS
-
-    @property
-    def text(self) -> str:
-        """How it ended, in words."""
-        code = "" if self.exit_code is None else f", exit code {self.exit_code}"
-        return f"{self.status}{code}"
 
 
 def admits_agents_alone(policy: str, service: str, account_id: str, role: str) -> bool:

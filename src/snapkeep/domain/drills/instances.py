@@ -7,7 +7,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
-from snapkeep.domain.drills.commands import CommandResult
+from snapkeep.domain.commands import CommandResult
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_fit import Billing

@@ -106,9 +106,9 @@ class StackComposition(Composition):
         return self._system.port("maker", super().maker)
 
     @cached_property
-    def scripts(self) -> Any:
-        """Runs commands on instances."""
-        return self._system.port("scripts", self._system.scripts)
+    def commands(self) -> Any:
+        """Runs commands in instances."""
+        return self._system.port("commands", super().commands)
 
     @cached_property
     def tagger(self) -> Any:

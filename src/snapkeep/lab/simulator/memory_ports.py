@@ -9,14 +9,11 @@ from typing import Any
 from snapkeep.domain.errors import DocumentChanged, DocumentNotFound
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import DeletionPlan
-from snapkeep.domain.policy.scripts import Script
-from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.kernel import Kernel, TokenAnswer
 from snapkeep.usecases.copies.pull import OwnerBuses, SharedSnapshot
-from snapkeep.usecases.creation.scripts import ScriptEnd, Scripts
 from snapkeep.usecases.drills.ports import DrillRuns
 from snapkeep.usecases.placed_holds import HoldStore
 from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, LockRequests, Notice, Notices, TaskTokens
@@ -122,39 +119,6 @@ class MemoryDocuments(Documents):
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with a prefix, in order."""
         return sorted(key for key in self.documents if key.startswith(prefix))
-
-
-@dataclass(slots=True)
-class SentScript:
-    """A command that was sent to an instance."""
-
-    instance_id: str
-    document: str
-    comment: str
-    at: float
-
-
-class MemoryScripts(Scripts):
-    """`Scripts` in memory: a command takes some seconds, and ends well unless its document is among the `failing`."""
-
-    def __init__(self, kernel: Kernel, *, seconds: float = 5.0) -> None:
-        self._kernel = kernel
-        self.seconds = seconds
-        self.sent: list[SentScript] = []
-        self.failing: dict[str, str] = {}
-        """Document -> the cause."""
-
-    def send(self, instance_id: str, script: Script, comment: str) -> None:
-        """Send a command."""
-        self.sent.append(SentScript(instance_id, script.ssm_document, comment, self._kernel.clock.now()))
-
-    def find(self, instance_id: str, comment: str, since: datetime) -> ScriptEnd | bool:
-        """Return the end of a command; True while it runs, False if there is none."""
-        for sent in self.sent:
-            if (sent.instance_id, sent.comment) == (instance_id, comment) and sent.at >= since.timestamp():
-                cause = self.failing.get(sent.document, "")
-                return self._kernel.clock.now() < sent.at + self.seconds or ScriptEnd(not cause, cause)
-        return False
 
 
 class MemoryHolds(HoldStore):

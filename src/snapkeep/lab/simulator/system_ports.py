@@ -23,7 +23,6 @@ from snapkeep.lab.simulator.memory_ports import (
     MemoryLockRequests,
     MemoryNotices,
     MemoryPages,
-    MemoryScripts,
     ReachablePort,
 )
 from snapkeep.lab.simulator.memory_proofs import MemoryProofs, MemoryVerifications, Verification
@@ -57,7 +56,6 @@ class SystemPorts:
         """Called with the region and the input of each execution of Drill that is started."""
         self.on_word: list[Callable[[str, str], object]] = []
         """Called with the ids of each shared snapshot that a vault sends word of, and of its copy."""
-        self.scripts = MemoryScripts(kernel)
         self.hook, self._layout = hook, layout
         self._built: dict[tuple[str, str], Any] = {}
 

@@ -30,9 +30,9 @@ from snapkeep.domain.policy.selection import select
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import APPLICATION, CONSISTENCY, CRASH, MADE
 from snapkeep.domain.tags import format_time, parse_time
-from snapkeep.usecases.creation.scripts import OwedScript, RunScripts, ScriptedGroup, Scripts
+from snapkeep.usecases.creation.scripts import OwedScript, RunScripts, ScriptedGroup
 from snapkeep.usecases.placed_holds import HoldStore
-from snapkeep.usecases.ports import Notice, Notices, SnapshotReader
+from snapkeep.usecases.ports import Commands, Notice, Notices, SnapshotReader
 from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.retention.delete import PacingClock
 
@@ -99,7 +99,7 @@ class MakeSnapshots:
     reader: SnapshotReader
     reader_of: Callable[[str], SnapshotReader]
     maker: SnapshotMaker
-    scripts: Scripts
+    commands: Commands
     intentions: Documents
     policies: Callable[[], PolicySet]
     holds: Callable[[], HoldStore]
@@ -150,7 +150,7 @@ class MakeSnapshots:
 
     @property
     def _run_scripts(self) -> RunScripts:
-        return RunScripts(scripts=self.scripts, notices=self.notices, clock=self.clock, region=self.reader.region)
+        return RunScripts(commands=self.commands, notices=self.notices, clock=self.clock, region=self.reader.region)
 
     def _due(
         self, volumes: Sequence[Volume], chosen: Mapping[str, Policy], snapshots: Iterable[Snapshot], now: datetime

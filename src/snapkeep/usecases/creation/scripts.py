@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from snapkeep.domain.creation.batch import Creation
 from snapkeep.domain.errors import AwsRefused, SnapkeepError
@@ -18,7 +18,7 @@ from snapkeep.domain.policy.model import Policy
 from snapkeep.domain.policy.scripts import Script
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.ports import Notice, Notices, ProblemKind
+from snapkeep.usecases.ports import Commands, Notice, Notices, ProblemKind
 from snapkeep.usecases.retention.delete import PacingClock
 
 BETWEEN_LOOKS = 2.0
@@ -35,26 +35,6 @@ class Stage(StrEnum):
 
     BEFORE = "before"
     AFTER = "after"
-
-
-class ScriptEnd(NamedTuple):
-    """The end of a command."""
-
-    succeeded: bool
-    cause: str = ""
-    """Why it failed, in AWS's words."""
-
-
-class Scripts(Protocol):
-    """Runs commands on instances. The role behind it may send the documents that the stack's parameter names alone."""
-
-    def send(self, instance_id: str, script: Script, comment: str) -> None:
-        """Send a command. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
-        ...
-
-    def find(self, instance_id: str, comment: str, since: datetime) -> ScriptEnd | bool:
-        """Return the end of a command with a comment that was sent since a moment; True while it runs, False if there is none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +66,18 @@ class ScriptedGroup(NamedTuple):
         return OwedScript(self.instance_id, self.policy.after, self.since) if self.policy.after else None
 
 
+class _End(NamedTuple):
+    """How a command ended, as far as it was waited for."""
+
+    succeeded: bool
+    cause: str = ""
+    """Why it failed, in AWS's words."""
+
+
 class _Begun(NamedTuple):
     group: ScriptedGroup
     sent_at: datetime
-    end: ScriptEnd | None = None
+    end: _End | None = None
     """Known at once where nothing is waited for."""
 
 
@@ -102,7 +90,7 @@ def comment_of(stage: Stage, since: datetime) -> str:
 class RunScripts:
     """Runs the commands of one tick."""
 
-    scripts: Scripts
+    commands: Commands
     notices: Notices
     clock: PacingClock
     region: str
@@ -114,21 +102,23 @@ class RunScripts:
 
     def _settled(self, owed: OwedScript, now: datetime) -> bool:
         try:
-            found = self.scripts.find(owed.instance_id, owed.comment, owed.since)
-            if found is False:
-                self.scripts.send(owed.instance_id, owed.script, owed.comment)
+            found = self.commands.find(owed.instance_id, owed.comment, owed.since)
+            if found is None:
+                self._send(owed.instance_id, owed.script, owed.comment)
                 return False
         except AwsRefused as error:
-            found = ScriptEnd(succeeded=False, cause=str(error))
+            self._failed(Stage.AFTER, owed.instance_id, owed.script, str(error))
+            return True
         except SnapkeepError:
             return False
-        if found is True:
-            if now - owed.since < DEAD_AFTER * 2:
-                return False
-            found = ScriptEnd(succeeded=False, cause="it still runs")
+        if not found.ended and now - owed.since < DEAD_AFTER * 2:
+            return False
         if not found.succeeded:
-            self._failed(Stage.AFTER, owed.instance_id, owed.script, found.cause)
+            self._failed(Stage.AFTER, owed.instance_id, owed.script, found.text if found.ended else "it still runs")
         return True
+
+    def _send(self, instance_id: str, script: Script, comment: str) -> None:
+        self.commands.send(instance_id, script.ssm_document, comment, within=timedelta(seconds=script.seconds))
 
     def around(self, groups: Iterable[ScriptedGroup], create: Callable[[ScriptedGroup, bool], None]) -> list[ScriptedGroup]:
         """Run each group's commands around `create`, which is told whether the one before succeeded, and raises nothing.
@@ -160,28 +150,28 @@ class RunScripts:
         """Send the command before, if there is one."""
         script, now = group.policy.before, self.clock.now()
         if script is None:
-            return _Begun(group, now, ScriptEnd(succeeded=True))
+            return _Begun(group, now, _End(succeeded=True))
         try:
-            self.scripts.send(group.instance_id, script, comment_of(Stage.BEFORE, group.since))
+            self._send(group.instance_id, script, comment_of(Stage.BEFORE, group.since))
         except SnapkeepError as error:
-            return _Begun(group, now, ScriptEnd(succeeded=False, cause=str(error)))
+            return _Begun(group, now, _End(succeeded=False, cause=str(error)))
         return _Begun(group, now)
 
-    def _end_of(self, begun: _Begun) -> ScriptEnd | None:
+    def _end_of(self, begun: _Begun) -> _End | None:
         """Return the end of the command before, or that it took too long; None while it may run."""
         group, found = begun.group, None
         with suppress(SnapkeepError):  # it is looked at again
-            found = self.scripts.find(group.instance_id, comment_of(Stage.BEFORE, group.since), group.since)
-        if isinstance(found, ScriptEnd):
-            return found
+            found = self.commands.find(group.instance_id, comment_of(Stage.BEFORE, group.since), group.since)
+        if found is not None and found.ended:
+            return _End(found.succeeded, found.text)
         script = group.policy.before
         late = script is not None and (self.clock.now() - begun.sent_at).total_seconds() > script.seconds
-        return ScriptEnd(succeeded=False, cause=f"it took longer than {script.timeout}") if script and late else None
+        return _End(succeeded=False, cause=f"it took longer than {script.timeout}") if script and late else None
 
     def _send_after(self, group: ScriptedGroup, script: Script) -> None:
         """Send the command after. Where that is not known to be done, the next tick looks for it and sends it."""
         with suppress(SnapkeepError):
-            self.scripts.send(group.instance_id, script, comment_of(Stage.AFTER, group.since))
+            self._send(group.instance_id, script, comment_of(Stage.AFTER, group.since))
 
     def _failed(self, stage: Stage, instance_id: str, script: Script, cause: str) -> None:
         what = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from snapkeep.domain.drills.instances import DrilledInstance
 from snapkeep.domain.drills.ledger import DrillEvidence, page_key
@@ -25,6 +25,8 @@ from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.instance_actions import GONE
 
 COMPLETE = 100
+DELIVERED_WITHIN = timedelta(minutes=5)
+"""A command whose agent does not take it by then does not run any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +145,12 @@ class AdvanceDrill:
         self, run: DrillRun, command: DrillCommand, place: int, instance: DrilledInstance, now: datetime
     ) -> DrillRun:
         """Send the command once the agent is there; look at one that was sent, perhaps by a call whose answer was lost."""
-        result = self.commands.command_of(instance.restored_id, run.id)
+        result = self.commands.find(instance.restored_id, run.id, run.asked_at)
         if result is not None:
             instance = replace(instance, command=result, command_at=instance.command_at or now)
         elif instance.command_at is None and self.commands.agent_is_online(instance.restored_id):
             try:
-                self.commands.send_command(instance.restored_id, command.document, run.id)
+                self.commands.send(instance.restored_id, command.document, run.id, within=DELIVERED_WITHIN)
             except AwsRefused as error:
                 return run.with_instance(place, instance).failed(f"{command.document} cannot run: {error}")
             instance = replace(instance, command_at=now)

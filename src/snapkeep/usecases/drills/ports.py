@@ -7,10 +7,10 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 
-from snapkeep.domain.drills.commands import CommandResult
 from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
+from snapkeep.usecases.ports import Commands
 from snapkeep.usecases.recovery.actions import VolumeState
 from snapkeep.usecases.recovery.instance_actions import ImageState, InstanceState
 from snapkeep.usecases.recovery.prepare_instance import InstanceLooks
@@ -70,19 +70,11 @@ class DrillLooks(Protocol):
         ...
 
 
-class InstanceCommands(Protocol):
-    """Runs commands in instances, through Systems Manager."""
+class InstanceCommands(Commands, Protocol):
+    """Runs commands in instances that a drill launched, and knows whether they can take one."""
 
     def agent_is_online(self, instance_id: str) -> bool:
         """Whether the SSM agent of an instance is connected."""
-        ...
-
-    def command_of(self, instance_id: str, run_id: str) -> CommandResult | None:
-        """Return the command that a drill sent to an instance; None if Systems Manager shows none."""
-        ...
-
-    def send_command(self, instance_id: str, document: str, run_id: str) -> None:
-        """Send a command to an instance. It has no client token: callers look first."""
         ...
 
 

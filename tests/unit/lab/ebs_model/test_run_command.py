@@ -96,3 +96,29 @@ def test_a_command_for_nobody_is_refused(bench: Bench, ssm: Any) -> None:
     ):
         assert refused(ssm.send_command, InstanceIds=ids, DocumentName=document)[0] == code
     assert refused(ssm.create_document, Name="check", Content="{}")[0] == "DocumentAlreadyExists"
+    assert refused(ssm.create_document, Name="AWS-check", Content="{}")[0] == "ValidationException"
+
+
+def test_commands_are_listed_since_a_moment_on_pages_the_newest_first(bench: Bench, ssm: Any) -> None:
+    instance_id = launched(bench, **PROFILE)
+    arn = f"arn:aws:ssm:{PRIMARY}:{bench.world.account_id}:document/check"
+    for number in range(60):
+        ssm.send_command(InstanceIds=[instance_id], DocumentName=arn if number else "check", Comment=f"drill {number}")
+        bench.advance(60)
+    first = ssm.list_command_invocations(InstanceId=instance_id)
+    second = ssm.list_command_invocations(InstanceId=instance_id, NextToken=first["NextToken"])
+    listed = [*first["CommandInvocations"], *second["CommandInvocations"]]
+    assert (len(first["CommandInvocations"]), "NextToken" in second) == (50, False)
+    assert [one["Comment"] for one in listed] == [f"drill {number}" for number in reversed(range(60))]
+    assert {one["DocumentName"] for one in listed} == {"check"}
+    since = {"key": "InvokedAfter", "value": f"{listed[1]['RequestedDateTime']:%Y-%m-%dT%H:%M:%SZ}"}
+    assert len(ssm.list_command_invocations(Filters=[since])["CommandInvocations"]) == 2
+
+
+def test_a_slow_command_takes_longer(bench: Bench, ssm: Any) -> None:
+    instance_id = launched(bench, **PROFILE)
+    bench.world.add_fault(FaultRule("command_slow", source_id="check", delay_seconds=60))
+    ssm.send_command(InstanceIds=[instance_id], DocumentName="check")
+    for status in ("InProgress", "Success"):
+        bench.advance(40)
+        assert [one["Status"] for one in ssm.list_command_invocations()["CommandInvocations"]] == [status]

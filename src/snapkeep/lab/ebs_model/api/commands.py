@@ -3,7 +3,8 @@
 Sources: [Systems Manager user guide: setting up EC2 instances; VPC endpoints; message API operations], botocore
 (ssm 2014-11-06). An agent is connected once its instance runs with an instance profile (the profile's permissions are not
 modelled), and reaches Systems Manager: through the internet, or through VPC endpoints for all three services, which agents
-before 3.3.40.0 need. A command ends after some seconds, well unless a fault `command_fails` says otherwise.
+before 3.3.40.0 need. A command ends after some seconds, well unless a fault `command_fails` says otherwise; a fault
+`command_slow` makes it take longer. AWS's own documents are not modelled.
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ COMMAND_SECONDS = 8.0
 """An assumption."""
 AGENT_SERVICES = ("ssm", "ssmmessages", "ec2messages")
 MOST_OUTPUT = 2500
+MOST_ON_A_PAGE = 50
+RESERVED_PREFIXES = ("aws", "amazon", "amzn")
+"""Names of documents of AWS (botocore: CreateDocument)."""
 HTTPS = 443
 
 
 def create_document(call: Call) -> Response:
     """CreateDocument: its content is not looked at. Raise DocumentAlreadyExists."""
     name = str(call.params["Name"])
+    if name.lower().startswith(RESERVED_PREFIXES):
+        raise ApiError("ValidationException", f"{name}: the prefix is reserved for documents of AWS")
     if name in call.account.run_command["documents"]:
         raise ApiError("DocumentAlreadyExists", "Document with same name already exists")
     call.account.run_command["documents"].append(name)
@@ -46,7 +52,10 @@ def describe_instance_information(call: Call) -> Response:
 
 def send_command(call: Call) -> Response:
     """SendCommand to instances by id. Raise InvalidDocument, InvalidInstanceId where an agent is not connected."""
-    document, ids = str(call.params["DocumentName"]), [str(name) for name in call.params.get("InstanceIds") or ()]
+    document, ids = (
+        str(call.params["DocumentName"]).rpartition("document/")[2],
+        [str(name) for name in call.params.get("InstanceIds") or ()],
+    )
     if document not in call.account.run_command["documents"]:
         raise ApiError("InvalidDocument", f"document hash and hash type don't exist: {document}")
     instances = [call.account.instances.get(name) for name in ids]
@@ -55,7 +64,10 @@ def send_command(call: Call) -> Response:
         where = f"Instances [[{', '.join(unreached)}]] not in a valid state for account {call.account.account_id}"
         raise ApiError("InvalidInstanceId", where)
     command_id = call.world.ids.uuid()
-    rule = call.world.faults.hit("command_fails", call.world.now(), region=call.account.region, source_id=document)
+    rule, slow = (
+        call.world.faults.hit(kind, call.world.now(), region=call.account.region, source_id=document)
+        for kind in ("command_fails", "command_slow")
+    )
     for name in ids:
         invocation = {
             "CommandId": command_id,
@@ -63,6 +75,7 @@ def send_command(call: Call) -> Response:
             "Comment": str(call.params.get("Comment") or ""),
             "DocumentName": document,
             "Sent": call.now,
+            "Seconds": COMMAND_SECONDS + (slow.delay_seconds if slow else 0.0),
             "ExitCode": 1 if rule else 0,
             "Output": (rule.message if rule else f"{document} on {name}\n")[:MOST_OUTPUT],
         }
@@ -71,14 +84,23 @@ def send_command(call: Call) -> Response:
 
 
 def list_command_invocations(call: Call) -> Response:
-    """ListCommandInvocations of an instance or a command, the newest first, all on one page."""
+    """ListCommandInvocations of an instance or a command since a moment, the newest first, on pages of 50 at most."""
     wanted = {name: str(call.params[name]) for name in ("CommandId", "InstanceId") if call.params.get(name)}
-    found = [one for one in call.account.run_command["commands"] if all(one[name] == value for name, value in wanted.items())]
-    return {"CommandInvocations": [_shown(call, one, details=bool(call.params.get("Details"))) for one in reversed(found)]}
+    after = [datetime.fromisoformat(one["value"]) for one in call.params.get("Filters") or () if one["key"] == "InvokedAfter"]
+    since = max((moment.timestamp() for moment in after), default=0.0)
+    found = [
+        one
+        for one in reversed(call.account.run_command["commands"])
+        if one["Sent"] >= since and all(one[name] == value for name, value in wanted.items())
+    ]
+    first = int(call.params.get("NextToken") or 0)
+    end = first + int(call.params.get("MaxResults") or MOST_ON_A_PAGE)
+    listed = [_shown(call, one, details=bool(call.params.get("Details"))) for one in found[first:end]]
+    return {"CommandInvocations": listed, **({"NextToken": str(end)} if end < len(found) else {})}
 
 
 def _shown(call: Call, invocation: Mapping[str, Any], *, details: bool) -> dict[str, Any]:
-    ended = call.now >= invocation["Sent"] + COMMAND_SECONDS
+    ended = call.now >= invocation["Sent"] + invocation["Seconds"]
     failed = invocation["ExitCode"] != 0
     status = ("Failed" if failed else "Success") if ended else "InProgress"
     step = {"Name": "aws:runShellScript", "Status": status, "StatusDetails": status, "ResponseCode": -1, "Output": ""}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from snapkeep.domain.commands import document_arn
 from snapkeep.lab.embedded_aws.aws.authorization import AccessCheck, CallContext, checks, resource_arn
 from snapkeep.lab.embedded_aws.patches.ec2 import query_fields
 from snapkeep.lab.embedded_aws.patches.patch_tools import replace
@@ -112,7 +113,7 @@ def _checks_of_command(locked_world: LockedWorld, body: bytes, region: str, acco
         request = json.loads(body)
     except ValueError:
         return ()
-    document = f"arn:aws:ssm:{region}:{account_id}:document/{request.get('DocumentName', '')}"
+    document = document_arn(str(request.get("DocumentName", "")), region, account_id, "aws")
     checks_of = [AccessCheck("ssm:SendCommand", document)]
     for instance_id in request.get("InstanceIds") or ():
         tags = locked_world.tags_of(region, account_id, instance_id)

@@ -1,0 +1,74 @@
+"""Commands in instances, as Systems Manager's Run Command reports them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from snapkeep.domain.records import dataclass
+
+MOST_OUTPUT = 1000
+"""So many characters of each instance's output are kept: the states of a group's drill have 256 KiB."""
+RESERVED_PREFIXES = ("aws", "amazon", "amzn")
+"""How names of AWS's own documents begin, in any case (botocore: ssm 2014-11-06, CreateDocument)."""
+
+
+class CommandStatus(StrEnum):
+    """The status of a command in one instance (botocore: ssm 2014-11-06, CommandInvocationStatus)."""
+
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    DELAYED = "Delayed"
+    SUCCESS = "Success"
+    CANCELLED = "Cancelled"
+    TIMED_OUT = "TimedOut"
+    FAILED = "Failed"
+    CANCELLING = "Cancelling"
+    UNKNOWN = "Unknown"
+    """One that this version does not know: the command counts as running until its time is over."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> CommandStatus:  # noqa: ARG003 - the enum's form
+        return cls.UNKNOWN
+
+
+_ENDED = frozenset({CommandStatus.SUCCESS, CommandStatus.CANCELLED, CommandStatus.TIMED_OUT, CommandStatus.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """The command in one instance, as far as it is."""
+
+    status: CommandStatus
+    exit_code: int | None
+    """Of the first step that failed, or else of the last; None while there is none."""
+    output: str
+    """The first characters of all steps' output."""
+    details: str = ""
+    """AWS's finer status, such as DeliveryTimedOut."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will change no more."""
+        return self.status in _ENDED
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended well."""
+        return self.status is CommandStatus.SUCCESS
+
+    @property
+    def text(self) -> str:
+        """How it ended, in words."""
+        code = "" if self.exit_code is None else f", exit code {self.exit_code}"
+        return f"{self.details or self.status}{code}"
+
+
+def document_arn(document: str, region: str, account_id: str, partition: str) -> str:
+    """Return the ARN by which IAM knows the SSM document that a command of an account names, by name or ARN.
+
+    The ARN of one of AWS's own documents has no account [Systems Manager user guide: identity-based policies of Automation].
+    """
+    if document.startswith("arn:"):
+        return document
+    owner = "" if document.lower().startswith(RESERVED_PREFIXES) else account_id
+    return f"arn:{partition}:ssm:{region}:{owner}:document/{document}"
