@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from snapkeep.cli.common import AwsSettings, default_dr_region
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
 from snapkeep.cli.side_by_side import side_by_side
+from snapkeep.cli.stack_limits import limits_of
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.known_copies import KnownCopies, known_copies
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapkeepError
@@ -123,8 +124,7 @@ class InstalledSystem:
         return RegionalAdapters(CliClients(self.settings), self.settings)
 
     def regions(self, *policies: PolicySet) -> list[str]:
-        """Return the primary region, the DR region, and every other region that the policies copy to."""
-        # The primary region first: callers rely on the order.
+        """Return, in this order, the primary region, the DR region, and every other region that the policies copy to."""
         known = [self.settings.region, self.dr_region]
         copied_to = {region for policy_set in policies for region in policy_set.copy_regions}
         return known + sorted(copied_to.difference(known))
@@ -170,8 +170,7 @@ class InstalledSystem:
     def other_stack_names(self, kinds: Iterable[tuple[StackKind, str]]) -> dict[tuple[StackKind, str], str]:
         """Return, by kind and region, the names of those stacks that exist under another name than a deployment's."""
         names = {(kind, region): self.stack(kind, region).name for kind, region in kinds}
-        own = self.settings.system
-        return {key: name for key, name in names.items() if name and name != stack_name(own, key[0])}
+        return {key: name for key, name in names.items() if name and name != stack_name(self.settings.system, key[0])}
 
     def stacks_missing(self, regions: Iterable[str]) -> list[str]:
         """Return a message for each of the regions that has no stack."""
@@ -386,6 +385,7 @@ class InstalledSystem:
             facts_of(self.settings.region, listings.values()),
             system=self.settings.system,
             placed=self.adapters.placed_holds({self.settings.region, *listings}, problems),
+            lock_limits={region: limits_of(self, region) for region in listings},
         )
 
     def known_copies(self, region: str) -> KnownCopies:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.locks import LockLimits, lock_not_allowed, locks_not_allowed
@@ -11,19 +12,38 @@ from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.cli.common import AwsSettings
     from snapkeep.domain.policy.model import PolicySet, Vault
+    from snapkeep.domain.policy.problem import PolicyProblem
 
 
-def check_locks(installed: InstalledSystem, policies: PolicySet) -> None:
+class Stacks(Protocol):
+    """The stacks of an installed system."""
+
+    @property
+    def settings(self) -> AwsSettings:
+        """The settings, with the primary region."""
+        ...
+
+    def stack_parameters(self, kind: StackKind, region: str) -> Mapping[str, str]:
+        """Return the parameters of a region's stack; empty where there is no such stack."""
+        ...
+
+
+def limits_of(installed: Stacks, region: str) -> LockLimits | None:
+    """Return the locks that the stack of a region allows; None where there is no stack, or it does not answer."""
+    kind = StackKind.PRIMARY if region == installed.settings.region else StackKind.DR
+    return _limits(parameters) if (parameters := _parameters(installed, kind, region)) else None
+
+
+def lock_problems(installed: Stacks, policies: PolicySet) -> list[PolicyProblem]:
+    """Return each lock that its region's stack does not allow, as far as the stacks are known."""
+    return locks_not_allowed(policies, installed.settings.region, partial(limits_of, installed))
+
+
+def check_locks(installed: Stacks, policies: PolicySet) -> None:
     """Raise InvalidPolicy for each lock that its region's stack does not allow. What a region does not answer is not known."""
-    primary = installed.settings.region
-
-    def limits_of(region: str) -> LockLimits | None:
-        kind = StackKind.PRIMARY if region == primary else StackKind.DR
-        return _limits(parameters) if (parameters := _parameters(installed, kind, region)) else None
-
-    if problems := locks_not_allowed(policies, primary, limits_of):
+    if problems := lock_problems(installed, policies):
         raise InvalidPolicy(problems)
 
 
@@ -35,7 +55,7 @@ def check_locks_of_vault(parameters: Mapping[str, str], vault: Vault, number: in
         raise InvalidPolicy(problems)
 
 
-def vaults_not_allowed(installed: InstalledSystem, policies: PolicySet) -> Iterator[str]:
+def vaults_not_allowed(installed: Stacks, policies: PolicySet) -> Iterator[str]:
     """Yield the vaults that policies name and whose accounts their DR stack may not share with, as far as that is known."""
     used = {policy.vault for policy in policies.policies}
     for vault in policies.vaults:
@@ -47,7 +67,7 @@ def vaults_not_allowed(installed: InstalledSystem, policies: PolicySet) -> Itera
             )
 
 
-def _parameters(installed: InstalledSystem, kind: StackKind, region: str) -> Mapping[str, str]:
+def _parameters(installed: Stacks, kind: StackKind, region: str) -> Mapping[str, str]:
     """Return the parameters of a stack; empty where there is none, or none is known."""
     try:
         return installed.stack_parameters(kind, region)

@@ -6,7 +6,8 @@ is raised or extended; none is ever shortened, and one in compliance mode is nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -54,6 +55,16 @@ class LockLimits:
 
     max_days: int = 0
     compliance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LockFacts:
+    """The facts by which a sweep of a region has its snapshots locked."""
+
+    system: str = ""
+    locks: Mapping[str, SnapshotLock] = field(default_factory=dict)
+    limits: LockLimits | None = None
+    """None where they are not known."""
 
 
 class LockOrder(NamedTuple):

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
+from typer.testing import CliRunner, Result
 
+from snapkeep.cli.commands.plan import app as plan_app
+from snapkeep.cli.commands.policy import app
+from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.stack_limits import check_locks, vaults_not_allowed
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.policy.document import parse_document
 from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.system import StackKind
+from snapkeep.usecases.policies import stored_text
+from support.volume_plans import DOCUMENT, World
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 COMPLIANCE = {"mode": "compliance", "for": "14d", "cool_off": "24h"}
@@ -79,3 +88,43 @@ def test_a_push_names_a_vault_that_the_stack_may_not_share_with(accounts: str | 
     notes = list(vaults_not_allowed(installed, parse_document({"version": 1, "vaults": [vault], "policies": [policy]})))
     assert len(notes) == (0 if allowed else 1)
     assert all("VaultAccounts" in note and "210987654321" in note for note in notes)
+
+
+LOCKED = DOCUMENT.replace("keep_last: 3}", "keep_last: 3}\n    lock: {mode: governance, for: 3650d}")
+
+
+def policy(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--region", PRIMARY])
+
+
+@pytest.fixture
+def allowing(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Stacks that allow locks of ten years."""
+    parameters = {"Retention": "2", "MaxLockDays": "3650"}
+    monkeypatch.setattr(InstalledSystem, "stack_parameters", lambda *_: parameters)
+    return world
+
+
+def test_push_and_difference_say_what_a_rule_locks(allowing: World, document: Path) -> None:
+    document.write_text(LOCKED, encoding="utf-8")
+    kept = [one.id for one in allowing.listings[PRIMARY]]
+    said = f"{len(kept)}  snapshots would be locked in governance mode, if a sweep ran now, until "
+    assert said in policy("push", str(document)).output, "before its question"
+    assert said in policy("diff", str(document)).output
+    planned = CliRunner().invoke(plan_app, ["--region", PRIMARY, "--policy", str(document), "--diff"])
+    assert said in planned.output
+    data = json.loads(policy("push", str(document), "--yes", "--json").stdout)["changes"][0]["locks"]
+    assert [(locks["mode"], locks["snapshots"], locks["after_proof"]) for locks in data] == [("governance", kept, False)]
+    assert said not in policy("diff", str(document)).output, "it is in force"
+
+
+def test_a_rollback_to_locks_that_the_stacks_do_not_allow_is_refused(world: World, document: Path) -> None:
+    world.documents[PRIMARY] = [stored_text(yaml.safe_load(LOCKED)), stored_text(yaml.safe_load(DOCUMENT))]
+    refused = policy("rollback", "--yes")
+    assert isinstance(refused.exception, InvalidPolicy)
+    assert "raise MaxLockDays of the stack in us-east-1 first" in str(refused.exception)
+    assert len(world.documents[PRIMARY]) == 2
+    document.write_text(LOCKED, encoding="utf-8")
+    for said in (policy("diff"), CliRunner().invoke(plan_app, ["--region", PRIMARY, "--policy", str(document), "--diff"])):
+        assert "raise MaxLockDays of the stack in us-east-1 first" in said.stderr
+        assert "would be locked" not in said.stdout

@@ -161,3 +161,9 @@ def test_a_policy_without_copies_is_a_warning() -> None:
 )
 def test_limits_that_the_document_does_not_set_are_not_named(limits: str, line: str) -> None:
     assert line in check("-", text=RIGHT + limits).stdout.splitlines()
+
+
+def test_a_lock_has_a_note_about_the_stacks() -> None:
+    text = RIGHT + "        lock: {mode: governance, for: 14d}\n"
+    assert "note: MaxLockDays of the stacks must allow the locks, of at most 14 d\n" in check("-", text=text).stdout
+    assert "note" not in check("-").output

@@ -313,3 +313,13 @@ def test_renewed_credentials_are_found_by_the_next_reading(account: Account, mon
     with pytest.raises(ClientError):
         SystemReader(settings).read()
     assert settings.session() is not former
+
+
+def test_the_page_of_a_volume_shows_the_lock_of_a_point(account: Account, browser: TestClient, readings: Readings) -> None:
+    source = account.snapshot()
+    account.copy(source, NEAR)
+    ec2 = account.world.client("ec2", NEAR)
+    (copy,) = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    ends = ec2.lock_snapshot(SnapshotId=copy["SnapshotId"], LockMode="governance", LockDuration=14)["LockExpiresOn"]
+    page = text_of(shown(browser, readings, f"/volume?id={source.origin.volume_id}"))
+    assert f"locked until {ends:%Y-%m-%d %H:%M} UTC (governance)" in page

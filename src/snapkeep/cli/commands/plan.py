@@ -64,6 +64,7 @@ def plan(
     if diff and not (policy or at or adopt):
         raise WrongUse("--diff compares with the policies in force now: give --policy, --at or --adopt")
     from snapkeep.cli.installed_system import InstalledSystem, policies_of  # noqa: PLC0415 - --help needs no botocore
+    from snapkeep.cli.stack_limits import lock_problems  # noqa: PLC0415
 
     installed, now = InstalledSystem(replace(settings, read_only=True)), datetime.now(UTC)
     moment = time_of(at) if at else now
@@ -88,7 +89,7 @@ def plan(
         sys.stdout.writelines(f"{printable(text)}\n" for text in missing)
     else:
         warn(missing)
-    warn([*broken, *map(_not_known, unread.values())])
+    warn([*broken, *map(_not_known, unread.values()), *(str(p) for each in proposed for p in lock_problems(installed, each))])
     about = f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
     all_plans = _chosen(make_plans(policies, moment, adopt=adopt), volumes)
     plans = in_scope(all_plans, scope, settings.region)

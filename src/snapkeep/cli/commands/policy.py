@@ -63,7 +63,8 @@ def check(
 
 def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *, json: bool) -> dict[str, Any]:
     """Return the errors of a document, or itself; print them, unless as JSON."""
-    from snapkeep.cli.views.policy import summary_lines  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.views.locks import lock_note  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.views.policy import summary_lines  # noqa: PLC0415
     from snapkeep.domain.policy.document import STANDARD_LIMITS, to_document  # noqa: PLC0415
     from snapkeep.domain.policy.gaps import policy_gaps  # noqa: PLC0415
     from snapkeep.domain.policy.problem import InvalidPolicy  # noqa: PLC0415
@@ -78,6 +79,7 @@ def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *,
     gaps = list(policy_gaps(policies))
     if not json:
         _print_lines(summary_lines(policies, document.get("limits", ())))
+        _print_lines(filter(None, [lock_note(policies)]))
         warn(f"{file.place(gap.path)}: warning: {gap.text}" for gap in gaps)
         typer.echo(f"no errors, {counted(len(gaps), 'warning')}" if gaps else "no errors")
     warnings = [{"line": file.line(gap.path), **gap._asdict()} for gap in gaps]
@@ -150,10 +152,12 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Put a former version in force again, after showing what it changes."""
+    from snapkeep.cli.stack_limits import check_locks  # noqa: PLC0415
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
     installed = _installed(settings)
     restorable = version_to_restore(*installed.primary_document(), version)
+    check_locks(installed, restorable.policies)
     stored = restorable.stored
     author = f" by {printable(stored.author)}" if stored.author else ""
     question = f"Put version {stored.version} of the document, of {stored.at:%Y-%m-%d %H:%M} UTC{author}, in force again?"
@@ -240,7 +244,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """Show what a document or a former version would change. Writes nothing."""
-    from snapkeep.cli.stack_limits import vaults_not_allowed  # noqa: PLC0415
+    from snapkeep.cli.stack_limits import lock_problems, vaults_not_allowed  # noqa: PLC0415
     from snapkeep.cli.views.policy import field_changes, field_lines  # noqa: PLC0415
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
@@ -252,7 +256,7 @@ def diff(
     else:
         policies = version_to_restore(*installed.primary_document(), int(document or 0)).policies
     before = installed.policies_in_force(policies)
-    warn(policy_set.problem for policy_set in before.values())
+    warn([*(policy_set.problem for policy_set in before.values()), *map(str, lock_problems(installed, policies))])
     fields = field_changes(before[region], policies)
     comparisons, full = _compare(installed, before, dict.fromkeys(before, policies))
     warn(vaults_not_allowed(installed, policies))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, TextIO
 
 from snapkeep.cli.output import titled
+from snapkeep.cli.views.locks import lock_lines
 from snapkeep.cli.views.plan import BOLD, DIM, REASONS_AT, YELLOW, LineLayout, missing_lines, verdict_as_data, verdict_lines
 from snapkeep.cli.views.policy import comparison_as_data
 from snapkeep.domain.model import Lineage
@@ -53,6 +54,7 @@ def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> 
     yield "snapshots that would be adopted", _adopted_lines(comparison, layout)
     yield "copies that would be made", missing_lines(comparison.copies, comparison.names, layout)
     yield "copies that would no longer be made", missing_lines(comparison.copies_dropped, comparison.names, layout)
+    yield "locks", chain.from_iterable(layout.wrapped(line.strip(), 2, 4) for line in lock_lines(comparison))
 
 
 def _title(lineage: Lineage, comparison: Comparison) -> str:

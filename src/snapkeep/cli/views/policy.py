@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snapkeep.cli.output import titled
+from snapkeep.cli.views.locks import lock_lines, locks_as_data
 from snapkeep.domain.durations import format_duration, parse_duration
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Lineage, Verdict
@@ -230,6 +231,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         yield from (f"            {item}" for item in items[:_SHOWN])
         if len(items) > _SHOWN:
             yield f"            and {len(items) - _SHOWN:,} more"
+    yield from lock_lines(comparison)
 
 
 def full_copy_lines(full_copies: Sequence[FullCopies]) -> Iterator[str]:
@@ -266,6 +268,7 @@ def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
             {"source_region": plan.lineage.region, "volume_id": plan.lineage.volume_id, "refusals": list(plan.refusals)}
             for plan in comparison.refused
         ],
+        "locks": locks_as_data(comparison),
     }
 
 

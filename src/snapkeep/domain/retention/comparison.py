@@ -7,6 +7,7 @@ from dataclasses import field, fields
 
 from snapkeep.domain.model import Action, Lineage, Verdict
 from snapkeep.domain.records import dataclass
+from snapkeep.domain.retention.new_locks import NewLocks, new_locks
 from snapkeep.domain.retention.region_plan import MissingCopy, RegionPlan, VolumePlan
 
 
@@ -49,13 +50,15 @@ class Comparison:
     """Plans that only the other policies refuse."""
     deleted_after_copies: tuple[Verdict, ...] = ()
     """Snapshots that only the other policies delete once the missing copies have completed."""
+    locks: tuple[NewLocks, ...] | None = ()
+    """The locks of rules that differ; None where they are not known."""
     names: Mapping[Lineage, str] = field(default_factory=dict)
     """The names of the volumes that have one."""
 
     @property
     def empty(self) -> bool:
         """Whether nothing would change."""
-        return not any(getattr(self, part.name) for part in fields(self) if part.name != "names")
+        return self.locks is not None and not any(getattr(self, part.name) for part in fields(self) if part.name != "names")
 
 
 def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
@@ -74,6 +77,7 @@ def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
         adopted=tuple(plan for plan in after.volumes if plan.adopted and plan.adopted != known[plan.lineage].adopted),
         refused=tuple(plan for plan in after.volumes if plan.refusals and not known[plan.lineage].refusals),
         deleted_after_copies=tuple(verdict for verdict in after.deletions_after_copies if verdict.snapshot.id not in expected),
+        locks=new_locks(before, after),
         names=after.names,
     )
 

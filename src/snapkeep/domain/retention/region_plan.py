@@ -12,6 +12,7 @@ from datetime import datetime
 
 from snapkeep.domain.copies.completion import CopyWay, way_by_rule
 from snapkeep.domain.labels import LabelledEnum
+from snapkeep.domain.locks import LockFacts
 from snapkeep.domain.model import NEVER, Action, Lineage, Snapshot, SnapshotInRegion, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.frequency import copies_all, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
@@ -120,6 +121,7 @@ class RegionPlan:
     """The verdicts that delete later: once snapshots have their tags, or copies have completed and are proved."""
     next_snapshots: Mapping[str, datetime] = field(default_factory=dict)
     """Volume id -> when, or since when, the system makes the next snapshot."""
+    lock_facts: LockFacts = field(default_factory=LockFacts)
 
     @property
     def verdicts(self) -> Iterator[Verdict]:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from itertools import chain
+from types import MappingProxyType
 
 from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.creation.due import next_snapshots
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.locks import LockFacts, LockLimits, SnapshotLock
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
@@ -25,10 +27,15 @@ from snapkeep.domain.vault.shares import vault_holds
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
 
 
-def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot], now: datetime) -> dict[str, tuple[Reason, ...]]:
+def protected_ids(
+    guards: DeletionGuards,
+    snapshots: Iterable[Snapshot],
+    now: datetime,
+    locks: Mapping[str, SnapshotLock] | None = None,
+) -> dict[str, tuple[Reason, ...]]:
     """Return the snapshots that an AMI uses, that are locked, that another tool owns (INV-06), a recovery restores (INV-18), ….
 
-    Copies that a vault may be copying are held too.
+    Copies that a vault may be copying are held too. `locks` are those of the snapshots, where they are known already.
     """
     listed = list(snapshots)
     ids = [snapshot.id for snapshot in listed]
@@ -36,7 +43,7 @@ def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot], now: da
         return {}
     return merge_holds(
         image_holds(guards.images_using(ids)),
-        lock_holds(guards.locks(ids), listed, now),
+        lock_holds(guards.locks(ids) if locks is None else locks, listed, now),
         tool_holds(listed),
         recovery_holds(listed),
         vault_holds(listed, now),
@@ -184,14 +191,22 @@ def make_plans(
     placed: PlacedHolds = NOTHING_HELD,
     adopt: bool = False,
     former: str = "",
+    lock_limits: Mapping[str, LockLimits | None] = MappingProxyType({}),
 ) -> list[RegionPlan]:
     """Return a plan for each region, with what its next sweeps delete once snapshots are adopted, and copies made and proved.
 
     The first facts and guards are the primary region's, unless that was not listed; `policies` are those in force in each
     region. A copy in a region that was not listed is not known: it is not missing, and its source is kept. `placed`,
-    `adopt` and `former`: see `plan_region`.
+    `adopt` and `former`: see `plan_region`. `lock_limits` are the locks that the stack of each region allows.
     """
-    protected = [protected_ids(guard, region.snapshots, now) for guard, region in zip(guards, facts, strict=True)]
+    locks = [
+        guard.locks([one.id for one in region.snapshots]) if region.snapshots else {}
+        for guard, region in zip(guards, facts, strict=True)
+    ]
+    protected = [
+        protected_ids(guard, region.snapshots, now, of_region)
+        for guard, region, of_region in zip(guards, facts, locks, strict=True)
+    ]
 
     def plan_all(all_facts: Sequence[RegionFacts], *, adopt: bool = False, former: str = "") -> list[RegionPlan]:
         return [
@@ -212,9 +227,11 @@ def make_plans(
     plans = [_without_unknown(region, plan) for region, plan in zip(facts, plans, strict=True)]
     plans = [
         replace(
-            plan, next_snapshots=next_snapshots(region.volumes, plan.policies, region.snapshots, region.copies_by_region, now)
+            plan,
+            next_snapshots=next_snapshots(region.volumes, plan.policies, region.snapshots, region.copies_by_region, now),
+            lock_facts=LockFacts(system, of_region, lock_limits.get(region.region)),
         )
-        for region, plan in zip(facts, plans, strict=True)
+        for region, plan, of_region in zip(facts, plans, locks, strict=True)
     ]
     adopts = any(volume.adopted for plan in plans for volume in plan.volumes)
     held = any(verdict.reasons[0] == WAITS_FOR_PROOF for plan in plans for verdict in plan.verdicts)

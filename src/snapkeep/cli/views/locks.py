@@ -1,0 +1,63 @@
+"""The locks that other policies would have made, and those of a document, for people and as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from snapkeep.domain.plural import noun_for
+from snapkeep.domain.policy.model import LockMode, PolicySet
+from snapkeep.domain.retention.comparison import Comparison
+from snapkeep.domain.retention.new_locks import NewLocks
+from snapkeep.domain.tags import format_time
+
+_SHOWN = 10
+
+
+def lock_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield the locks of a comparison in lines: counts, and the first few snapshots."""
+    if comparison.locks is None:
+        yield "  the locks of its rules are not known: there is no stack here, or it does not answer"
+    for locks in comparison.locks or ():
+        count = len(locks.snapshots)
+        yield f"  {count:>6,}  {noun_for(count, _heading(locks))}"
+        yield from (f"            {snapshot.id}" for snapshot in locks.snapshots[:_SHOWN])
+        if count > _SHOWN:
+            yield f"            and {count - _SHOWN:,} more"
+
+
+def _heading(locks: NewLocks) -> str:
+    noun = "copies" if locks.snapshots[0].is_copy else "snapshots"
+    text = f"{noun} would be locked in {locks.mode} mode"
+    if locks.until is None:
+        return f"{text} once proved, for {locks.days} d from then and for {locks.usd:,.2f} USD at most"
+    return f"{text}, if a sweep ran now, until {locks.until:%Y-%m-%d %H:%M} UTC and for {locks.usd:,.2f} USD at most"
+
+
+def locks_as_data(comparison: Comparison) -> list[dict[str, Any]] | None:
+    """Return the locks of a comparison as JSON values; None where they are not known."""
+    if comparison.locks is None:
+        return None
+    return [
+        {
+            "mode": locks.mode,
+            "snapshots": [snapshot.id for snapshot in locks.snapshots],
+            "days": locks.days,
+            "after_proof": locks.until is None,
+            "until": format_time(locks.until) if locks.until else None,
+            "usd": locks.usd,
+        }
+        for locks in comparison.locks
+    ]
+
+
+def lock_note(policies: PolicySet) -> str:
+    """Return what the stacks have to allow for the locks of a document; empty where it has none."""
+    rules = chain.from_iterable((policy.lock, *(rule.lock for rule in policy.copies)) for policy in policies.policies)
+    locks = [lock for lock in (*rules, *(vault.lock for vault in policies.vaults)) if lock]
+    if not locks:
+        return ""
+    compliance = any(lock.mode is LockMode.COMPLIANCE for lock in locks)
+    also = ", and AllowComplianceLocks compliance mode" if compliance else ""
+    return f"note: MaxLockDays of the stacks must allow the locks, of at most {max(lock.days for lock in locks)} d{also}"
