@@ -16,7 +16,7 @@ from snapkeep.domain.tags import description_of_copy, tags_for_copy, tags_for_sn
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.patience import COMMAND_SECONDS
 from support.stacks import Builder, wait_for
-from support.templates import ROLE, STACKS, resources
+from support.templates import ROLE, resources
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 OLD, NEW = "snapkeep-old", "snapkeep-new"
@@ -67,10 +67,11 @@ def test_a_destroyed_systems_snapshots_are_taken_over(embedded: EmbeddedAws, acc
     iam = account.client("iam", PRIMARY)
     boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"]
     bound = ("--parameter", f"PermissionsBoundary={boundary}", "--dr-parameter", f"PermissionsBoundary={boundary}")
-    deployed = account.snapkeep("deploy", "--yes", "--name", "-new", "--retention", "1", "--dr-retention", "2", *bound)
+    vaults = ("--dr-parameter", "VaultAccounts=210987654321")
+    deployed = account.snapkeep("deploy", "--yes", "--name", "-new", "--retention", "1", "--dr-retention", "2", *bound, *vaults)
     assert deployed.returncode == 0, deployed.stderr
     roles = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(NEW)]
-    assert len(roles) == sum(len(resources(stack, ROLE)) for stack in STACKS)
+    assert len(roles) == sum(len(resources(stack, ROLE)) for stack in ("primary", "dr"))
     boundaries = {
         iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn") for role in roles
     }
