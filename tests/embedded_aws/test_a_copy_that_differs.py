@@ -14,12 +14,14 @@ from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployment import DR, PRIMARY, Installation, Quiet, install
 from support.stacks import wait_for
 
+COPIES = [{"region": DR, "retention": {"keep_last": 5}}]
+DEFAULT = {"name": "default", "select": {}, "retention": {"keep_last": 5}, "copies": COPIES}
 FULL = {"kind": "full", "sample": 0, "part": 0, "parts": 0}
 
 
 def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_alone: EmbeddedAws) -> None:
     installation = install(embedded_alone)
-    database = launch_database(installation)
+    assert_commands_run_around_snapshots(installation, launch_database(installation))
     volume_id = installation.volume(Name="database")
     extent = {"region": PRIMARY, "account": installation.account_id, "volume_id": volume_id, "first_block": 0, "count": 8}
     installation.aws.admin("POST", "blocks", extent)
@@ -59,7 +61,6 @@ def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_
     assert [copy["SnapshotId"] for copy in installation.copies_of(snapshot_id)].count(wrong) == 1
     assert_drilled(installation, good)
     assert_an_instance_is_drilled_with_a_command(installation)
-    assert_commands_run_around_snapshots(installation, database)
 
 
 def launch_database(installation: Installation) -> str:
@@ -71,11 +72,9 @@ def launch_database(installation: Installation) -> str:
 
 def begin_drill(installation: Installation) -> None:
     """Push a policy document with drills that are always due, and let the schedule begin the one that has a copy to restore."""
-    copies = [{"region": DR, "retention": {"keep_last": 5}}]
     drill = {"name": "daily", "policies": ["default"], "in": DR, "schedule": {"cron": "* * * * ? *"}, "rto": "1h"}
     machines = {"name": "machines", "level": "instance", "command": {"document": "snapkeep-drill-check"}}
-    policy = {"name": "default", "select": {}, "retention": {"keep_last": 5}, "copies": copies}
-    document = json.dumps({"version": 1, "policies": [policy], "drills": [drill, {**drill, **machines}]})
+    document = json.dumps({"version": 1, "policies": [DEFAULT], "drills": [drill, {**drill, **machines}]})
     installation.client("ssm", DR).put_parameter(Name="/snapkeep/policy", Value=document, Type="String")
     fire_schedule(installation)
 
@@ -143,15 +142,19 @@ def assert_an_instance_is_drilled_with_a_command(installation: Installation) -> 
 
 
 def assert_commands_run_around_snapshots(installation: Installation, instance_id: str) -> None:
-    """The role of MakeSnapshots suffices for the commands before and after, and for no other document."""
+    """The role of MakeSnapshots suffices for the commands before and after.
+
+    Before its schedule has invoked it: for a minute, it would know the policies of then.
+    """
     rules: dict[str, Any] = {"rpo": "8h", "snapshots": {"every": "4h"}, "retention": {"keep_last": 5}}
     rules |= {"before": {"ssm_document": "freeze"}, "after": {"ssm_document": "thaw"}}
     policy = {"name": "databases", "select": {"tags": {"Role": "database"}}, **rules}
     ssm, ec2 = installation.client("ssm"), installation.client("ec2")
     for document in ("freeze", "thaw"):
         ssm.create_document(Name=document, Content="{}", DocumentType="Command")
-    text = json.dumps({"version": 1, "policies": [policy]})
+    text = json.dumps({"version": 1, "policies": [policy, DEFAULT]})
     ssm.put_parameter(Name="/snapkeep/policy", Value=text, Type="String")
+    installation.aws.admin("POST", "clock", {"seconds": 60})  # for the agent
     installation.client("lambda").invoke(FunctionName="MakeSnapshots", InvocationType="Event", Payload="{}")
 
     def commands() -> list[Any]:
