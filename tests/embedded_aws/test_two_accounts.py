@@ -189,7 +189,7 @@ def test_events_reach_the_bus_of_another_account_by_its_policy(accounts: Account
     stacks.get_waiter("stack_create_complete").wait(StackName="bus", WaiterConfig={"Delay": 0.2})
     for refused in ((sender, "another.source"), (silent, "snapkeep.vault"), (other.client("events"), "another.source")):
         assert refusal(refused[0], owner, refused[1]) == "AccessDeniedException"
-    # Whoever sends in the owner's account cannot pass for the other account.
+    # A sender in the owner's account cannot pass for the other account.
     put(owner.client("events"), "default")
     assert put(sender, bus_of(owner))["FailedEntryCount"] == 0
     (event,) = wait_for(read)

@@ -64,7 +64,7 @@ class Ec2Copier:
         parameters: dict[str, Any] = {
             "SourceRegion": region,
             "SourceSnapshotId": snapshot_id,
-            # A copy of a copy names the first source: whoever reads it needs no other account.
+            # A copy of a copy names the first source: a reader needs no access to another account.
             "Description": description_of_copy(request.origin),
             "TagSpecifications": tag_specifications({"snapshot": request.tags}),
         }

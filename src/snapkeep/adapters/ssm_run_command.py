@@ -58,7 +58,7 @@ def _result(item: Any) -> CommandResult:
     steps = item.get("CommandPlugins") or []
     output = "".join(step.get("Output") or "" for step in steps)[:MOST_OUTPUT]
     codes = [step["ResponseCode"] for step in steps if step.get("ResponseCode") is not None]
-    # Control characters, but line ends and tabs, would act on the terminal of whoever reads the evidence.
+    # Control characters, but line ends and tabs, would act on the terminal that shows the evidence.
     shown = "".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in output)
     code = next((code for code in codes if code), codes[-1] if codes else None)
     return CommandResult(CommandStatus(item["Status"]), code, shown, str(item.get("StatusDetails") or ""))

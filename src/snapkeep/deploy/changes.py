@@ -211,7 +211,7 @@ _RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
         COMPLIANCE_LOCKS,
         _any,
         Risk.ENDS_PROTECTION,
-        "what policies lock in compliance mode is locked in governance mode from now on, which whoever may unlock can remove",
+        "new locks are in governance mode, also where policies name compliance mode: ec2:UnlockSnapshot can remove them",
     ),
     (
         LOCK_DAYS,

@@ -74,7 +74,7 @@ def test_a_source_stays_while_its_copy_waits_despite_a_newer_copy(state: EntrySt
 
 @pytest.mark.parametrize("told", ["another copy", "no entry"])
 def test_an_answer_that_the_queue_does_not_confirm_is_not_believed(told: str) -> None:
-    """Whoever reads a task token can answer the run that waits for it."""
+    """A principal that reads a task token can answer the run that waits for it."""
     lab, volume, (first, second) = protected(2)
     made_up = CopyResult(CopyResultStatus.COPIED, second, DR, copy_id="snap-0")
     if told == "no entry":

@@ -35,7 +35,7 @@ def role_of_instances(system: str, region: str) -> str:
 def admits_agents_alone(policy: str, service: str, account_id: str, role: str) -> bool:
     """Whether the policy of a VPC endpoint lets nothing through but the calls of agents with the role of the drills' instances.
 
-    Whoever has credentials of another account could send data there through an endpoint with another policy
+    Through an endpoint with another policy, a process with credentials of another account could send data there
     [VPC user guide: endpoint policies].
     """
     try:

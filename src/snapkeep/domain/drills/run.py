@@ -326,7 +326,7 @@ class DrillRun:
 
     @property
     def priced(self) -> str:
-        """What its price is for, in words."""
+        """The resources that its price pays for, in words."""
         if not self.of_instances:
             return "volumes, snapshots and read blocks"
         if self.instance_usd_per_hour:

@@ -200,7 +200,7 @@ class FindingKind(LabelledEnum):
         True,
         "Push a document whose vaults name this account and region, and set OwnerAccounts. Until then everything is kept.",
     )
-    SHARE_REFUSED = "share_refused", "shared snapshot that the vault does not copy", False, "Whoever shares it can stop to."
+    SHARE_REFUSED = "share_refused", "shared snapshot that the vault does not copy", False, "Its owner can take the share back."
     POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
     NOT_COPYABLE = (
         "snapshot_not_copyable",

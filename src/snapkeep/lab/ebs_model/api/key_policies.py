@@ -2,7 +2,7 @@
 
 Sources: [EBS user guide: share a KMS key] for the actions that EBS needs, [KMS developer guide: default key policy;
 allowing users in other accounts to use a KMS key]. The caller's own policies are not modelled: an account that a policy
-names may use the key, whoever calls. Operators of conditions other than those below are refused, so that none is ignored.
+names may use the key with any of its principals. Other operators of conditions than those below are refused, so none is ignored.
 """
 
 from __future__ import annotations
