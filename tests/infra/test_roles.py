@@ -361,9 +361,9 @@ def test_only_vaults_send_events_and_of_one_kind_alone() -> None:
     statement, accounts = policy["Statement"], {"Fn::Split": [",", {"Ref": "VaultAccounts"}]}
     assert (statement["Principal"], statement["Action"]) == ({"AWS": accounts}, "events:PutEvents")
     rule = resources("dr", "AWS::Events::Rule")["VaultCopyEnded"]["EventPattern"]
-    assert statement["Condition"]["StringEquals"] == {
-        "events:source": rule["source"][0],
-        "events:detail-type": rule["detail-type"][0],
+    assert statement["Condition"] == {
+        "ForAllValues:StringEquals": {"events:source": rule["source"][0]},
+        "StringEquals": {"events:detail-type": rule["detail-type"][0]},
     }
     assert rule["account"] == accounts
 
