@@ -30,6 +30,12 @@ class LockState(StrEnum):
     GOVERNANCE = "governance"
     COMPLIANCE = "compliance"
     COOL_OFF = "compliance-cooloff"
+    UNKNOWN = "unknown"
+    """A state that this version does not know: the snapshot is locked, and its lock is never changed."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> LockState:  # noqa: ARG003 - the enum's form
+        return cls.UNKNOWN
 
 
 class SnapshotLock(NamedTuple):
@@ -45,7 +51,8 @@ class SnapshotLock(NamedTuple):
     def text(self) -> str:
         """The lock in words."""
         if self.until is None:
-            return f"locked for {self.days} d from its completion ({self.state})"
+            duration = f" for {self.days} d from its completion" if self.days else ""
+            return f"locked{duration} ({self.state})"
         return f"locked until {self.until:%Y-%m-%d %H:%M} UTC ({self.state})"
 
 
@@ -133,7 +140,8 @@ def due_lock(
     mode = _mode_for(rule, snapshot, limits)
     cool_off_hours = rule.cool_off // timedelta(hours=1) if mode is LockMode.COMPLIANCE else 0
     if lock is None:
-        left = days if ends is None else -((now - ends) // DAY)
+        # EC2's clock may be ahead: the role allows no lock beyond the limit.
+        left = days if ends is None else min(days, -((now - ends) // DAY))
         return LockOrder(snapshot.id, mode, left, cool_off_hours)
     if lock.state is not LockState.GOVERNANCE:
         return None

@@ -72,6 +72,15 @@ def test_a_lock_in_compliance_mode_is_never_changed(rule: LockRule, state: LockS
     assert due(rule, PROVED, locked(state, NOW + DAY, 1)) is None
 
 
+def test_a_lock_in_a_state_that_this_version_does_not_know_stays() -> None:
+    assert due(COMPLIANCE, PROVED, locked(LockState("legal-hold"), NOW + DAY, 1)) is None
+    assert SnapshotLock(LockState("legal-hold")).text == "locked (unknown)"
+
+
+def test_no_lock_is_longer_than_its_rule_where_the_clock_is_behind() -> None:
+    assert due(GOVERNANCE, SOURCE, now=NOW - timedelta(seconds=2)) == ("governance", 14, 0)
+
+
 def test_a_governance_lock_that_ends_too_early_is_extended() -> None:
     assert due(GOVERNANCE, SOURCE, locked(LockState.GOVERNANCE, NOW + DAY, 1)) == ("governance", 14, 0)
     assert due(GOVERNANCE, SOURCE, locked(LockState.GOVERNANCE, NOW + 14 * DAY - HOUR)) is None

@@ -87,6 +87,27 @@ def test_what_the_sweep_deletes_is_not_locked() -> None:
     assert lab.ids() == [new]
 
 
+@pytest.mark.parametrize(
+    ("lock", "limit", "why"),
+    [
+        (
+            SnapshotLock(LockState.COMPLIANCE, snapshot("2026-11-30T03:00").start_time + timedelta(days=1), 1),
+            30,
+            "is never changed",
+        ),
+        (None, 0, "the stack allows at most 0 days (MaxLockDays)"),
+    ],
+)
+def test_a_lock_that_cannot_be_made_is_found_with_the_cause(lock: SnapshotLock | None, limit: int, why: str) -> None:
+    source = replace(snapshot("2026-11-30T03:00", policy="default"), completed_at=snapshot("2026-11-30T03:00").start_time)
+    (policy,) = policy_set().policies
+    policies = replace(policy_set(), policies=(replace(policy, lock=WEEK),))
+    locks, now = {source.id: lock} if lock else {}, source.start_time + timedelta(hours=1)
+    (missing,) = missing_locks([source], locks, policies, now, LockLimits(limit), system=SYSTEM)
+    assert not missing.allowed
+    assert missing.finding.text.endswith(why)
+
+
 @pytest.mark.parametrize("proved", [True, False])
 def test_a_proved_copy_that_is_locked_in_governance_mode_only_is_found(proved: bool) -> None:
     (policy,) = policy_set().policies

@@ -192,7 +192,7 @@ class FindingKind(LabelledEnum):
         "lock_missing",
         "recovery point that is not locked as its policy wants",
         True,
-        "It can be deleted. If it is found again: notices say why AWS refuses the lock, MaxLockDays why the stack does.",
+        "It can be deleted. If it is found again: the finding or a notice NotLocked says what prevents the lock.",
     )
     VAULT_IDLE = (
         "vault_idle",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from snapkeep.domain.locks import TOLERANCE, LockLimits, SnapshotLock, due_lock, lock_rule_of
+from snapkeep.domain.locks import TOLERANCE, LockLimits, LockState, SnapshotLock, due_lock, lock_rule_of
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.sweep.findings import Finding, FindingKind
@@ -53,7 +53,9 @@ def missing_locks(
             continue
         state = lock.text if lock else "it is not locked"
         text = f"{state}; its policy wants a lock in {rule.mode} mode until {until:%Y-%m-%d %H:%M} UTC"
-        if order is None:
+        if order is None and lock is not None and lock.state is not LockState.GOVERNANCE:
+            text += f", and a lock in state {lock.state} is never changed"
+        elif order is None:
             text += f", and the stack allows at most {limits.max_days} days (MaxLockDays)"
         finding = Finding(FindingKind.LOCK_MISSING, snapshot.id, snapshot.origin.volume_id, text)
         missing.append(MissingLock(finding, order is not None))
