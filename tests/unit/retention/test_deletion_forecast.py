@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -49,6 +50,13 @@ def test_a_snapshot_that_a_month_keeps_stays_longer() -> None:
     newest = found[DAILY[-1]].at
     assert newest is not None
     assert newest.month == 5, "the newest of March goes when April and May have one"
+
+
+@pytest.mark.parametrize("newest", [{"keep_last": 3}, {"keep_within": HOUR * 3}])
+def test_gaps_that_the_rules_made_are_not_the_usual_distance(newest: dict[str, Any]) -> None:
+    hourly = [NOW - HOUR * hours for hours in (3, 2, 1)]
+    found = forecast([*DAILY[:-1], *hourly], Retention(keep_daily=7, **newest))
+    assert [found[start].at for start in hourly[:2]] == [NOW, NOW + HOUR]
 
 
 def test_the_end_of_a_forecast_is_said() -> None:

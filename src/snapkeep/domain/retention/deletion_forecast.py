@@ -23,7 +23,10 @@ OF_RULES = RETENTION_WORDS | {NEWEST.rule, "minimum"}
 """The rules whose reasons change as newer snapshots are made."""
 FOR_GOOD = frozenset({NO_POLICY.rule, NO_RULE.rule, NOT_MANAGED.rule})
 COMPARED = 8
-"""The newest snapshots whose median distance is taken as that of those to come."""
+"""The newest snapshots whose median distance is taken as that of those to come.
+
+Rules may have deleted snapshots between older ones: where rules keep the newest without gaps, only these are compared.
+"""
 FEWEST = 3
 """Snapshots below which there is no usual distance."""
 OVERDUE = 3
@@ -105,7 +108,7 @@ def _forecast(
     starts = _starts(verdict for verdict in counted if verdict.action is Action.KEEP)
     if isinstance(retention, GoneRetention):
         return _of_deleted_volume(ruled, starts, retention, now)
-    distance, problem = _usual_distance(_starts(counted), now)
+    distance, problem = _usual_distance(_starts(counted), retention, now)
     if problem is not None:
         return dict.fromkeys(ruled, DeletionForecast(ForecastKind.NOT_KNOWN, None, (problem,)))
     going, held, end = _deletions(starts, frozenset(ruled.values()), retention, _moments(starts[-1], distance, now))
@@ -118,11 +121,13 @@ def _starts(verdicts: Iterable[Verdict]) -> list[datetime]:
     return sorted({verdict.snapshot.origin.start_time for verdict in verdicts})
 
 
-def _usual_distance(starts: Sequence[datetime], now: datetime) -> tuple[timedelta, Reason | None]:
+def _usual_distance(starts: Sequence[datetime], retention: Retention, now: datetime) -> tuple[timedelta, Reason | None]:
     """Return the usual distance of snapshots, and why none can be expected."""
-    newest = starts[-COMPARED:]
-    if len(newest) < FEWEST:
+    if len(starts) < FEWEST:
         return timedelta(0), Reason("few", f"fewer than {FEWEST} snapshots count: how often they are made is not known")
+    within = sum(start > starts[-1] - retention.keep_within for start in starts)
+    without_gaps = max(retention.keep_last, retention.minimum, within)
+    newest = starts[-min(COMPARED, without_gaps if without_gaps > 1 else COMPARED) :]
     distances = sorted(later - earlier for earlier, later in pairwise(newest))
     distance = distances[len(distances) // 2]
     if now - newest[-1] > OVERDUE * distance:
