@@ -129,6 +129,24 @@ def test_new_entries_are_started_before_a_contested_lease_is_released(
     assert queue.take_lease("the next one", now, 60)
 
 
+def test_copies_that_ended_meanwhile_leave_room_for_others_of_the_same_dispatcher(
+    lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their ends found the lease taken: no other dispatcher would start the rest before the schedule's next minute."""
+    waiting = lab.waiting(QUOTA + 1)
+    queue, release = lab.runner.composition.queues[DR], lab.runner.composition.queues[DR].release_lease
+    lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
+
+    def copies_end_first(holder: str) -> bool:
+        if lab.state(waiting[-1]) is EntryState.WAITING:
+            lab.runner.advance(300)
+            assert not queue.take_lease("another", lab.runner.composition.clock.now(), 60)
+        return release(holder)
+
+    monkeypatch.setattr(queue, "release_lease", copies_end_first)
+    assert lab.run(work_seconds=3600, lease_seconds=7200)[1] == waiting
+
+
 def test_each_key_is_checked_once_in_a_round(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     for source in waiting:

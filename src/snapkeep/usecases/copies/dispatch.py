@@ -7,7 +7,7 @@ STARTING before the call; a dispatcher that finds it so later looks for the copy
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -133,10 +133,9 @@ class Dispatch:
         interrupted = self._interrupted()
         if not interrupted and not self.queue.most_urgent(1):
             return
-        # EC2 counts every copy into the region, also those by others, and may not list one yet that this round has started.
         listed = self.reader.copies_in_flight()
         round_.completion.in_flight(listed)
-        round_.in_flight = len({snapshot.id for snapshot in listed} | set(round_.copy_ids))
+        round_.in_flight = len({snapshot.id for snapshot in listed} | self._not_ended(round_, listed))
         batch = interrupted + self._urgent(self.quota - round_.in_flight, [])
         while batch and not round_.stopped:
             started = len(round_.started)
@@ -144,6 +143,15 @@ class Dispatch:
             if len(round_.started) > started:
                 self._request_locks(round_)
             batch = self._urgent(self.quota - round_.in_flight, batch)
+
+    def _not_ended(self, round_: _Round, listed: Collection[Snapshot]) -> set[str]:
+        """Return the copies that this dispatcher started and that have not ended, also those that EC2 does not list yet."""
+        round_.copy_ids -= {
+            copy.id
+            for copy in self.reader.snapshots(round_.copy_ids - {copy.id for copy in listed}).values()
+            if copy.state is not SnapshotState.PENDING
+        }
+        return round_.copy_ids
 
     def _request_locks(self, round_: _Round) -> None:
         """Have the pending copies locked. CopySnapshot cannot lock in its call; a copy that fails later has no lock."""
@@ -254,7 +262,7 @@ class Dispatch:
         self._write(running)
         round_.completion.started(running)
         round_.started.append(running.key)
-        round_.copy_ids.append(running.copy_id)
+        round_.copy_ids.add(running.copy_id)
         round_.in_flight += 1
 
     def _start_copy(self, starting: QueueEntry, round_: _Round) -> QueueEntry:
@@ -350,7 +358,8 @@ class _Round:
     """The moment from which on the queue remembers every copy."""
     completion: ChooseCompletion
     started: list[str] = field(default_factory=list)
-    copy_ids: list[str] = field(default_factory=list)
+    copy_ids: set[str] = field(default_factory=set)
+    """The copies that it started, without those that it saw ended."""
     settled: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
