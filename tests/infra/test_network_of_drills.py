@@ -7,17 +7,19 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.drills.commands import AGENT_ACTIONS
-from snapkeep.domain.drills.network import NOWHERE
+from snapkeep.domain.drills.network import NOWHERE, DrillNetwork, NetworkFacts, VpcEndpoint, missing_for_commands
 from snapkeep.domain.tag_names import DRILL_NETWORK
 from support.templates import template
 
 SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
 BY_REQUEST = "RunCommands"
+OLDER_AGENTS = "RunInOlderAgents"
 
 
-def made(*, commands: bool) -> dict[str, Any]:
-    """Return the resources with or without CommandEndpoints."""
-    return {name: one for name, one in template("drill")["Resources"].items() if commands or one.get("Condition") != BY_REQUEST}
+def made(*, commands: bool, older_agents: bool = True) -> dict[str, Any]:
+    """Return the resources with or without CommandEndpoints and OlderAgents."""
+    hold = {None, *([BY_REQUEST] if commands else []), *([OLDER_AGENTS] if commands and older_agents else [])}
+    return {name: one for name, one in template("drill")["Resources"].items() if one.get("Condition") in hold}
 
 
 def test_the_network_has_nothing_that_leads_out() -> None:
@@ -45,6 +47,19 @@ def test_for_commands_only_https_to_the_three_endpoints_is_added() -> None:
     [ingress] = group["SecurityGroupIngress"]
     assert {**https, "SourceSecurityGroupId": {"Ref": "Group"}}.items() <= ingress.items()
     assert [rule["CidrIp"] for rule in group["SecurityGroupEgress"]] == [NOWHERE]
+
+
+def test_without_older_agents_the_endpoint_that_new_regions_lack_is_left_out() -> None:
+    """Regions launched in 2024 or later have no ec2messages [Systems Manager user guide: message API operations]."""
+    with_it, without_it = made(commands=True).keys(), made(commands=True, older_agents=False).keys()
+    assert with_it - without_it == {"Ec2MessagesEndpoint"}
+    requested = {"Fn::Equals": [{"Ref": "OlderAgents"}, "yes"]}
+    assert template("drill")["Conditions"][OLDER_AGENTS] == {"Fn::And": [{"Condition": BY_REQUEST}, requested]}
+    network = DrillNetwork("snapkeep", "mx-central-1", "subnet-0", ("sg-0",))
+    services = [f"com.amazonaws.mx-central-1.{name}" for name in AGENT_ACTIONS if name != "ec2messages"]
+    endpoints = [VpcEndpoint("vpce-0", service, "Interface", "123456789012", "", ("sg-1",), "snapkeep") for service in services]
+    assert missing_for_commands(network, NetworkFacts("vpc-0", (), tuple(endpoints), ())) == []
+    assert missing_for_commands(network, NetworkFacts("vpc-0", (), tuple(endpoints[:1]), ())) == services[1:]
 
 
 @pytest.mark.parametrize("service", AGENT_ACTIONS)

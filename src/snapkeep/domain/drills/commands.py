@@ -23,8 +23,10 @@ AGENT_ACTIONS: Mapping[str, frozenset[str]] = {
         for action in ("AcknowledgeMessage", "DeleteMessage", "FailMessage", "GetEndpoint", "GetMessages", "SendReply")
     ),
 }
-"""The services that the SSM agent needs, with the actions by which it registers and takes commands. Those of State Manager,
+"""The services that SSM agents need, with the actions by which it registers and takes commands. Those of State Manager,
 inventory and patches are left out: nothing but the drill's command runs."""
+OF_OLDER_AGENTS = frozenset({"ec2messages"})
+"""Agents from version 3.3.40.0 on do without these services, which Regions launched in 2024 or later do not have."""
 
 
 def role_of_instances(system: str, region: str) -> str:

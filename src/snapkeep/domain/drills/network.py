@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from snapkeep.domain.drills.commands import AGENT_ACTIONS, admits_agents_alone, role_of_instances
+from snapkeep.domain.drills.commands import AGENT_ACTIONS, OF_OLDER_AGENTS, admits_agents_alone, role_of_instances
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.record import NetworkSettings, RecoveryRecord, SecurityGroup
 
@@ -96,8 +96,9 @@ def _ways_out(network: DrillNetwork, facts: NetworkFacts) -> Iterator[str]:
 
 def missing_for_commands(network: DrillNetwork, facts: NetworkFacts) -> list[str]:
     """Return the services of which a network without a way out has no endpoint, without which no command reaches an instance."""
-    there = {endpoint.service for endpoint in facts.endpoints}
-    return sorted(_services(network).keys() - there)
+    endpoints = {endpoint.service for endpoint in facts.endpoints}
+    needed = {name for name, service in _services(network).items() if service not in OF_OLDER_AGENTS}
+    return sorted(needed - endpoints)
 
 
 def _services(network: DrillNetwork) -> dict[str, str]:

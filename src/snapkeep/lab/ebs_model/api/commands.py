@@ -2,9 +2,9 @@
 
 Sources: [Systems Manager user guide: setting up EC2 instances; VPC endpoints; message API operations], botocore
 (ssm 2014-11-06). An agent is connected once its instance runs with an instance profile (the profile's permissions are not
-modelled), and reaches Systems Manager: through the internet, or through VPC endpoints for all three services, which agents
-before 3.3.40.0 need. A command ends after some seconds, well unless a fault `command_fails` says otherwise; a fault
-`command_slow` makes it take longer. AWS's own documents are not modelled.
+modelled), and reaches Systems Manager: through the internet, or through VPC endpoints for `ssm` and `ssmmessages`. Agents before
+3.3.40.0, which need `ec2messages` too, are not modelled. A command ends after some seconds, well unless a fault
+`command_fails` says otherwise; a fault `command_slow` makes it take longer. AWS's own documents are not modelled.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AGENT_SECONDS = 20.0
 """From the start of an instance until its agent is connected. An assumption."""
 COMMAND_SECONDS = 8.0
 """An assumption."""
-AGENT_SERVICES = ("ssm", "ssmmessages", "ec2messages")
+AGENT_SERVICES = ("ssm", "ssmmessages")
 MOST_OUTPUT = 2500
 MOST_ON_A_PAGE = 50
 RESERVED_PREFIXES = ("aws", "amazon", "amzn")
