@@ -220,3 +220,17 @@ def test_a_tick_without_time_leaves_instances_to_the_next_one() -> None:
     assert len(world.made()) == 25
     assert consistency(world) == {"application"}
     assert documents(world).count("thaw") == 25, "an instance without a command before has none after it"
+
+
+def test_no_instance_is_stopped_once_no_more_snapshots_can_be_made() -> None:
+    world = scripted_world()
+    for _ in range(12):
+        world.attach(world.lab.make_volume())
+    throttled = {"code": "RequestLimitExceeded", "http_status": 503, "times": 1}
+    for action in ("CreateSnapshot", "CreateSnapshots"):
+        world.lab.world.add_fault(FaultRule("api_error", action=action, **throttled))  # type: ignore[arg-type]
+    world.tick()
+    assert (documents(world).count("freeze"), documents(world).count("thaw"), len(world.made())) == (10, 10, 0)
+    world.lab.runner.advance(TICK)
+    world.tick()
+    assert len(world.made()) >= 2, "the two that were not begun"

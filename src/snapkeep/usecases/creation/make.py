@@ -188,11 +188,13 @@ class MakeSnapshots:
         before = dict(round_.intentions.moments)
         self._create_all(plain, round_, {})
 
-        def create(group: ScriptedGroup, succeeded: bool) -> None:
+        def create(group: ScriptedGroup, succeeded: bool) -> bool:
             tags = {CONSISTENCY: APPLICATION if succeeded else CRASH} if group.policy.before else {}
             self._create_all(group.creations, round_, tags)
+            return not round_.over
 
-        left = self._run_scripts.around(groups, create)
+        # No instance is stopped for snapshots that are not made.
+        left = groups if round_.over else self._run_scripts.around(groups, create)
         self._not_made([creation for group in left for creation in group.creations], round_)
         intentions = replace(
             round_.intentions, owed=tuple(item for item in round_.intentions.owed if item not in [group.owed for group in left])

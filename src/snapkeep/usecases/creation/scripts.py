@@ -120,10 +120,11 @@ class RunScripts:
     def _send(self, instance_id: str, script: Script, comment: str) -> None:
         self.commands.send(instance_id, script.ssm_document, comment, within=timedelta(seconds=script.seconds))
 
-    def around(self, groups: Iterable[ScriptedGroup], create: Callable[[ScriptedGroup, bool], None]) -> list[ScriptedGroup]:
-        """Run each group's commands around `create`, which is told whether the one before succeeded, and raises nothing.
+    def around(self, groups: Iterable[ScriptedGroup], create: Callable[[ScriptedGroup, bool], bool]) -> list[ScriptedGroup]:
+        """Run each group's commands around `create`, given whether the one before succeeded. It raises nothing.
 
-        Some run side by side, so that none waits long between its commands. Return the groups for which no time was left.
+        Some run side by side, so that none waits long between its commands. Return the groups that were not begun: no time was
+        left, or `create` returned that no more snapshots can be made.
         """
         left, waiting, stop_at = list(groups), list[_Begun](), self.clock.now() + BEGUN_WITHIN
         while waiting or (left and self.clock.now() < stop_at):
@@ -138,7 +139,8 @@ class RunScripts:
                     continue
                 if group.policy.before and not end.succeeded:
                     self._failed(Stage.BEFORE, group.instance_id, group.policy.before, end.cause)
-                create(group, end.succeeded)
+                if not create(group, end.succeeded):
+                    stop_at = self.clock.now()
                 if group.policy.after:
                     self._send_after(group, group.policy.after)
             waiting = running
