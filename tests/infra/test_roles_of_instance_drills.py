@@ -37,7 +37,7 @@ def test_instances_of_drills_are_launched_in_the_network_of_drills_alone_with_it
     }
     passing = [one for one in all_statements() if "iam:PassRole" in one.actions]
     role = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/snapkeep${FunctionNameSuffix}-drill-${AWS::Region}"}
-    to_ec2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    to_ec2 = {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}}
     assert [(one.role, one.actions, one.resources, one.condition) for one in passing] == [
         ("MakeForDrillRole", ("iam:PassRole",), (role,), to_ec2)
     ]

@@ -49,7 +49,10 @@ def test_events_go_to_the_owners_default_buses_and_nowhere_else() -> None:
     assert [statement.role for statement in sending] == ["PullRole", "SweepRole"]
     for statement in sending:
         assert statement.resources == ({"Fn::Sub": "arn:${AWS::Partition}:events:*:*:event-bus/default"},)
-        assert statement.condition == {"StringEquals": {"aws:ResourceAccount": OWNERS}}
+        assert statement.condition == {
+            "ForAllValues:StringEquals": {"events:source": "snapkeep.vault"},
+            "StringEqualsIfExists": {"aws:ResourceAccount": OWNERS},
+        }
 
 
 def test_the_owners_keys_are_used_through_ec2_and_by_the_copying_role_alone() -> None:
