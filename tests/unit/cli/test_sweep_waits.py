@@ -13,11 +13,11 @@ from rich.console import Console
 from snapkeep.cli import executions
 from snapkeep.cli.commands import sweep as command
 from snapkeep.domain.errors import AwsUnavailable
-from snapkeep.domain.system import StackKind
 from snapkeep.usecases.sweep.shared import SweepInput, SweepOptions
 from support.installed_stacks import Settings
 
 PRIMARY, DR, ARN = "eu-central-1", "eu-west-1", "arn:aws:states:eu-west-1:123456789012:execution:snapkeep-sweep:one"
+OUTPUTS = {"SweepStateMachineArn": "arn:machine"}
 
 
 @dataclass
@@ -52,9 +52,6 @@ class Installed:
         object.__setattr__(settings, "client", lambda *_: self.step_functions)
         return settings
 
-    def stack_outputs(self, *_: Any) -> dict[str, str]:
-        return {"SweepStateMachineArn": "arn:machine"}
-
 
 def sweep(monkeypatch: pytest.MonkeyPatch, *answers: str | BaseException) -> str:
     shown = io.StringIO()
@@ -64,7 +61,7 @@ def sweep(monkeypatch: pytest.MonkeyPatch, *answers: str | BaseException) -> str
     monkeypatch.setattr(executions, "sleep", lambda _: None)
     installed: Any = Installed(StepFunctions(list(answers)))
     with pytest.raises(AwsUnavailable, match="ended without a report: Broken: no report"):
-        command._swept(installed, StackKind.DR, DR, SweepInput(SweepOptions()), quiet=False)
+        command.swept(installed.settings, DR, OUTPUTS, SweepInput(SweepOptions()), quiet=False)
     return shown.getvalue()
 
 

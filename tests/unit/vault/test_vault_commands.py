@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +15,11 @@ from typer.testing import CliRunner, Result
 from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.regional import RegionalAdapters
+from snapkeep.cli.commands.hold import app as hold_app
 from snapkeep.cli.commands.recover import app as recover_app
 from snapkeep.cli.commands.vault import app
 from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.domain.errors import AwsRefused, DocumentAbsent
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
@@ -69,7 +72,8 @@ def commands(lab: VaultLaboratory, documents: MemoryDocuments, stack: dict[str, 
         if not stack:
             raise ClientError({"Error": {"Code": "ValidationError", "Message": "it does not exist"}}, "DescribeStacks")
         parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.items()]
-        return {"Stacks": [{"StackName": StackName, "StackId": "a", "StackStatus": "CREATE_COMPLETE", "Parameters": parameters}]}
+        found = {"StackName": StackName, "StackId": "a", "StackStatus": "CREATE_COMPLETE", "Parameters": parameters}
+        return {"Stacks": [found | {"Outputs": [{"OutputKey": "SweepStateMachineArn", "OutputValue": "arn:machine"}]}]}
 
     def client(_: AwsSettings, service: str, region: str) -> Any:
         if service == "service-quotas":
@@ -217,6 +221,45 @@ def test_without_a_stack_the_commands_say_so(lab: VaultLaboratory, stack: dict[s
     assert "there is no stack snapkeep-vault" in json.loads(listed.stdout)["problem"]
 
 
+def test_a_sweep_of_the_vault_shows_its_report(
+    lab: VaultLaboratory, stack: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swept(_: AwsSettings, region: str, outputs: dict[str, str], __: Any, *, quiet: bool) -> Any:
+        assert (region, outputs, quiet) == (DR, {"SweepStateMachineArn": "arn:machine"}, True)
+        return lab.sweep()
+
+    monkeypatch.setattr("snapkeep.cli.commands.vault.swept", swept)
+    done = run("sweep", "--json")
+    (report,) = json.loads(done.stdout)["reports"]
+    assert (report["region"], report["outcome"], done.exit_code) == (DR, "OK", 0)
+    stack.clear()
+    done = CliRunner().invoke(app, ["sweep", "--region", DR])
+    assert "there is no stack snapkeep-vault" in str(done.exception)
+
+
+def test_a_plan_of_volumes_names_neither_verify_nor_records(lab: VaultLaboratory) -> None:
+    done = run("restore", volume_of(lab), "--plan")
+    assert done.exit_code == 0, done.output
+    shown = " ".join(done.stdout.split())
+    assert "proof: size and key checked on arrival" in shown
+    assert "it becomes a gp3 volume" in shown
+    assert "snapkeep verify" not in shown
+    assert "cannot be read" not in shown
+
+
+def test_a_hold_is_placed_in_the_vault_alone(lab: VaultLaboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    holds: dict[str, Any] = {}
+    monkeypatch.setattr(InstalledSystem, "stack_parameters", lambda *_: {})
+    monkeypatch.setattr(
+        RegionalAdapters, "hold_store_of", lambda _, region: SimpleNamespace(place=partial(holds.__setitem__, region))
+    )
+    wrong = CliRunner().invoke(hold_app, ["--policy", "gold", "--reason", "case 7", "--region", DR])
+    assert "there is no such policy; there are: " in str(wrong.exception)
+    done = run(volume_of(lab), "--reason", "case 7", "--json", of=hold_app)
+    assert json.loads(done.stdout)["regions"] == [DR]
+    assert list(holds) == [DR]
+
+
 def test_a_key_that_cannot_be_used_is_shown(lab: VaultLaboratory) -> None:
     account = lab.world.region_account(DR, VAULT_ACCOUNT)
     key = account.keys[lab.copies()[0].key_arn.rpartition("/")[2]]
@@ -277,6 +320,7 @@ def test_undoing_it_deletes_the_copy_and_the_share(lab: VaultLaboratory) -> None
     ("options", "why"),
     [
         (["--copy-to-key", "alias/aws/ebs", "--share-with", CLEAN], "AWS manages this key"),
+        (["--copy-to-key", "alias/mine", "--share-with", CLEAN], "alias/mine: its key does not exist: name an enabled"),
         (["--copy-to-key", "alias/mine"], "belong together"),
         (["--share-with", CLEAN], "belong together"),
         (["--copy-to-key", "alias/mine", "--share-with", "clean"], "12 digits"),
@@ -310,7 +354,7 @@ def begun(lab: VaultLaboratory, documents: MemoryDocuments) -> RecoveryRun:
     now = lab.runner.composition.clock.now()
     looks = Ec2Instances(client=lab.world.client("ec2", DR, VAULT_ACCOUNT), region=DR)
     reader = lab.runner.composition.points(DR)
-    plan = prepare_copies(reader, looks, Target((volume_of(lab),)), now, key_to_share(lab, CLEAN), CLEAN)
+    plan = prepare_copies(reader, looks, Target((volume_of(lab),)), now, key_to_share(lab, CLEAN), CLEAN, lambda _: None)
     started = new_run(DR, tuple(point.id for point in plan.points), copy_steps(plan), plan.obstacles, "keeper", now)
     Journal(documents=documents).begin(started)
     return started

@@ -14,8 +14,10 @@ from typer.core import TyperGroup
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, one_line
 from snapkeep.cli.output import print_json, warn, write_lines
+from snapkeep.cli.vault_stack import policies_of_vault, vault_stack
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.plural import counted
+from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,8 +60,9 @@ def place_hold(
 
     A volume is held with all its snapshots and copies, a snapshot with all
     its copies. The hold is written in every region of the system, and counts
-    in all of them as soon as it is written in one. Exits with status 1 if a
-    region could not be reached.
+    in all of them as soon as it is written in one. With the credentials of a
+    vault's account, it is written in the vault and counts there alone. Exits
+    with status 1 if a region could not be reached.
     """
     from snapkeep.domain.durations import parse_duration  # noqa: PLC0415 - --help needs none of these
     from snapkeep.domain.retention.placed_holds import PlacedHold  # noqa: PLC0415
@@ -173,9 +176,22 @@ def _system(settings: AwsSettings) -> tuple[InstalledSystem, Mapping[str, HoldSt
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
 
     installed = InstalledSystem(settings)
+    if _is_vault(installed):
+        names = {policy.name for policy in policies_of_vault(settings).policies}
+        return installed, {settings.region: installed.adapters.hold_store_of(settings.region)}, names
     readings = installed.read_regions()
     policies = {policy.name for reading in readings if not reading.problem for policy in reading.policies.policies}
     return installed, {reading.region: installed.adapters.hold_store_of(reading.region) for reading in readings}, policies
+
+
+def _is_vault(installed: InstalledSystem) -> bool:
+    """Return whether the region has a vault's stack, and no primary stack; False where that is not known."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+    try:
+        return not installed.stack_parameters(StackKind.PRIMARY) and bool(vault_stack(installed.settings).parameters)
+    except (SnapkeepError, BotoCoreError, ClientError):
+        return False
 
 
 def _caller(installed: InstalledSystem, stores: Mapping[str, HoldStore]) -> str:

@@ -25,6 +25,7 @@ from snapkeep.cli.recovery_system import (
     printing,
     rate_of,
 )
+from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
@@ -95,24 +96,30 @@ def volume(
     recover_volumes(RecoverySystem(settings, in_region, bucket), request, only_plan=only_plan, yes=yes, json=json)
 
 
-def recover_volumes(system: RecoverySystem, request: RecoveryRequest, *, only_plan: bool, yes: bool, json: bool) -> None:
-    """Show the plan of a recovery of volumes, ask for consent, and carry it out."""
+def recover_volumes(
+    system: RecoverySystem, request: RecoveryRequest, *, unproved: str = "", only_plan: bool, yes: bool, json: bool
+) -> None:
+    """Show the plan of a recovery of volumes, ask for consent, and carry it out.
+
+    `unproved` is shown as the proof of copies without one; by default, the command that compares them.
+    """
     from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415
-    from snapkeep.cli.views.recover import plan_as_data, plan_lines  # noqa: PLC0415
+    from snapkeep.cli.views.recover import UNPROVED_COPY, plan_as_data, plan_lines  # noqa: PLC0415
     from snapkeep.cli.views.recoverable import measured_lines  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare import begin  # noqa: PLC0415
 
     now = datetime.now(UTC)
     plan = system.prepare().plan(request)
     if not json:
-        write_lines(plan_lines(plan, now))
+        write_lines(plan_lines(plan, now, unproved=unproved or UNPROVED_COPY))
         volume_ids = [volume.point.origin.volume_id for volume in plan.volumes]
         write_lines(measured_lines(volume_ids, last_drills(system.installed, plan.region)))
     if only_plan or plan.obstacles:
         if json:
             print_json({"plan": plan_as_data(plan)})
         raise typer.Exit(NOT_ALL_RIGHT if plan.obstacles else 0)
-    require_consent(f"Make {len(plan.volumes)} volumes in {plan.region}?", yes=yes, json=json, otherwise="nothing was made")
+    question = f"Make {counted(len(plan.volumes), 'volume')} in {plan.region}?"
+    require_consent(question, yes=yes, json=json, otherwise="nothing was made")
     begin_and_carry_out(system, begin(plan, system.caller(), datetime.now(UTC)), plan_as_data(plan), json=json)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -46,8 +46,6 @@ def sweep(
     Exits with status 1 unless every report says OK.
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.cli.views.sweep import print_report  # noqa: PLC0415
-    from snapkeep.domain.sweep.report import SweepOutcome, report_to_json  # noqa: PLC0415
     from snapkeep.usecases.sweep.shared import SweepInput, SweepOptions  # noqa: PLC0415
 
     if adopt:
@@ -58,7 +56,18 @@ def sweep(
     installed = InstalledSystem(settings)
     options = SweepInput(SweepOptions(adopt=adopt, retry_failed=retry_failed))
     # One after the other: the primary's sweep relies on what the DR regions' have settled.
-    reports = [_swept(installed, stack, region, options, quiet=json) for stack, region in _stacks(installed, scope)]
+    reports = [
+        swept(settings, region, installed.stack_outputs(stack, region), options, quiet=json)
+        for stack, region in _stacks(installed, scope)
+    ]
+    print_reports(reports, json=json)
+
+
+def print_reports(reports: Sequence[SweepReport], *, json: bool) -> None:
+    """Print the reports of sweeps. Exit with status 1 unless every report says OK."""
+    from snapkeep.cli.views.sweep import print_report  # noqa: PLC0415 - imports rich
+    from snapkeep.domain.sweep.report import SweepOutcome, report_to_json  # noqa: PLC0415
+
     if json:
         print_json({"reports": [report_to_json(report) for report in reports]})
     else:
@@ -92,11 +101,10 @@ def _stacks(installed: InstalledSystem, scope: RegionScope) -> list[tuple[StackK
     return [(StackKind.DR, region) for region in dr_regions] + stacks
 
 
-def _swept(installed: InstalledSystem, stack: StackKind, region: str, options: SweepInput, *, quiet: bool) -> SweepReport:
-    """Start the sweep of a stack, wait for its end, and return its report."""
-    machine = installed.stack_outputs(stack, region)["SweepStateMachineArn"]
-    settings = installed.settings
+def swept(settings: AwsSettings, region: str, outputs: Mapping[str, str], options: SweepInput, *, quiet: bool) -> SweepReport:
+    """Start the sweep of a stack with these outputs, wait for its end, and return its report."""
     client = settings.client("stepfunctions", region)
+    machine = outputs["SweepStateMachineArn"]
     arn = client.start_execution(stateMachineArn=machine, input=to_text(options))["executionArn"]
     console = make_console(stderr=True)
     try:

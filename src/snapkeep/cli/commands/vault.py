@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from snapkeep.cli.commands.recover import begin_and_carry_out, recover_volumes
 from snapkeep.cli.commands.recoverable import At, moment_of
+from snapkeep.cli.commands.sweep import print_reports, swept
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
@@ -20,6 +20,7 @@ from snapkeep.cli.output import print_json, warn, write_lines
 from snapkeep.cli.policy_files import read_policies
 from snapkeep.cli.recovery_system import Bucket, OnlyPlan, Rate, RecoverySystem, rate_of
 from snapkeep.cli.regions import known_partitions
+from snapkeep.cli.vault_stack import account_of, policies_of_vault, vault_stack
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.system import StackKind, stack_name
@@ -95,17 +96,17 @@ def push(
 
     # The vault has no primary region: production's may be the vault's own.
     document, policies = read_policies(file, region="", limits=STANDARD_LIMITS)
-    account = _account(settings)
+    account = account_of(settings)
     proposed = vault_policies(policies, account, settings.region)
     if not proposed.vaults:
         raise WrongUse(
             f"{file} has no vault with account {account} and region {settings.region}: nothing would be copied or deleted"
         )
-    if not (parameters := _stack_parameters(settings)):
+    if not (parameters := vault_stack(settings).parameters):
         raise WrongUse(f"{_absent(settings)}: deploy it with `snapkeep deploy --only vault` before it needs a document")
     (vault,) = proposed.vaults
     check_locks_of_vault(parameters, vault, policies.vaults.index(vault))
-    current = _policies(settings)
+    current = policies_of_vault(settings)
     before, after = _points(settings, current), _points(settings, proposed)
     deleted = newly_deleted(before, after)
     if not json:
@@ -136,10 +137,10 @@ def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json =
     from snapkeep.usecases.look.vault import of_volumes  # noqa: PLC0415
 
     settings, now = replace(settings, read_only=True), datetime.now(UTC)
-    policies = _policies(settings)
+    policies = policies_of_vault(settings)
     points = of_volumes(_points(settings, policies), volumes or ())
     problem = policies.problem or ("" if policies.vaults else NO_VAULT)
-    if not _stack_parameters(settings):
+    if not vault_stack(settings).parameters:
         problem = f"{_absent(settings)}: nothing is copied, and nothing is deleted"
     if json:
         print_json({"region": settings.region, "problem": problem, "points": points_as_data(points)})
@@ -150,30 +151,24 @@ def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json =
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def _stack_parameters(settings: AwsSettings) -> Mapping[str, str]:
-    """Return the parameters of the vault's stack, which has one name; empty where there is no such stack."""
-    from snapkeep.deploy.stacks import describe_stack  # noqa: PLC0415 - imports botocore
+@app.command()
+@with_aws_settings
+def sweep(settings: AwsSettings, *, json: Json = False) -> None:
+    """Sweep a vault, wait for the report, and print it. With the credentials of its account.
 
-    name = stack_name(settings.system, StackKind.VAULT)
-    return describe_stack(settings.client("cloudformation", settings.region), name).parameters
+    The vault is the one in `--region`. Exits with status 1 unless the report says OK.
+    """
+    from snapkeep.usecases.sweep.shared import SweepInput, SweepOptions  # noqa: PLC0415 - --help needs none of these
+
+    outputs = vault_stack(settings).outputs
+    if not outputs:
+        raise WrongUse(f"{_absent(settings)}: deploy it with `snapkeep deploy --only vault`")
+    print_reports([swept(settings, settings.region, outputs, SweepInput(SweepOptions()), quiet=json)], json=json)
 
 
 def _absent(settings: AwsSettings) -> str:
     name = stack_name(settings.system, StackKind.VAULT)
-    return f"there is no stack {name} of account {_account(settings)} in {settings.region}"
-
-
-def _account(settings: AwsSettings) -> str:
-    return str(settings.client("sts", settings.region).get_caller_identity()["Account"])
-
-
-def _policies(settings: AwsSettings) -> PolicySet:
-    """Return the vault's policies: those of the entry of its document with this account and region."""
-    from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
-    from snapkeep.usecases.policies import in_force  # noqa: PLC0415
-
-    document = in_force(InstalledSystem(settings).adapters.policy_store_of(settings.region), PolicySet(()))
-    return vault_policies(document, _account(settings), settings.region)
+    return f"there is no stack {name} of account {account_of(settings)} in {settings.region}"
 
 
 def _points(settings: AwsSettings, policies: PolicySet) -> list[VaultPoint]:
@@ -210,6 +205,7 @@ def restore(
     With the credentials of the vault's account; the vault is the one in `--region`. The plan comes first. The journal in the
     stack's bucket has every step: `snapkeep recover resume` and `undo` work on it.
     """
+    from snapkeep.cli.views.vault import NOT_COMPARED  # noqa: PLC0415 - --help needs none of these
     from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare import RecoveryRequest  # noqa: PLC0415
 
@@ -225,8 +221,8 @@ def restore(
         _copy(system, target, moment, key, account, only_plan=only_plan, yes=yes, json=json)
     else:
         # The source volumes are in another account: whether they exist is not known here.
-        request = RecoveryRequest(target, moment, zone, rate_of(rate), with_deleted=True)
-        recover_volumes(system, request, only_plan=only_plan, yes=yes, json=json)
+        request = RecoveryRequest(target, moment, zone, rate_of(rate), with_deleted=True, from_vault=True)
+        recover_volumes(system, request, unproved=NOT_COMPARED, only_plan=only_plan, yes=yes, json=json)
 
 
 def _copy(
@@ -238,7 +234,8 @@ def _copy(
     from snapkeep.usecases.recovery.prepare_copies import prepare_copies  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    plan = prepare_copies(system.points, system.ec2(system.region), target, at, key, account)
+    fault_of_key = system.installed.adapters.keys_of(system.region).fault_of
+    plan = prepare_copies(system.points, system.ec2(system.region), target, at, key, account, fault_of_key)
     data = copies_as_data(plan)
     if not json:
         write_lines(copies_lines(plan, now))

@@ -19,15 +19,19 @@ from snapkeep.domain.tag_names import PROOF
 
 USABLE = "as soon as EC2 shows the volumes as available; AWS documents no time"
 INITIALISATION_PRICE = "AWS charges a provisioned rate for each GiB of snapshot data, even if the volume is deleted at once"
+UNPROVED_COPY = "none; snapkeep verify compares it with its source"
 
 
-def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
-    """Yield the plan: points, data loss, proof, time, price, what cannot be carried over, obstacles."""
+def plan_lines(plan: RecoveryPlan, now: datetime, *, unproved: str = UNPROVED_COPY) -> Iterator[str]:
+    """Yield the plan: points, data loss, proof, time, price, what cannot be carried over, obstacles.
+
+    `unproved` is shown as the proof of a copy without one.
+    """
     volumes = counted(len(plan.volumes), "volume")
     yield f"plan: {volumes} in {plan.region}, zone {plan.zone}"
     for volume in plan.volumes:
         place = f", attached to {volume.instance_id} as {volume.device}" if volume.instance_id else ""
-        yield from volume_lines(volume, now, place)
+        yield from volume_lines(volume, now, place, unproved=unproved)
     if plan.volumes:
         yield f"usable: {USABLE}"
         yield f"full speed: {full_speed_text(plan)}"
@@ -36,15 +40,14 @@ def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
     yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
 
 
-def volume_lines(volume: VolumeRecovery, now: datetime, place: str) -> Iterator[str]:
+def volume_lines(volume: VolumeRecovery, now: datetime, place: str, *, unproved: str = UNPROVED_COPY) -> Iterator[str]:
     """Yield a volume with its point, its data loss and its proof; `place` says where it is attached."""
     point, start = volume.point, volume.point.origin.start_time
     named = titled(volume.tags.get("Name", ""), point.origin.volume_id)
     yield f"  {named}: {volume.size_gib} GiB {volume.volume_type} from {point.id}{place}"
     older = "" if point.origin.start_known else ", or earlier"
     yield f"    data of {start:%Y-%m-%d %H:%M:%S} UTC{older}: what was written in the last {span_text(now - start)} is lost"
-    unproved = "none; snapkeep verify compares it with its source" if point.is_copy else "a snapshot of the volume, no copy"
-    yield f"    proof: {point.tags.get(PROOF, unproved)}"
+    yield f"    proof: {point.tags.get(PROOF, unproved if point.is_copy else 'a snapshot of the volume, no copy')}"
 
 
 def price_texts(plan: RecoveryPlan) -> Iterator[str]:

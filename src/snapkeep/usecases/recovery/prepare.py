@@ -97,6 +97,8 @@ class RecoveryRequest:
     """Take the newest point of each volume, also where a whole set is older."""
     with_deleted: bool = False
     """Recover volumes that do not exist any more too, where a policy or tags name them."""
+    from_vault: bool = False
+    """Recover from a vault, which has no recovery records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,7 @@ class PrepareRecovery:
                 found.obstacles.append(str(error))
         zone = self._zone(place.zone if place else request.zone, found)
         options = RestoreOptions(zone, request.rate_mibps, tuple(attachments))
-        records, remarks = records_of(self.documents, points)
+        records, remarks = ({}, []) if request.from_vault else records_of(self.documents, points)
         plan = plan_recovery(choices, records, self.looks.data_bytes([point.id for point in points]), options)
         if plan.volumes and not found.obstacles and not plan.obstacles:
             found.obstacles += self._refusals(plan)

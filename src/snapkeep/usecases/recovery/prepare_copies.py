@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from snapkeep.domain.model import KeyFault, Unusable
 from snapkeep.domain.recovery.choice import Target, choose_points, lineages_of
 from snapkeep.domain.recovery.copy_steps import CopyPlan, copy_steps, plan_copies
 from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, StepKind
@@ -26,13 +27,27 @@ class CopyLooks(Protocol):
         ...
 
 
-def prepare_copies(snapshots: SnapshotLister, looks: CopyLooks, target: Target, at: datetime, key: str, account: str) -> CopyPlan:
+def prepare_copies(
+    snapshots: SnapshotLister,
+    looks: CopyLooks,
+    target: Target,
+    at: datetime,
+    key: str,
+    account: str,
+    fault_of_key: Callable[[str], KeyFault | None],
+) -> CopyPlan:
     """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
     lineages = lineages_of(looks.region, snapshots.all_snapshots())
     groups = target.groups(lineages, at)
     obstacles = [f"{name}: {lineages.why_unnamed(name, at)}" for name, volume_ids in groups.items() if not volume_ids]
     choices = [choose_points(lineages, volume_ids, at) for volume_ids in groups.values() if volume_ids]
+    # A dry run of CopySnapshot does not look at the key, and the copy itself fails late (EBS user guide).
+    fault = fault_of_key(key)
+    if fault is not None and fault.reason is not Unusable.KEY_NOT_KNOWN:
+        obstacles.append(f"{key}: {fault.text}: name an enabled customer managed key of {looks.region}")
     plan = plan_copies(looks.region, choices, key, account, obstacles)
+    if fault is not None and fault.reason is Unusable.KEY_NOT_KNOWN:
+        plan = replace(plan, remarks=(*plan.remarks, f"{key}: {fault.text}"))
     if plan.obstacles:
         return plan
     requests = [step.parameters["request"] for step in copy_steps(plan) if step.kind is StepKind.COPY_POINT]
