@@ -217,22 +217,22 @@ _RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
         LOCK_DAYS,
         _lower,
         Risk.ENDS_PROTECTION,
-        "policies lock for {after} days at most from now on, and with 0 not at all; the locks that are there stay",
+        "policies lock for {after} days at most from now on, and with 0 not at all; existing locks stay",
     ),
     (
         VAULT_ACCOUNTS,
         _fewer,
         Risk.ENDS_PROTECTION,
         (
-            "an account that is left out gets no more copies, and what is shared with it stays shared, as no role may take it "
-            "back: take the vault out of the policies an hour before"
+            "an account that is left out gets no more copies, and copies that are shared with it stay shared, as Snapkeep "
+            "withdraws shares of these accounts alone: remove the vault from the policies an hour before"
         ),
     ),
     (
         OWNER_ACCOUNTS,
         _fewer,
         Risk.ENDS_PROTECTION,
-        "the vault copies nothing more of an account that is left out; the copies that are there stay, and expire",
+        "the vault makes no more copies for an account that is left out; existing copies stay, and expire",
     ),
     (
         ADOPT_HISTORY,

@@ -80,7 +80,7 @@ def ssm_documents_check(region: str, parameter: str, named: Sequence[str], calle
     needed = [document_arn(document, region, caller.account_id, caller.partition) for document in named]
     missing = [arn for arn in needed if arn not in allowed]
     if missing:
-        text = f"policies run {', '.join(missing)} around snapshots, and SsmDocuments has not this ARN: the command is refused"
+        text = f"policies run commands around snapshots that SsmDocuments does not allow, and AWS refuses: {', '.join(missing)}"
         remedy = "deploy with --parameter SsmDocuments=… and the ARNs of all documents, with commas between them"
         return CheckResult(Check.SSM_DOCUMENTS, CheckState.WARNING, region, text, remedy)
     return CheckResult(Check.SSM_DOCUMENTS, CheckState.OK, region, f"{counted(len(named), 'document')} in SsmDocuments")
