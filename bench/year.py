@@ -1,6 +1,6 @@
 """A year of 200 volumes whose snapshots the system makes, under faults: `make year`. It takes about 45 minutes of one core.
 
-Arguments: days, volumes, seed. The same ones give the same year.
+Arguments: days, volumes, seed. The same arguments give the same year.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ DAYS, VOLUMES, SEED = 365, 200, 15
 
 
 def main(days: int = DAYS, volumes: int = VOLUMES, seed: int = SEED) -> int:
-    """Run and print what came of it. Return 1 if anything was violated."""
+    """Run the experiment and print its result. Return 1 if anything was violated."""
     print(f"seed {seed}: {days} days, {volumes} volumes", flush=True)
     began = time.perf_counter()
 

@@ -20,6 +20,7 @@ import pytest
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.administrator import CALLS, Targets
+from support.block_checksums import block_checksums
 from support.deployment import DR, PRIMARY, REGIONS, Installation, install, install_vault
 from support.patience import COMMAND_SECONDS
 from support.stacks import wait_for
@@ -174,15 +175,6 @@ class VaultAccount:
         return {one["SnapshotId"]: (one["LockState"], one["LockDuration"]) for one in locked}
 
 
-def checksums(blocks: Any, snapshot: str) -> dict[int, str]:
-    listed = blocks.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
-    keys = ("BlockIndex", "BlockToken")
-    return {
-        block["BlockIndex"]: blocks.get_snapshot_block(SnapshotId=snapshot, **{key: block[key] for key in keys})["Checksum"]
-        for block in listed
-    }
-
-
 def names_of(keyed: KeyedInstallation) -> dict[str, str]:
     outputs, stacks = keyed.installed.outputs, {f"{kind} stack": stack_name("snapkeep", kind) for kind in StackKind}
 
@@ -228,7 +220,7 @@ def test_an_administrator_loses_neither_what_is_locked_nor_what_is_in_the_vault(
     installed.aws.admin("POST", "blocks", blocks)
     sources = [installed.snapshot(volume) for volume in volumes]
     plain, governed, locked = (installed.copied(source)["SnapshotId"] for source in sources)
-    content = checksums(installed.client("ebs"), sources[2])
+    content = block_checksums(installed.client("ebs"), sources[2])
     assert len(content) == 3
     kept = vault.installed.copied(sources[2])["SnapshotId"]
     assert wait_for(lambda: vault.locks().get(kept)) == ("governance", 7)
@@ -250,7 +242,7 @@ def test_an_administrator_loses_neither_what_is_locked_nor_what_is_in_the_vault(
         answers[call.action, call.of] = call.answer_of(client(call.service, regions[call.stack]), targets)
         if "crafted plan" in call.of:
             keyed.come_to_rest()
-            # It is there still.
+            # The snapshot is not deleted.
             installed.client("ec2").describe_snapshots(SnapshotIds=[sources[2]])
     assert answers == answers_on_the_page()
     for stack, region in REGIONS.items():
@@ -261,7 +253,7 @@ def test_an_administrator_loses_neither_what_is_locked_nor_what_is_in_the_vault(
     states = {one["SnapshotId"]: one["LockState"] for one in ec2.describe_locked_snapshots()["Snapshots"]}
     assert states == {locked: "compliance"}
     keyed.kms.cancel_key_deletion(KeyId=keyed.key)
-    assert checksums(vault.blocks, kept) == content
+    assert block_checksums(vault.blocks, kept) == content
     listed = vault.command("list", volumes[2], "--json")
     assert listed.returncode == 0, listed.stderr
     (point,) = json.loads(listed.stdout)["points"]

@@ -23,7 +23,7 @@ DAY = 86_400.0
 
 @cache
 def calls() -> dict[str, frozenset[str]]:
-    """The calls of each function: two copies are pulled, locked and told, and the older one is deleted; two fail for their key."""
+    """The calls of each function: two copies are pulled, locked and reported, and the older one is deleted; two fail for their key."""
     system = VaultSystem()
     with system.started(first_engine):
         theirs, ours, volume_id = system.key(OWNER), system.key(), system.make_volume()
@@ -37,11 +37,11 @@ def calls() -> dict[str, frozenset[str]]:
         system.world.subscribe(untag)
         system.push(ours, keep_last=1)
         shared = {system.share(volume_id, theirs)}
-        system.run_until(lambda: system.told() == shared)
+        system.run_until(lambda: system.reported() == shared)
         assert [one["LockState"] for one in ec2.describe_locked_snapshots()["Snapshots"]] == ["governance"]
         system.advance(2 * DAY)
         shared.add(system.share(volume_id, theirs))
-        system.run_until(lambda: system.told() == shared)
+        system.run_until(lambda: system.reported() == shared)
         (first,) = system.copies()
         system.world.deny_key(ours)
         system.share(volume_id, theirs)
@@ -57,7 +57,7 @@ def calls() -> dict[str, frozenset[str]]:
         system.invoke("vault", "Pull", {})
         system.put("{policies")
         system.advance(3 * DAY)
-        system.run_until(lambda: last in system.told())
+        system.run_until(lambda: last in system.reported())
         ends = {(run.status, run.error) for _, run in system.runs}
     assert ends == {("SUCCEEDED", ""), ("FAILED", "CopyFailed")}
     return {function: frozenset(made) for (_, function), made in system.calls.items()}

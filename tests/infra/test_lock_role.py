@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from ministack.core import iam_evaluator
 
-from snapkeep.lab.embedded_aws.aws.authorization import CallContext, checks
+from support.role_evaluation import is_allowed
 from support.templates import ROLE, STACKS, Statement, resources, statements, template
 
 SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
@@ -52,53 +50,15 @@ def test_a_planted_right_to_unlock_is_found(action: str) -> None:
     assert may_unlock(Statement("PlantedRole", ("ec2:LockSnapshot", action), ("*",), {}))
 
 
-def resolved(value: Any, parameters: dict[str, str]) -> Any:
-    """Return a value of the template as CloudFormation resolves it."""
-    if isinstance(value, list):
-        return [resolved(item, parameters) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "Fn::If" in value:
-        condition, then, otherwise = value["Fn::If"]
-        holds = {"Locks": parameters["MaxLockDays"] != "0", "ComplianceLocks": parameters["AllowComplianceLocks"] == "yes"}
-        return resolved(then if holds.get(condition) else otherwise, parameters)
-    if "Ref" in value or "Fn::GetAtt" in value:
-        nothing = {"Effect": "Deny", "Action": "none:None", "Resource": "*"}
-        return nothing if value.get("Ref") == "AWS::NoValue" else parameters.get(value.get("Ref", ""), "arn:aws:other:::resource")
-    if "Fn::Sub" in value:
-        filling = {
-            "AWS::Partition": "aws",
-            "AWS::Region": "us-east-2",
-            "AWS::AccountId": "123456789012",
-            "FunctionNameSuffix": "",
-        }
-        text = str(value["Fn::Sub"])
-        for name, filled in filling.items():
-            text = text.replace(f"${{{name}}}", filled)
-        return text
-    return {key: resolved(item, parameters) for key, item in value.items()}
-
-
-def may_lock(days: int | None, hours: int = 0, *, most: str = "14", compliance: str = "no", tag: str = "snapkeep") -> bool:
-    """Whether IAM allows a call of LockSnapshot with such a duration and cool-off period."""
-    parameters = {"MaxLockDays": most, "AllowComplianceLocks": compliance}
-    policies = [policy["PolicyDocument"] for policy in resources("dr", ROLE)["LockSnapshotsRole"]["Policies"]]
-    parsed = [iam_evaluator.parse_policy_document(json.dumps(resolved(policy, parameters))) for policy in policies]
-    call = CallContext("us-east-2", "123456789012", lambda *_: {"snapkeep:managed": tag})
-    request: dict[str, Any] = {"SnapshotId": "snap-0123456789abcdef0", "LockMode": "governance"}
+def may_lock(days: int | None, hours: int = 0, *, most: str = "14", compliance: bool = False, tag: str = "snapkeep") -> bool:
+    """Return whether IAM allows a call of LockSnapshot with such a duration and cool-off period."""
+    request: dict[str, Any] = {"LockMode": "governance"}
     request |= {"LockDuration": days} if days else {"ExpirationDate": "2036-01-01T00:00:00Z"}
     request |= {"CoolOffPeriod": hours} if hours else {}
-    (check,) = checks("ec2", "LockSnapshot", request, call)
-    context = iam_evaluator.EvalContext(
-        "arn:aws:sts::123456789012:assumed-role/lock/session",
-        "AssumedRole",
-        "123456789012",
-        check.action,
-        check.resource_arn,
-        "us-east-2",
-        service_context={key.lower(): value for key, value in check.context.items()},
+    conditions = {"Locks": most != "0", "ComplianceLocks": compliance}
+    return is_allowed(
+        "LockSnapshotsRole", "LockSnapshot", request, {"snapkeep:managed": tag}, {"MaxLockDays": most}, **conditions
     )
-    return bool(iam_evaluator.evaluate(context, parsed).decision == "Allow")
 
 
 def test_max_lock_days_holds_by_iam() -> None:
@@ -111,7 +71,7 @@ def test_max_lock_days_holds_by_iam() -> None:
 
 
 def test_a_cool_off_period_is_a_day_at_least_where_compliance_is_allowed() -> None:
-    assert may_lock(14, 24, compliance="yes")
-    assert may_lock(14, compliance="yes"), "governance mode"
-    assert not may_lock(14, 23, compliance="yes")
+    assert may_lock(14, 24, compliance=True)
+    assert may_lock(14, compliance=True), "governance mode"
+    assert not may_lock(14, 23, compliance=True)
     assert not may_lock(14, 72)

@@ -25,7 +25,7 @@ def pattern(stack: str) -> dict[str, Any]:
 
 def excluded_roles(stack: str) -> list[str]:
     _, anything_but = pattern(stack)["detail"]["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"]
-    # Of a role that is made under a condition, Fn::If has the ARN in second place.
+    # Fn::If has the ARN of a conditional role in second place.
     arns = [role["Fn::If"][1] if "Fn::If" in role else role for role in anything_but["anything-but"]]
     return [arn["Fn::GetAtt"][0] for arn in arns]
 

@@ -155,14 +155,14 @@ def test_undeliverable_events_of_a_rule_are_kept(stack: str) -> None:
     # Sweeps drain this queue. Signals have another, whose first message raises an alarm.
     rules = {name: rule for name, rule in resources(stack, RULE).items() if name != "CallByOthers"}
     admitted = admitting["Condition"]["ArnEquals"]["aws:SourceArn"]
-    # Of a rule that is made under a condition, Fn::If has the ARN in second place.
+    # Fn::If has the ARN of a conditional rule in second place.
     arns = [arn["Fn::If"][1] if "Fn::If" in arn else arn for arn in admitted]
     assert sorted(arns, key=str) == sorted(({"Fn::GetAtt": [name, "Arn"]} for name in rules), key=str)
     for name, rule in rules.items():
         for target in rule["Targets"]:
             assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["RuleDeadLetters", "Arn"]}}, name
             longest = 60 if "ScheduleExpression" in rule else 86_400
-            if name == "VaultCopyEnded":  # the vault says it again
+            if name == "VaultCopyEnded":  # the vault sends its event again
                 longest = 3_600
             assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == longest, name
 

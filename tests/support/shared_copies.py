@@ -1,4 +1,4 @@
-"""Copies of the deployed functions that a vault pulls, over the model: shared, copied, said, and shared no more."""
+"""Copies of the deployed functions that a vault pulls, over the model: each is shared until the vault has copied it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def shares_of(system: RealSystem) -> dict[str, list[str]]:
 
 
 def copies_are_shared(system: RealSystem) -> None:
-    """One copy is shared, copied by the vault and shared no more; another one is shared until no policy names the vault."""
+    """One copy is shared until the vault has copied it; another one is shared until no policy names the vault."""
     kms = system.world.client("kms", REGIONS["dr"], caller="person")
     key = kms.create_key(Description="of the copies")["KeyMetadata"]["Arn"]
     put_document(system, document(key))

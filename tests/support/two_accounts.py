@@ -19,6 +19,7 @@ from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.memory_ports import Hook, StepKill
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
+from support.block_checksums import block_checksums
 from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory
 
 VAULT_ACCOUNT = "210987654321"
@@ -26,7 +27,7 @@ LOCK = LockRule(LockMode.COMPLIANCE, timedelta(days=30), cool_off=timedelta(hour
 
 
 class TwoAccounts:
-    """A volume is protected in production; what is proved there is shared, and the vault copies it."""
+    """A volume is protected in production; its proved copies are shared, and the vault copies them."""
 
     def __init__(self, *, region: str = DR, keep: int = 2, hook: Hook | None = None) -> None:
         self.region = region
@@ -108,12 +109,4 @@ class TwoAccounts:
 
     def checksums(self, region: str, snapshot: str, account: str = "") -> dict[int, str]:
         """Return the checksum of each block of a snapshot."""
-        blocks: Any = self.world.client("ebs", region, account or None)
-        listed = blocks.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
-        names = ("BlockIndex", "BlockToken")
-        return {
-            block["BlockIndex"]: blocks.get_snapshot_block(SnapshotId=snapshot, **{name: block[name] for name in names})[
-                "Checksum"
-            ]
-            for block in listed
-        }
+        return block_checksums(self.world.client("ebs", region, account or None), snapshot)

@@ -1,4 +1,4 @@
-"""One story of a vault, told with a step killed between any two calls; and what must be true at every moment and in the end."""
+"""A story of a vault with a step killed between any two calls, and the conditions that hold at every moment and at the end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHANGING = frozenset(
     }
 )
 STRIDE = 12
-"""Of every so many calls one kills its step: stories that begin with each of them kill at every call."""
+"""One of so many calls kills its step: stories that begin with each of them kill at every call."""
 LOCK = LockRule(LockMode.GOVERNANCE, timedelta(days=1))
 KEPT = 2
 QUOTA = 2
@@ -55,7 +55,7 @@ class VaultStory:
     problems: list[str] = field(default_factory=list)
 
     def tell(self) -> list[str]:
-        """Tell the story; return what was not as it must be."""
+        """Run the story; return the conditions that did not hold."""
         lab = self.lab = VaultLaboratory(
             vaults=(vault(retention=Retention(keep_last=KEPT), lock=LOCK),),
             quotas=Quotas(copies_per_destination=QUOTA),
@@ -125,7 +125,7 @@ class VaultStory:
 
     @staticmethod
     def _until_answered(call: Callable[[], object]) -> None:
-        """Repeat a call of production until it is answered: its own faults are the matter of other tests."""
+        """Repeat a call of production until it is answered: other tests cover faults of production."""
         for _ in range(50):
             with suppress(BotoCoreError, ClientError):
                 call()
@@ -135,7 +135,7 @@ class VaultStory:
     def _on_deletion(self, order: DeletionOrder, result: DeletionResult) -> None:
         if not result.done:
             return
-        # After it is gone: as many as the vault's own retention keeps have to be left, each younger.
+        # After a deletion, as many copies have to remain as the vault's own retention keeps.
         left = [
             copy
             for copy in self.lab.copies()

@@ -1,4 +1,4 @@
-"""The deployed functions of a vault over the model, its state machine on an engine. Production is a person in another account."""
+"""The deployed functions of a vault over the model, its state machine on an engine. A person acts for production in another account."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class VaultSystem(RealSystem):
             self._wait_for_executions()
             if reached() and not self._open:
                 return
-        raise AssertionError(f"is not reached: {reached}, {self._open}")
+        raise AssertionError(f"not reached: {reached}, {self._open}")
 
     # Actions of a person
 
@@ -123,8 +123,8 @@ class VaultSystem(RealSystem):
         self.ec2("dr").modify_snapshot_attribute(SnapshotId=copy_id, **share)
         return copy_id
 
-    def told(self) -> set[str]:
-        """Return the shared copies that the vault sent word of."""
+    def reported(self) -> set[str]:
+        """Return the shared copies that the vault has reported as complete."""
         return {json.loads(entry["Detail"])["snapshot"] for entry in self.buses.entries}
 
     def copies(self) -> list[dict[str, Any]]:

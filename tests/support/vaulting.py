@@ -1,4 +1,4 @@
-"""A vault's account beside production's over one world, in virtual time: production is what a test does by hand."""
+"""A vault's account beside production's over one world, in virtual time. A test acts for production."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class VaultLaboratory:
     faults: Faults | None = None
     hook: Hook | None = None
     withdraws: bool = True
-    """Whether production stops to share a snapshot when it gets word."""
+    """Whether production ends a share when it gets word."""
     owners: tuple[str, ...] = ()
     """The allowed owners; without any, production's account."""
 
@@ -107,7 +107,7 @@ class VaultLaboratory:
         self._permit("remove", snapshot_id, VAULT_ACCOUNT)
 
     def on_word(self, shared_id: str, _: str) -> None:
-        """Stop to share a snapshot, as production does."""
+        """End a share, as production does."""
         self.words.append(shared_id)
         if self.withdraws and shared_id in self.world.region_account(DR).permissions:
             self.withdraw(shared_id)

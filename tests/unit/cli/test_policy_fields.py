@@ -60,7 +60,7 @@ def test_a_push_names_every_changed_field_with_its_meaning() -> None:
     ],
 )
 def test_a_push_says_what_a_lock_does_to_what_is_there(before: LockRule | None, after: LockRule | None, said: list[str]) -> None:
-    """A lock that nobody can remove was put in force with every figure zero, and no word of what is locked at once."""
+    """A permanent lock was put in force with every figure zero, without a list of the snapshots that are locked at once."""
     policies = [PolicySet((replace(GOLD, copies=(replace(RULE, lock=lock),)),)) for lock in (before, after)]
     text = "\n".join(field_lines(field_changes(*policies)))
     assert all(f"gold.copies.us-east-2.lock.{line}" in text for line in said), text

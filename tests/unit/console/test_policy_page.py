@@ -141,7 +141,7 @@ def test_a_process_of_its_own_answers_or_says_why_not(work: Callable[..., str], 
     assert end in found
 
 
-def test_work_that_nobody_waits_for_ends() -> None:
+def test_abandoned_work_ends_with_its_process() -> None:
     async def abandoned() -> bool:
         return True
 

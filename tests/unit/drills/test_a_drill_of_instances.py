@@ -97,7 +97,7 @@ def test_the_evidence_counts_the_instances_as_long_as_they_ran() -> None:
     assert list(problems_of_chain(lab.ledger, lab.texts)) == []
 
 
-def test_an_unknown_price_of_instances_is_said(lab: InstanceDrillLab) -> None:
+def test_an_unknown_price_of_instances_is_reported(lab: InstanceDrillLab) -> None:
     lab.machines.protected()
     [run] = (choice := lab.begin.choose(lab.rule, ())).runs
     assert "for volumes; the price of the instances is not known" in "\n".join(choice_lines(lab.rule, choice))

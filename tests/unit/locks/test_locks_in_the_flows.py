@@ -101,7 +101,7 @@ def test_a_failed_copy_loses_its_lock_and_is_removed() -> None:
     assert lab.runner.composition.queues[DR].get(entry_key(PRIMARY, source, DR)).attempts == 2
 
 
-def test_a_copy_that_nobody_saw_pending_is_locked_when_it_arrives() -> None:
+def test_a_copy_not_seen_while_pending_is_locked_when_it_arrives() -> None:
     lab = laboratory(kind=PausedDispatcher)
     source = lab.waiting(1)[0]
     lab.run(locks=None)

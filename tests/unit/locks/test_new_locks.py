@@ -116,7 +116,7 @@ RULES = st.none() | st.builds(
 FORMER = st.none() | st.tuples(st.sampled_from(LockState), st.integers(1, 40 * 24))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     drawn=st.lists(st.tuples(st.integers(1, 40 * 24), st.booleans(), FORMER, st.booleans()), max_size=5),
     before=st.tuples(RULES, RULES),

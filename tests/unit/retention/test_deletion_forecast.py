@@ -59,7 +59,7 @@ def test_gaps_that_the_rules_made_are_not_the_usual_distance(newest: dict[str, A
     assert [found[start].at for start in hourly[:2]] == [NOW, NOW + HOUR]
 
 
-def test_the_end_of_a_forecast_is_said() -> None:
+def test_a_forecast_says_where_it_ends() -> None:
     found = forecast(DAILY, Retention(keep_last=1, keep_yearly=50))
     assert found[DAILY[0]].kind is ForecastKind.LATER, "the oldest stands for the years that have no snapshot yet"
     assert found[DAILY[0]].text.startswith("not before 2031")
@@ -131,7 +131,7 @@ RETENTIONS = st.builds(
 ).filter(lambda retention: any((retention.keep_last, retention.keep_within, retention.keep_daily, retention.keep_weekly)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(RETENTIONS, st.sampled_from([6, 12, 24]), st.integers(FEWEST, 20))
 def test_runs_delete_when_the_forecast_says(retention: Retention, hours: int, count: int) -> None:
     distance = timedelta(hours=hours)

@@ -104,7 +104,7 @@ def test_the_plan_says_why_and_announces_the_deletion_that_a_proof_brings() -> N
     assert [verdict.snapshot.id for verdict in plans[1].deletions_after_copies] == [listed[0].id]
 
 
-def test_inv_21_the_second_look_refuses_to_delete_the_only_proved_copy() -> None:
+def test_inv_27_the_second_look_refuses_to_delete_the_only_proved_copy() -> None:
     proved, newer = copies(PROVED, "")
     verdicts = [
         Verdict(proved, Action.DELETE, (Reason("keep_last", "beyond last 1"),)),

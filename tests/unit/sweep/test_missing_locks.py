@@ -55,7 +55,7 @@ def test_a_source_from_before_the_rule_is_locked_for_the_rest_of_its_time() -> N
     assert lab.missing() == []
 
 
-def test_a_lock_that_somebody_shortened_is_made_longer_again() -> None:
+def test_a_shortened_lock_is_extended_again() -> None:
     lab = Locking(policy_set())
     lab.missing()
     lab.ec2().lock_snapshot(SnapshotId=lab.ids()[0], LockMode="governance", LockDuration=1)

@@ -104,7 +104,7 @@ def test_a_shared_snapshot_that_names_no_source_is_refused() -> None:
 
 
 def test_a_vault_in_the_sources_own_region_copies_nothing() -> None:
-    """There a copy could not be told from a source of its own."""
+    """There a copy could not be distinguished from a source of its own."""
     lab = VaultLaboratory()
     copy_id = lab.dr_copy(lab.make_volume())
     shared = lab.world.region_account(DR).snapshots[copy_id]

@@ -187,7 +187,7 @@ def test_a_document_without_this_vault_is_not_pushed(lab: VaultLaboratory, tmp_p
 
 
 def test_a_push_shows_the_fields_that_change(lab: VaultLaboratory, tmp_path: Path) -> None:
-    """It showed what is deleted, and no word of a lock that nobody can remove."""
+    """The command showed the deletions, and not that a permanent lock was added."""
     assert "vaults.bunker.retention.keep_last: 2 -> 1" in pushed(lab, tmp_path).stdout
 
 

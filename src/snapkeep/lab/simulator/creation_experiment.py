@@ -1,7 +1,7 @@
 """Snapshots that the system makes for a long time under faults: RPOs, periods, the snapshots of others, and quotas.
 
-Four groups of volumes: for `rpo` nobody else makes snapshots, for `beside` another tool makes enough of them; `every` and `cron`
-have one a day in a time zone that changes its clock twice a year.
+Four groups of volumes: those of `rpo` have snapshots of the system alone, those of `beside` have enough of another tool; those of
+`every` and `cron` have one a day in a time zone that changes its clock twice a year.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _policy(name: str, rule: SnapshotRule) -> Policy:
 
 @dataclass(slots=True)
 class CreationResult:
-    """What came of it. An empty `violations` is a system that did all that it should."""
+    """The result of an experiment. An empty `violations` is a system without faults."""
 
     violations: list[str] = field(default_factory=list)
     missed: int = 0
@@ -135,7 +135,7 @@ class CreationExperiment:
         self.world.state.faults.set(faults)
         Sweeper(self.runner).schedule(SWEEP_HOURS)
         self._let_others_make()
-        # The other tool was there first.
+        # The other tool has made snapshots before the system begins.
         self.runner.advance(OTHERS_HOURS * HOUR)
         self.began = self.world.now()
         self._newest = dict.fromkeys(self._group, self.began)
@@ -222,7 +222,7 @@ class CreationExperiment:
     # Time
 
     def run(self, days: int, progress: Callable[[int], None] = lambda _: None) -> CreationResult:
-        """Let the days pass, tick by tick; call `progress` with the number of each that is over. Return what came of them."""
+        """Let the days pass, tick by tick; call `progress` with the number of each that has ended. Return the result."""
         for day in range(days):
             if day % 30 == 29:  # noqa: PLR2004 - once a month
                 self._outage()
@@ -269,7 +269,7 @@ class CreationExperiment:
                 self._broken(volume_id, f"its RPO is missed by {late / HOUR:.1f} h")
 
     def _note(self, snapshot: SnapshotRecord) -> None:
-        """Note a new snapshot: of a volume of which others make enough, the system makes none."""
+        """Note a new snapshot: the system makes none of a volume of which another tool makes enough."""
         group = self._group.get(snapshot.volume_id, "")
         if not value_of(snapshot.tags, MADE):
             self._of_others[snapshot.volume_id].append(snapshot)
@@ -279,7 +279,7 @@ class CreationExperiment:
         intended = parse_time(value_of(snapshot.tags, MADE) or "").timestamp()
         since = intended - RPO.total_seconds() / 2
         others = self._of_others[snapshot.volume_id][-3:]
-        # What another tool makes right after the look of a tick is not known to it.
+        # A tick does not know of snapshots that another tool makes after its listing.
         if group == "beside" and any(other.state != ERROR and since < other.start < intended for other in others):
             self._broken(snapshot.volume_id, "a snapshot is made, although another tool made one lately")
 

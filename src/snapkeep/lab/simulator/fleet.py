@@ -11,6 +11,7 @@ from typing import Any
 from snapkeep.domain.model import Volume, VolumeRole
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
+from snapkeep.lab.ebs_model.api.key_policies import FOR_ALL
 from snapkeep.lab.ebs_model.api.keys import EBS_ALIAS
 from snapkeep.lab.ebs_model.store.blocks import BLOCKS_PER_GIB
 from snapkeep.lab.ebs_model.store.records import InstanceRecord, Key
@@ -143,10 +144,6 @@ def _name(place: RegionAccount, as_given: Mapping[str, SimulatedVolume], now: fl
     place.volumes.update((volume.id, volume) for volume, _ in made)
 
 
-KEY_FOR_ALL = '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "kms:*"}]}'
-"""The policy of a key that may be of another account."""
-
-
 def give_keys(world: World, policies: PolicySet) -> None:
     """Create every KMS key that the policies name: a simulation is about policies, not about the account's keys."""
     for region, name in {(rule.region, rule.kms_key) for policy in policies.policies for rule in policy.copies}:
@@ -161,7 +158,7 @@ def _give_key(world: World, region: str, name: str) -> None:
     is_alias = resource.startswith("alias/")
     key_id = world.state.ids.uuid() if is_alias else resource
     arn = name if name.startswith("arn:") and not is_alias else f"arn:aws:kms:{region}:{place.account_id}:key/{key_id}"
-    place.keys[key_id] = Key(key_id, arn, place.account_id, world.now(), policy=KEY_FOR_ALL)
+    place.keys[key_id] = Key(key_id, arn, place.account_id, world.now(), policy=FOR_ALL)  # another account may own it
     if is_alias:
         place.aliases[resource] = key_id
 

@@ -23,9 +23,9 @@ class SystemLayout:
     account_id: str = ""
     """The account of its stacks; empty for the world's own."""
     owner_accounts: tuple[str, ...] = ()
-    """Of a vault: the accounts whose shared snapshots it copies. A system without any is no vault."""
+    """The accounts whose shared snapshots a vault copies; empty for a system that is no vault."""
     vault_accounts: tuple[str, ...] = ()
-    """The accounts of vaults, with which its DR stacks share copies."""
+    """The accounts of vaults, with which the DR stacks share copies."""
     verify: bool = False
     """Whether copies are compared with their sources, or comparisons are only counted: reading blocks takes real time."""
     lock_limits: LockLimits = field(default_factory=LockLimits)

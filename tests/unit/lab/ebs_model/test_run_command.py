@@ -88,7 +88,7 @@ def test_a_command_ends_with_exit_code_and_output(bench: Bench, ssm: Any, fails:
     assert (ended["Status"], step["ResponseCode"], step["Output"]) == expected
 
 
-def test_a_command_for_nobody_is_refused(bench: Bench, ssm: Any) -> None:
+def test_a_command_without_a_reachable_instance_is_refused(bench: Bench, ssm: Any) -> None:
     without = launched(bench)
     for ids, document, code in (
         ([], "check", "InvalidInstanceId"),

@@ -20,6 +20,8 @@ NEEDED_FOR_EBS = ("CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWitho
 NEEDED_TO_READ = ("Decrypt",)
 """For blocks of encrypted snapshots [EBS user guide: IAM permissions for EBS direct APIs]."""
 CONDITIONS = ("Bool", "StringEquals", "StringLike")
+FOR_ALL = json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "kms:*"}]})
+"""A policy that lets every principal of every account use its key."""
 
 
 def parsed(text: str) -> list[dict[str, Any]]:

@@ -77,7 +77,7 @@ def forget(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) 
 
 
 def end_shares(world: WorldState, account: RegionAccount, snapshot_id: str) -> None:
-    """Share a snapshot with nobody any more."""
+    """End all shares of a snapshot."""
     if account.permissions.pop(snapshot_id, None) is not None:
         world.shared_snapshots.get(account.region, {}).pop(snapshot_id, None)
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError, replace
 
-PUT_EVENTS = "events:PutEvents"
 TYPE = "AWS::Events::EventBusPolicy"
 Properties = Mapping[str, Any]
 _sender: ContextVar[str] = ContextVar("_sender", default="")
@@ -39,7 +38,7 @@ def apply() -> None:
 
 
 def bus_policy_for_arn(arn: str) -> tuple[dict[str, Any], str] | None:
-    """Return a bus's policy and its account; None for what is no bus."""
+    """Return a bus's policy and its account; None for another kind of resource."""
     from ministack.services import eventbridge
 
     *_, region, account_id, resource = arn.split(":", 5)
@@ -50,7 +49,7 @@ def bus_policy_for_arn(arn: str) -> tuple[dict[str, Any], str] | None:
 
 
 def _to_other_accounts(put: Callable[..., Any]) -> Callable[..., Any]:
-    """Put an event on the bus that its ARN names, in whichever account; IAM has allowed it before."""
+    """Put an event on the bus that its ARN names, in any account; IAM has allowed it before."""
 
     def put_events(data: dict[str, Any], **options: Any) -> Any:
         from ministack.core.responses import get_account_id, get_region, json_response, request_scope

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from snapkeep.lab.ebs_model.api.key_policies import NEEDED_FOR_EBS, NEEDED_TO_READ
+from snapkeep.lab.ebs_model.api.key_policies import FOR_ALL, NEEDED_FOR_EBS, NEEDED_TO_READ
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.store.records import Key
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, RouteHandler
@@ -22,8 +22,6 @@ from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 USING_KEYS = frozenset(
     {"CopySnapshot", "CopyImage", "CreateVolume", "RunInstances", "GetSnapshotBlock", "StartSnapshot", "ModifyEbsDefaultKmsKeyId"}
 )
-# The policy in the model of every key: ministack has evaluated the real one, and `denied` has the result.
-EVALUATED = json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "kms:*"}]})
 
 
 def apply(locked_world: LockedWorld) -> None:
@@ -113,7 +111,8 @@ def mirror(locked_world: LockedWorld, action: str, account_id: str, caller: str)
         key = region_account.keys.get(key_id)
         if key is None:
             key = region_account.keys[key_id] = Key(key_id, record["Arn"], owner, float(record["CreationDate"]))
-        key.state, key.policy = str(record["KeyState"]), EVALUATED
+        # ministack evaluates the real policy; `denied` has the result.
+        key.state, key.policy = str(record["KeyState"]), FOR_ALL
         _deny_or_allow(key, caller, allowed=may_use(caller, key.arn, record.get("Policy") or "", needed))
     for (owner, region, alias_arn), key_id in list(kms._aliases._data.items()):
         if owner == account_id and region in locked_world.world.regions:

@@ -1,4 +1,4 @@
-"""Snapshots that EC2 copies to no other region are said to be so once for each volume, not by every sweep."""
+"""Sweeps report snapshots that EC2 copies to no other region once for each volume."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ def world(monkeypatch: pytest.MonkeyPatch) -> SweepingWorld:
     return SweepingWorld()
 
 
-def said(world: SweepingWorld) -> list[str]:
+def reported(world: SweepingWorld) -> list[str]:
     report = world.sweep()
     return [item.subject for item in report.items if item.kind is FindingKind.NOT_COPYABLE]
 
 
-def test_each_volume_is_said_once(world: SweepingWorld) -> None:
+def test_each_volume_is_reported_once(world: SweepingWorld) -> None:
     volume = world.volume()
     world.snapshot(volume)
     world.later(HOUR)
-    assert said(world) == [volume]
+    assert reported(world) == [volume]
     other = world.volume()
     for expected in ([other], [], []):
         world.later(DAY)
         world.snapshot(volume)
         world.snapshot(other)
         world.later(HOUR)
-        assert said(world) == expected
+        assert reported(world) == expected
 
 
-def test_it_is_said_again_when_a_policy_requests_copies_again(world: SweepingWorld) -> None:
+def test_a_volume_is_reported_again_when_a_policy_requests_copies_again(world: SweepingWorld) -> None:
     volume = world.volume()
     world.snapshot(volume)
     world.later(HOUR)
-    assert said(world) == [volume]
+    assert reported(world) == [volume]
     (policy,) = world.policies.policies
     world.policies = replace(world.policies, policies=(replace(policy, copies=()),))
-    assert said(world) == []
+    assert reported(world) == []
     world.policies = gold()
-    assert said(world) == [volume]
-    assert said(world) == []
+    assert reported(world) == [volume]
+    assert reported(world) == []
 
 
 def test_a_missed_rpo_of_copies_is_not_repeated_and_one_of_snapshots_is(world: SweepingWorld) -> None:
