@@ -60,18 +60,22 @@ def vaults_not_allowed(installed: Stacks, policies: PolicySet) -> Iterator[str]:
     used = {policy.vault for policy in policies.policies}
     for vault in policies.vaults:
         parameters = _parameters(installed, StackKind.DR, vault.from_region)
-        if vault.name in used and parameters and vault.account not in parameters.get("VaultAccounts", "").split(","):
+        accounts = [account for text in parameters.get("VaultAccounts", "").split(",") if (account := text.strip())]
+        if vault.name in used and parameters and vault.account not in accounts:
+            value = ",".join([*accounts, vault.account])
             yield (
                 f"vault {vault.name}: nothing is shared with it, as its account {vault.account} is not in VaultAccounts of the "
-                f"stack in {vault.from_region}: add it with `snapkeep deploy --dr-parameter VaultAccounts=…`"
+                f"stack in {vault.from_region}: add it with `snapkeep deploy --dr-parameter VaultAccounts={value}`"
             )
 
 
 def _parameters(installed: Stacks, kind: StackKind, region: str) -> Mapping[str, str]:
     """Return the parameters of a stack; empty where there is none, or none is known."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
     try:
         return installed.stack_parameters(kind, region)
-    except SnapkeepError:
+    except (SnapkeepError, BotoCoreError, ClientError):
         return {}
 
 

@@ -44,19 +44,19 @@ def test_a_push_names_every_changed_field_with_its_meaning() -> None:
             None,
             COMPLIANCE,
             [
-                "mode: none -> compliance (those that are there are locked too; once the cool-off period is over, nobody",
+                "mode: none -> compliance (existing ones are locked too; after the cool-off period no principal",
                 "for: none -> 14d",
             ],
         ),
-        (None, GOVERNANCE, ["mode: none -> governance (those that are there are locked too)", "for: none -> 14d"]),
+        (None, GOVERNANCE, ["mode: none -> governance (existing ones are locked too)", "for: none -> 14d"]),
         (COMPLIANCE, GOVERNANCE, ["mode: compliance -> governance (locks in compliance mode stay)"]),
-        (GOVERNANCE, None, ["mode: governance -> none (the locks that are there stay)"]),
+        (GOVERNANCE, None, ["mode: governance -> none (existing locks stay)"]),
         (
             GOVERNANCE,
             replace(GOVERNANCE, duration=timedelta(days=15)),
             ["for: 14d -> 15d (locks in governance mode are extended)"],
         ),
-        (GOVERNANCE, replace(GOVERNANCE, duration=timedelta(days=7)), ["for: 14d -> 7d (no lock that is there is shortened)"]),
+        (GOVERNANCE, replace(GOVERNANCE, duration=timedelta(days=7)), ["for: 14d -> 7d (no existing lock is shortened)"]),
     ],
 )
 def test_a_push_says_what_a_lock_does_to_what_is_there(before: LockRule | None, after: LockRule | None, said: list[str]) -> None:

@@ -184,7 +184,10 @@ def _destroy_vault(settings: AwsSettings, *, yes: bool, role_arn: str, json: boo
     """Delete a vault's stack in its account. Its snapshots stay, and nothing expires or locks them any more."""
     from snapkeep.deploy.deployment import KEY_OF_RECORDS  # noqa: PLC0415 - imports boto3
 
-    question = f"Delete the vault's stack of {settings.system} in {settings.region}? Its snapshots stay. {KEY_OF_RECORDS}."
+    question = (
+        f"Delete the vault's stack of {settings.system} in {settings.region}? Its snapshots stay, and nothing expires them any "
+        f"more. {KEY_OF_RECORDS}."
+    )
     require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
     with make_watcher(json=json) as watcher:
         destroyed = make_deployment(settings, "", watcher, {}, role_arn).destroy([StackKind.VAULT])

@@ -366,14 +366,14 @@ def _meaning(name: str, change: FieldChange) -> str:
 def _lock_meaning(name: str, change: FieldChange) -> str:
     """Return what another lock does to what is there; empty where the line of its mode or duration says it."""
     if name == "mode" and change.after == LockMode.COMPLIANCE:
-        for_good = "once the cool-off period is over, nobody can unlock or delete one, and it is paid for until its lock ends"
-        return f"those that are there are locked too; {for_good}"
+        for_good = "after the cool-off period no principal can unlock or delete one, and it is paid for until its lock ends"
+        return f"existing ones are locked too; {for_good}"
     if name == "mode" and change.after:
-        return "locks in compliance mode stay" if change.before else "those that are there are locked too"
+        return "locks in compliance mode stay" if change.before else "existing ones are locked too"
     if name == "for" and change.before and change.after:
         longer = parse_duration(change.after) > parse_duration(change.before)
-        return "locks in governance mode are extended" if longer else "no lock that is there is shortened"
-    return "the locks that are there stay" if name == "mode" else ""
+        return "locks in governance mode are extended" if longer else "no existing lock is shortened"
+    return "existing locks stay" if name == "mode" else ""
 
 
 def _completion_usd(duration: Any) -> float:
