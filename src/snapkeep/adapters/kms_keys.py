@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snapkeep.adapters.aws_errors import code_of, message_of, translate
 from snapkeep.domain.errors import AwsRefused, KeyNotUsable
 from snapkeep.domain.model import KeyFault, Unusable
+from snapkeep.domain.policy.model import EBS_KEY
 from snapkeep.usecases.ports import Clock
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 NOT_THERE = frozenset({"NotFoundException", "InvalidArnException"})
 NO_PERMISSION = frozenset({"AccessDeniedException", "AccessDenied"})
-OF_EBS = "alias/aws/ebs"
-"""The alias of the AWS managed key for EBS, in every region (EBS user guide, "Amazon EBS encryption")."""
 USABLE = frozenset({"Enabled", "Updating"})
 """The states in which a key encrypts and decrypts. Updating passes (botocore: kms 2014-11-01, UpdatePrimaryRegion)."""
 WHY_UNUSABLE = {
@@ -53,7 +52,7 @@ class KmsKeys:
             raise KeyNotUsable(f"key {key} is in {named_region}; a copy to {self._region} needs a key of {self._region}")
         # DescribeKey resolves an alias, and names the key's region and state in one call.
         metadata = self._described(key)
-        if metadata.get("KeyManager") == "AWS" and key != OF_EBS and metadata["Arn"] != self._described(OF_EBS)["Arn"]:
+        if metadata.get("KeyManager") == "AWS" and key != EBS_KEY and metadata["Arn"] != self._described(EBS_KEY)["Arn"]:
             raise KeyNotUsable(
                 f"key {key} in {self._region} is an AWS managed key of another service than EBS; "
                 f"name a customer managed key, or none: then EBS takes the region's default"

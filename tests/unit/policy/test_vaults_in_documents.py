@@ -103,6 +103,11 @@ def test_a_copy_rule_that_a_vault_cannot_use_is_refused(rule: dict[str, Any], pa
     assert right in problems_of(document(WHOLE, changed))[f"policies[0].{path}"]
 
 
+def test_a_vault_in_the_region_of_the_sources_is_refused() -> None:
+    with pytest.raises(InvalidPolicy, match=r"vaults\[0\]\.region.*copies nothing in the primary region"):
+        parse_document(document(WHOLE), region="eu-west-1")
+
+
 def test_only_the_rule_that_the_vault_pulls_from_needs_a_key() -> None:
     other = {"region": "eu-west-1", "retention": {}}
     assert len(parse_document(document(WHOLE, other, RULE)).policies[0].copies) == 2

@@ -9,6 +9,7 @@ import pytest
 
 from snapkeep.domain.policy.model import (
     AWS_MANAGED,
+    EBS_KEY,
     CopyRule,
     GoneRetention,
     Policy,
@@ -17,7 +18,7 @@ from snapkeep.domain.policy.model import (
     Selector,
     VerifyRule,
 )
-from snapkeep.domain.policy.vaults import EBS_KEY, vault_policies
+from snapkeep.domain.policy.vaults import vault_policies
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.lab.ebs_model import FaultRule
 from support.vaulting import DR, PRIMARY, VAULT_ACCOUNT, VaultLaboratory, vault

@@ -43,7 +43,7 @@ def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
             problems.extend(_in_copy_rule(rule, policy.get("rpo", DEFAULT_RPO), f"{path}.copies[{rule_number}]", region))
     groups = (group.get("name", "") for group in document.get("groups", ()))
     groups_twice = _duplicates(groups, "groups[{}].name", "another name: it is taken")
-    return [*problems, *groups_twice, *_in_drills(document), *vault_contradictions(document)]
+    return [*problems, *groups_twice, *_in_drills(document), *vault_contradictions(document, region)]
 
 
 def _in_drills(document: Parsed) -> Iterator[PolicyProblem]:

@@ -108,9 +108,8 @@ class _Reader:
         names = [field.name for field in shape.fields]
         for key in data:
             if key not in names:
-                right = shape.refused.get(key, "no such key; there are: " + ", ".join(names))
-                nearest = "" if key in shape.refused else nearest_word(str(key), names)
-                self.note(join_path(path, str(key)), data[key], right, nearest)
+                right = "no such key; there are: " + ", ".join(names)
+                self.note(join_path(path, str(key)), data[key], right, nearest_word(str(key), names))
         values: dict[str, Any] = {}
         for field in shape.fields:
             here = join_path(path, field.name)

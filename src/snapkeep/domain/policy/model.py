@@ -249,8 +249,14 @@ class Policy:
         return next((rule for rule in self.copies if rule.region == region), None)
 
 
+EBS_KEY = "alias/aws/ebs"
+"""The key of an account that AWS manages for EBS, in every region (EBS user guide, "Amazon EBS encryption").
+
+KMS makes it when it is first described (KMS API reference: DescribeKey). Its policy cannot be changed, so no other account
+can use it.
+"""
 AWS_MANAGED = "aws-managed"
-"""A vault's key `alias/aws/ebs`: no principal of its account can disable or delete it."""
+"""A vault's key EBS_KEY: no principal of its account can disable or delete it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, fields
 from enum import StrEnum
 from typing import Any
 
@@ -88,8 +87,6 @@ class Shape:
     of: type[Any]
     about: str
     fields: tuple[Field, ...]
-    refused: Mapping[str, str] = field(default_factory=dict)
-    """Keys that are not supported, and what to do instead."""
 
     def default(self, key: Field) -> Any:
         """Return the default of a key in the domain's class; MISSING if it has none."""

@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from snapkeep.domain.policy.lock_fields import lock_contradictions
+from snapkeep.domain.policy.model import EBS_KEY
 from snapkeep.domain.policy.problem import PolicyProblem
 
-EBS_KEY_ALIAS = "alias/aws/ebs"
-"""The key that AWS manages for EBS. Its policy cannot be changed, so no other account can use it."""
 _ARN_REGION, _ARN_ACCOUNT, _ARN_RESOURCE = 3, 4, 5
 
 Parsed = Mapping[str, Any]
 
 
-def vault_contradictions(document: Parsed) -> Iterator[PolicyProblem]:
-    """Yield where a document's vaults contradict themselves, or what uses them."""
+def vault_contradictions(document: Parsed, primary: str) -> Iterator[PolicyProblem]:
+    """Yield where a document's vaults contradict themselves, or what uses them; `primary` is empty where it is not known."""
     vaults: dict[str, Parsed] = {}
     for number, vault in enumerate(document.get("vaults", ())):
         path, name = f"vaults[{number}]", vault.get("name", "")
@@ -24,14 +23,17 @@ def vault_contradictions(document: Parsed) -> Iterator[PolicyProblem]:
             yield PolicyProblem(f"{path}.name", repr(name), "write another name: it is taken")
         if name:
             vaults.setdefault(name, vault)
-        yield from _in_vault(vault, path)
+        yield from _in_vault(vault, path, primary)
     for number, policy in enumerate(document.get("policies", ())):
         if "vault" in policy:
             yield from _in_policy(policy, f"policies[{number}]", vaults)
 
 
-def _in_vault(vault: Parsed, path: str) -> Iterator[PolicyProblem]:
+def _in_vault(vault: Parsed, path: str, primary: str) -> Iterator[PolicyProblem]:
     key, account, region = vault.get("kms_key", ""), vault.get("account", ""), vault.get("region", "")
+    if region and region == primary:
+        right = "name another region: a vault copies nothing in the primary region, whose snapshots are the sources"
+        yield PolicyProblem(f"{path}.region", repr(region), right)
     if key.startswith("arn:"):
         parts = key.split(":")
         if account and parts[_ARN_ACCOUNT] != account:
@@ -58,7 +60,7 @@ def _in_policy(policy: Parsed, path: str, vaults: Mapping[str, Parsed]) -> Itera
         return
     rule, path = rules[number], f"{path}.copies[{number}]"
     key = rule.get("kms_key", "")
-    if not key or key == EBS_KEY_ALIAS or (key.startswith("arn:") and key.split(":")[_ARN_RESOURCE] == EBS_KEY_ALIAS):
+    if not key or key == EBS_KEY or (key.startswith("arn:") and key.split(":")[_ARN_RESOURCE] == EBS_KEY):
         right = f"name a customer managed key of {region}: vault {name} cannot copy a snapshot under an AWS managed key"
         yield PolicyProblem(f"{path}.kms_key", repr(key) if key else "missing", right)
     if rule.get("verify", {}).get("structure") == "never":

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from snapkeep.domain.policy.model import AWS_MANAGED, CopyRule, Policy, PolicySet, Retention, Selector, Vault, VerifyRule
-
-EBS_KEY = "alias/aws/ebs"
-"""The key of an account that AWS manages for EBS: KMS makes it when it is first described (KMS API reference: DescribeKey)."""
+from snapkeep.domain.policy.model import (
+    AWS_MANAGED,
+    EBS_KEY,
+    CopyRule,
+    Policy,
+    PolicySet,
+    Retention,
+    Selector,
+    Vault,
+    VerifyRule,
+)
 
 
 def vault_policies(policies: PolicySet, account: str, region: str) -> PolicySet:

@@ -10,9 +10,9 @@ from snapkeep.domain.model import Action, Snapshot, Verdict
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import PlacedHolds
-from snapkeep.domain.retention.region_plan import RegionFacts
+from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.usecases.ports import SnapshotReader
-from snapkeep.usecases.retention.plan_regions import make_region_plan
+from snapkeep.usecases.retention.plan_regions import protected_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,11 @@ def list_vault(
     Raise AwsRefused, AwsThrottled or AwsUnavailable.
     """
     snapshots = [snapshot for snapshot in reader.all_snapshots() if snapshot.is_copy]
+    locks = reader.locks([snapshot.id for snapshot in snapshots])
+    protected = protected_ids(reader, snapshots, now, locks)
     facts = RegionFacts(reader.region, (), snapshots)
-    plan = make_region_plan(reader, facts, policies, now, system=system, placed=placed)
+    plan = plan_region(facts, policies, now, system=system, protected_ids=protected, placed=placed)
     verdicts = [verdict for verdict in plan.outcomes if verdict.snapshot.managed_by(system)]
-    locks = reader.locks([verdict.snapshot.id for verdict in verdicts])
     points = [VaultPoint(verdict.snapshot, locks.get(verdict.snapshot.id), verdict) for verdict in verdicts]
     return sorted(points, key=_newest_first)
 
