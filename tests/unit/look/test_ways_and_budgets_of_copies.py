@@ -9,13 +9,15 @@ from datetime import timedelta
 
 import pytest
 
-from snapkeep.cli.views.copies import budget_text
+from snapkeep.cli.views.copies import budget_text, way_text
 from snapkeep.cli.views.explain import describe_entry
 from snapkeep.cli.views.plan import LineLayout, plan_as_data, write_json, write_plan
 from snapkeep.cli.views.status_forms import status_as_data, status_as_prometheus
 from snapkeep.cli.views.status_lines import StatusLayout
+from snapkeep.domain.copies.completion import way_by_rule
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.known_copies import known_copies
+from snapkeep.domain.policy.model import CopyRule, Retention
 from snapkeep.domain.retention.region_plan import RegionPlan
 from snapkeep.lab.ebs_model import Speeds, World
 from snapkeep.usecases.look.budgets import copy_budgets
@@ -89,6 +91,15 @@ def test_a_plan_shows_the_way_of_each_missing_copy_and_the_budget(world: Sweepin
     out = io.StringIO()
     write_json(out, [plan], budgets=budgets)
     assert json.loads(out.getvalue())["copy_budgets"][0]["limit_usd"] == 4
+
+
+def test_a_copy_that_the_budget_may_not_cover_is_announced_as_such(world: SweepingWorld) -> None:
+    (waiting,) = world.runner.composition.queues[DR].in_state(EntryState.WAITING)
+    rule = CopyRule(DR, completion_minutes=60, copy_budget="4 USD/month", retention=Retention())
+    entry = replace(waiting, request=replace(waiting.request, completion="", completion_minutes=60))
+    for way in (way_by_rule(rule, 200), entry.way):
+        assert way_text(way) == ", within 1h for at most 3.20 USD, or an ordinary copy if the budget is spent"
+    assert not way_by_rule(replace(rule, copy_budget=""), 200).within_budget
 
 
 def test_explain_shows_the_way_of_a_copy_and_its_price(world: SweepingWorld) -> None:

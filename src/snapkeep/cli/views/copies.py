@@ -14,7 +14,8 @@ def way_text(way: CopyWay) -> str:
     """Describe how a copy is made after a comma; empty for an ordinary copy that its rule does not choose."""
     if way.kind is not CopyWayKind.TIME_BASED:
         return f", {way.kind.label}" if way.automatic else ""
-    return f", within {format_duration(timedelta(minutes=way.minutes))} for at most {way.usd:.2f} USD"
+    text = f", within {format_duration(timedelta(minutes=way.minutes))} for at most {way.usd:.2f} USD"
+    return f"{text}, or an ordinary copy if the budget is spent" if way.within_budget else text
 
 
 def budget_text(budget: CopyBudget) -> str:

@@ -53,23 +53,25 @@ class CopyWay:
     usd: float = 0.0
     automatic: bool = False
     """Whether its rule leaves the choice to the system (`completion: auto`)."""
+    within_budget: bool = False
+    """Whether it becomes an ordinary copy if the month's budget does not cover it when it starts."""
 
 
 ORDINARY = CopyWay(CopyWayKind.ORDINARY)
 TO_BE_CHOSEN = CopyWay(CopyWayKind.NOT_CHOSEN, automatic=True)
 
 
-def way_of(minutes: int, mib: int, *, automatic: bool = False) -> CopyWay:
+def way_of(minutes: int, mib: int, *, automatic: bool = False, within_budget: bool = False) -> CopyWay:
     """Return the way of a copy of so many MiB with a completion duration, or of an ordinary one with 0 minutes."""
     kind = CopyWayKind.TIME_BASED if minutes else CopyWayKind.ORDINARY
-    return CopyWay(kind, minutes, completion_usd(minutes, mib), automatic)
+    return CopyWay(kind, minutes, completion_usd(minutes, mib), automatic, within_budget and bool(minutes))
 
 
 def way_by_rule(rule: CopyRule, size_gib: int) -> CopyWay:
     """Return the way of a copy that is not requested yet; of one that chooses its way, not before it starts."""
     if rule.chooses_completion:
         return TO_BE_CHOSEN
-    return way_of(rule.completion_minutes, size_gib * MIB_OF_GIB)
+    return way_of(rule.completion_minutes, size_gib * MIB_OF_GIB, within_budget=bool(rule.budget_usd))
 
 
 def completion_usd(minutes: int, mib: int) -> float:

@@ -148,10 +148,13 @@ class QueueEntry:
     def way(self) -> CopyWay:
         """How the copy is made, or was made last; its price by the MiB that changed, or else by the whole volume."""
         request = self.request
-        started = self.attempts or self.state is not EntryState.FAILED
-        if request.chooses_completion and (self.state in (EntryState.WAITING, EntryState.DELAYED) or not started):
+        to_start = self.state in (EntryState.WAITING, EntryState.DELAYED)
+        if request.chooses_completion and (to_start or (self.state is EntryState.FAILED and not self.attempts)):
             return TO_BE_CHOSEN
-        return way_of(request.completion_minutes, self._most_mib, automatic=request.chooses_completion)
+        within_budget = to_start and bool(request.budget_usd)
+        return way_of(
+            request.completion_minutes, self._most_mib, automatic=request.chooses_completion, within_budget=within_budget
+        )
 
     @property
     def completion_usd(self) -> float:
