@@ -99,8 +99,8 @@ class ShareWithVault:
         for copy, vault in steps[:MOST_SHARES]:
             try:
                 if vault is None:
-                    self._take_back(copy)
-                    withdrawn.append(copy.id)
+                    if self._take_back(copy):
+                        withdrawn.append(copy.id)
                 elif self._share(copy, vault):
                     shared.append(copy.id)
             except SnapkeepError as error:
@@ -137,11 +137,15 @@ class ShareWithVault:
             return False
         return True
 
-    def _take_back(self, copy: Snapshot) -> None:
-        readers = self.permissions.shared_with([copy.id]).get(copy.id, ())
-        for account in self.accounts.intersection(readers):
+    def _take_back(self, copy: Snapshot) -> bool:
+        """Take back what may be; a share with an account that left the stack's parameter keeps its tag, so that sweeps see it."""
+        readers = frozenset(self.permissions.shared_with([copy.id]).get(copy.id, ()))
+        for account in self.accounts & readers:
             self.sharer.unshare(copy.id, account)
+        if readers - self.accounts:
+            return False
         self._untag(copy)
+        return True
 
     def _untag(self, copy: Snapshot) -> None:
         if VAULT in copy.tags:
