@@ -7,6 +7,7 @@ from typing import Any
 
 from snapkeep.adapters.aws_errors import GONE, accepted, dry_run, pages, translated
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
+from snapkeep.adapters.ec2_sharing import share_snapshot
 from snapkeep.adapters.ec2_writers import tag_specifications
 from snapkeep.usecases.recovery.copy_actions import CopyState
 
@@ -30,10 +31,7 @@ class Ec2PointCopies(Ec2Recovery):
 
     def share_copy(self, snapshot_id: str, account: str) -> None:
         """Let an account make volumes and copies of a snapshot."""
-        with translated(f"modify_snapshot_attribute of {snapshot_id}"):
-            self._client.modify_snapshot_attribute(
-                SnapshotId=snapshot_id, Attribute="createVolumePermission", OperationType="add", UserIds=[account]
-            )
+        share_snapshot(self._client, snapshot_id, account)
 
     def delete_copy(self, snapshot_id: str) -> None:
         """Delete a snapshot, with its shares; one that does not exist is deleted."""

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
+def share_snapshot(client: EC2Client, snapshot_id: str, account: str) -> None:
+    """Let an account make volumes and copies of a snapshot. Raise SnapshotGone, or AwsRefused."""
+    with translated(f"modify_snapshot_attribute of {snapshot_id}"):
+        client.modify_snapshot_attribute(
+            SnapshotId=snapshot_id, Attribute="createVolumePermission", OperationType="add", UserIds=[account]
+        )
+
+
 class Ec2Sharer(Ec2Tagger):
     """`SnapshotSharer` over an EC2 client."""
 
@@ -25,10 +33,7 @@ class Ec2Sharer(Ec2Tagger):
 
     def share(self, snapshot_id: str, account: str) -> None:
         """Let an account copy a snapshot. Raise SnapshotGone, or AwsRefused."""
-        with translated(f"modify_snapshot_attribute of {snapshot_id}"):
-            self._ec2.modify_snapshot_attribute(
-                SnapshotId=snapshot_id, Attribute="createVolumePermission", OperationType="add", UserIds=[account]
-            )
+        share_snapshot(self._ec2, snapshot_id, account)
 
     def unshare(self, snapshot_id: str, account: str) -> None:
         """Take a share back; one that is not there, or of a deleted snapshot, is taken back."""

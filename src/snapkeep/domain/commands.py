@@ -40,7 +40,7 @@ class CommandResult:
 
     status: CommandStatus
     exit_code: int | None
-    """Of the first step that failed, or else of the last; None while there is none."""
+    """The exit code of the first step that failed, or else of the last step; None while there is none."""
     output: str
     """The first characters of all steps' output."""
     details: str = ""

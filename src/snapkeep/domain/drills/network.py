@@ -68,7 +68,7 @@ class NetworkFacts:
     NAT, peering, transit and gateway endpoints lead out by routes alone."""
     endpoints: tuple[VpcEndpoint, ...]
     egress: tuple[EgressRule, ...]
-    """Of the groups that instances are launched with."""
+    """The egress rules of the groups that instances are launched with."""
 
 
 def ways_out(network: DrillNetwork, facts: NetworkFacts) -> list[str]:

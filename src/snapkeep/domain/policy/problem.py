@@ -1,4 +1,4 @@
-"""What is wrong with a policy document."""
+"""The errors of a policy document."""
 
 from __future__ import annotations
 

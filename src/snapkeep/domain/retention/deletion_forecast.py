@@ -53,7 +53,7 @@ class DeletionForecast:
     at: datetime | None
     """The expected time; for LATER the end of the forecast; None for the others."""
     reasons: tuple[Reason, ...]
-    """Of the deletion, or of why its time cannot be said."""
+    """The reasons of the deletion, or those for which its time cannot be said."""
 
     @property
     def text(self) -> str:
@@ -155,7 +155,7 @@ def _deletions(
         live.append(moment)
         actions, reasons = apply_rules(live, retention, moment)
         deleted = {start: why for start, action, why in zip(live, actions, reasons, strict=True) if action is Action.DELETE}
-        # A held one keeps its place, as in runs: it is deleted by nobody, and counts.
+        # A held snapshot keeps its place, as in runs: it is not deleted, and counts.
         gone = {start for start in deleted if start in left or start not in existing}
         going |= {start: DeletionForecast(ForecastKind.EXPECTED, moment, deleted[start]) for start in gone & left}
         live = [start for start in live if start not in gone]

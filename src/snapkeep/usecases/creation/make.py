@@ -72,7 +72,7 @@ class MakeResult:
 
 @dataclass(frozen=True, slots=True)
 class Intentions:
-    """What ticks intend, or lately did."""
+    """The calls that ticks intend, or lately made."""
 
     moments: dict[str, datetime] = field(default_factory=dict)
     """Volume id, or the region's id -> when its call was intended."""

@@ -1,4 +1,4 @@
-"""Who can read snapshots: everybody, accounts that nobody knows, and vaults (INV-22)."""
+"""The accounts that can read snapshots: all, if they are public, unknown ones, and vaults (INV-22)."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ MOST_SHARES = 300
 
 @dataclass(frozen=True, slots=True)
 class ShareRound:
-    """What one round did."""
+    """The copies that one round shared, withdrew or could not share."""
 
     shared: tuple[str, ...] = ()
     """Ids of the copies that are shared with a vault since."""
@@ -75,7 +75,7 @@ class ShareWithVault:
             return False
         share = share_of(copy.tags)
         vaults = {vault.name: vault for vault in self.policies().vaults if vault.account == word.account}
-        # Of two vaults in one account the tag knows which; without the tag it is the one that the policy names.
+        # An account may have two vaults: the tag names the right one; without the tag, the policy does.
         wanted = vault_for(copy, self.policies())
         vault = vaults.get(share.vault if share else wanted.name if wanted else "")
         if share and vault is None and vaults:
