@@ -123,7 +123,8 @@ def lock_holds(locks: Mapping[str, SnapshotLock], snapshots: Iterable[Snapshot],
 def _cost_of(lock: SnapshotLock, size_gib: int, now: datetime) -> str:
     if lock.until is None:
         return ""
-    return f", at most {storage_usd(size_gib, (lock.until - now) / timedelta(days=1)):.2f} USD until then"
+    left = max(lock.until - now, timedelta(0))  # a listing of locks may be some minutes old
+    return f", at most {storage_usd(size_gib, left / timedelta(days=1)):.2f} USD until then"
 
 
 def tool_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
