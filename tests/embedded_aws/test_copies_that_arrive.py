@@ -1,4 +1,4 @@
-"""Sixty snapshots that complete together, a quota of five, IAM enforced: all arrive. With a disabled key: one notice each.
+"""Thirty snapshots that complete together, a quota of five, IAM enforced: all arrive. With a disabled key: one notice each.
 
 Two systems live in one account and share its quota: each governs the volumes of one tag value.
 """
@@ -21,7 +21,7 @@ from support.stacks import wait_for
 pytestmark = pytest.mark.xdist_group("copies")
 
 ACCOUNT = "300000000001"
-COUNT, QUOTA = 60, 5
+COUNT, QUOTA = 30, 5
 FEW_BLOCKS_GIB = 0.002
 """Every copy is compared: with full volumes, that would be most of the work."""
 WORLD = {
@@ -84,7 +84,7 @@ def most_at_once(copies: list[dict[str, Any]]) -> int:
     return most
 
 
-def test_sixty_snapshots_that_complete_together_all_arrive_within_the_quota(aws: EmbeddedAws) -> None:
+def test_thirty_snapshots_that_complete_together_all_arrive_within_the_quota(aws: EmbeddedAws) -> None:
     outputs = deploy(aws, "", {"tagKeyValue": "Disk=plain"})
     snapshots = snapshots_of(aws, "plain")
     protects = ended_executions(aws, outputs[PRIMARY]["StateMachineArn"], PRIMARY, COUNT)
@@ -98,7 +98,7 @@ def test_sixty_snapshots_that_complete_together_all_arrive_within_the_quota(aws:
     assert 2 <= most_at_once(copies) <= QUOTA
 
 
-def test_a_disabled_key_fails_sixty_copies_and_one_message_notifies(aws: EmbeddedAws) -> None:
+def test_a_disabled_key_fails_thirty_copies_and_one_message_notifies(aws: EmbeddedAws) -> None:
     kms = aws.client("kms", DR, ACCOUNT)
     key = kms.create_key(Description="of copies")["KeyMetadata"]["Arn"]
     kms.disable_key(KeyId=key)
