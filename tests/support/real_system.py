@@ -284,24 +284,20 @@ class RealSystem:
         self._open.append((machine, execution))
         return execution
 
-    def let_pass(self, seconds: float) -> None:
-        """Advance time, with scheduled dispatches, whatever is still due."""
-        until = self.world.now() + seconds
-        while self.world.now() < until:
+    def let_pass(self, least_seconds: float, is_done: Callable[[], bool] = lambda: True) -> None:
+        """Advance time, with scheduled dispatches, until no execution runs and all is done, whatever is still due."""
+        looks = 0
+        until = self.world.now() + least_seconds
+        while self._open or self.world.now() < until or not is_done():
+            looks += 1
+            assert looks <= LOOKS, f"does not settle: {self._open}"
             self.invoke("dr", "Dispatch", {})
             self.advance(STEP_SECONDS)
             self._wait_for_executions()
 
     def settle(self, least_seconds: float = 60.0) -> None:
         """Advance time, with scheduled dispatches, until no execution runs and nothing is due."""
-        looks = 0
-        until = self.world.now() + least_seconds
-        while self._open or self.world.now() < until or self.world.next_due() is not None:
-            looks += 1
-            assert looks <= LOOKS, f"does not settle: {self._open}"
-            self.invoke("dr", "Dispatch", {})
-            self.advance(STEP_SECONDS)
-            self._wait_for_executions()
+        self.let_pass(least_seconds, lambda: self.world.next_due() is None)
         for stack in REGIONS:
             self.invoke(stack, "Digest", {})
 
