@@ -12,7 +12,6 @@ snapshot.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import random
 import resource
@@ -25,9 +24,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from snapkeep.cli.application import OBJECTS_BETWEEN_COLLECTIONS
 from snapkeep.domain.model import Action, Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import Limits, Retention
+from snapkeep.domain.records import collect_rarely
 from snapkeep.domain.retention.plan import LineageFacts, plan_lineage
 from snapkeep.domain.tags import tags_for_snapshot
 
@@ -141,7 +140,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.part:
-        gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+        collect_rarely()
         times = FLEETS[options.fleet](options.volumes)
         print(json.dumps({"bare": bare, "decide": decide}[options.part](times, options.volumes)))
         return 0

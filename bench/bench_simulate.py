@@ -9,15 +9,14 @@ less to look at: a short run underestimates a year.
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 
 import bench_decide
 
-from snapkeep.cli.application import OBJECTS_BETWEEN_COLLECTIONS
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.policy.parameters import from_parameters
+from snapkeep.domain.records import collect_rarely
 from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
 from snapkeep.lab.simulator.fleet import generate, make_world
 
@@ -47,7 +46,7 @@ class Stopwatch:
 
 
 def main(days: int = 365, volumes: int = 1_000) -> int:
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    collect_rarely()
     policies = from_parameters("none", "us-east-2", 7, 3, "", 24, Limits())
     world = make_world(generate(volumes, 1, {}), "us-east-1", ("us-east-2",), seed=1)
     watch = Stopwatch()

@@ -24,6 +24,9 @@ from snapkeep.lab.simulator.sweeps import Sweeper
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 VAULT_ACCOUNT = "210987654321"
+CLEAN = "555555555555"
+"""An account for which copies of the vault's points are made."""
+GRANTED = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
 DAY = 86_400.0
 
 
@@ -167,3 +170,28 @@ class VaultLaboratory:
 
     def state(self, snapshot_id: str, region: str = DR) -> str:
         return self.world.region_account(region).snapshots[snapshot_id].state
+
+
+def vault_with_two_points() -> VaultLaboratory:
+    """A vault that keeps two copies of each volume, and has two of one."""
+    made = VaultLaboratory(vaults=(vault(retention=Retention(keep_last=2)),))
+    volume_id = made.make_volume()
+    for _ in range(2):
+        made.offer(volume_id)
+        made.settle()
+    return made
+
+
+def volume_of(lab: VaultLaboratory) -> str:
+    """The source volume of the points."""
+    return lab.copies()[0].description.split(" of ")[1].split(" ")[0]
+
+
+def key_to_share(lab: VaultLaboratory, *accounts: str) -> str:
+    """Make a key of the vault's account that other accounts may use; return its ARN."""
+    kms = lab.world.client("kms", DR, VAULT_ACCOUNT, caller="keeper")
+    arn = str(kms.create_key()["KeyMetadata"]["Arn"])
+    own = {"Effect": "Allow", "Principal": {"AWS": VAULT_ACCOUNT}, "Action": "kms:*", "Resource": "*"}
+    others = [{"Effect": "Allow", "Principal": {"AWS": one}, "Action": GRANTED, "Resource": "*"} for one in accounts]
+    kms.put_key_policy(KeyId=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [own, *others]}))
+    return arn

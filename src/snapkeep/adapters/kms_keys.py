@@ -84,6 +84,13 @@ class KmsKeys:
             return None
         return KeyFault(key_arn, WHY_UNUSABLE.get(state, Unusable.KEY_UNAVAILABLE), metadata.get("DeletionDate"))
 
+    def managed_by_aws(self, key: str) -> bool:
+        """Whether AWS manages a key; False where it may not be described."""
+        try:
+            return self._client.describe_key(KeyId=key)["KeyMetadata"].get("KeyManager") == "AWS"
+        except (ClientError, BotoCoreError):
+            return False
+
     def _described(self, key: str) -> Mapping[str, Any]:
         try:
             return self._client.describe_key(KeyId=key)["KeyMetadata"]
@@ -107,6 +114,10 @@ class RecentKeys:
         self._clock = clock
         self._good_for = good_for
         self._known: dict[str, tuple[datetime, KeyFault | None]] = {}
+
+    def managed_by_aws(self, key: str) -> bool:
+        """Whether AWS manages a key, so that no other account can use it; False where it may not be described."""
+        return self._keys.managed_by_aws(key)
 
     def forget(self) -> None:
         """Look at every key anew: a principal who has enabled a key wants to see it in the next sweep."""

@@ -5,7 +5,6 @@ A command's module has a `typer.Typer`. One function in it makes a plain command
 
 from __future__ import annotations
 
-import gc
 import importlib
 import inspect
 import re
@@ -17,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from snapkeep import __version__
 from snapkeep.cli.errors import exit_status, one_line
+from snapkeep.domain.records import collect_rarely
 
 COMPLETE = "_SNAPKEEP_COMPLETE"
 """The variable in which the shell's script asks for completions."""
@@ -136,13 +136,8 @@ def make_application() -> typer.Typer:
     return application
 
 
-OBJECTS_BETWEEN_COLLECTIONS = 100_000
-"""A listing is hundreds of thousands of objects without a cycle. With Python's default of 700 the collector walks them again
-and again, which takes longer than reading them."""
-
-
 def run() -> None:
     """Run the root application with the process's arguments."""
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    collect_rarely()
     completion_init()  # answers a shell that asks in the variable COMPLETE
     make_application()(prog_name="snapkeep")

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.policy_files import parse_file
-from snapkeep.cli.views.policy import comparison_lines, field_changes, field_lines, full_copy_lines, version_as_data
+from snapkeep.cli.views.policy import comparison_lines, full_copy_lines, version_as_data
+from snapkeep.cli.views.policy_fields import field_changes, field_lines
 from snapkeep.console.page import Context, Query
 from snapkeep.console.reading import Reading
 from snapkeep.domain.model import Volume

@@ -14,7 +14,15 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.buckets import ArtifactBucket, bucket_name
-from snapkeep.deploy.changes import Change, ChangeNotConfirmed, ParameterChange, Risk, parameter_changes, resource_lines
+from snapkeep.deploy.changes import (
+    VAULT_ACCOUNTS,
+    Change,
+    ChangeNotConfirmed,
+    ParameterChange,
+    Risk,
+    parameter_changes,
+    resource_lines,
+)
 from snapkeep.deploy.package import Package, build_package
 from snapkeep.deploy.parameters import (
     COPY_KEY,
@@ -33,6 +41,7 @@ from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind, stack_name, system_name
+from snapkeep.domain.tag_names import VAULT
 
 PRIMARY_REGION_TAG = "snapkeep:primary-region"
 """On a DR stack: the region of the primary stack that it belongs to."""
@@ -266,6 +275,8 @@ class Deployment:
         stacks = [self._stack(kind) for kind in kinds] + [self._stack(StackKind.DR, region) for region in further_dr_regions]
         dr_regions = [stack.region for stack in stacks if stack.name == target.stack_name(StackKind.DR, stack.region)]
         networks = [self._stack(StackKind.DRILL, region) for region in dr_regions]
+        accounts = [account for stack in stacks for account in stack.parameters().get(VAULT_ACCOUNTS, "").split(",")]
+        vault_accounts = sorted({account.strip() for account in accounts}.difference([""]))
         results = []
         for stack in (*stacks, *networks):
             self._watcher.step(f"{stack.region}: deleting stack {stack.name}")
@@ -280,7 +291,7 @@ class Deployment:
             bucket = self._bucket(region)
             self._watcher.step(f"{region}: removing bucket {bucket.name}")
             removed[bucket.name] = bucket.remove()
-        return RemovalResult(target.system, account_id, tuple(results), removed, self._what_stays(results))
+        return RemovalResult(target.system, account_id, tuple(results), removed, self._what_stays(results, vault_accounts))
 
     def _end_runs(self, stack: Stack) -> None:
         """Stop the runs of a stack's state machines: a run of Protect waits for hours, and the deletion would wait for it."""
@@ -332,15 +343,19 @@ class Deployment:
         endpoint = str(self._client("cloudformation", self._target.region).meta.endpoint_url)
         return urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1")
 
-    def _what_stays(self, results: Sequence[StackResult]) -> tuple[str, ...]:
+    def _what_stays(self, results: Sequence[StackResult], vault_accounts: Sequence[str]) -> tuple[str, ...]:
         target = self._target
         regions, document = " and ".join(result.region for result in results), f"/{target.system}/policy"
         retained = (f"{kept} in {result.region}" for result in results for kept in result.retained)
+        shared = (
+            f"shares of copies with the vaults of {' and '.join(vault_accounts)}: the tag {VAULT} shows which copies are shared"
+        )
         return (
             f"every snapshot in {regions}, with its tags (snapkeep:managed = {target.system})",
             f"the policy document in {regions}, if one was pushed: a new deployment goes by it; it is the parameter {document}",
             f"holds that people placed: a new deployment keeps what they cover; they are the parameters /{target.system}/holds/*",
             f"{KEY_OF_RECORDS}; keys of yours are untouched",
+            *([shared] if vault_accounts else []),
             *retained,
         )
 

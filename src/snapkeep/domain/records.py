@@ -1,4 +1,4 @@
-"""Dataclasses that are made fast: a function's cold start makes a hundred of them, and a listing a million instances.
+"""Objects that are made fast. Dataclasses: a function's cold start makes a hundred of them, and a listing a million instances.
 
 To mypy this is `dataclasses.dataclass`, and a change of a frozen instance an error. Python does not check it again: the methods
 that would raise FrozenInstanceError take a third of the time that a class takes to be made, and most of an instance's. `==`,
@@ -8,6 +8,7 @@ that would raise FrozenInstanceError take a third of the time that a class takes
 from __future__ import annotations
 
 import dataclasses
+import gc
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,15 @@ else:
             return made
 
         return make
+
+
+def collect_rarely() -> None:
+    """Let Python look for cycles of objects once in 100,000 new ones.
+
+    A listing is hundreds of thousands of objects without a cycle. By default, 700 to 2,000 by version, the collector walks them
+    again and again, which takes longer than reading them.
+    """
+    gc.set_threshold(100_000)
 
 
 def _compare_by_fields(cls: Any, *, hashed: bool) -> None:

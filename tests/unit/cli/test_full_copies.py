@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from snapkeep.cli.commands.policy import app
-from snapkeep.cli.views.policy import field_changes, field_lines
+from snapkeep.cli.views.policy_fields import field_changes, field_lines
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.usecases.policies import stored_text
 from support.lineages import REGION

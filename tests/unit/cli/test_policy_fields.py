@@ -8,8 +8,18 @@ import yaml
 from typer.testing import CliRunner
 
 from snapkeep.cli.commands.policy import app
-from snapkeep.cli.views.policy import field_changes, field_lines
-from snapkeep.domain.policy.model import CopyRule, Limits, LockMode, LockRule, Policy, PolicySet, Retention, Selector
+from snapkeep.cli.views.policy_fields import field_changes, field_lines
+from snapkeep.domain.policy.model import (
+    CopyRule,
+    GoneRetention,
+    Limits,
+    LockMode,
+    LockRule,
+    Policy,
+    PolicySet,
+    Retention,
+    Selector,
+)
 from snapkeep.usecases.policies import stored_text
 from support.lineages import REGION
 from support.volume_plans import DOCUMENT, World
@@ -25,7 +35,7 @@ def test_a_push_names_every_changed_field_with_its_meaning() -> None:
     """A longer RPO, another key, a later deadline and a time-based copy were pushed with every figure zero."""
     rule = replace(RULE, kms_key="alias/other", copy_within=timedelta(days=80), completion_minutes=60)
     changes = field_changes(BEFORE, PolicySet((replace(GOLD, copies=(rule,), rpo=timedelta(days=90)),)))
-    assert {(change.field, change.before, change.after) for change in changes} >= {
+    assert {change[:3] for change in changes} >= {
         ("gold.rpo", "8h", "90d"),
         ("gold.copies.us-east-2.copy_within", "4h", "80d"),
         ("gold.copies.us-east-2.kms_key", None, "alias/other"),
@@ -73,8 +83,36 @@ def test_equal_policies_change_no_field() -> None:
 
 def test_a_new_policy_and_other_limits_are_named() -> None:
     changes = field_changes(BEFORE, PolicySet((GOLD, replace(GOLD, name="new")), Limits(max_deletions=5)))
-    assert ("limits.max_deletions", 100, 5) in changes
-    assert any(change.field.startswith("new.") for change in changes)
+    assert {change[:3] for change in changes} >= {("limits.max_deletions", 100, 5), ("new", None, "policy")}
+    lines = list(field_lines(changes))
+    assert {"  new: a new policy", "  new.retention.keep_last: 7"} <= set(lines)
+    assert "  policies: gold -> gold, new (the first that takes a volume governs it)" in lines
+    assert not any("new." in line and "->" in line for line in lines)
+
+
+def test_a_removed_policy_and_copy_rule_are_named_once() -> None:
+    """A policy without a word of its own, and a rule that keeps all, were added and removed in silence."""
+    bare = Policy("bare", Selector(), Retention(), (CopyRule("eu-west-1", retention=Retention()),))
+    lines = list(field_lines(field_changes(PolicySet((GOLD, bare)), PolicySet((replace(GOLD, copies=()),)))))
+    assert lines[1:] == [
+        "  bare: this policy is removed",
+        "  gold.copies.us-east-2: this copy rule is removed",
+        "  policies: gold, bare -> gold (the first that takes a volume governs it)",
+    ]
+
+
+def test_a_field_that_is_left_out_shows_its_value() -> None:
+    """`14 -> default` did not say what the default is."""
+    strict = replace(GOLD, retention=Retention(keep_last=14, minimum=3), gone=GoneRetention())
+    lines = list(field_lines(field_changes(PolicySet((strict,)), PolicySet((replace(GOLD, rpo=timedelta(hours=30)),)))))
+    assert lines[1:] == [
+        "  gold.gone: {} -> none",
+        "  gold.retention.keep_last: 14 -> 7",
+        "  gold.retention.minimum: 3 -> 1",
+        "  gold.rpo: 8h -> 30h (a volume counts as late, and its alarm is raised, later)",
+    ]
+    daily = replace(GOLD, retention=Retention(keep_daily=14))
+    assert "  gold.retention.keep_last: 7 -> none" in list(field_lines(field_changes(BEFORE, PolicySet((daily,)))))
 
 
 def test_show_prints_a_former_version(world: World) -> None:

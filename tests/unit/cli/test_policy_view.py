@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from snapkeep.cli.views.policy import comparison_lines, field_changes, retention_text, selector_text, summary_lines
+from snapkeep.cli.views.policy import comparison_lines, retention_text, selector_text, summary_lines
+from snapkeep.cli.views.policy_fields import field_changes
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.policy.document import parse_document
 from snapkeep.domain.policy.model import GroupWait, Retention, Selector
@@ -56,7 +57,8 @@ def test_a_group_is_shown_and_its_changes_are_named() -> None:
     shown = "group shop: instances with tag App=shop, in the order db, web*; each stage waits until those before it run"
     assert shown in list(summary_lines(policies, ()))
     changed = field_changes(parse_document(POLICIES), policies)
-    assert [change.field for change in changed] == ["groups.shop.instances.tags.App", "groups.shop.order", "groups.shop.wait"]
+    fields = ["groups.shop", "groups.shop.instances.tags.App", "groups.shop.order", "groups.shop.wait"]
+    assert [change.field for change in changed] == fields
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,25 @@ def test_recoverable_says_that_further_regions_are_not_known(account: Account, s
     assert "whether copies are in further regions is not known" in result.stdout
 
 
+@pytest.mark.parametrize("options", [(), ("--in", FAR), ("--policy", "gold")], ids=str)
+def test_recoverable_fails_for_a_governed_volume_without_a_copy(account: Account, options: tuple[str, ...]) -> None:
+    """It listed what has a copy, and exited with 0."""
+    made = account.snapshot()
+    account.copy(made, NEAR)
+    result = run("recoverable", *options)
+    assert result.exit_code == 1
+    assert f"{made.origin.volume_id}  not recoverable: no snapshot of it in {FAR}" in result.stdout
+    account.copy(made, FAR)
+    assert run("recoverable", *options).exit_code == 0
+
+
+def test_recoverable_says_that_the_governed_volumes_are_not_known(account: Account, source: Snapshot) -> None:
+    account.take_away(PRIMARY)
+    result = run("recoverable", "--in", FAR)
+    assert result.exit_code == 1
+    assert f"which volumes policies govern is not known: {PRIMARY} could not be read" in result.stdout
+
+
 def test_recoverable_needs_no_stacks(account: Account, source: Snapshot) -> None:
     account.stacks.clear()
     account.documents.clear()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from snapkeep.domain.copies.completion import month_of
+from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.usecases.copies.completion import ChooseCompletion
 from snapkeep.usecases.look.budgets import CopyBudget, copy_budgets
 from snapkeep.usecases.ports import ProblemKind
-from support.flows import DAY, DR, PRIMARY, KillAt, Laboratory, policy_set
+from support.flows import DAY, DR, HOUR, PRIMARY, KillAt, Laboratory, policy_set
 
 GIB = 400
 WITHIN = timedelta(hours=4)
@@ -105,8 +109,29 @@ def test_a_dispatcher_killed_at_any_call_spends_no_more_than_the_budget(call: st
     assert FULL_USD - 0.01 < spent(laboratory).spent_usd < 2 * FULL_USD + 0.01
 
 
+@pytest.mark.parametrize(("looked_for_at", "counted"), [(timedelta(minutes=1), 2 * FULL_USD), (timedelta(minutes=3), FULL_USD)])
+def test_a_start_that_last_month_interrupted_counts_in_this_one(looked_for_at: timedelta, counted: float) -> None:
+    """It took its cost off this month's, which had not counted it: one copy more was time-based than the budget covers."""
+    laboratory = Laboratory(budgeted("12 USD/month", completion="", minutes=225))
+    laboratory.protect(laboratory.make_volume(size_gib=GIB))
+    composition = laboratory.runner.composition
+    (done,) = composition.queues[DR].recently_done(9)
+    started = composition.clock.now().replace(day=1, hour=0, minute=0, second=0)
+    entry = replace(done, state=EntryState.STARTING, moved_mib=0, not_before=started + looked_for_at)
+    changes: Any = SimpleNamespace(page_of_changes=lambda *_: None)
+    ChooseCompletion(
+        reader=composition.reader(DR),
+        queue=composition.queues[DR],
+        changes_of=lambda _: changes,
+        notices=[],
+        clock=composition.clock,
+    ).chosen(entry)
+    assert spent(laboratory).spent_usd == pytest.approx(counted)
+
+
 @pytest.mark.parametrize("time", [1, 2])
 def test_an_interrupted_start_is_counted_once(time: int) -> None:
     laboratory = Laboratory(budgeted("12 USD/month"), hook=KillAt("copier.start_copy", time))
+    laboratory.runner.advance(HOUR)  # in the first minutes of a month, the start may be one of the last
     laboratory.protect(laboratory.make_volume(size_gib=GIB))
     assert spent(laboratory).spent_usd == pytest.approx(FULL_USD)

@@ -14,6 +14,7 @@ from snapkeep.domain.system import StackKind
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"
 WAITING = f"{MACHINE.replace('stateMachine', 'execution')}:waits-for-its-copy"
+PARAMETERS = [{"ParameterKey": "VaultAccounts", "ParameterValue": "222222222222, 333333333333"}]
 
 
 def refusal(code: str, message: str) -> ClientError:
@@ -52,7 +53,9 @@ class OneStack:
         name = request["StackName"].removeprefix("arn:")
         if name in self.deleted:
             raise refusal("ValidationError", f"Stack with id {name} does not exist")
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": f"arn:{name}", "StackName": name}]}
+        return {
+            "Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": f"arn:{name}", "StackName": name, "Parameters": PARAMETERS}]
+        }
 
     def get_paginator(self, operation: str) -> Pages:
         resource = {"ResourceType": "AWS::StepFunctions::StateMachine", "PhysicalResourceId": MACHINE}
@@ -112,6 +115,13 @@ def test_the_artifacts_of_the_dr_stack_outlive_the_network_of_drills() -> None:
     aws = OneStack()
     destroyed = Deployment(DeploymentTarget(aws.client, "us-east-1", "us-east-2"), Notes()).destroy([StackKind.DRILL])
     assert ([result.stack for result in destroyed.stacks], destroyed.objects_removed) == (["snapkeep-drill"], {})
+
+
+def test_shares_with_vaults_are_named_among_what_stays() -> None:
+    """Copies stayed shared with another account, without a word."""
+    destroyed = Deployment(DeploymentTarget(OneStack().client, "us-east-1", "us-east-2"), Notes()).destroy([StackKind.DR])
+    [shares] = [text for text in destroyed.stays if "vault" in text]
+    assert "222222222222 and 333333333333" in shares
 
 
 def test_a_vaults_stack_is_deleted_alone_in_its_own_region() -> None:

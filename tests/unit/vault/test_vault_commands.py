@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from snapkeep.adapters.clock import WallClock
-from snapkeep.adapters.ec2_instances import Ec2Instances
+from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.hold import app as hold_app
 from snapkeep.cli.commands.recover import app as recover_app
@@ -23,31 +23,16 @@ from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.domain.errors import AwsRefused, DocumentAbsent
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
-from snapkeep.domain.recovery.choice import Target
-from snapkeep.domain.recovery.copy_steps import copy_steps
-from snapkeep.domain.recovery.recovery_plan import RecoveryRun
 from snapkeep.domain.retention.placed_holds import PlacedHolds
-from snapkeep.domain.tag_names import HOLD, MANAGED, RECOVERY
-from snapkeep.lab.simulator.memory_ports import HookedPort, MemoryDocuments, StepKill
+from snapkeep.domain.tag_names import HOLD, MANAGED
+from snapkeep.lab.simulator.memory_ports import MemoryDocuments
 from snapkeep.usecases.policies import StoredDocument
-from snapkeep.usecases.recovery.all_actions import all_actions
-from snapkeep.usecases.recovery.begin import new_run
-from snapkeep.usecases.recovery.prepare_copies import prepare_copies
-from snapkeep.usecases.recovery.recover import Journal, Recover
-from support.vaulting import DR, VAULT_ACCOUNT, VaultLaboratory, vault
-
-CLEAN = "555555555555"
-GRANTED = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
+from support.vaulting import CLEAN, DR, VAULT_ACCOUNT, VaultLaboratory, key_to_share, vault_with_two_points, volume_of
 
 
 @pytest.fixture
 def lab() -> VaultLaboratory:
-    made = VaultLaboratory(vaults=(vault(retention=Retention(keep_last=2)),))
-    volume_id = made.make_volume()
-    for _ in range(2):
-        made.offer(volume_id)
-        made.settle()
-    return made
+    return vault_with_two_points()
 
 
 @pytest.fixture
@@ -118,10 +103,6 @@ def run(*arguments: str, of: Any = app) -> Result:
     return result
 
 
-def volume_of(lab: VaultLaboratory) -> str:
-    return lab.copies()[0].description.split(" of ")[1].split(" ")[0]
-
-
 def test_the_list_says_source_lock_and_fate_of_each_point(lab: VaultLaboratory) -> None:
     older, newer = lab.copies()
     lab.ec2(account_id=VAULT_ACCOUNT).lock_snapshot(SnapshotId=older.id, LockMode="governance", LockDuration=35)
@@ -184,6 +165,14 @@ def test_a_document_without_this_vault_is_not_pushed(lab: VaultLaboratory, tmp_p
     assert done.exit_code != 0
     assert "nothing would be copied or deleted" in str(done.exception)
     assert lab.pushed == []
+
+
+def test_a_push_lists_the_region_once(lab: VaultLaboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listings: list[str] = []
+    list_all = Ec2Reader.all_snapshots
+    monkeypatch.setattr(Ec2Reader, "all_snapshots", lambda reader: listings.append(reader.region) or list_all(reader))
+    assert pushed(lab, tmp_path).exit_code == 0
+    assert listings == [DR]
 
 
 def test_a_push_shows_the_fields_that_change(lab: VaultLaboratory, tmp_path: Path) -> None:
@@ -282,15 +271,6 @@ def test_a_volume_is_made_in_the_vaults_account_after_production_is_gone(lab: Va
     assert not any(HOLD in lab.tags(copy.id) for copy in lab.copies())
 
 
-def key_to_share(lab: VaultLaboratory, *accounts: str) -> str:
-    kms = lab.world.client("kms", DR, VAULT_ACCOUNT, caller="keeper")
-    arn = str(kms.create_key()["KeyMetadata"]["Arn"])
-    own = {"Effect": "Allow", "Principal": {"AWS": VAULT_ACCOUNT}, "Action": "kms:*", "Resource": "*"}
-    others = [{"Effect": "Allow", "Principal": {"AWS": one}, "Action": GRANTED, "Resource": "*"} for one in accounts]
-    kms.put_key_policy(KeyId=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [own, *others]}))
-    return arn
-
-
 def test_a_copy_under_a_shareable_key_is_used_by_a_clean_account(lab: VaultLaboratory) -> None:
     key = key_to_share(lab, CLEAN)
     done = run("restore", volume_of(lab), "--copy-to-key", key, "--share-with", CLEAN, "--yes", "--json")
@@ -334,67 +314,19 @@ def test_what_cannot_work_is_refused_before_anything_is_made(lab: VaultLaborator
     assert len(lab.copies()) == 2
 
 
+def test_a_key_that_aws_manages_is_known_by_its_arn_too(lab: VaultLaboratory) -> None:
+    """Only its alias was recognised, and the copies could not be shared."""
+    kms = lab.world.client("kms", DR, VAULT_ACCOUNT)
+    arn = kms.describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"]
+    done = run("restore", volume_of(lab), "--copy-to-key", arn, "--share-with", CLEAN, "--yes")
+    assert done.exit_code == 1
+    assert f"obstacle: {arn}: AWS manages this key" in done.stdout
+    assert len(lab.copies()) == 2
+
+
 def test_a_plan_of_copies_changes_nothing(lab: VaultLaboratory) -> None:
     key = key_to_share(lab)
     done = run("restore", volume_of(lab), "--copy-to-key", key, "--share-with", CLEAN, "--plan")
     assert done.exit_code == 0
     assert "kms:CreateGrant" in done.stdout
     assert len(lab.copies()) == 2
-
-
-def copying(lab: VaultLaboratory, documents: MemoryDocuments, hook: Any = None) -> Recover:
-    client = lab.world.client("ec2", DR, VAULT_ACCOUNT, caller="keeper")
-    port: Any = HookedPort(client, "ec2", hook) if hook else client
-    clock = lab.runner.composition.clock
-    ec2 = Ec2Instances(client=port, region=DR)
-    return Recover(journal=Journal(documents=documents), actions=all_actions(ec2, clock), clock=clock)
-
-
-def begun(lab: VaultLaboratory, documents: MemoryDocuments) -> RecoveryRun:
-    now = lab.runner.composition.clock.now()
-    looks = Ec2Instances(client=lab.world.client("ec2", DR, VAULT_ACCOUNT), region=DR)
-    reader = lab.runner.composition.points(DR)
-    plan = prepare_copies(reader, looks, Target((volume_of(lab),)), now, key_to_share(lab, CLEAN), CLEAN, lambda _: None)
-    started = new_run(DR, tuple(point.id for point in plan.points), copy_steps(plan), plan.obstacles, "keeper", now)
-    Journal(documents=documents).begin(started)
-    return started
-
-
-class KillAt:
-    """Ends the process at the n-th call, counted before and after each."""
-
-    def __init__(self, number: int) -> None:
-        self.left = number
-
-    def __call__(self, _: str) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise StepKill("killed")
-
-
-@pytest.mark.parametrize("undo", [False, True])
-def test_killed_at_any_call_it_is_resumed_or_undone(lab: VaultLaboratory, undo: bool) -> None:
-    for number in range(1, 200):
-        documents = MemoryDocuments()
-        started = begun(lab, documents)
-        try:
-            session = copying(lab, documents, KillAt(number))
-            session.run(session.journal.read(started.id))
-        except StepKill:
-            killed = True
-        else:
-            killed = False
-        recover = copying(lab, documents)
-        seen = recover.journal.read(started.id)
-        if killed and not undo:
-            seen = recover.run(seen)
-        made = [copy for copy in lab.copies() if lab.tags(copy.id).get(RECOVERY) == started.id]
-        if not undo:
-            assert len(made) == 1, number
-            assert list(lab.world.region_account(DR, VAULT_ACCOUNT).permissions[made[0].id]) == [CLEAN]
-        recover.undo(recover.journal.read(started.id))
-        assert not [copy for copy in lab.copies() if lab.tags(copy.id).get(RECOVERY) == started.id]
-        assert not any(HOLD in lab.tags(copy.id) for copy in lab.copies())
-        if not killed:
-            return
-    raise AssertionError("it makes more calls than were tried")

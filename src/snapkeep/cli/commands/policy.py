@@ -173,7 +173,7 @@ def remove(
     json: Json = False,
 ) -> None:
     """Put the stacks' parameters in force again, after showing what changes."""
-    from snapkeep.cli.views.policy import field_changes, field_lines  # noqa: PLC0415
+    from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
 
     installed = _installed(settings)
     parameters = installed.parameters_as_policies()[installed.settings.region]
@@ -245,7 +245,7 @@ def diff(
 ) -> None:
     """Show what a document or a former version would change. Writes nothing."""
     from snapkeep.cli.stack_limits import lock_problems, vaults_not_allowed  # noqa: PLC0415
-    from snapkeep.cli.views.policy import field_changes, field_lines  # noqa: PLC0415
+    from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
     installed = _installed(replace(settings, read_only=True))
@@ -308,7 +308,8 @@ def _print_lines(lines: Iterable[str]) -> None:
 def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
     """Show what the policies change, ask, and push the text to every region that they or a former version copy to."""
     from snapkeep.cli.stack_limits import vaults_not_allowed  # noqa: PLC0415
-    from snapkeep.cli.views.policy import dropped_line, field_changes, field_lines, pushed_line  # noqa: PLC0415
+    from snapkeep.cli.views.policy import dropped_line, pushed_line  # noqa: PLC0415
+    from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
 
     dropped = installed.regions_dropped(policies)

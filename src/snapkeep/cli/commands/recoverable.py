@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, pairs_of, time_of, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, one_line
 from snapkeep.cli.output import print_json, write_lines
+from snapkeep.domain.errors import SnapkeepError
+
+if TYPE_CHECKING:
+    from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.domain.recovery.choice import Target
 
 CLOCK_SKEW = timedelta(minutes=5)
 """A moment that is so little ahead may come from another machine, whose clock is ahead."""
@@ -32,6 +38,23 @@ def moment_of(at: str, now: datetime) -> datetime:
     return moment
 
 
+def _expected_by_region(installed: InstalledSystem, target: Target) -> tuple[Mapping[str, Collection[str]], str]:
+    """Return by region the volumes that policies want to be recoverable there, or why that is not known."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+    from snapkeep.usecases.recovery.find_points import NOTHING_EXPECTED, expected_points  # noqa: PLC0415
+
+    why = "which volumes policies govern is not known"
+    try:
+        primary = installed.primary_seen()
+        if primary.problem or not primary.stack:
+            return NOTHING_EXPECTED, f"{why}: {primary.problem}" if primary.problem else ""
+        volumes = installed.adapters.points_of(installed.settings.region).all_volumes()
+        return expected_points(volumes, primary.policies, target), ""
+    except (SnapkeepError, BotoCoreError, ClientError) as error:
+        return NOTHING_EXPECTED, f"{why}: {one_line(error)}"
+
+
 @app.command()
 @with_aws_settings
 def recoverable(
@@ -47,7 +70,7 @@ def recoverable(
     """Show the recovery points of volumes and instances: the newest up to a moment, whole sets first.
 
     It reads what the primary region and each DR region hold, and says which of them it could not look at. Exits with status 1 if
-    something that is named, or protected, cannot be recovered, or a region could not be read.
+    something that is named, or that a policy governs now, cannot be recovered in a region, or a region could not be read.
     """
     from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415
@@ -62,7 +85,11 @@ def recoverable(
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
     dr_regions = [region for region in regions if region != settings.region]
     changes, unread = changes_by_volume(installed, dr_regions or [installed.dr_region])
-    found = find_points(readers, target, moment_of(at, now), changes)
+    # With a moment in the past, nobody knows which volumes existed then.
+    expected, unread_volumes = ({}, "") if targets or at else _expected_by_region(installed, target)
+    found = find_points(readers, target, moment_of(at, now), changes, expected)
+    if not any(things.problem for things in found):
+        unknown = unknown or unread_volumes
     if unknown:
         found.append(RecoverableThings("", {}, unknown))
     drills = {

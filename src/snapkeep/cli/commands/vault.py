@@ -86,7 +86,8 @@ def push(
     The entry of `vaults` with this account and `--region` counts there, and nothing else of the document.
     """
     from snapkeep.cli.stack_limits import check_locks_of_vault  # noqa: PLC0415 - --help needs none of these
-    from snapkeep.cli.views.policy import field_changes, field_lines, pushed_line  # noqa: PLC0415
+    from snapkeep.cli.views.policy import pushed_line  # noqa: PLC0415
+    from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
     from snapkeep.cli.views.vault import changes_lines, points_as_data  # noqa: PLC0415
     from snapkeep.domain.policy.document import STANDARD_LIMITS  # noqa: PLC0415
     from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
@@ -107,7 +108,7 @@ def push(
     (vault,) = proposed.vaults
     check_locks_of_vault(parameters, vault, policies.vaults.index(vault))
     current = policies_of_vault(settings)
-    before, after = _points(settings, current), _points(settings, proposed)
+    before, after = _points(settings, current, proposed)
     deleted = newly_deleted(before, after)
     if not json:
         fields = field_changes(replace(current, policies=()), replace(proposed, policies=()))
@@ -138,7 +139,8 @@ def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json =
 
     settings, now = replace(settings, read_only=True), datetime.now(UTC)
     policies = policies_of_vault(settings)
-    points = of_volumes(_points(settings, policies), volumes or ())
+    (all_points,) = _points(settings, policies)
+    points = of_volumes(all_points, volumes or ())
     problem = policies.problem or ("" if policies.vaults else NO_VAULT)
     if not vault_stack(settings).parameters:
         problem = f"{_absent(settings)}: nothing is copied, and nothing is deleted"
@@ -171,8 +173,8 @@ def _absent(settings: AwsSettings) -> str:
     return f"there is no stack {name} of account {account_of(settings)} in {settings.region}"
 
 
-def _points(settings: AwsSettings, policies: PolicySet) -> list[VaultPoint]:
-    """Return the vault's points, as its policies make of them."""
+def _points(settings: AwsSettings, *policies: PolicySet) -> list[list[VaultPoint]]:
+    """Return the vault's points, from one listing, with the verdicts of each of the policies."""
     from snapkeep.usecases.look.vault import list_vault  # noqa: PLC0415
 
     adapters, region = InstalledSystem(settings).adapters, settings.region
@@ -234,8 +236,8 @@ def _copy(
     from snapkeep.usecases.recovery.prepare_copies import prepare_copies  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    fault_of_key = system.installed.adapters.keys_of(system.region).fault_of
-    plan = prepare_copies(system.points, system.ec2(system.region), target, at, key, account, fault_of_key)
+    keys = system.installed.adapters.keys_of(system.region)
+    plan = prepare_copies(system.points, system.ec2(system.region), target, at, key, account, keys)
     data = copies_as_data(plan)
     if not json:
         write_lines(copies_lines(plan, now))

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.output import titled
 from snapkeep.cli.views.locks import lock_lines, locks_as_data
-from snapkeep.domain.durations import format_duration, parse_duration
+from snapkeep.domain.durations import format_duration
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Lineage, Verdict
 from snapkeep.domain.plural import counted, noun_for
-from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.policy.model import (
     AWS_MANAGED,
     CopyRule,
     GroupWait,
-    LockMode,
     LockRule,
     Policy,
     PolicySet,
@@ -41,10 +39,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 _VALUES_SHOWN = 5
-FIELD_DEFAULTS = {"kms_key": "the region's default"} | dict.fromkeys(
-    ("completion_duration", "mode", "for", "cool_off", "vault", "account", "from"), "none"
-)
-"""The meaning of a field that a document leaves out."""
 
 
 def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[str]:
@@ -322,79 +316,3 @@ def version_as_data(version: ShowResult) -> dict[str, Any]:
         "policies": [policy.name for policy in version.policies.policies] if version.policies else None,
         "errors": [problem._asdict() for problem in version.problems],
     }
-
-
-class FieldChange(NamedTuple):
-    """One field of a policy, or of the limits, whose value changes. None stands for the default."""
-
-    field: str
-    before: Any
-    after: Any
-
-
-def field_changes(before: PolicySet, after: PolicySet) -> list[FieldChange]:
-    """Return the changed fields, `policy.copies.region.field` where it is of a copy rule, in alphabetical order."""
-    old, new = dict(_leaves(to_document(before), "")), dict(_leaves(to_document(after), ""))
-    names = sorted(old.keys() | new.keys())
-    return [FieldChange(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
-
-
-def field_lines(changes: list[FieldChange]) -> Iterator[str]:
-    """Yield the changed fields in lines, with what the change means."""
-    if changes:
-        yield "fields that change"
-    for change in changes:
-        name = change.field.rpartition(".")[2]
-        values = f"{_value_text(name, change.before)} -> {_value_text(name, change.after)}"
-        meaning = _meaning(name, change)
-        yield f"  {change.field}: {values}" + (f" ({meaning})" if meaning else "")
-
-
-def _meaning(name: str, change: FieldChange) -> str:
-    """Return the meaning of a changed field; empty where its name is clear, or the plan shows it."""
-    if name in ("rpo", "copy_within") and change.before and change.after:
-        when = "later" if parse_duration(change.after) > parse_duration(change.before) else "sooner"
-        return f"a {'volume' if name == 'rpo' else 'copy'} counts as late, and its alarm is raised, {when}"
-    if name == "kms_key":
-        return "the next copy of each volume under another key is a full copy, with its transfer and storage"
-    if name == "completion_duration":
-        dollars = [_completion_usd(value) for value in (change.before, change.after)]
-        return f"a time-based copy: AWS charges {dollars[1]:.3f} USD for each GiB copied in addition, now {dollars[0]:.3f}"
-    return _lock_meaning(name, change) if change.field.endswith(f".lock.{name}") else ""
-
-
-def _lock_meaning(name: str, change: FieldChange) -> str:
-    """Return what another lock does to what is there; empty where the line of its mode or duration says it."""
-    if name == "mode" and change.after == LockMode.COMPLIANCE:
-        for_good = "after the cool-off period no principal can unlock or delete one, and it is paid for until its lock ends"
-        return f"existing ones are locked too; {for_good}"
-    if name == "mode" and change.after:
-        return "locks in compliance mode stay" if change.before else "existing ones are locked too"
-    if name == "for" and change.before and change.after:
-        longer = parse_duration(change.after) > parse_duration(change.before)
-        return "locks in governance mode are extended" if longer else "no existing lock is shortened"
-    return "existing locks stay" if name == "mode" else ""
-
-
-def _completion_usd(duration: Any) -> float:
-    return completion_price_usd_per_gib(int(parse_duration(str(duration)).total_seconds() // 60)) if duration else 0.0
-
-
-def _value_text(name: str, value: Any) -> str:
-    return FIELD_DEFAULTS.get(name, "default") if value is None else str(value)
-
-
-def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of a document by name; what has a name is named by it, and copy rules by their region."""
-    if isinstance(value, Mapping):
-        label = "name" if "name" in value else "region"
-        for key, item in value.items():
-            if (name or key != "version") and key != label:
-                prefix = "" if not name and key == "policies" else f"{name}.{key}" if name else key
-                yield from _leaves(item, prefix)
-    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-        for item in value:
-            label = item.get("name") or item.get("region")
-            yield from _leaves(item, f"{name}.{label}" if name else str(label))
-    else:
-        yield name, value

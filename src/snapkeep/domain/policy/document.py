@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import MISSING, replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -277,6 +277,12 @@ def _write(shape: Shape, value: Any) -> dict[str, Any]:
         if field.required or field.inherited or attribute != shape.default(field):
             written[field.name] = _write_value(field, attribute)
     return written
+
+
+def default_of(shape: Shape, field: Field) -> Any:
+    """Return the value that a key has where it is left out, as a document writes it; None where that is no value."""
+    default = shape.default(field)
+    return _write_value(field, default) if default is not MISSING and (default or default is False) else None
 
 
 def _write_value(field: Field, value: Any) -> Any:

@@ -240,10 +240,12 @@ class Target:
             return {name: volumes_of_instance(lineages, name, at)}
         return _by_instance(lineages, lambda point: point.tags.get("Name") == name, at) or {name: []}
 
+    def takes(self, policy: str, tags: Mapping[str, str]) -> bool:
+        """Whether a volume of a policy, with its tags, is one of those that the target without names chooses."""
+        return self.policy in ("", policy) and all(tags.get(key) == value for key, value in (self.tags or {}).items())
+
     def _matches(self, point: Snapshot) -> bool:
-        return (not self.policy or point.tags.get(POLICY) == self.policy) and all(
-            point.tags.get(key) == value for key, value in (self.tags or {}).items()
-        )
+        return self.takes(point.tags.get(POLICY, ""), point.tags)
 
 
 def _by_instance(lineages: Lineages, matches: Callable[[Snapshot], bool], at: datetime) -> dict[str, list[str]]:

@@ -14,9 +14,6 @@ from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.recovery_plan import RecoveryStep, StepKind
 from snapkeep.domain.tags import description_of_copy
 
-AWS_KEYS = "alias/aws/"
-"""The beginning of the aliases of keys that AWS manages: no other account can use one (EBS user guide: share a KMS key)."""
-
 KEY_USE = "kms:CreateGrant, kms:Decrypt, kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext and kms:ReEncrypt*"
 
 
@@ -43,8 +40,6 @@ def plan_copies(region: str, choices: Sequence[PointChoice], key: str, account: 
     found = [*obstacles, *(f"{volume_id}: {why}" for choice in choices for volume_id, why in choice.missing.items())]
     if not points and not found:
         found.append("there is nothing to copy")
-    if AWS_KEYS in key:
-        found.append(f"{key}: AWS manages this key, and no other account can use it: name a customer managed key of {region}")
     remarks = [
         f"the policy of {key} must let account {account} use it through EC2: {KEY_USE}",
         "each copy is a full one, and while it is there, new copies of its volume into this region are full ones too",

@@ -132,7 +132,7 @@ class FindingKind(LabelledEnum):
         "vault_not_allowed",
         "vault that the stack may not share with",
         True,
-        "Add its account to the DR stack's VaultAccounts: snapkeep deploy --dr-parameter VaultAccounts=…",
+        "snapkeep deploy --dr-parameter VaultAccounts= with the accounts that the finding names, or leave the vault out.",
     )
     SHARING_NOT_BLOCKED = (
         "sharing_not_blocked",

@@ -69,5 +69,6 @@ def vault_findings(copies: Iterable[Snapshot], policies: PolicySet, vault_accoun
     vaults = {vault.name: vault for copy in copies if (vault := vault_for(copy, policies)) is not None}
     for name, vault in sorted(vaults.items()):
         if vault.account not in vault_accounts:
-            text = f"its account {vault.account} is not in VaultAccounts of the stack in {vault.from_region}"
+            needed = ",".join(sorted({*vault_accounts, vault.account}))
+            text = f"its account is not in VaultAccounts of the stack in {vault.from_region}, which would be: {needed}"
             yield Finding(FindingKind.VAULT_NOT_ALLOWED, name, "", text)

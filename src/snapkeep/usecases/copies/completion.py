@@ -38,6 +38,8 @@ BLOCKS_OF_PAGE = 10_000
 LISTING_TIME = timedelta(seconds=5)
 """A listing that takes longer is left: the whole volume is taken to have changed. In 5 seconds, about 250 GiB are listed."""
 MIB = 1024 * 1024
+LOOKED_FOR_WITHIN = timedelta(minutes=2)
+"""Dispatch lets an interrupted start wait so long at most, before it looks for the copy."""
 
 
 class ChangedBlocks(Protocol):
@@ -103,8 +105,9 @@ class ChooseCompletion:
     def _within_budget(self, before: QueueEntry, entry: QueueEntry) -> QueueEntry:
         """Return the entry with an ordinary copy if the budget does not cover its way; else add its cost to the month's."""
         request = entry.request
-        # An interrupted start has been counted, whether its copy was made or not.
-        counted = before.completion_usd if before.state is EntryState.STARTING else 0.0
+        # An interrupted start has been counted, whether its copy was made or not; one of last month was counted there.
+        interrupted = before.state is EntryState.STARTING and month_of(before.not_before - LOOKED_FOR_WITHIN) == self._month
+        counted = before.completion_usd if interrupted else 0.0
         if entry.completion_usd:
             spent = self.queue.spending(request.policy, self._month).usd - counted
             if spent + entry.completion_usd > request.budget_usd:

@@ -26,20 +26,22 @@ class VaultPoint:
 
 
 def list_vault(
-    reader: SnapshotReader, policies: PolicySet, placed: PlacedHolds, now: datetime, *, system: str
-) -> list[VaultPoint]:
-    """Return the managed copies of a vault's region, by volume, the newest first. `policies` are the vault's own.
+    reader: SnapshotReader, policies: Iterable[PolicySet], placed: PlacedHolds, now: datetime, *, system: str
+) -> list[list[VaultPoint]]:
+    """Return the managed copies of a vault's region, by volume, the newest first, once for each of the vault's own policies.
 
-    Raise AwsRefused, AwsThrottled or AwsUnavailable.
+    The region is listed once. Raise AwsRefused, AwsThrottled or AwsUnavailable.
     """
     snapshots = [snapshot for snapshot in reader.all_snapshots() if snapshot.is_copy]
     locks = reader.locks([snapshot.id for snapshot in snapshots])
     protected = protected_ids(reader, snapshots, now, locks)
     facts = RegionFacts(reader.region, (), snapshots)
-    plan = plan_region(facts, policies, now, system=system, protected_ids=protected, placed=placed)
-    verdicts = [verdict for verdict in plan.outcomes if verdict.snapshot.managed_by(system)]
-    points = [VaultPoint(verdict.snapshot, locks.get(verdict.snapshot.id), verdict) for verdict in verdicts]
-    return sorted(points, key=_newest_first)
+    plans = [plan_region(facts, one, now, system=system, protected_ids=protected, placed=placed) for one in policies]
+    managed = [[verdict for verdict in plan.outcomes if verdict.snapshot.managed_by(system)] for plan in plans]
+    points = [
+        [VaultPoint(verdict.snapshot, locks.get(verdict.snapshot.id), verdict) for verdict in verdicts] for verdicts in managed
+    ]
+    return [sorted(of_policies, key=_newest_first) for of_policies in points]
 
 
 def of_volumes(points: Iterable[VaultPoint], volume_ids: Iterable[str]) -> list[VaultPoint]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.selection import select
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.changes import UnusualChange
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of
 
 NO_CHANGES: Mapping[str, UnusualChange] = MappingProxyType({})
+NOTHING_EXPECTED: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 class SnapshotLister(Protocol):
@@ -46,11 +50,16 @@ class RecoverableThings:
 
 
 def find_points(
-    readers: Mapping[str, SnapshotLister], target: Target, at: datetime, changes: Mapping[str, UnusualChange] = NO_CHANGES
+    readers: Mapping[str, SnapshotLister],
+    target: Target,
+    at: datetime,
+    changes: Mapping[str, UnusualChange] = NO_CHANGES,
+    expected: Mapping[str, Collection[str]] = NOTHING_EXPECTED,
 ) -> list[RecoverableThings]:
     """Return what can be recovered in each region. A region that cannot be read is among them, with its problem.
 
-    `changes` has the newest unusual change by volume.
+    `changes` has the newest unusual change by volume, `expected` by region the volumes that are named even if they have no
+    snapshot there.
     """
     found: list[RecoverableThings] = []
     for region, reader in readers.items():
@@ -59,15 +68,32 @@ def find_points(
         except SnapkeepError as error:
             found.append(RecoverableThings(region, {}, f"{region} was not looked at: {error}"))
             continue
-        found.append(points_in(lineages, target, at, changes))
+        found.append(points_in(lineages, target, at, changes, expected.get(region, ())))
     return found
 
 
+def expected_points(volumes: Iterable[Volume], policies: PolicySet, target: Target) -> dict[str, list[str]]:
+    """Return by region the volumes of a target without names that must be recoverable there: their policies say so."""
+    expected: dict[str, list[str]] = defaultdict(list)
+    for volume in volumes:
+        policy = select(volume, policies).policy
+        if policy and target.takes(policy.name, volume.tags):
+            for region in (volume.region, *policy.copy_regions):
+                expected[region].append(volume.id)
+    return expected
+
+
 def points_in(
-    lineages: Lineages, target: Target, at: datetime, changes: Mapping[str, UnusualChange] = NO_CHANGES
+    lineages: Lineages,
+    target: Target,
+    at: datetime,
+    changes: Mapping[str, UnusualChange] = NO_CHANGES,
+    expected: Collection[str] = (),
 ) -> RecoverableThings:
     """Return what can be recovered in a region that was listed."""
     groups = target.groups(lineages, at)
+    named = {volume_id for volume_ids in groups.values() for volume_id in volume_ids}
+    groups |= {volume_id: [volume_id] for volume_id in expected if volume_id not in named}
     choices = {owner: choose_points(lineages, volume_ids, at) for owner, volume_ids in groups.items()}
     chosen = {point.origin.volume_id for choice in choices.values() for point in choice.points}
     before = {volume_id: before_change(lineages, change) for volume_id, change in changes.items() if volume_id in chosen}

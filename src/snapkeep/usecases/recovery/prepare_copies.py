@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -12,6 +12,9 @@ from snapkeep.domain.recovery.choice import Target, choose_points, lineages_of
 from snapkeep.domain.recovery.copy_steps import CopyPlan, copy_steps, plan_copies
 from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, StepKind
 from snapkeep.usecases.recovery.find_points import SnapshotLister
+
+AWS_KEYS = "alias/aws/"
+"""The beginning of the aliases of keys that AWS manages: no other account can use one (EBS user guide: share a KMS key)."""
 
 
 class CopyLooks(Protocol):
@@ -27,6 +30,18 @@ class CopyLooks(Protocol):
         ...
 
 
+class KeyLooks(Protocol):
+    """Looks at KMS keys of the region."""
+
+    def fault_of(self, key_arn: str) -> KeyFault | None:
+        """Return why a key cannot be used, None where it can. Raise AwsThrottled or AwsUnavailable."""
+        ...
+
+    def managed_by_aws(self, key: str) -> bool:
+        """Whether AWS manages a key; False where it may not be described."""
+        ...
+
+
 def prepare_copies(
     snapshots: SnapshotLister,
     looks: CopyLooks,
@@ -34,7 +49,7 @@ def prepare_copies(
     at: datetime,
     key: str,
     account: str,
-    fault_of_key: Callable[[str], KeyFault | None],
+    keys: KeyLooks,
 ) -> CopyPlan:
     """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
     lineages = lineages_of(looks.region, snapshots.all_snapshots())
@@ -42,9 +57,12 @@ def prepare_copies(
     obstacles = [f"{name}: {lineages.why_unnamed(name, at)}" for name, volume_ids in groups.items() if not volume_ids]
     choices = [choose_points(lineages, volume_ids, at) for volume_ids in groups.values() if volume_ids]
     # A dry run of CopySnapshot does not look at the key, and the copy itself fails late (EBS user guide).
-    fault = fault_of_key(key)
+    fault = keys.fault_of(key)
     if fault is not None and fault.reason is not Unusable.KEY_NOT_KNOWN:
         obstacles.append(f"{key}: {fault.text}: name an enabled customer managed key of {looks.region}")
+    if AWS_KEYS in key or keys.managed_by_aws(key):
+        managed = f"{key}: AWS manages this key, and no other account can use it"
+        obstacles.append(f"{managed}: name a customer managed key of {looks.region}")
     plan = plan_copies(looks.region, choices, key, account, obstacles)
     if fault is not None and fault.reason is Unusable.KEY_NOT_KNOWN:
         plan = replace(plan, remarks=(*plan.remarks, f"{key}: {fault.text}"))
