@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -109,7 +109,15 @@ def test_a_dispatcher_killed_at_any_call_spends_no_more_than_the_budget(call: st
     assert FULL_USD - 0.01 < spent(laboratory).spent_usd < 2 * FULL_USD + 0.01
 
 
-@pytest.mark.parametrize(("looked_for_at", "counted"), [(timedelta(minutes=1), 2 * FULL_USD), (timedelta(minutes=3), FULL_USD)])
+def chooser(laboratory: Laboratory, clock: Any) -> ChooseCompletion:
+    composition = laboratory.runner.composition
+    changes: Any = SimpleNamespace(page_of_changes=lambda *_: None)
+    return ChooseCompletion(
+        reader=composition.reader(DR), queue=composition.queues[DR], changes_of=lambda _: changes, notices=[], clock=clock
+    )
+
+
+@pytest.mark.parametrize(("looked_for_at", "counted"), [(timedelta(minutes=1), 2 * FULL_USD), (timedelta(minutes=6), FULL_USD)])
 def test_a_start_that_last_month_interrupted_counts_in_this_one(looked_for_at: timedelta, counted: float) -> None:
     """It took its cost off this month's, which had not counted it: one copy more was time-based than the budget covers."""
     laboratory = Laboratory(budgeted("12 USD/month", completion="", minutes=225))
@@ -118,15 +126,23 @@ def test_a_start_that_last_month_interrupted_counts_in_this_one(looked_for_at: t
     (done,) = composition.queues[DR].recently_done(9)
     started = composition.clock.now().replace(day=1, hour=0, minute=0, second=0)
     entry = replace(done, state=EntryState.STARTING, moved_mib=0, not_before=started + looked_for_at)
-    changes: Any = SimpleNamespace(page_of_changes=lambda *_: None)
-    ChooseCompletion(
-        reader=composition.reader(DR),
-        queue=composition.queues[DR],
-        changes_of=lambda _: changes,
-        notices=[],
-        clock=composition.clock,
-    ).chosen(entry)
+    chooser(laboratory, composition.clock).chosen(entry)
     assert spent(laboratory).spent_usd == pytest.approx(counted)
+
+
+def test_each_copy_of_a_dispatch_counts_in_the_month_in_which_it_starts() -> None:
+    laboratory = Laboratory(budgeted("12 USD/month", completion="", minutes=225))
+    laboratory.protect(laboratory.make_volume(size_gib=GIB))
+    queue = laboratory.runner.composition.queues[DR]
+    (done,) = queue.recently_done(9)
+    moments = [datetime(2027, 1, 31, 23, 59, 59, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC)]
+    entry, clock = replace(done, state=EntryState.WAITING, moved_mib=0), SimpleNamespace()
+    chosen = chooser(laboratory, clock)
+    for moment in moments:
+        clock.now = lambda now=moment: now
+        chosen.chosen(entry)
+    chosen.taken_back(entry)
+    assert [queue.spending("default", month_of(moment)).usd for moment in moments] == pytest.approx([FULL_USD, 0.0])
 
 
 @pytest.mark.parametrize("time", [1, 2])

@@ -1,8 +1,8 @@
 """Choose how a copy is made: with `completion: auto` the cheapest way in time, and never beyond the month's budget.
 
 The choice is made right before the copy starts: only then the time until its deadline, and the throughput left, are known.
-The cost of a copy is added to its month before the call, so that no copy is made beyond the budget; a function that is killed
-between the two leaves the month one copy too dear.
+The cost of a copy is added to the month in which it starts before the call, so that no copy is made beyond the budget; a function
+that is killed between the two leaves the month one copy too dear.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ BLOCKS_OF_PAGE = 10_000
 LISTING_TIME = timedelta(seconds=5)
 """A listing that takes longer is left: the whole volume is taken to have changed. In 5 seconds, about 250 GiB are listed."""
 MIB = 1024 * 1024
-LOOKED_FOR_WITHIN = timedelta(minutes=2)
-"""Dispatch lets an interrupted start wait so long at most, before it looks for the copy."""
+LOOKED_FOR_WITHIN = timedelta(minutes=5)
+"""More than the time from the count of a start, and a call without an answer, to the look for the copy."""
 
 
 class ChangedBlocks(Protocol):
@@ -63,8 +63,8 @@ class ChooseCompletion:
     _paces: dict[str, float] = field(default_factory=dict)
     """MiB a second of each time-based copy in progress, by its id."""
     _history: list[QueueEntry] | None = None
-    _began: str = ""
-    """The month in which the dispatch began: a cost is taken back from where it was added."""
+    _month: str = ""
+    """The month to which the cost of the last chosen copy was added: it is taken back from there."""
 
     def in_flight(self, copies: Iterable[Snapshot]) -> None:
         """Record the throughput of all time-based copies in progress, including those of other callers."""
@@ -97,14 +97,9 @@ class ChooseCompletion:
         if entry.request.budget_usd and entry.completion_usd:
             self.queue.spend(entry.request.policy, self._month, -entry.completion_usd)
 
-    @property
-    def _month(self) -> str:
-        self._began = self._began or month_of(self.clock.now())
-        return self._began
-
     def _within_budget(self, before: QueueEntry, entry: QueueEntry) -> QueueEntry:
         """Return the entry with an ordinary copy if the budget does not cover its way; else add its cost to the month's."""
-        request = entry.request
+        request, self._month = entry.request, month_of(self.clock.now())
         # An interrupted start has been counted, whether its copy was made or not; one of last month was counted there.
         interrupted = before.state is EntryState.STARTING and month_of(before.not_before - LOOKED_FOR_WITHIN) == self._month
         counted = before.completion_usd if interrupted else 0.0
