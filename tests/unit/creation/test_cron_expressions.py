@@ -35,6 +35,22 @@ def test_an_expression_without_a_moment_in_a_year_has_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "longest"),
+    [
+        ("0 */4 * * ? *", timedelta(hours=4)),
+        ("* * * * ? *", timedelta(minutes=1)),
+        ("0 3,9 * * ? *", timedelta(hours=18)),
+        ("0 9-17 ? * MON-FRI *", timedelta(days=3, hours=-8)),
+        ("0 3 1 * ? *", timedelta(days=31)),
+        ("0 3 1 JAN ? *", timedelta(days=366)),
+        ("0 3 30 FEB ? *", timedelta.max),
+    ],
+)
+def test_the_longest_time_between_two_moments(text: str, longest: timedelta) -> None:
+    assert parse_cron(text).longest == longest
+
+
+@pytest.mark.parametrize(
     ("day", "moments"),
     [
         # 02:30 does not exist on 29 March, and exists twice on 25 October.

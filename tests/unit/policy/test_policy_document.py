@@ -161,6 +161,40 @@ def test_a_time_between_copies_that_misses_the_rpo_is_refused(rule: dict[str, An
 
 
 @pytest.mark.parametrize(
+    ("policy", "key", "right"),
+    [
+        ({"snapshots": {}}, "snapshots", "write one of when: rpo, every or cron"),
+        ({"snapshots": {"every": "1h", "cron": "0 * * * ? *"}}, "snapshots", "write one of when: rpo, every or cron"),
+        ({"snapshots": {"when": "rpo", "timezone": "UTC"}}, "snapshots.timezone", "leave it out with when: rpo"),
+        ({"snapshots": {"when": "rpo"}, "rpo": "59m"}, "snapshots.when", "an rpo of at least 1h; it is 59m"),
+        ({"snapshots": {"when": "always"}}, "snapshots.when", "write one of rpo"),
+        ({"snapshots": {"every": "5h"}}, "snapshots.every", "hours that divide a day"),
+        ({"snapshots": {"every": "4h"}}, "snapshots.every", "a shorter time, or a longer rpo, which is 4h"),
+        ({"snapshots": {"cron": "0 */4 * * ? *"}}, "snapshots.cron", "closer to each other, or a longer rpo, which is 4h"),
+        ({"snapshots": {"cron": "0 3 ? * SUN *"}, "rpo": "1w"}, "snapshots.cron", "a longer rpo, which is 7d"),
+        ({"snapshots": {"cron": "0 3 * * *"}}, "snapshots.cron", "write six fields"),
+        ({"consistent": "volume"}, "consistent", "leave it out without snapshots"),
+        ({"after": {"ssm_document": "thaw"}}, "after", "leave it out without snapshots"),
+    ],
+)
+def test_snapshots_that_contradict_the_rpo_or_themselves_are_refused(policy: dict[str, Any], key: str, right: str) -> None:
+    assert right in problems(document(**{"rpo": "4h"} | policy))[f"policies[0].{key}"][0]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"snapshots": {"when": "rpo"}, "rpo": "1h"},
+        {"snapshots": {"every": "3h"}},
+        {"snapshots": {"cron": "0 */3 * * ? *"}},
+        {"snapshots": {"cron": "0 3 ? * SUN *"}, "rpo": "8d"},
+    ],
+)
+def test_snapshots_that_keep_the_rpo_are_read(policy: dict[str, Any]) -> None:
+    assert parse_document(document(**{"rpo": "4h"} | policy)).policies[0].snapshots
+
+
+@pytest.mark.parametrize(
     ("data", "path", "nearest"),
     [
         ({"version": 1, "policys": []}, "policys", "policies"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import VolumeRole
+from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.drill_rules import DrillLevel
 from snapkeep.domain.policy.frequency import longest_period
 from snapkeep.domain.policy.lock_fields import lock_contradictions
@@ -219,3 +220,6 @@ def _in_snapshots(policy: Parsed, path: str) -> Iterator[PolicyProblem]:
     elif every >= rpo:
         right = f"write a shorter time, or a longer rpo, which is {format_duration(rpo)}"
         yield PolicyProblem(f"{path}.every", format_duration(every), right)
+    if "cron" in rule and parse_cron(rule["cron"]).longest >= rpo:
+        right = f"write moments that are closer to each other, or a longer rpo, which is {format_duration(rpo)}"
+        yield PolicyProblem(f"{path}.cron", repr(rule["cron"]), right)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from snapkeep.domain.records import dataclass
@@ -25,6 +26,8 @@ _FIELDS = (
 """Name, least and largest value, and the words for the values from the least on. Sunday is 1."""
 _DAY_OF_MONTH, _DAY_OF_WEEK = 2, 4
 _LONGEST_LOOK = 366
+_FOUR_YEARS = [date(2028, 1, 1) + timedelta(days=number) for number in range(4 * 365 + 1)]
+"""Days among which each date is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,18 @@ class Cron:
         """Return the first moment after now, likewise; None if there is none within a year."""
         days = (self._moments(now, ahead, timezone) for ahead in range(-1, _LONGEST_LOOK))
         return next((min(later) for moments in days if (later := [moment for moment in moments if moment > now])), None)
+
+    @property
+    def longest(self) -> timedelta:
+        """Return the longest time between two moments in any years, without changes of the clock.
+
+        It is `timedelta.max` where four years have one moment at most.
+        """
+        minutes, hours, *of_days, _ = self.fields
+        times = sorted(timedelta(hours=hour, minutes=minute) for hour in hours for minute in minutes)
+        days = [day for day in _FOUR_YEARS if all(value in field for value, field in zip(_of_day(day), of_days, strict=False))]
+        between_days = max((later - earlier for earlier, later in pairwise(days)), default=timedelta.max)
+        return max([between_days - (times[-1] - times[0]), *(later - earlier for earlier, later in pairwise(times))])
 
     def _moments(self, now: datetime, days: int, timezone: str) -> list[datetime]:
         """Return the moments of the day that is so many days after the present one."""
