@@ -169,7 +169,7 @@ TEMPLATE = {
                     "Principal": {"AWS": {"Fn::Sub": "arn:aws:iam::${Sender}:root"}},
                     "Action": "events:PutEvents",
                     "Resource": {"Fn::Sub": "arn:aws:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"},
-                    "Condition": {"StringEquals": {"events:source": "snapkeep.vault"}},
+                    "Condition": {"ForAllValues:StringEquals": {"events:source": "snapkeep.vault"}},
                 },
             },
         }

@@ -16,6 +16,11 @@ REQUESTS: Mapping[str, tuple[str, str, Any]] = {
     "DeleteSnapshot": ("ec2", "DeleteSnapshot", {"snapshotId": SNAPSHOT, "force": False}),
     # Newer calls of EC2 are recorded with the API's own spelling, under the request's name.
     "UnlockSnapshot": ("ec2", "UnlockSnapshot", {"UnlockSnapshotRequest": {"SnapshotId": SNAPSHOT}}),
+    "LockSnapshot": (
+        "ec2",
+        "LockSnapshot",
+        {"LockSnapshotRequest": {"SnapshotId": SNAPSHOT, "LockMode": "governance", "LockDuration": 1}},
+    ),
     "ModifySnapshotAttribute": (
         "ec2",
         "ModifySnapshotAttribute",

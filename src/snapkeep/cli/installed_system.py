@@ -13,6 +13,7 @@ from snapkeep.cli.common import AwsSettings, default_dr_region
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
 from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.cli.stack_limits import limits_of
+from snapkeep.cli.vault_stack import refuse_vault
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.known_copies import KnownCopies, known_copies
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapkeepError
@@ -146,17 +147,16 @@ class InstalledSystem:
     def stack(self, kind: StackKind, region: str) -> StackDescription:
         """Return CloudFormation's description of the stack `primary` or `dr` of a region, read once.
 
-        It is found by its name, else by its outputs. The status is `ABSENT` where neither finds one.
+        It is found by its name, else by its outputs. The status is `ABSENT` where neither finds one. Raise VaultAlone.
         """
         from snapkeep.deploy.stacks import ABSENT, StackDescription, find_stack  # noqa: PLC0415 - imports botocore
 
         if region in self._unreachable:
             raise self._unreachable[region]
         if (kind, region) not in self._stacks:
-            client = self.settings.client("cloudformation", region)
             name = self.settings.stack_name(kind)
             try:
-                stack = find_stack(client, name, self.settings.system, kind)
+                stack = find_stack(self.settings.client("cloudformation", region), name, self.settings.system, kind)
             except AwsRefused as error:
                 self._not_searched[region] = str(error)
                 stack = StackDescription(ABSENT, name=name)
@@ -164,6 +164,8 @@ class InstalledSystem:
                 if out_of_reach(error):
                     self._unreachable[region] = error  # asked once: each attempt takes seconds
                 raise
+            if kind is StackKind.PRIMARY and stack.status == ABSENT:
+                refuse_vault(self.settings)
             self._stacks[kind, region] = stack
         return self._stacks[kind, region]
 
@@ -236,11 +238,10 @@ class InstalledSystem:
 
         With `--dr-region` it is that region alone.
         """
-        region = self.settings.region
         if self.settings.dr_region:
             return [self.settings.dr_region] if self.stack_parameters(StackKind.DR) else []
-        known = regions_known(*self.primary_document()) | {self.dr_region}
-        candidates = [self.dr_region, *sorted(known - {region, self.dr_region})]
+        known = regions_known(*self.primary_document())
+        candidates = [self.dr_region, *sorted(known - {self.settings.region, self.dr_region})]
         return [candidate for candidate in candidates if self.stack_parameters(StackKind.DR, candidate)]
 
     def regions_dropped(self, policies: PolicySet) -> list[RegionReading]:
@@ -248,9 +249,8 @@ class InstalledSystem:
 
         A region that cannot be read is among them, with its problem.
         """
-        region = self.settings.region
-        known = regions_known(*self.primary_document())
-        dropped = [self.dr_region_seen(name) for name in sorted(known.difference(policies.copy_regions, {region}))]
+        known = regions_known(*self.primary_document()).difference(policies.copy_regions, {self.settings.region})
+        dropped = [self.dr_region_seen(name) for name in sorted(known)]
         return [seen for seen in dropped if seen.stack or seen.problem]
 
     def read_regions(self) -> list[RegionReading]:

@@ -1,11 +1,11 @@
-"""The stack of a vault in the caller's account and region, and the policies in force there."""
+"""The stack of a vault in the caller's account and region."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from snapkeep.cli.common import AwsSettings
-from snapkeep.domain.policy.model import PolicySet
+from snapkeep.cli.errors import WrongUse
 from snapkeep.domain.system import StackKind, stack_name
 
 if TYPE_CHECKING:
@@ -19,16 +19,26 @@ def vault_stack(settings: AwsSettings) -> StackDescription:
     return describe_stack(settings.client("cloudformation", settings.region), stack_name(settings.system, StackKind.VAULT))
 
 
+class VaultAlone(WrongUse):
+    """The region has a vault's stack, and no primary stack: commands of production have nothing to show there."""
+
+
+def refuse_vault(settings: AwsSettings) -> None:
+    """Raise VaultAlone where the caller's region has a vault's stack. What cannot be read is none."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+    try:
+        stack = vault_stack(settings)
+    except (BotoCoreError, ClientError):
+        return
+    if stack.parameters:
+        raise VaultAlone(
+            f"{settings.region} of this account has the vault {stack.name} and no primary stack: use `snapkeep vault list`, "
+            f"`vault sweep`, `vault push` and `vault restore`, `snapkeep hold` and `doctor`, and for recoveries `recover resume` "
+            f"and `recover undo` with --in {settings.region}"
+        )
+
+
 def account_of(settings: AwsSettings) -> str:
     """Return the caller's account."""
     return str(settings.client("sts", settings.region).get_caller_identity()["Account"])
-
-
-def policies_of_vault(settings: AwsSettings) -> PolicySet:
-    """Return the vault's policies: those of the entry of its document with this account and region."""
-    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
-    from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
-    from snapkeep.usecases.policies import in_force  # noqa: PLC0415
-
-    document = in_force(InstalledSystem(settings).adapters.policy_store_of(settings.region), PolicySet(()))
-    return vault_policies(document, account_of(settings), settings.region)

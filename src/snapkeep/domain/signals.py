@@ -55,6 +55,7 @@ _EC2, _KMS, _RBIN = "ec2.amazonaws.com", "kms.amazonaws.com", "rbin.amazonaws.co
 LISTED_CALLS = (
     ListedCall(_EC2, "DeleteSnapshot", Concern.SNAPSHOT, "snapshotId"),
     ListedCall(_EC2, "UnlockSnapshot", Concern.SNAPSHOT, "snapshotId"),
+    ListedCall(_EC2, "LockSnapshot", Concern.SNAPSHOT, "snapshotId"),
     ListedCall(_EC2, "ModifySnapshotAttribute", Concern.SNAPSHOT, "snapshotId"),
     ListedCall(_EC2, "DisableSnapshotBlockPublicAccess", Concern.REGION),
     ListedCall(_EC2, "CreateTags", Concern.TAGS, "resourceId"),

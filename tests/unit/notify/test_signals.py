@@ -116,7 +116,9 @@ def test_each_listed_call_is_one_notice_with_its_points(request_name: str) -> No
     (notice,) = Region().notified(called(request_name))
     assert notice.subject.startswith(request_name.split(" ", maxsplit=1)[0])
     assert f"by {MALLORY} from 203.0.113.5, first at 2026-11-30 02:00:00 UTC" in notice.detail
-    one = request_name in ("DeleteSnapshot", "UnlockSnapshot", "ModifySnapshotAttribute") or "Tags" in request_name
+    one = (
+        request_name in ("DeleteSnapshot", "UnlockSnapshot", "LockSnapshot", "ModifySnapshotAttribute") or "Tags" in request_name
+    )
     assert notice.detail.endswith("touches 1 recovery point" if one else "touches 2 recovery points")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.cli.views.recoverable import as_data, lines
 from snapkeep.domain.recovery.blocks import BLOCKS_PER_GIB
-from snapkeep.domain.recovery.changes import FEWEST, KEPT, ChangeHistory, most_usual, newest_by_volume, unusual
+from snapkeep.domain.recovery.changes import COMPARED, FEWEST, KEPT, ChangeHistory, most_usual, newest_by_volume, unusual
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.domain.recovery.methods import STRUCTURE
 from snapkeep.lab.simulator.memory_ports import MemoryDocuments
@@ -34,7 +35,7 @@ def test_nothing_is_unusual_after_few_changes(changed: list[int], latest: int, s
     assert not unusual(history(changed), latest, size_gib)
 
 
-@given(st.lists(st.integers(0, 10**7), min_size=FEWEST, max_size=KEPT), SIZES, st.data())
+@given(st.lists(st.integers(0, 10**7), min_size=FEWEST, max_size=COMPARED), SIZES, st.data())
 def test_what_is_usual_depends_on_no_order_and_has_one_limit(changed: list[int], size_gib: int, data: st.DataObject) -> None:
     most = most_usual(changed, size_gib)
     assert most is not None
@@ -51,7 +52,7 @@ def test_a_volume_that_is_overwritten_is_found_unless_it_changes_by_halves(size_
     assert unusual(history(changed), blocks, size_gib)
 
 
-@given(st.lists(st.one_of(st.none(), st.integers(0, 100)), max_size=80))
+@given(st.lists(st.one_of(st.none(), st.integers(0, 100)), max_size=2 * KEPT))
 def test_a_history_keeps_the_newest_known_changes(changes: list[int | None]) -> None:
     kept = ChangeHistory("snap-0", START)
     for number, changed in enumerate(changes):
@@ -59,20 +60,50 @@ def test_a_history_keeps_the_newest_known_changes(changes: list[int | None]) -> 
     assert list(kept.changed) == [one for one in changes if one is not None][-KEPT:]
 
 
-def test_a_quiet_year_of_two_hundred_volumes_has_at_most_one_false_finding_a_month() -> None:
-    """Daily changes spread log-normally around up to 3 % of the volume, fewer at weekends, twice as many on one day a week."""
+class Quiet(NamedTuple):
+    """A fleet whose daily changes spread log-normally, with fewer at weekends and a larger one on one day a week."""
+
+    usual: float
+    """The largest usual change, as a share of the volume."""
+    spread: float
+    batch: int = 2
+    """How many times the usual changes on that day."""
+    volumes: int = 60
+
+
+@pytest.mark.parametrize("fleet", [Quiet(0.03, 0.4, volumes=200), Quiet(0.05, 0.5), Quiet(0.05, 0.4, batch=4)])
+def test_a_quiet_year_of_two_hundred_volumes_has_at_most_one_false_finding_a_month(fleet: Quiet) -> None:
+    """The limit of smaller fleets is as much smaller. Each volume is overwritten in the end, which is found."""
     chance = random.Random(16)
     false_findings = 0
-    for _ in range(200):
+    for _ in range(fleet.volumes):
         size_gib = chance.choice((8, 30, 100, 500, 2000))
-        usual, spread, batch = chance.uniform(0.0005, 0.03), chance.uniform(0.1, 0.4), chance.randrange(7)
+        usual, spread, batch = chance.uniform(0.0005, fleet.usual), chance.uniform(0.1, fleet.spread), chance.randrange(7)
         changes = ChangeHistory("", START)
         for day in range(365):
-            share = usual * chance.lognormvariate(0, spread) * (2 if day % 7 == batch else 0.3 if day % 7 > 4 else 1)
+            share = usual * chance.lognormvariate(0, spread) * (fleet.batch if day % 7 == batch else 0.3 if day % 7 > 4 else 1)
             changed = int(min(share, 1) * size_gib * BLOCKS_PER_GIB)
             false_findings += unusual(changes, changed, size_gib)
             changes = changes.after("", START, changed)
-    assert false_findings <= 12
+        assert unusual(changes, int(0.9 * size_gib * BLOCKS_PER_GIB), size_gib)
+    assert false_findings <= 12 * fleet.volumes / 200
+
+
+def test_a_weekly_job_of_ten_times_the_usual_is_unusual_once() -> None:
+    changes, found = history([]), []
+    for day in range(90):
+        changed = 10_000 if day % 7 == 6 and day > 30 else 1_000
+        if unusual(changes, changed, size_gib=20):
+            found.append(day)
+        changes = changes.after("", START, changed)
+    assert found == [34]
+    assert unusual(changes, 20_001, size_gib=20)
+
+
+def test_an_overwritten_volume_is_found_after_a_large_change_too() -> None:
+    restored = history([10] * 20 + [70 * BLOCKS_PER_GIB])
+    assert unusual(restored, 81 * BLOCKS_PER_GIB, size_gib=100)
+    assert not unusual(restored, 79 * BLOCKS_PER_GIB, size_gib=100)
 
 
 class Volume:

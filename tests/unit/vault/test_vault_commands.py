@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +16,13 @@ from typer.testing import CliRunner, Result
 from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import RegionalAdapters
+from snapkeep.cli.commands.doctor import examined
 from snapkeep.cli.commands.hold import app as hold_app
 from snapkeep.cli.commands.recover import app as recover_app
 from snapkeep.cli.commands.vault import app
-from snapkeep.cli.common import AwsSettings
-from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.cli.common import AwsSettings, aws_settings
+from snapkeep.cli.errors import WrongUse
+from snapkeep.deploy.doctor.examination import System
 from snapkeep.domain.errors import AwsRefused, DocumentAbsent
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
@@ -52,9 +55,10 @@ def commands(lab: VaultLaboratory, documents: MemoryDocuments, stack: dict[str, 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     sts = SimpleNamespace(get_caller_identity=lambda: {"Account": VAULT_ACCOUNT, "Arn": "arn:aws:iam::2:user/keeper"})
 
-    def describe_stacks(*, StackName: str) -> dict[str, Any]:  # noqa: N803 - the name of the API
-        assert StackName == "snapkeep-vault"
-        if not stack:
+    def describe_stacks(*, StackName: str = "") -> dict[str, Any]:  # noqa: N803 - the name of the API
+        if not StackName:
+            return {"Stacks": []}
+        if not stack or StackName != "snapkeep-vault":
             raise ClientError({"Error": {"Code": "ValidationError", "Message": "it does not exist"}}, "DescribeStacks")
         parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.items()]
         found = {"StackName": StackName, "StackId": "a", "StackStatus": "CREATE_COMPLETE", "Parameters": parameters}
@@ -238,7 +242,6 @@ def test_a_plan_of_volumes_names_neither_verify_nor_records(lab: VaultLaboratory
 
 def test_a_hold_is_placed_in_the_vault_alone(lab: VaultLaboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     holds: dict[str, Any] = {}
-    monkeypatch.setattr(InstalledSystem, "stack_parameters", lambda *_: {})
     monkeypatch.setattr(
         RegionalAdapters, "hold_store_of", lambda _, region: SimpleNamespace(place=partial(holds.__setitem__, region))
     )
@@ -247,6 +250,41 @@ def test_a_hold_is_placed_in_the_vault_alone(lab: VaultLaboratory, monkeypatch: 
     done = run(volume_of(lab), "--reason", "case 7", "--json", of=hold_app)
     assert json.loads(done.stdout)["regions"] == [DR]
     assert list(holds) == [DR]
+
+
+def test_a_hold_of_making_is_refused_in_a_vault(lab: VaultLaboratory) -> None:
+    refused = CliRunner().invoke(hold_app, ["--making", "--reason", "case 7", "--region", DR])
+    assert isinstance(refused.exception, WrongUse)
+    assert "--making: a vault makes no snapshots" in str(refused.exception)
+
+
+COMMANDS_OF_PRODUCTION = {
+    "status": (),
+    "plan": (),
+    "explain": ("snap-0123456789abcdef0",),
+    "recoverable": (),
+    "report": ("list",),
+    "sweep": (),
+    "policy": ("show",),
+    "recover": ("volume", "vol-0123456789abcdef0"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS_OF_PRODUCTION)
+def test_commands_of_production_name_those_of_a_vault(command: str, lab: VaultLaboratory) -> None:
+    of = import_module(f"snapkeep.cli.commands.{command}").app
+    refused = CliRunner().invoke(of, [*COMMANDS_OF_PRODUCTION[command], "--region", DR])
+    assert isinstance(refused.exception, WrongUse)
+    said = f"{DR} of this account has the vault snapkeep-vault and no primary stack: use `snapkeep vault list`"
+    assert said in str(refused.exception)
+
+
+def test_the_doctor_examines_the_vault(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[System] = []
+    monkeypatch.setattr("snapkeep.cli.commands.doctor._results", lambda _, system, **__: seen.append(system) or [])
+    assert examined(aws_settings(region=DR)) == []
+    assert [(system.primary, [stack.region for stack in system.dr]) for system in seen] == [(None, [DR])]
+    assert seen[0].dr[0].parameters["OwnerAccounts"] == "123456789012"
 
 
 def test_a_key_that_cannot_be_used_is_shown(lab: VaultLaboratory) -> None:

@@ -116,7 +116,7 @@ def deploy(
         def examine() -> None:
             watcher.step("Checking the account")
             if is_vault:
-                results = examined_vault(settings, primary, role_arn=role_arn)
+                results = examined_vault(settings, primary, deploying=True, role_arn=role_arn)
             else:
                 examined_settings, changed = replace(settings, dr_region=dr_region), {kind: given[kind] for kind in kinds}
                 results = examined(examined_settings, changed, deploying=True, role_arn=role_arn)

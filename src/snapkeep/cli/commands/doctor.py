@@ -54,14 +54,17 @@ def examined(
     deploying: bool = False,
     role_arn: str = "",
 ) -> Sequence[CheckResult]:
-    """Return the results for a system; `parameters` are what a deployment gives to the stacks `primary` and `dr`.
+    """Return the results for a system, or the vault of the region; `parameters` are what a deployment gives to its stacks.
 
     `role_arn` is the role with which CloudFormation acts; empty where it acts with the caller's permissions.
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
+    from snapkeep.cli.installed_vault import is_vault  # noqa: PLC0415
     from snapkeep.deploy.doctor.examination import System  # noqa: PLC0415
 
     installed = InstalledSystem(settings)
+    if not deploying and is_vault(installed):
+        return examined_vault(settings)
     given = parameters or {}
     policies = _policies(installed)
     dr_regions = [installed.dr_region] if deploying else _dr_regions(installed, policies)
@@ -76,13 +79,19 @@ def examined(
     return _results(settings, system, deploying=deploying, role_arn=role_arn)
 
 
-def examined_vault(settings: AwsSettings, parameters: Mapping[str, str], *, role_arn: str = "") -> Sequence[CheckResult]:
-    """Return the results for a vault in `settings.region` that is to be deployed with these parameters."""
+def examined_vault(
+    settings: AwsSettings,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    deploying: bool = False,
+    role_arn: str = "",
+) -> Sequence[CheckResult]:
+    """Return the results for a vault in `settings.region`; `parameters` are what a deployment gives to its stack."""
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
     from snapkeep.deploy.doctor.examination import System  # noqa: PLC0415
 
-    stack = _subject(InstalledSystem(settings), StackKind.VAULT, settings.region, parameters)
-    return _results(settings, System(settings.system, __version__, None, [stack]), deploying=True, role_arn=role_arn)
+    stack = _subject(InstalledSystem(settings), StackKind.VAULT, settings.region, parameters or {})
+    return _results(settings, System(settings.system, __version__, None, [stack]), deploying=deploying, role_arn=role_arn)
 
 
 def _results(settings: AwsSettings, system: System, *, deploying: bool, role_arn: str) -> Sequence[CheckResult]:

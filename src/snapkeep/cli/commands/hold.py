@@ -13,11 +13,10 @@ from typer.core import TyperGroup
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, one_line
+from snapkeep.cli.installed_vault import is_vault, policies_of_vault
 from snapkeep.cli.output import print_json, warn, write_lines
-from snapkeep.cli.vault_stack import policies_of_vault, vault_stack
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.plural import counted
-from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,6 +77,8 @@ def place_hold(
     except ValueError as error:
         raise WrongUse(f"--review-after {review_after}: {error}") from error
     installed, stores, policies = _system(settings)
+    if making and is_vault(installed):
+        raise WrongUse("--making: a vault makes no snapshots; without it, name what it shall keep, or give --all")
     unknown = sorted(set(policy or ()) - policies) if policies else []
     if unknown:
         raise WrongUse(f"--policy {unknown[0]}: there is no such policy; there are: {', '.join(sorted(policies))}")
@@ -176,22 +177,12 @@ def _system(settings: AwsSettings) -> tuple[InstalledSystem, Mapping[str, HoldSt
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
 
     installed = InstalledSystem(settings)
-    if _is_vault(installed):
+    if is_vault(installed):
         names = {policy.name for policy in policies_of_vault(settings).policies}
         return installed, {settings.region: installed.adapters.hold_store_of(settings.region)}, names
     readings = installed.read_regions()
     policies = {policy.name for reading in readings if not reading.problem for policy in reading.policies.policies}
     return installed, {reading.region: installed.adapters.hold_store_of(reading.region) for reading in readings}, policies
-
-
-def _is_vault(installed: InstalledSystem) -> bool:
-    """Return whether the region has a vault's stack, and no primary stack; False where that is not known."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
-    try:
-        return not installed.stack_parameters(StackKind.PRIMARY) and bool(vault_stack(installed.settings).parameters)
-    except (SnapkeepError, BotoCoreError, ClientError):
-        return False
 
 
 def _caller(installed: InstalledSystem, stores: Mapping[str, HoldStore]) -> str:

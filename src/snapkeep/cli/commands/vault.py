@@ -16,11 +16,12 @@ from snapkeep.cli.commands.sweep import print_reports, swept
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.cli.installed_vault import policies_of_vault
 from snapkeep.cli.output import print_json, warn, write_lines
 from snapkeep.cli.policy_files import read_policies
 from snapkeep.cli.recovery_system import Bucket, OnlyPlan, Rate, RecoverySystem, rate_of
 from snapkeep.cli.regions import known_partitions
-from snapkeep.cli.vault_stack import account_of, policies_of_vault, vault_stack
+from snapkeep.cli.vault_stack import account_of, vault_stack
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.system import StackKind, stack_name

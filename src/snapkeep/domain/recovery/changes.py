@@ -15,12 +15,18 @@ from snapkeep.domain.recovery.blocks import BLOCKS_PER_GIB
 
 FEWEST = 7
 """Changes below which nothing is called unusual."""
-KEPT = 30
-"""Changes that are compared with: older ones say little about today."""
+KEPT = 90
+"""Changes that are kept, so that what happens once a month is known to happen."""
+COMPARED = 30
+"""The newest of them, whose median and deviations are compared with: older ones say little about today."""
 DEVIATIONS = 6
 """Median absolute deviations above the median: 6 of them are about 4 standard deviations of a normal distribution."""
 LEAST_SHARE = 0.1
 """The share of the volume by which a change exceeds the median at least: a volume that hardly changes may double that."""
+TIMES_LARGEST = 2
+"""A change beyond so many times the largest one kept: a weekly job is in no median, and is usual once it was seen."""
+MOST_SHARE = 0.8
+"""The share of the volume that is no usual job any more, whatever the largest change was."""
 NEWS_FOR = timedelta(days=7)
 """The time for which an unusual change needs somebody."""
 
@@ -37,7 +43,7 @@ class ChangeHistory:
     @property
     def usual(self) -> int:
         """The median of the changes; 0 without any."""
-        return int(median(self.changed)) if self.changed else 0
+        return int(median(self.changed[-COMPARED:])) if self.changed else 0
 
     def after(self, snapshot_id: str, start_time: datetime, changed: int | None) -> ChangeHistory:
         """Return the history with a further snapshot; None for a change that is not known."""
@@ -74,9 +80,11 @@ def most_usual(changed: Sequence[int], size_gib: int) -> int | None:
     """Return how many changed blocks are still usual after a volume's former changes; None where too few are known."""
     if len(changed) < FEWEST:
         return None
-    middle = median(changed)
-    deviation = median(abs(number - middle) for number in changed)
-    return int(middle + max(DEVIATIONS * deviation, LEAST_SHARE * size_gib * BLOCKS_PER_GIB))
+    compared, blocks = changed[-COMPARED:], size_gib * BLOCKS_PER_GIB
+    middle = median(compared)
+    deviation = median(abs(number - middle) for number in compared)
+    by_largest = min(TIMES_LARGEST * max(changed), MOST_SHARE * blocks)
+    return int(max(middle + DEVIATIONS * deviation, middle + LEAST_SHARE * blocks, by_largest))
 
 
 def unusual(history: ChangeHistory, changed: int, size_gib: int) -> bool:

@@ -81,7 +81,7 @@ def _events_put(body: bytes, region: str, account_id: str) -> tuple[AccessCheck,
             "events:PutEvents",
             bus if bus.startswith("arn:") else f"arn:aws:events:{region}:{account_id}:event-bus/{bus}",
             {
-                "events:source": str(entry.get("Source", "")),
+                "events:source": [str(entry.get("Source", ""))],  # of many values: StringEquals does not compare them
                 "events:detail-type": str(entry.get("DetailType", "")),
                 "events:eventBusInvocation": "false",
             },

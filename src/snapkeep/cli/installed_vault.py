@@ -1,0 +1,32 @@
+"""A vault in the caller's account and region as commands see it: whether there is one, and the policies in force there."""
+
+from __future__ import annotations
+
+from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.cli.vault_stack import VaultAlone, account_of
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.system import StackKind
+
+
+def is_vault(installed: InstalledSystem) -> bool:
+    """Return whether the region has a vault's stack, and no primary stack; False where that is not known."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+    try:
+        installed.stack_parameters(StackKind.PRIMARY)
+    except VaultAlone:
+        return True
+    except (SnapkeepError, BotoCoreError, ClientError):
+        pass
+    return False
+
+
+def policies_of_vault(settings: AwsSettings) -> PolicySet:
+    """Return the vault's policies: those of the entry of its document with this account and region."""
+    from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
+    from snapkeep.usecases.policies import in_force  # noqa: PLC0415
+
+    document = in_force(InstalledSystem(settings).adapters.policy_store_of(settings.region), PolicySet(()))
+    return vault_policies(document, account_of(settings), settings.region)
