@@ -63,6 +63,13 @@ def test_long_copies_leave_at_least_half_of_the_rpo() -> None:
     assert next_due(WEB, policy(BY_RPO, CopyRule(DR)), [started(1)], copies, NOW) == NOW + 3 * HOUR
 
 
+def test_of_several_regions_the_slowest_decides() -> None:
+    both = policy(BY_RPO, CopyRule(DR), CopyRule("eu-west-1"))
+    copies = {DR: [copy_of(started(5, 5), 2 * HOUR)], "eu-west-1": [copy_of(started(5, 5), HOUR)]}
+    for listed in (copies, dict(zip(copies, reversed(copies.values()), strict=True))):
+        assert next_due(WEB, both, [started(1)], listed, NOW) == NOW - HOUR + 6 * HOUR - SLACK
+
+
 def test_without_copies_the_time_of_snapshots_counts() -> None:
     due = next_due(WEB, policy(), [started(1, took=timedelta(minutes=30))], {}, NOW)
     assert due == NOW + 7 * HOUR - timedelta(minutes=30) - SLACK
@@ -168,6 +175,18 @@ def test_a_set_that_cannot_leave_out_the_others_is_made_one_by_one() -> None:
     assert started_ids(due(*chosen), [*chosen, *others], []) == [(chosen[0].id,), (chosen[1].id,)]
 
 
+def test_a_volume_of_several_instances_is_in_no_set() -> None:
+    shared = replace(volume(1), instance_ids=("i-1", "i-2"))
+    others = [volume(2, instance="i-1"), volume(3, instance="i-1")]
+    assert started_ids(due(shared, *others), [shared, *others], []) == [(shared.id,), (others[0].id, others[1].id)]
+
+
+def test_pending_copies_take_no_place() -> None:
+    one = volume(1, kind="st1")
+    copies = [replace(pending(one, number, ours=True, hours_ago=0), is_copy=True) for number in range(90)]
+    assert started_ids(due(one), [one], copies) == [(one.id,)]
+
+
 def test_one_of_ours_is_pending_at_most() -> None:
     one = volume(1)
     assert started_ids(due(one), [one], [pending(one, 1, ours=True)]) == []
@@ -189,7 +208,7 @@ def test_snapshots_of_a_volume_are_fifteen_seconds_apart() -> None:
 
 
 def test_the_most_overdue_start_within_the_region_s_quota_of_pending_ones() -> None:
-    volumes = [volume(number) for number in range(1, 4)]
+    volumes = [volume(number) for number in (3, 2, 1)]
     busy = [pending(volume(1000 + number), number) for number in range(88)]
     assert started_ids(due(*volumes), volumes, busy) == [(volumes[0].id,), (volumes[1].id,)]
     intended = {f"vol-{number:08x}": NOW - timedelta(minutes=5) for number in range(1)}
