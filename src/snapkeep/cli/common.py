@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ from snapkeep.cli.configuration import settings_file, settings_from_file, variab
 from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import NotConfirmed, WrongUse
 from snapkeep.cli.output import warn
+from snapkeep.domain.policy.model import REGION_PATTERN
 from snapkeep.domain.system import StackKind, stack_name, system_name
 
 if TYPE_CHECKING:
@@ -244,11 +246,14 @@ def aws_settings(
 ) -> AwsSettings:
     """Return the settings that the options make; for an empty option, what the AWS CLI would use.
 
-    Raise WrongUse where no region is known, or both regions are the same.
+    Raise WrongUse where no region is known, one cannot exist, or both regions are the same.
     """
     primary_region = region or os.environ.get("AWS_REGION", "") or _session(profile).region_name
     if not primary_region:
         raise WrongUse("no region: give --region or set AWS_REGION")
+    for option, value in (("--region", primary_region), ("--dr-region", dr_region or primary_region)):
+        if not re.fullmatch(REGION_PATTERN, value):
+            raise WrongUse(f"{option} {value} is no region; a region has a name such as us-east-1")
     if primary_region == dr_region:
         raise WrongUse(f"--dr-region {dr_region} is the primary region too; name another region")
     return AwsSettings(primary_region, dr_region, profile, endpoint_url, name, primary_stack, dr_stack)

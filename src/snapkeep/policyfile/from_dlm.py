@@ -20,6 +20,7 @@ _DAYS_OF = {"DAYS": 1, "WEEKS": 7, "MONTHS": 31, "YEARS": 366}
 _DEFAULT_RETAIN_DAYS = 7
 """DLM's own for a default policy without RetainInterval (botocore: RetainInterval)."""
 _SMALLEST_WORDS = {1: "keep_hourly", 24: "keep_daily"}
+_DAYS_OF_PERIOD = {"keep_hourly": 1 / 24, "keep_daily": 1, "keep_weekly": 7, "keep_monthly": 31, "keep_yearly": 366}
 _LAST_DAY_OF_EACH = 28
 """The last day that each month has."""
 
@@ -159,7 +160,11 @@ class _Translator:
                         self.leave(f"Schedules[{number}].RetainRule", f"its period is not known: it adds {count} to keep_last")
                 retention[word] = retention.get(word, 0) + count
             elif rule.get("Interval"):
-                days = max(days, _days(rule))
+                word = _word_of(schedule.get("CreateRule") or {}, 1)[0] if len(schedules) > 1 else ""
+                if word:  # `keep_within` would keep the other schedules' snapshots as long
+                    retention[word] = retention.get(word, 0) + ceil(_days(rule) / _DAYS_OF_PERIOD[word]) + 1
+                else:
+                    days = max(days, _days(rule))
             else:
                 self.leave(f"Schedules[{number}].RetainRule", "there is none: write the retention yourself")
         return retention | ({"keep_within": f"{days}d"} if days else {})

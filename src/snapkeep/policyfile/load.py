@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -152,4 +152,9 @@ def read_file(path: Path) -> PolicyFile:
 
 def readable_yaml(policies: PolicySet) -> str:
     """Return the document of policies as YAML for people, which loads to the same policies."""
-    return yaml.safe_dump(to_document(policies), sort_keys=False, allow_unicode=True, width=100)
+    return yaml_text(to_document(policies))
+
+
+def yaml_text(document: Mapping[str, Any]) -> str:
+    """Return a document as YAML for people."""
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)

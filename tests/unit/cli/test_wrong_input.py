@@ -43,6 +43,8 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (("simulate", "--from-account"), "no AWS credentials found"),
         (("plan", *REGION, "--endpoint-url", "127.0.0.1:4566"), "--endpoint-url (or AWS_ENDPOINT_URL) is a URL such as"),
         (("plan", "--region", "us east"), "a region has a name such as us-east-1"),
+        (("status", "--region", "germany"), "--region germany is no region; a region has a name such as us-east-1"),
+        (("deploy", *REGION, "--dr-region", "ohio"), "--dr-region ohio is no region"),
         (("plan", *REGION, "--policy", "none.yaml"), "'--policy': file 'none.yaml' does not exist"),
         (("explain", "vol-1", *REGION), "not a snapshot id such as snap-0123456789abcdef0"),
         (("deploy", *REGION, "--tag", "Team"), "--tag Team: write KEY=VALUE"),

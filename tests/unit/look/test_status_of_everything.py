@@ -45,6 +45,20 @@ def test_each_volume_has_its_health() -> None:
     assert late.why == "no snapshot for 3 d 1 h"
 
 
+def test_a_system_that_governs_no_volume_is_not_healthy() -> None:
+    """A typing error in a selector ended all protection, and `status` said that the system is healthy."""
+    world = SweepingWorld()
+    assert status_of(world).healthy, "there is nothing to govern"
+    left_alone = world.volume(Scratch="1")
+    status = status_of(world)
+    assert status.problems == ("no policy governs a volume: nothing is protected (1 volume)",)
+    assert not status.healthy
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    assert volume_protections(world)[left_alone] is VolumeHealth.NO_POLICY
+    assert status_of(world).healthy
+
+
 def test_a_first_copy_in_progress_needs_no_attention() -> None:
     world = SweepingWorld(World(seed=1, speeds=Speeds(copy_base_seconds=4 * HOUR)))
     volume = world.volume()

@@ -82,10 +82,28 @@ def test_the_documented_example_is_translated() -> None:
     ],
 )
 def test_several_schedules_keep_by_their_periods(create: dict[str, Any], retention: dict[str, Any]) -> None:
-    age = schedule({"Interval": 2, "IntervalUnit": "MONTHS"})
+    age = schedule({"Interval": 2, "IntervalUnit": "MONTHS"}, {"CronExpression": "cron(0 3 1,15 * ? *)"})
     (policy,), left = translated(SNAPSHOTS | {"Schedules": [schedule({"Count": 5}, create), age]})
     assert policy["retention"] == retention | {"keep_within": "62d"}
     assert "Schedules[0].RetainRule" not in left
+
+
+@pytest.mark.parametrize(
+    ("create", "keep", "retention"),
+    [
+        ({"CronExpression": "cron(0 4 1 * ? *)"}, (1, "YEARS"), {"keep_daily": 15, "keep_monthly": 13}),
+        ({"CronExpression": "cron(0 4 ? * SUN *)"}, (8, "WEEKS"), {"keep_daily": 15, "keep_weekly": 9}),
+        ({"Interval": 6}, (2, "DAYS"), {"keep_daily": 15, "keep_hourly": 49}),
+        ({"Interval": 24}, (1, "WEEKS"), {"keep_daily": 15 + 8}),
+    ],
+)
+def test_an_age_beside_another_schedule_becomes_periods(
+    create: dict[str, Any], keep: tuple[int, str], retention: dict[str, int]
+) -> None:
+    """A monthly schedule that keeps a year became `keep_within: 366d`, which keeps a year of the daily ones too."""
+    age = schedule({"Interval": keep[0], "IntervalUnit": keep[1]}, create)
+    (policy,), _ = translated(SNAPSHOTS | {"Schedules": [schedule({"Count": 14}), age]})
+    assert policy["retention"] == retention
 
 
 def test_a_single_count_is_keep_last() -> None:
@@ -203,6 +221,7 @@ def test_the_command_prints_a_document_and_names_the_rest(tmp_path: Path) -> Non
     file.write_text(json.dumps({"Policy": {"State": "DISABLED", "PolicyDetails": details}}))
     ran = CliRunner().invoke(app, ["from-dlm", str(file)], catch_exceptions=False)
     assert ran.exit_code == 0
+    assert "limits" not in ran.stdout, "those of the stacks stay in force"
     policy = tmp_path / "policy.yaml"
     policy.write_text(ran.stdout)
     assert CliRunner().invoke(app, ["check", str(policy)]).exit_code == 0

@@ -101,16 +101,18 @@ def from_dlm(
     from snapkeep.domain.policy.document import STANDARD_LIMITS, parse_document, to_document  # noqa: PLC0415
     from snapkeep.domain.policy.source import PolicySource, SourceKind  # noqa: PLC0415
     from snapkeep.policyfile.from_dlm import translate  # noqa: PLC0415
-    from snapkeep.policyfile.load import load_data, read_file, readable_yaml  # noqa: PLC0415 - imports yaml
+    from snapkeep.policyfile.load import load_data, read_file, yaml_text  # noqa: PLC0415 - imports yaml
 
     translation = translate(load_data(read_file(file).text))
     source = PolicySource(SourceKind.FILE, file=file.name)
     policies = parse_document(translation.document, region="", source=source, limits=STANDARD_LIMITS)
+    document = to_document(policies)
+    del document["limits"]  # DLM has none: those of the stacks' parameters stay in force
     if json:
         fields = [field._asdict() for field in translation.untranslated]
-        print_json({"document": to_document(policies), "untranslated": fields})
+        print_json({"document": document, "untranslated": fields})
         return
-    sys.stdout.write(readable_yaml(policies))
+    sys.stdout.write(yaml_text(document))
     warn(f"not translated: {field.field}: {field.text}" for field in translation.untranslated)
 
 

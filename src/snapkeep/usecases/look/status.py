@@ -12,6 +12,7 @@ from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import (
     PolicyAges,
@@ -237,6 +238,13 @@ def gather_status(
         keys = [key for key in keys if not lineages.isdisjoint(key.lineages)]
         queue = [copy for copy in queue if copy.lineage in lineages]
         snapshots = [snapshot for snapshot in source.snapshots if snapshot.origin.lineage in lineages]
+    # As after a typing error in a selector: with other volumes beside them, ungoverned ones may be meant to be.
+    nothing_governed = (
+        bool(source.volumes) and chosen == EVERY_VOLUME and not any(protection.policy for protection in protections)
+    )
+    ungoverned = (
+        f"no policy governs a volume: nothing is protected ({counted(len(protections), 'volume')})" if nothing_governed else ""
+    )
     totals = _totals(protections, queue, None if source.problem else list(snapshots), system)
     if chosen == EVERY_VOLUME:
         totals |= _share_totals((copy for copies in listings.values() for copy in copies), system)
@@ -255,7 +263,7 @@ def gather_status(
         totals=totals,
         destinations=tuple(reading.status for reading in readings),
         rules=tuple(ages_by_rule(protections, now)),
-        problems=tuple(filter(None, [source.problem, *(reading.status.problem for reading in readings)])),
+        problems=tuple(filter(None, [source.problem, *(reading.status.problem for reading in readings), ungoverned])),
         primary_known=not source.problem,
         keys=tuple(keys),
         budgets=tuple(budget for reading in readings for budget in reading.budgets),
