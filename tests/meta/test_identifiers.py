@@ -154,7 +154,7 @@ def test_the_names_of_metrics_stay() -> None:
     assert emitted() == METRICS
 
 
-@pytest.mark.parametrize("template", ["primary.yaml", "dr.yaml"])
+@pytest.mark.parametrize("template", ["primary.yaml", "dr.yaml", "vault.yaml"])
 def test_alarms_and_dashboards_read_metrics_that_exist(template: str) -> None:
     text = (INFRA / template).read_text(encoding="utf-8")
     alarms = re.findall(r"Namespace: Snapkeep\n\s+MetricName: (\w+)", text)

@@ -30,14 +30,15 @@ if TYPE_CHECKING:
     from snapkeep.adapters.ebs_blocks import EbsBlocks
     from snapkeep.adapters.ec2_drills import Ec2Drills
     from snapkeep.adapters.ec2_maker import Ec2Maker
+    from snapkeep.adapters.s3_reports import S3Reports
     from snapkeep.adapters.ssm_run_command import SsmRunCommand
     from snapkeep.domain.copies.retries import RetryPolicy
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.usecases.copies.settle import Settlement
     from snapkeep.usecases.drills.ledger_store import LedgerStore
-    from snapkeep.usecases.drills.ports import DrillRuns, PageStore
+    from snapkeep.usecases.drills.ports import DrillRuns
     from snapkeep.usecases.placed_holds import HoldsInForce
-    from snapkeep.usecases.ports import DeletionGuards, LockRequests, SnapshotReader
+    from snapkeep.usecases.ports import DeletionGuards, LockRequests, Publisher, SnapshotReader
     from snapkeep.usecases.recovery.holding import PointHolds
     from snapkeep.usecases.recovery.ports import Workers
     from snapkeep.usecases.recovery.record_ports import Documents, RecordReader
@@ -223,9 +224,9 @@ class Composition(RegionalAdapters):
         return S3Documents(client=self.clients.get("s3"), bucket=self.environment.reports_bucket)
 
     @cached_property
-    def pages(self) -> PageStore:
-        """Pages in the bucket of this DR region."""
-        from snapkeep.adapters.s3_reports import S3Reports  # noqa: PLC0415 - of drills alone
+    def reports(self) -> S3Reports:
+        """Reports and pages in the bucket of this stack."""
+        from snapkeep.adapters.s3_reports import S3Reports  # noqa: PLC0415 - of sweeps, signals and drills alone
 
         return S3Reports(client=self.clients.get("s3"), bucket=self.environment.reports_bucket)
 
@@ -254,6 +255,13 @@ class Composition(RegionalAdapters):
     def notices(self) -> SqsNotices:
         """Keeps notices until the digest publishes them."""
         return SqsNotices(client=self.clients.get("sqs"), queue_url=self.environment.notices_queue_url)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Publishes digests and reports to the people who subscribed."""
+        from snapkeep.adapters.sns_publisher import SnsPublisher  # noqa: PLC0415 - of digests and sweeps alone
+
+        return SnsPublisher(client=self.clients.get("sns"), topic_arn=self.environment.topic_arn)
 
 
 @cache

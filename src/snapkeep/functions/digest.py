@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from snapkeep.adapters.sns_publisher import SnsPublisher
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.usecases.notify import Digest
@@ -12,13 +11,12 @@ from snapkeep.usecases.notify import Digest
 
 def build(parts: Composition) -> Digest:
     """Make the use case of the composition."""
-    environment = parts.environment
     return Digest(
-        system=environment.system,
+        system=parts.environment.system,
         source=parts.notices,
-        publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.topic_arn),
+        publisher=parts.publisher,
         clock=parts.clock,
-        quiet=environment.digest_quiet,
+        quiet=parts.environment.digest_quiet,
     )
 
 

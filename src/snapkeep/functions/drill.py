@@ -32,7 +32,7 @@ def build(parts: Composition) -> AdvanceDrill:
         planner=DrillPlanner(looks=parts.drill_ec2, points=parts.points, documents=parts.documents, policies=parts.policies),
         holds=parts.point_holds,
         ledger=parts.drill_ledger,
-        pages=parts.pages,
+        pages=parts.reports,
         render=_render,
         clock=parts.clock,
         version=__version__,

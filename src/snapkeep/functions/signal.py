@@ -6,7 +6,6 @@ import json
 from functools import partial
 from typing import Any
 
-from snapkeep.adapters.s3_reports import S3Reports
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.signals import OwnNames, Signal, signal_of
 from snapkeep.domain.system import FUNCTIONS, function_name
@@ -19,12 +18,11 @@ from snapkeep.usecases.sweep.memory import StoredMemory
 def build(parts: Composition) -> NotifySignals:
     """Make the use case of the composition."""
     environment = parts.environment
-    store = S3Reports(client=parts.clients.get("s3"), bucket=environment.reports_bucket)
     return NotifySignals(
         system=environment.system,
         region=environment.region,
         reader=parts.reader,
-        last_sweep=StoredMemory(store),
+        last_sweep=StoredMemory(parts.reports),
         notices=parts.notices,
         clock=parts.clock,
         hold_store=partial(parts.hold_store_of, environment.region) if environment.hold_on_signals else None,

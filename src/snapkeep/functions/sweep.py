@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from snapkeep import __version__
 from snapkeep.adapters.cloudtrail_deletions import CloudTrailDeletions
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
-from snapkeep.adapters.s3_reports import S3Reports
-from snapkeep.adapters.sns_publisher import SnsPublisher
 from snapkeep.adapters.sqs_dead_letters import SqsDeadLetters
 from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
@@ -168,26 +166,16 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
     )
 
 
-def _bucket(parts: Composition) -> S3Reports:
-    return S3Reports(client=parts.clients.get("s3"), bucket=parts.environment.reports_bucket)
-
-
 def _watch(parts: Composition) -> DeletionWatch:
     trail = CloudTrailDeletions(client=parts.clients.get("cloudtrail"))
-    return DeletionWatch(memories=StoredMemory(_bucket(parts)), trail=trail)
+    return DeletionWatch(memories=StoredMemory(parts.reports), trail=trail)
 
 
 def build_reports(parts: Composition) -> PublishReport:
     """Make the use case that keeps and publishes reports."""
     from snapkeep.reports.page import render_index, render_page  # noqa: PLC0415 - the repairs need no pages
 
-    environment = parts.environment
-    return PublishReport(
-        store=_bucket(parts),
-        publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.topic_arn),
-        render=render_page,
-        render_index=render_index,
-    )
+    return PublishReport(store=parts.reports, publisher=parts.publisher, render=render_page, render_index=render_index)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

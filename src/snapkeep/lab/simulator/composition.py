@@ -171,8 +171,8 @@ class StackComposition(Composition):
         return self._system.documents_of(self.environment.region)
 
     @cached_property
-    def pages(self) -> Any:
-        """Pages of this DR region."""
+    def reports(self) -> Any:
+        """Reports and pages of this region."""
         return self._system.port("pages", self._system.pages)
 
     @cached_property
