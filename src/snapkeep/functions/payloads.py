@@ -217,6 +217,20 @@ class NotificationAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class _ComparedPair:
+    """The part of a proof's pair that a notification names."""
+
+    volume_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ProofOfPair:
+    """The part of a proof that a notification names. The whole type would load in every cold start."""
+
+    pair: _ComparedPair
+
+
+@dataclass(frozen=True, slots=True)
 class _StepAnswer:
     """The parts of a step's answer, and of an event's detail, that a notification names."""
 
@@ -226,6 +240,12 @@ class _StepAnswer:
     failed: tuple[DeletionResult, ...] = field(default=(), metadata=OPTIONAL)
     snapshot_id: Any = field(default="", metadata=OPTIONAL)
     source: Any = field(default="", metadata=OPTIONAL)
+    proof: _ProofOfPair | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def volume_ids(self) -> tuple[str, ...]:
+        """The volumes that the step was about."""
+        return self.volumes or ((self.proof.pair.volume_id,) if self.proof else ())
 
 
 def run_state(state: Mapping[str, Any]) -> RunState:
@@ -248,7 +268,7 @@ def run_state(state: Mapping[str, Any]) -> RunState:
     event_volumes = tuple(source for source in [_id_in(detail.source)] if source.startswith("vol-"))
     return RunState(
         subject=_id_in(detail.snapshot_id) or str(state.get("detail-type") or state.get("copy") or state.get("run") or ""),
-        volume_ids=tagged.volumes or received.volumes or event_volumes,
+        volume_ids=tagged.volume_ids or received.volume_ids or verified.volume_ids or event_volumes,
         # A drill's own problems include those of its comparison.
         problems=(
             *tagged.problems,

@@ -61,6 +61,13 @@ def test_an_unreadable_part_of_the_state_hides_no_other() -> None:
     ]
 
 
+def test_the_notice_of_a_comparison_names_the_volume() -> None:
+    problem = {"kind": "CopyDiffers", "subject": "snap-2", "cause": "it is different"}
+    proof = {"pair": {"volume_id": "vol-1", "copy_id": "snap-2"}, "verdict": "DIFFERS"}
+    (notice,) = notices({"copy": "snap-2", "verified": {"proof": proof, "problems": [problem]}})
+    assert (notice.subject, notice.detail) == ("snap-2", "volume vol-1")
+
+
 def test_the_source_of_a_copys_event_is_no_volume() -> None:
     source = "arn:aws:ec2::us-east-1:snapshot/snap-1"
     problem = {"kind": "CopyFailed", "subject": "snap-1", "cause": "key"}

@@ -43,7 +43,7 @@ def up(
     world: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, metavar="FILE", help="What describes volumes, history, quotas, speeds, faults."
+            exists=True, dir_okay=False, metavar="FILE", help="World file: volumes, history, quotas, speeds, faults."
         ),
     ] = None,
     state: Annotated[

@@ -184,12 +184,12 @@ def _fate_glyph(fate: Fate) -> Text:
 def show_ended(console: Console, ended: DemoResult) -> None:
     """Print the fate of each snapshot, the notices, and the checks."""
     console.print()
-    console.print(Rule("What was kept and deleted, and why", style="dim", align="left"))
+    console.print(Rule("Kept and deleted, with the reasons", style="dim", align="left"))
     for volume in ended.facts.volumes:
         console.print(_volume_view(volume))
-    console.print(Rule("What was published to SNS", style="dim", align="left"))
+    console.print(Rule("Published to SNS", style="dim", align="left"))
     console.print(_messages_view(ended.facts))
-    console.print(Rule("What must hold", style="dim", align="left"))
+    console.print(Rule("Checks", style="dim", align="left"))
     for check in ended.checks:
         console.print(_check_view(check))
     console.print()

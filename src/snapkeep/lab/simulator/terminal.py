@@ -38,7 +38,7 @@ def sparkline(values: Sequence[float], width: int = CHART_WIDTH) -> str:
 
 def print_results(results: Sequence[ExperimentResult], console: Console) -> None:
     """Print the results of one or two policies side by side."""
-    table = Table(title="What came of it", title_justify="left", header_style="bold")
+    table = Table(title="Result", title_justify="left", header_style="bold")
     table.add_column("")
     for result in results:
         table.add_column(Text(result.name), justify="right")
