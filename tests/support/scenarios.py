@@ -74,7 +74,6 @@ def deletion(
 
 COPIED = {"status": "COPIED", "snapshot_id": "snap-1", "region": "us-east-2"}
 LOST = ("CopyFailed", "copy of snap-2: Given key ID is not accessible")
-FROM_THE_FUNCTION = "the function's answer says so"
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,7 @@ def up(
     port: _Port = DEFAULT_PORT,
     world: Annotated[
         Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, metavar="FILE", help="World file: volumes, history, quotas, speeds, faults."
-        ),
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="World file: volumes, history, quotas, speeds, faults."),
     ] = None,
     state: Annotated[
         Path | None, typer.Option(file_okay=False, metavar="DIR", help="Directory that keeps everything between runs.")

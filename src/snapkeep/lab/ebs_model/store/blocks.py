@@ -211,11 +211,6 @@ class Chain:
         self.stored_blocks -= freed
         return freed
 
-    def owned(self, snapshot: ChainMember) -> int:
-        """Return how many blocks a member pays for."""
-        index = self._index(snapshot)
-        return self._changed_until(index, self._generation_before(index))
-
     def freed_by_removing(self, snapshot: ChainMember) -> int:
         """Return how many blocks only this member needs."""
         index = self._index(snapshot)
