@@ -1,4 +1,4 @@
-"""What stands in several templates under one name is the same in all, but for what the stacks do not share."""
+"""Resources of one name are the same in all templates, but for parts that differ for a reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIFFERENT = {
         f"Resources/TagSnapshotCopy/{ENVIRONMENT}": "nothing is compared, nor shared",
         f"Resources/TagSnapshotCopyRole/{OWN_POLICY}": "nothing is compared, nor shared, and no execution waits",
         f"Resources/DeleteOldSnapshotsRole/{OWN_POLICY}": "a vault sees no volumes",
-        f"Resources/DispatchRole/{OWN_POLICY}": "other accounts' keys, no execution that waits, no budget",
+        f"Resources/DispatchRole/{OWN_POLICY}": "other accounts' keys, no waiting execution, no budget",
         "Resources/CallByOthers/Properties/EventPattern": "roles of functions that a vault has not",
         "Resources/RuleDeadLettersPolicy/Properties/PolicyDocument": "other rules",
         f"Resources/Sweep/{ENVIRONMENT}": "no comparisons, drills or adoptions",

@@ -1,4 +1,4 @@
-"""Whatever people and AWS do, `snapkeep plan` says what a run of Protect, of Receive and a sweep of the same moment would delete."""
+"""Under any actions of people and AWS, `snapkeep plan` says what a run of Protect, of Receive and a sweep of the same moment would delete."""
 
 from __future__ import annotations
 

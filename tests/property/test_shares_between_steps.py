@@ -33,7 +33,7 @@ VAULTS_COPY = "snap-0fedcba9876543210"
 
 @dataclass
 class Story:
-    """What is shared, and with whom, while one call of a port fails."""
+    """Shares while one call of a port fails."""
 
     at: int = 0
     """The call that fails; 0 for none."""

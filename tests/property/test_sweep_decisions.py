@@ -1,4 +1,4 @@
-"""Whatever a sweep finds, it repairs by steps of the event-driven path, once, and decides nothing about what is not its own."""
+"""A sweep repairs each finding once, by steps of the event-driven path, and decides about nothing that is not its own."""
 
 from __future__ import annotations
 

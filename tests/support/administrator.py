@@ -17,7 +17,7 @@ OF_THE_MODEL = ("ec2", "kms")
 
 
 class Answer(StrEnum):
-    """What AWS answers."""
+    """The answer of AWS."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -25,7 +25,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True)
 class Targets:
-    """What the calls are about."""
+    """The objects of the calls."""
 
     account: str
     vault_account: str
@@ -42,7 +42,7 @@ class Targets:
     vault_copy: str
     vault_key: str
     names: Mapping[str, str] = field(default_factory=dict)
-    """Of what the stacks have made, by the names of the stacks' outputs."""
+    """The objects that the stacks have made, by the names of the stacks' outputs."""
 
     def bus(self, account: str) -> str:
         return f"arn:aws:events:{self.regions['dr']}:{account}:event-bus/default"

@@ -26,5 +26,5 @@ def answers_on_the_page() -> dict[tuple[str, str], Answer]:
 
 
 def fates_on_the_page() -> dict[str, str]:
-    """What becomes of each kind of recovery point after them."""
+    """The effect on each kind of recovery point."""
     return {row[0]: row[1] for row in rows(ADMINISTRATOR) if len(row) == 2}

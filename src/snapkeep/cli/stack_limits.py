@@ -1,4 +1,4 @@
-"""What the deployed stacks allow documents: locks, and sharing with vaults."""
+"""Limits that the deployed stacks set to documents: locks, and sharing with vaults."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def lock_problems(installed: Stacks, policies: PolicySet) -> list[PolicyProblem]
 
 
 def check_locks(installed: Stacks, policies: PolicySet) -> None:
-    """Raise InvalidPolicy for each lock that its region's stack does not allow. What a region does not answer is not known."""
+    """Raise InvalidPolicy for each lock that its region's stack does not allow. A region that does not answer allows all."""
     if problems := lock_problems(installed, policies):
         raise InvalidPolicy(problems)
 

@@ -1,4 +1,4 @@
-"""Who may use the console: the person who started it, in a browser on this machine, through pages of its own."""
+"""Access to the console: for the person who started it, in a browser on this machine, through pages of its own."""
 
 from __future__ import annotations
 

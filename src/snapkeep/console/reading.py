@@ -117,7 +117,7 @@ class Reading:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What could not be read, or is broken or missing."""
+        """Problems: regions that could not be read, and parts that are broken or missing."""
         return *self.status.problems, *self.unlisted.values()
 
     @property

@@ -51,7 +51,7 @@ class RecoveryPages:
 
     @property
     def actions(self) -> Sequence[tuple[Page, FormAction]]:
-        """What the forms of pages do; nothing where the console only reads."""
+        """Actions of the pages' forms; none where the console only reads."""
         if not self.allow_actions:
             return ()
         plan, launch, recovery = self.pages

@@ -41,7 +41,7 @@ def _points(reading: Reading, query: Query) -> list[RecoverableThings]:
 
 @dataclass(frozen=True, slots=True)
 class RegionForecast:
-    """What a recovery in a region would take from its points, and what that means, as far as nobody asks EC2."""
+    """The points that a recovery in a region would take, and the consequences, as far as they are known without EC2."""
 
     region: str
     choice: PointChoice

@@ -14,7 +14,7 @@ ADOPT_HISTORY, FORMER_SYSTEM = "AdoptHistory", "FormerSystem"
 COMPLIANCE_LOCKS, LOCK_DAYS = "AllowComplianceLocks", "MaxLockDays"
 VAULT_ACCOUNTS, OWNER_ACCOUNTS = "VaultAccounts", "OwnerAccounts"
 _BEFORE = {COMPLIANCE_LOCKS: "no"}
-"""What holds in a stack of a version that did not know the parameter, where a new value is a risk."""
+"""Values that hold in stacks of versions without the parameter, where a new value is a risk."""
 
 
 class ChangeNotConfirmed(SnapkeepError):

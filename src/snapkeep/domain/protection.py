@@ -53,7 +53,7 @@ class NewestSnapshot:
     unusable: tuple[Unusable, ...] = ()
     """Why others that are completed cannot be restored, one for each snapshot or copy."""
     maker: Maker | None = None
-    """What made it; None of a copy, and where there is none."""
+    """The kind of its maker; None for a copy, and without a point."""
 
     @property
     def there(self) -> bool:

@@ -44,7 +44,7 @@ DRILL = "snapkeep:drill"
 SYSTEM = "snapkeep:system"
 """On what a drill made: whose it is. Value: the system's name. The resources of the stacks have it too."""
 DRILL_END = "snapkeep:drill-end"
-"""On what a drill made: when the drill ends, at the latest. What is there after that, sweeps remove (INV-17)."""
+"""On resources of a drill: its latest end. Sweeps remove what is left after that (INV-17)."""
 
 DRILL_NETWORK = "snapkeep:drill-network"
 """On the subnet and the security group that instance drills launch in. Value: the system's name."""

@@ -179,7 +179,7 @@ class Composition(RegionalAdapters):
     def source_of(self, region: str) -> SnapshotReader:
         """Return a reader of a region that snapshots come from, for what a DR region concludes from its sources.
 
-        Raise AwsRefused in a vault. What production deletes or tags is not seen there, so that it deletes nothing (INV-24).
+        Raise AwsRefused in a vault, which does not see deletions and tags of production, and deletes nothing for them (INV-24).
         """
         if self.is_vault:
             raise AwsRefused(f"{region} belongs to another account: a vault concludes nothing from its sources")

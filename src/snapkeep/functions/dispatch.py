@@ -46,7 +46,7 @@ def build_late(parts: Composition) -> NoteLateCopy:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Return how many copies were started, and how many are in flight. Whatever woke it, it does the same.
+    """Return how many copies were started, and how many are in flight. It does the same whatever invoked it.
 
     The event of a late copy is noted first. No record of the stream fails by itself: each only wakes the dispatcher.
     """

@@ -58,7 +58,7 @@ class NotifySignals:
     """Returns the store of the hold that covers everything; None where signals put nothing on hold."""
 
     def run(self, signals: Sequence[Signal]) -> int:
-        """Leave the notices; return how many calls they are about. What cannot be read is not known, and is notified too."""
+        """Leave the notices; return how many calls they are about. Calls whose points cannot be read are notified too."""
         points = _Points(self.system, self.reader, self.last_sweep, signals)
         groups: dict[tuple[str, str, str, str], list[tuple[Signal, int | None]]] = {}
         for signal in signals:

@@ -1,4 +1,4 @@
-"""What a vault copies of what is shared with it, and of what it sends word."""
+"""The copies that a vault makes of shared snapshots, and the words that it sends."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_no_completed_copy_is_ever_without_its_lock() -> None:
 
 
 def test_compliance_mode_waits_for_the_check_on_arrival_and_for_no_proof() -> None:
-    """What is shared was proved in production; a vault cannot compare it, and a lock in compliance mode is what it is for."""
+    """Shared copies were proved in production; a vault cannot compare them, and locks them in compliance mode at once."""
     lab = locking(COMPLIANCE)
     lab.offer(lab.make_volume())
     lab.run_until(lambda: bool(lab.copies()) and bool(locks(lab)))

@@ -1,4 +1,4 @@
-"""When the next snapshot of a volume is due by its policy. What others made counts as what the system made itself."""
+"""When the next snapshot of a volume is due by its policy. Snapshots of others count like the system's own."""
 
 from __future__ import annotations
 

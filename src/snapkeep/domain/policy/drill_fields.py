@@ -155,7 +155,7 @@ DRILL = Shape(
             example="shop",
         ),
         Field("command", ValueType.OBJECT, "A command that runs in each instance.", shape=COMMAND),
-        Field("map", ValueType.OBJECT, "What a drill launches its instances with in place of what they had.", shape=MAP),
+        Field("map", ValueType.OBJECT, "Replacements with which a drill launches its instances.", shape=MAP),
         Field(
             "instance_price",
             ValueType.TEXT,

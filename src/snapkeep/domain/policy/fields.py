@@ -239,7 +239,7 @@ CARRY_TAGS = Shape(
 
 RECORD = Shape(
     RecordContent,
-    "What recovery records hold besides the settings of volumes and instances.",
+    "Contents of recovery records besides the settings of volumes and instances.",
     (Field("user_data", ValueType.FLAG, "Whether they hold the instance's user data, which often has secrets."),),
 )
 
@@ -314,7 +314,7 @@ POLICY = Shape(
             "Which snapshots and copies of a deleted volume sweeps keep, in every region; left out, the same as before.",
             shape=GONE,
         ),
-        Field("record", ValueType.OBJECT, "What the volume's recovery records hold.", shape=RECORD),
+        Field("record", ValueType.OBJECT, "Contents of the volume's recovery records.", shape=RECORD),
         Field(
             "snapshots",
             ValueType.OBJECT,

@@ -46,7 +46,7 @@ GROUP = Shape(
         Field(
             "wait",
             ValueType.TEXT,
-            "What is awaited of each stage before the next: that it runs, or that its status checks pass.",
+            "Condition of each stage before the next one begins: it runs, or its status checks pass.",
             choices=tuple(GroupWait),
         ),
     ),

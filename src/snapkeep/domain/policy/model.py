@@ -49,7 +49,7 @@ class GoneRetention(Retention):
 
 
 class LockMode(StrEnum):
-    """Who can remove a lock (EBS user guide: snapshot lock): who may call UnlockSnapshot, or nobody after the cool-off period."""
+    """How a lock can be removed (EBS user guide: snapshot lock): by UnlockSnapshot, or by nobody after the cool-off period."""
 
     GOVERNANCE = "governance"
     COMPLIANCE = "compliance"

@@ -152,7 +152,7 @@ class ProofProgress:
         return ProofEnd.TIME if now - self.started_at > LONGEST else None
 
     def reduced(self, *, first_of_month: bool) -> ProofProgress:
-        """Return a comparison of structure alone, which begins anew. What the requests cost so far stays."""
+        """Return a comparison of structure alone, which begins anew. The cost of the requests so far stays."""
         begun = ProofProgress(self.pair, STRUCTURE, self.started_at, self.source_size_gib, self.copy_size_gib)
         return replace(
             begun,

@@ -162,7 +162,7 @@ class FindingKind(LabelledEnum):
         "key_at_risk",
         "KMS key at risk",
         True,
-        "What the key encrypts counts as no recovery point until the key can be used again: nothing is deleted because of it.",
+        "Snapshots under the key count as no recovery points until it can be used again: nothing is deleted because of them.",
     )
     HOLD_PLACED = (
         "hold_placed",

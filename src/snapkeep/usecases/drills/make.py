@@ -20,7 +20,7 @@ _ENDED = ("deleting", "deleted", "error")
 
 @dataclass(frozen=True, slots=True)
 class MakeForDrill:
-    """Makes what a drill needs next. What an earlier call made is found by its tag, and not made again."""
+    """Makes what a drill needs next. Resources of an earlier call are found by their tag, and not made again."""
 
     ec2: DrillMaker
 

@@ -33,7 +33,7 @@ class MeasureChanges:
     """Returns the reader of a region."""
 
     def run(self, copy: Snapshot) -> UnusualChange | None:
-        """Return the change of a copy's source if it is unusual, and keep it. What cannot be read is not known: no error."""
+        """Return the change of a copy's source if it is unusual, and keep it. Unreadable blocks raise no error."""
         try:
             return self._measure(copy)
         except SnapkeepError:  # the comparison of the copy matters more

@@ -51,7 +51,7 @@ def encrypted(bench: Bench, key_policy: str = "") -> tuple[str, str]:
     return made, key
 
 
-# Who may share
+# Permissions to share
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_share_ends_by_reset_archiving_and_deletion(bench: Bench, snapshot_id:
         assert other(bench).describe_snapshots()["Snapshots"] == []
 
 
-# What the other account sees
+# The other account's view
 
 
 def test_another_account_sees_a_share_without_its_tags(bench: Bench, snapshot_id: str) -> None:
