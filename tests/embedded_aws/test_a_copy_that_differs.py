@@ -19,7 +19,7 @@ DEFAULT = {"name": "default", "select": {}, "retention": {"keep_last": 5}, "copi
 FULL = {"kind": "full", "sample": 0, "part": 0, "parts": 0}
 
 
-def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_alone: EmbeddedAws) -> None:
+def test_a_copy_with_a_wrong_block_is_found_and_made_again(embedded_alone: EmbeddedAws) -> None:
     installation = install(embedded_alone)
     assert_commands_run_around_snapshots(installation, launch_database(installation))
     volume_id = installation.volume(Name="database")

@@ -119,7 +119,7 @@ def keyed(embedded: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Ke
     return KeyedInstallation(embedded, tmp_path_factory.mktemp("policy"))
 
 
-def test_a_key_pending_deletion_is_found_everywhere_and_forgotten_once_it_is_saved(keyed: KeyedInstallation) -> None:
+def test_a_key_pending_deletion_is_found_until_it_is_saved(keyed: KeyedInstallation) -> None:
     volume = keyed.installed.volume(Name="database")
     copy = keyed.installed.copied(keyed.installed.snapshot(volume))
     assert copy["KmsKeyId"] == keyed.key
@@ -210,9 +210,7 @@ def vault(keyed: KeyedInstallation) -> VaultAccount:
     return VaultAccount(keyed)
 
 
-def test_an_administrator_loses_neither_what_is_locked_nor_what_is_in_the_vault(
-    keyed: KeyedInstallation, vault: VaultAccount
-) -> None:
+def test_an_administrator_loses_neither_locked_points_nor_the_vaults(keyed: KeyedInstallation, vault: VaultAccount) -> None:
     installed = keyed.installed
     ec2 = installed.client("ec2", DR)
     volumes = [installed.volume(Name=name) for name in ("plain", "governed", "locked")]

@@ -108,7 +108,7 @@ def test_an_alarm_counts_breaching_periods_and_treats_missing_data_as_configured
     assert alarms.state_of({**ALARM, "TreatMissingData": missing_data, "StateValue": "ALARM"}, values) == state
 
 
-def test_an_alarm_looks_at_whole_periods_and_at_two_more_than_it_needs() -> None:
+def test_an_alarm_reads_two_periods_more_than_it_needs() -> None:
     expected = [(240, 300), (180, 240), (120, 180), (60, 120)]
     assert alarms.windows({"Period": 60, "EvaluationPeriods": 2}, 245.0) == expected
 

@@ -70,7 +70,7 @@ def test_max_lock_days_holds_by_iam() -> None:
     assert not may_lock(14, tag="snapkeep2")
 
 
-def test_a_cool_off_period_is_a_day_at_least_where_compliance_is_allowed() -> None:
+def test_a_cool_off_period_is_at_least_a_day() -> None:
     assert may_lock(14, 24, compliance=True)
     assert may_lock(14, compliance=True), "governance mode"
     assert not may_lock(14, 23, compliance=True)

@@ -17,7 +17,7 @@ def all_statements() -> Iterator[Statement]:
             yield from statements(stack, role)
 
 
-def test_instances_of_drills_are_launched_in_the_network_of_drills_alone_with_its_role_or_none() -> None:
+def test_instances_of_drills_are_launched_in_their_network_alone() -> None:
     launching = [one for one in statements("dr", "MakeForDrillRole") if "ec2:RunInstances" in one.actions]
     kinds = {resource["Fn::Sub"].rpartition(":")[2]: one.condition for one in launching for resource in one.resources}
     in_network = {"StringEquals": {"aws:ResourceTag/snapkeep:drill-network": SYSTEM}}

@@ -55,7 +55,7 @@ def test_events_go_to_the_owners_default_buses_and_nowhere_else() -> None:
         }
 
 
-def test_the_owners_keys_are_used_through_ec2_and_by_the_copying_role_alone() -> None:
+def test_the_copying_role_alone_uses_the_owners_keys_through_ec2() -> None:
     any_account = {"Fn::Sub": "arn:${AWS::Partition}:kms:*:*:key/*"}
     using = [statement for statement in all_statements() if any_account in statement.resources]
     assert {statement.role for statement in using} == {"DispatchRole"}

@@ -138,7 +138,7 @@ def test_tags_are_written_by_a_recovery_alone() -> None:
     ]
 
 
-def test_a_recoverer_of_a_vault_shares_and_deletes_only_what_a_recovery_made() -> None:
+def test_a_recoverer_shares_and_deletes_only_copies_of_recoveries() -> None:
     conditions = {one["Action"][0]: one["Condition"] for one in statements("recoverer-vault") if "Condition" in one}
     assert conditions["ec2:DeleteSnapshot"] == MADE
     never_with_everybody = {"ec2:Add/group": "true"}
@@ -180,7 +180,7 @@ def test_a_deployer_may_tag_event_source_mappings() -> None:
 MADE = {"Null": {f"aws:ResourceTag/{RECOVERY}": "false"}}
 
 
-def test_instances_and_images_are_changed_and_removed_only_where_a_recovery_made_them() -> None:
+def test_only_instances_and_images_of_recoveries_are_changed() -> None:
     changing = {"ec2:DeregisterImage", "ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:TerminateInstances"}
     for statement in statements("recoverer-instances"):
         if changing & set(statement["Action"]):

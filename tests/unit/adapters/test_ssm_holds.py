@@ -19,7 +19,7 @@ def store(ssm: SSMClient) -> SsmHolds:
     return SsmHolds(client=ssm, path=PATH, region=REGION)
 
 
-def test_more_holds_than_a_page_has_are_read_and_released_one_by_one(ssm: SSMClient, store: SsmHolds) -> None:
+def test_holds_of_several_pages_are_read_and_released(ssm: SSMClient, store: SsmHolds) -> None:
     placed = [hold(f"hold-{number}", volumes=(f"vol-{number}",)) for number in range(23)]  # a page has ten
     for one in placed:
         store.place(one)

@@ -47,7 +47,7 @@ def test_the_time_until_the_deadline_chooses_the_way(within: timedelta, minutes:
     assert durations(laboratory) == [minutes]
 
 
-def test_a_copy_that_changed_little_is_ordinary_where_the_whole_volume_is_not() -> None:
+def test_a_copy_of_few_changes_is_ordinary_for_a_large_volume() -> None:
     laboratory = Laboratory(auto(timedelta(hours=1)))
     volume = laboratory.make_volume(size_gib=400)
     laboratory.world.write(volume, 0, 400 * 2048, region=PRIMARY)
@@ -115,7 +115,7 @@ def test_only_ordinary_incremental_copies_are_the_history(minutes: int, full: bo
     assert (ChooseCompletion(**parts).chosen(entry).request.completion_minutes == 0) is counts
 
 
-def test_a_copy_with_another_key_than_the_earlier_ones_is_taken_as_full() -> None:
+def test_a_copy_under_another_key_is_taken_as_full() -> None:
     policies = auto(timedelta(hours=4))
     laboratory = Laboratory(policies)
     kms = laboratory.world.client("kms", DR)
@@ -131,7 +131,7 @@ def test_a_copy_with_another_key_than_the_earlier_ones_is_taken_as_full() -> Non
 
 
 @pytest.mark.parametrize(("mib", "seconds"), [(500, 99), (1000, 99), (2000, 198)])
-def test_an_ordinary_copy_takes_what_99_of_100_similar_ones_took_by_its_size(mib: int, seconds: int) -> None:
+def test_an_ordinary_copy_takes_what_similar_ones_took(mib: int, seconds: int) -> None:
     history = [PastCopy(1000, past) for past in range(1, 101)] + [PastCopy(10**6, 10**6)] * 100
     assert ordinary_seconds(mib, history) == pytest.approx(seconds * UNCERTAINTY)
 

@@ -65,7 +65,7 @@ def test_a_copy_that_nobody_has_checked_frees_no_older_source() -> None:
     assert [order.snapshot_id for order in lab.runner.composition.delete_snapshots(PRIMARY).run([volume]).orders] == [first]
 
 
-def test_a_run_that_hears_of_a_wrong_copy_needs_no_mark_on_it() -> None:
+def test_a_run_takes_no_wrong_copy_without_a_mark_either() -> None:
     """EC2 may show the mark late, and the run plans at once."""
     lab = Unreceived(policies=policy_set(keep=1))
     (first, lost), (second, wrong) = lab.two_copies()

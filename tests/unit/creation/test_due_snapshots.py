@@ -169,7 +169,7 @@ def test_volumes_of_one_instance_are_one_set() -> None:
     assert started_ids(due(data, other, consistent=CONSISTENT_VOLUME), [root, data, other], []) == [(data.id,), (other.id,)]
 
 
-def test_a_set_that_cannot_leave_out_the_others_is_made_one_by_one() -> None:
+def test_a_set_with_too_many_exclusions_is_made_one_by_one() -> None:
     chosen = [volume(number, instance="i-1") for number in range(2)]
     others = [volume(100 + number, instance="i-1") for number in range(41)]
     assert started_ids(due(*chosen), [*chosen, *others], []) == [(chosen[0].id,), (chosen[1].id,)]

@@ -187,7 +187,7 @@ def test_a_volume_that_is_deleted_meanwhile_is_no_failure() -> None:
     assert ([item.volume_id for item in world.made()], world.lab.notified) == ([other], [])
 
 
-def test_volumes_of_an_instance_that_is_gone_are_made_at_the_next_tick() -> None:
+def test_volumes_of_a_terminated_instance_are_made_at_the_next_tick() -> None:
     world = at_first_write(lambda it: it.lab.ec2().terminate_instances(InstanceIds=[instance]))
     volumes = [world.lab.make_volume() for _ in range(2)]
     instance = world.attach(*volumes)

@@ -97,7 +97,7 @@ class Kms:
         raise ClientError({"Error": {"Code": self.code, "Message": "refused"}}, "DescribeKey")
 
 
-def test_a_key_that_does_not_exist_is_a_problem_and_a_refused_one_is_not_known() -> None:
+def test_a_missing_key_is_a_problem_and_a_refused_one_unknown() -> None:
     absent = key_facts(Kms("NotFoundException"), "alias/no-such-key")
     result = key_check(Check.COPY_KEY, "us-east-2", absent, "123456789012")
     assert (result.state, result.text) == (CheckState.PROBLEM, "there is no key alias/no-such-key")

@@ -180,7 +180,7 @@ def test_snapshots_of_others_are_no_signal() -> None:
 
 
 @pytest.mark.parametrize("request_name", ["DeleteTags", "DeleteTags of all"])
-def test_a_snapshot_that_has_lost_its_tag_by_the_call_is_no_snapshot_of_others(request_name: str) -> None:
+def test_a_snapshot_that_lost_its_tag_by_the_call_is_ours(request_name: str) -> None:
     stripped = replace(snapshot(), tags={})
     (notice,) = Region(present=[stripped]).notified(called(request_name))
     assert notice.detail.endswith("of 1 call it is not known which recovery points are touched")
@@ -201,7 +201,7 @@ def test_tags_of_a_volume_touch_the_points_of_the_volume() -> None:
     assert notice.detail.endswith("touches 2 recovery points")
 
 
-def test_a_notice_of_several_calls_has_the_first_moment_and_counts_each_point_once() -> None:
+def test_a_notice_of_several_calls_counts_each_point_once() -> None:
     later, first = (called("StopLogging", eventTime=f"2026-11-30T02:00:{second}Z") for second in ("30", "10"))
     (notice,) = Region().notified(later, first)
     assert "first at 2026-11-30 02:00:10 UTC" in notice.detail

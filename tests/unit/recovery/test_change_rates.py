@@ -72,7 +72,7 @@ class Quiet(NamedTuple):
 
 
 @pytest.mark.parametrize("fleet", [Quiet(0.03, 0.4, volumes=200), Quiet(0.05, 0.5), Quiet(0.05, 0.4, batch=4)])
-def test_a_quiet_year_of_two_hundred_volumes_has_at_most_one_false_finding_a_month(fleet: Quiet) -> None:
+def test_a_quiet_fleet_has_at_most_one_false_finding_a_month(fleet: Quiet) -> None:
     """The limit of smaller fleets is as much smaller. Each volume is overwritten in the end, which is found."""
     chance = random.Random(16)
     false_findings = 0

@@ -126,12 +126,12 @@ def test_newer_single_points_than_the_set_are_said_and_can_be_chosen() -> None:
     assert choose_points(lineages_of("us-east-2", whole_set(60)), VOLUMES, NOW).notes == ()
 
 
-def test_a_set_that_is_newest_of_all_is_one_even_where_single_points_are_requested() -> None:
+def test_the_newest_set_is_one_even_where_single_points_are_requested() -> None:
     chosen = choose_points(lineages_of("us-east-2", [*whole_set(60), copy("vol-0a", 90)]), VOLUMES, NOW, sets_first=False)
     assert (chosen.set_id, chosen.spread) == ("snap-set60", timedelta(0))
 
 
-def test_a_point_under_a_key_that_is_not_known_is_chosen_with_a_note() -> None:
+def test_a_point_under_an_unknown_key_is_chosen_with_a_note() -> None:
     """Without kms:DescribeKey, nothing could be recovered at all."""
     fault = KeyFault("arn:key", Unusable.KEY_NOT_KNOWN, cause="AccessDeniedException")
     chosen = choose_points(lineages_of("us-east-2", [copy("vol-0a", 5, key_fault=fault)]), ["vol-0a"], NOW)
@@ -139,7 +139,7 @@ def test_a_point_under_a_key_that_is_not_known_is_chosen_with_a_note() -> None:
     assert [note for note in chosen.notes if "not known" in note and "AccessDenied" in note]
 
 
-def test_a_volume_that_may_have_been_detached_is_named_with_its_last_moment() -> None:
+def test_a_volume_that_may_be_detached_has_its_last_moment() -> None:
     lineages = lineages_of("us-east-2", [copy("vol-0a", 5), copy("vol-0b", 6), copy("vol-0c", 43_200)])
     chosen = choose_points(lineages, VOLUMES, NOW)
     assert [note for note in chosen.notes if "vol-0c" in note and "last seen on i-0db" in note and "2026-10-31" in note]

@@ -151,7 +151,7 @@ def test_a_root_volume_is_replaced_in_place_and_put_back(lab: InstanceLab) -> No
     assert moment > 8
 
 
-def test_only_the_root_of_a_running_instance_is_replaced_by_its_own_snapshot(lab: InstanceLab) -> None:
+def test_only_a_running_instances_root_is_replaced_by_its_own_snapshot(lab: InstanceLab) -> None:
     source_id = lab.protected()
     there = lab.plan(source_id, DR, replace_root=True)
     assert [obstacle for obstacle in there.obstacles if "is a copy" in obstacle]

@@ -32,7 +32,7 @@ def protection(policy: Policy, sources: list[Snapshot], copies: list[Snapshot]) 
 OLD, NEW = snapshot(NOW - 30 * HOUR, 1), snapshot(NOW - HOUR, 2)
 
 
-def test_the_rpo_age_is_that_of_the_newest_copy_that_can_be_restored() -> None:
+def test_the_rpo_age_is_that_of_the_newest_usable_copy() -> None:
     copies = [copy_of(OLD, DR, 1), unusable(copy_of(NEW, DR, 2))]
     late = protection(COPIED, [OLD, NEW], copies)
     assert (late.health, late.age) == (VolumeHealth.LATE, 30 * HOUR)
@@ -56,7 +56,7 @@ def test_a_volume_whose_points_cannot_be_restored_is_not_protected(reason: Unusa
     assert reason.value in copied.why
 
 
-def test_a_new_volume_with_a_copy_that_cannot_be_restored_is_not_first_copy_pending() -> None:
+def test_a_new_volume_with_an_unusable_copy_is_not_first_copy_pending() -> None:
     assert protection(COPIED, [NEW], []).health is VolumeHealth.FIRST_COPY_PENDING
     assert protection(COPIED, [NEW], [unusable(copy_of(NEW, DR, 1))]).health is VolumeHealth.NO_RECOVERY_POINT
 

@@ -179,7 +179,7 @@ def test_a_name_that_no_instance_has_is_an_obstacle(shop: Shop) -> None:
     assert shop.plan(nobody).obstacles == (f"nobody: no recovery point in {DR} is of an instance with its tags",)
 
 
-def test_a_member_that_was_replaced_long_ago_does_not_take_the_group_back() -> None:
+def test_a_member_replaced_long_ago_moves_no_group_back() -> None:
     lab = InstanceLab()
     old = launched("db", lab)
     protect_set(lab.lab, old)

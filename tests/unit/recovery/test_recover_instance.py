@@ -177,7 +177,7 @@ def test_an_instance_under_a_customer_key_gets_the_key_of_the_map() -> None:
     assert (volumes["/dev/sdf"]["KmsKeyId"], volumes["/dev/sdg"]["KmsKeyId"]) == (other, keys[DR])
 
 
-def test_a_spot_instance_becomes_an_on_demand_one_and_the_plan_says_so(lab: InstanceLab) -> None:
+def test_the_plan_says_that_a_spot_instance_becomes_on_demand(lab: InstanceLab) -> None:
     source_id = lab.launch()
     lab.lab.world.region_account(PRIMARY).instances[source_id].details["InstanceLifecycle"] = "spot"
     protect_set(lab.lab, source_id)

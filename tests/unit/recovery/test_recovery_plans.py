@@ -72,7 +72,7 @@ def test_an_instance_is_whole_unless_a_volume_is_left_out() -> None:
     assert [obstacle for obstacle in lab.plan(without=("/dev/sdx",)).obstacles if "named so" in obstacle]
 
 
-def test_a_device_is_left_out_of_each_instance_by_any_of_its_names(ready: RecoveryLab) -> None:
+def test_a_device_is_left_out_by_any_of_its_names(ready: RecoveryLab) -> None:
     point = ready.plan().volumes[0].point
     snapshots = [
         replace(point, id=f"snap-{number}", tags={**point.tags, INSTANCE: f"i-{number}", POLICY: "gold", DEVICE: device})

@@ -63,7 +63,7 @@ def test_a_root_volume_beyond_the_quota_of_rates_is_replaced_without_one() -> No
     assert initialisation(lab, [root["VolumeId"]], PRIMARY) == {"default"}
 
 
-def test_vcpus_beyond_the_quota_are_an_obstacle_and_an_unknown_quota_is_a_remark(lab: InstanceLab) -> None:
+def test_vcpus_beyond_the_quota_are_an_obstacle(lab: InstanceLab) -> None:
     source_id = lab.protected()
     lab.lab.ec2(DR).run_instances(ImageId="ami-12345678", InstanceType="m5.xlarge", MinCount=1, MaxCount=1)
     request = InstanceRequest(source_id, lab.clock.now(), InstanceOptions(parse_map(lab.names)))

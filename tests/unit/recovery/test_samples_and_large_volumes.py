@@ -172,7 +172,7 @@ def test_no_proof_takes_more_than_its_estimate() -> None:
         assert proof.progress.list_requests <= expected.list_requests
 
 
-def test_the_estimate_of_changes_is_that_of_all_blocks_where_none_are_counted() -> None:
+def test_without_counted_changes_the_estimate_is_that_of_all_blocks() -> None:
     changed = Method(MethodKind.CHANGED, sample=300)
     assert estimate(changed, 100).blocks == estimate(FULL, 100).blocks
     assert estimate(changed, 100, changed_blocks=50).blocks == 350

@@ -27,7 +27,7 @@ def moments(lab: RecoveryLab, action: object) -> range:
     return range(1, count.seen + 1)
 
 
-def test_an_undo_at_any_moment_of_a_run_stops_it_and_leaves_nothing(lab: RecoveryLab) -> None:
+def test_an_undo_stops_a_run_at_any_moment_and_leaves_nothing(lab: RecoveryLab) -> None:
     for moment in moments(lab, Recover.run):
         run, seen = lab.begin(), KillAt(0)
 
@@ -56,7 +56,7 @@ def test_a_session_that_makes_a_volume_during_an_undo_removes_it_itself(lab: Rec
     assert (lab.made(run), lab.held()) == ([], [])
 
 
-def test_a_runner_that_is_late_at_any_moment_of_an_undo_leaves_nothing(lab: RecoveryLab) -> None:
+def test_a_runner_that_is_late_in_an_undo_leaves_nothing(lab: RecoveryLab) -> None:
     for moment in moments(lab, Recover.undo):
         run, seen = lab.begin(), KillAt(0)
         with pytest.raises(Killed):

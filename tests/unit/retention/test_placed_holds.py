@@ -49,7 +49,7 @@ def test_a_hold_of_a_copy_covers_that_copy_alone() -> None:
     assert (placed.covers(COPY), placed.covers(SNAPSHOTS[0])) == (True, False)
 
 
-def test_a_hold_of_a_policy_covers_what_it_governs_and_what_carries_its_name() -> None:
+def test_a_hold_of_a_policy_covers_governed_volumes_and_tagged_snapshots() -> None:
     placed = hold(policies=("silver",))
     assert placed.covers(SNAPSHOTS[0], policy="silver")
     assert not placed.covers(SNAPSHOTS[0], policy="bronze")
@@ -61,7 +61,7 @@ def test_a_hold_of_what_this_version_does_not_know_covers_everything() -> None:
     assert from_text(PlacedHold, text).covers(SNAPSHOTS[0])
 
 
-def test_a_plan_keeps_what_is_held_and_says_since_when_by_whom_and_why() -> None:
+def test_a_plan_keeps_held_snapshots_and_says_why() -> None:
     placed = PlacedHolds((hold(snapshots=(SOURCE,)),))
     plan = plan_region(RegionFacts(REGION, (), SNAPSHOTS), KEEP_ONE, NOW, system=SYSTEM, placed=placed)
     held = next(verdict for verdict in plan.verdicts if verdict.snapshot.id == SOURCE)
@@ -117,7 +117,7 @@ def test_a_hold_counts_in_every_region_wherever_it_is_written(region: str, writt
     assert [result.outcome for result in delete(lab, volume, region)] == [DeletionOutcome.DELETED] * 2
 
 
-def test_a_dr_region_deletes_nothing_while_the_holds_of_the_primary_cannot_be_read() -> None:
+def test_a_dr_region_deletes_nothing_while_holds_cannot_be_read() -> None:
     lab, volume = night()
     lab.runner.composition.hold_stores[PRIMARY].place(hold())
     lab.world.take_region_away(PRIMARY)

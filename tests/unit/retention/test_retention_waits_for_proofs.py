@@ -76,7 +76,7 @@ def test_no_copy_is_held_where_the_rule_compares_nothing() -> None:
     assert deleted(copies(PROVED, ""), VerifyRule(structure="never")) == [0]
 
 
-def test_a_proved_second_copy_stays_while_the_copy_beside_it_is_not_proved() -> None:
+def test_a_proved_second_copy_stays_beside_an_unproved_copy() -> None:
     first = copies(PROVED)[0]
     twin = replace(copy_of(SOURCES[0], DR, 9), start_time=NOW)
     facts = RegionFacts(DR, (), [first, twin], checked=frozenset({twin.id}))

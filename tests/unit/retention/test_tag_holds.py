@@ -89,7 +89,7 @@ def test_copies_stay_while_their_sources_tags_cannot_be_read() -> None:
     assert f"not known: {REGION} could not be read" in held[copies[0].id][0].text
 
 
-def test_a_copy_of_a_tagged_snapshot_is_held_though_its_source_is_deleted() -> None:
+def test_a_tagged_snapshots_copy_is_held_without_its_source() -> None:
     lab, volume = night(1)
     started = lab.start_snapshot(volume)
     protect(lab, started)

@@ -35,7 +35,7 @@ def days_of(counts: list[int]) -> dict[str, int]:
 
 
 @given(COUNTS, st.integers(0, 10**6), st.integers(2, 1000))
-def test_a_day_is_unusual_beyond_so_many_times_the_median_of_the_days_before(counts: list[int], number: int, times: int) -> None:
+def test_a_day_far_beyond_the_median_is_unusual(counts: list[int], number: int, times: int) -> None:
     days = after(days_of(counts), TODAY, number)
     normal = usual(days, TODAY)
     assert (normal is None) == (len(counts) < FEWEST_DAYS)

@@ -90,7 +90,7 @@ def test_the_systems_own_deletion_under_a_former_policy_is_no_finding(who: str, 
 
 
 @pytest.mark.parametrize(("age", "found"), [(DAY, 1), (-HOUR, 0)])
-def test_what_was_held_before_the_last_sweep_is_missed_whatever_the_rules_say(age: float, found: int) -> None:
+def test_a_deleted_snapshot_that_was_held_is_missed(age: float, found: int) -> None:
     world, (first, *_) = protected()
     volume = world.ec2.describe_snapshots(SnapshotIds=[first])["Snapshots"][0]["VolumeId"]
     world.sweep()

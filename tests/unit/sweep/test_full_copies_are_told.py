@@ -53,7 +53,7 @@ def test_copies_under_one_key_are_no_finding() -> None:
     assert not kinds(world_with_copies("alias/a", "alias/a", "alias/a").sweep(DR))[FindingKind.COPY_FULL]
 
 
-def test_a_full_copy_under_another_key_is_reported_with_its_cost_for_a_day() -> None:
+def test_a_full_copy_under_another_key_is_reported_with_its_cost() -> None:
     world = world_with_copies("alias/a", "alias/a", "alias/b")
     report = world.sweep(DR)
     [item] = [item for item in report.items if item.kind is FindingKind.COPY_FULL]

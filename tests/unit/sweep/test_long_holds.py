@@ -18,7 +18,7 @@ def held(world: SweepingWorld, region: str) -> list[ReportItem]:
 
 
 @pytest.mark.parametrize("region", [PRIMARY, DR])
-def test_a_hold_of_more_than_three_days_is_a_finding_of_either_region(region: str) -> None:
+def test_a_hold_of_three_days_is_a_finding_of_either_region(region: str) -> None:
     world = SweepingWorld()
     world.snapshot(world.volume(8))
     world.later(3600)
@@ -33,7 +33,7 @@ def test_a_hold_of_more_than_three_days_is_a_finding_of_either_region(region: st
     assert snapshot["SnapshotId"] in item.text
 
 
-def test_a_hold_without_a_holder_of_its_own_is_a_finding_at_once() -> None:
+def test_a_hold_without_a_holder_is_a_finding_at_once() -> None:
     """A person wrote it, or its recovery ended while another passed it on."""
     world = SweepingWorld()
     source = world.snapshot(world.volume(8))

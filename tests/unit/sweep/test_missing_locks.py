@@ -48,7 +48,7 @@ class Locking(Laboratory):
         return [lock["LockDuration"] for lock in self.ec2().describe_locked_snapshots()["Snapshots"]]
 
 
-def test_a_source_from_before_the_rule_is_locked_for_the_rest_of_its_time() -> None:
+def test_a_source_older_than_the_rule_is_locked_for_its_remaining_time() -> None:
     lab = Locking(policy_set())
     assert lab.missing() == [(lab.ids()[0], Handling.REPAIRED)]
     assert lab.days_locked() == [6]

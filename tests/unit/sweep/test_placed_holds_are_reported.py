@@ -43,7 +43,7 @@ def test_a_sweep_keeps_what_is_held_and_names_the_hold(region: str) -> None:
 
 
 @pytest.mark.parametrize(("policy", "held"), [("gold", 3), ("bronze", 0)])
-def test_a_hold_of_a_policy_counts_what_the_policy_governs_whatever_its_tags_say(policy: str, held: int) -> None:
+def test_a_hold_of_a_policy_counts_all_that_the_policy_governs(policy: str, held: int) -> None:
     world = world_with_more_than_is_kept()
     ids = [snapshot["SnapshotId"] for snapshot in world.managed(PRIMARY)]
     world.ec2.create_tags(Resources=ids, Tags=[{"Key": POLICY, "Value": "silver"}])

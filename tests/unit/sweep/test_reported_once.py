@@ -50,7 +50,7 @@ def test_a_volume_is_reported_again_when_a_policy_requests_copies_again(world: S
     assert reported(world) == []
 
 
-def test_a_missed_rpo_of_copies_is_not_repeated_and_one_of_snapshots_is(world: SweepingWorld) -> None:
+def test_only_a_missed_rpo_of_snapshots_is_repeated(world: SweepingWorld) -> None:
     volume = world.volume()
     world.snapshot(volume)
     world.later(DAY)

@@ -45,7 +45,7 @@ def found(report: SweepReport) -> set[tuple[FindingKind, str]]:
     return {(item.kind, item.subject) for item in report.items if item.kind not in noted}
 
 
-def test_a_share_is_counted_and_found_once_it_is_older_than_a_day() -> None:
+def test_a_share_older_than_a_day_is_counted_and_found() -> None:
     world, _, copy = shared_copy()
     report = world.sweep(DR)
     assert found(report) == set()
@@ -82,7 +82,7 @@ def test_a_stranger_beside_the_vault_is_found_by_the_next_sweep() -> None:
     assert found(world.sweep(DR)) == {(FindingKind.SHARED, copy)}
 
 
-def test_a_vault_of_an_account_that_the_stack_may_not_share_with_is_found() -> None:
+def test_a_vault_that_the_stack_may_not_share_with_is_found() -> None:
     world, _, copy = shared_copy()
     world.policies = replace(world.policies, vaults=(replace(VAULT, account=STRANGER),))
     assert found(world.sweep(DR)) == {(FindingKind.VAULT_NOT_ALLOWED, "bunker")}

@@ -148,7 +148,7 @@ def test_the_page_names_its_policies_and_version() -> None:
     assert "Policies: not known" in render_page(report(broken="AwsRefused: no"))
 
 
-def test_every_column_of_the_page_has_a_heading_and_every_row_a_name() -> None:
+def test_columns_of_the_page_have_headings_and_rows_names() -> None:
     page = render_page(report())
     assert page.index("Worst age") < page.index("Asked"), "the first column on a narrow screen"
     assert '<th scope="row">gold</th><td class="number">9 h</td>' in page

@@ -39,7 +39,7 @@ def test_a_shared_copy_is_copied_under_the_vaults_key_with_its_origin() -> None:
     assert (tags[SOURCE_VOLUME], tags[SOURCE_SNAPSHOT]) == (volume_id, source.id)
 
 
-def test_word_is_sent_once_the_copy_is_complete_and_ends_with_the_share() -> None:
+def test_word_is_sent_from_completion_until_the_share_ends() -> None:
     lab = VaultLaboratory()
     shared_id = lab.offer(lab.make_volume())
     lab.run_until(lambda: lab.entries(EntryState.RUNNING) == 1)
@@ -142,7 +142,7 @@ def test_no_more_copies_run_than_the_vaults_own_quota_allows() -> None:
     assert [copy.state for copy in lab.copies()] == ["completed"] * 5
 
 
-def test_a_key_that_is_not_shared_fails_and_is_copied_once_it_is() -> None:
+def test_a_copy_succeeds_once_its_key_is_shared() -> None:
     lab = VaultLaboratory()
     lab.allow_key([])
     shared_id = lab.offer(lab.make_volume())
@@ -176,7 +176,7 @@ def test_a_copy_that_cannot_be_restored_is_not_said_to_be_complete() -> None:
     assert lab.words == [shared_id]
 
 
-def test_without_a_vault_in_the_document_nothing_is_copied_and_that_is_found() -> None:
+def test_without_a_vault_in_the_document_nothing_is_copied() -> None:
     for vaults in ((), (vault(account=STRANGER),), (vault(region=PRIMARY),)):
         lab = VaultLaboratory(vaults=vaults)
         lab.allow_key([])

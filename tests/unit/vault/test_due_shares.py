@@ -82,7 +82,7 @@ def test_a_vault_whose_account_the_stack_may_not_share_with_gets_nothing() -> No
     assert list(vault_findings([copy(1), copy(1, policy="plain")], POLICIES, [ACCOUNT])) == []
 
 
-def test_each_volumes_newest_copy_is_due_and_others_within_a_week_the_oldest_first() -> None:
+def test_a_volumes_newest_copy_and_those_of_a_week_are_due() -> None:
     old, week, day, other = copy(9, 1), copy(6, 2), copy(1, 3), copy(30, 4, volume="vol-0b")
     assert due(day, old, week, other) == [other.id, week.id, day.id]
 
@@ -92,7 +92,7 @@ def test_a_copy_that_another_vault_has_is_due_for_the_new_one() -> None:
     assert due(moved) == [moved.id]
 
 
-def test_a_share_is_read_from_its_tag_and_wanted_while_the_policy_names_its_vault() -> None:
+def test_a_share_is_due_while_the_policy_names_its_vault() -> None:
     shared = copy(1, **share_tag(BUNKER, NOW))
     assert share_of(shared.tags) == ("bunker", NOW)
     assert share_of({VAULT: "bunker"}) == ("bunker", None)
@@ -102,11 +102,11 @@ def test_a_share_is_read_from_its_tag_and_wanted_while_the_policy_names_its_vaul
     assert not is_wanted(replace(shared, tags={**shared.tags, "snapkeep:policy": "plain"}), POLICIES)
 
 
-def test_the_tags_of_shares_are_snapkeeps_own_and_go_onto_no_other_copy() -> None:
+def test_the_tags_of_shares_go_onto_no_other_copy() -> None:
     assert {VAULT, VAULT_COPY} <= OWN_TAGS
 
 
-def test_a_shared_copy_is_held_until_its_vault_has_it_for_a_week_at_most() -> None:
+def test_a_shared_copy_is_held_for_its_vault_at_most_a_week() -> None:
     fresh, long_ago = copy(3, 1, **share_tag(BUNKER, NOW - DAY)), copy(2, 2, **share_tag(BUNKER, NOW - 8 * DAY))
     newest, unknown = copy(1, 3), copy(2.5, 4, **{VAULT: "bunker"})
     listed = [fresh, long_ago, unknown, newest]
@@ -136,7 +136,7 @@ def test_a_share_with_anybody_who_is_no_vault_is_a_finding() -> None:
     assert found(replace(shared, region="eu-central-1"), ACCOUNT, accounts=()) == [FindingKind.SHARED]
 
 
-def test_shares_older_than_a_day_or_of_unknown_age_are_one_finding_for_their_vault() -> None:
+def test_old_shares_are_one_finding_for_their_vault() -> None:
     fresh, older, oldest = (copy(1, number, **share_tag(BUNKER, NOW - days * DAY)) for number, days in enumerate((1, 1.1, 3), 1))
     assert list(stale_findings([fresh, copy(1)], NOW)) == []
     [finding] = stale_findings([fresh, older, oldest], NOW)
@@ -150,7 +150,7 @@ def test_a_share_with_a_vault_that_no_tag_shows_is_a_finding() -> None:
     assert found(copy(1), ACCOUNT) == [FindingKind.SHARE_STALE]
 
 
-def test_a_copy_that_its_vault_does_not_get_is_a_finding_after_a_day() -> None:
+def test_a_copy_that_no_vault_fetches_is_a_finding_after_a_day() -> None:
     def unshared(*copies: Snapshot) -> list[str]:
         return [finding.subject for finding in unshared_findings(copies, POLICIES, [ACCOUNT], NOW, system=SYSTEM)]
 

@@ -75,7 +75,7 @@ def test_a_locked_copy_outlives_its_retention_until_the_lock_ends() -> None:
 
 
 @pytest.mark.parametrize("limits", [LockLimits(), LockLimits(14)])
-def test_a_lock_that_the_stack_does_not_allow_is_found_and_left_to_a_person(limits: LockLimits) -> None:
+def test_a_lock_that_the_stack_does_not_allow_is_found(limits: LockLimits) -> None:
     lab = locking(limits=limits)
     lab.offer(lab.make_volume())
     lab.settle()

@@ -13,7 +13,7 @@ from support.flows import DR, PRIMARY, Laboratory
 REMOVED, OTHER = "210987654321", "888877776666"
 
 
-def test_a_copy_keeps_its_tag_while_an_account_that_was_removed_can_read_it() -> None:
+def test_a_copy_keeps_its_tag_while_a_removed_account_reads_it() -> None:
     lab = Laboratory(layout=SystemLayout(verify=True, vault_accounts=(REMOVED, OTHER)))
     key = lab.world.client("kms", DR, caller="person").create_key()["KeyMetadata"]["Arn"]
     rule = CopyRule(DR, kms_key=key, retention=Retention(keep_last=9))

@@ -205,7 +205,7 @@ def test_a_share_that_ends_while_it_is_copied_fails_the_copy(bench: Bench, snaps
 # The key
 
 
-def test_a_key_is_described_elsewhere_by_its_policy_alone_and_changed_nowhere_else(bench: Bench) -> None:
+def test_another_account_describes_a_key_by_its_policy_alone(bench: Bench) -> None:
     _, key = encrypted(bench, policy(*USE))
     _, closed = encrypted(bench)
     kms = other(bench, service="kms")
