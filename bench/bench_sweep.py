@@ -42,7 +42,7 @@ from snapkeep.lab.ebs_model import ASSUMED_LATENCY
 from snapkeep.lab.simulator.memory_ports import MemoryDocuments, MemoryHolds
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.lab.simulator.sweeps import NoMemory, NoTrail
-from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
+from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
 from snapkeep.usecases.sweep.exposure import SHARING_LOOKS, ExposureCheck
 from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions
 

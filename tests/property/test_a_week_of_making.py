@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain.creation import batch, due
+from snapkeep.domain.creation import batch, due_times
 from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.policy.model import Policy
 from snapkeep.domain.tag_names import MADE
@@ -31,11 +31,11 @@ def ignore_others(patch: pytest.MonkeyPatch) -> None:
     def counts(snapshot: Snapshot, _: Policy) -> bool:
         return MADE in snapshot.tags
 
-    patch.setattr(due, "_counts", counts)
+    patch.setattr(due_times, "_counts", counts)
 
 
 def forget_pending_ones(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(due, "_COUNTED", (SnapshotState.COMPLETED,))
+    patch.setattr(due_times, "_COUNTED", (SnapshotState.COMPLETED,))
     patch.setattr(batch._Chooser, "may_start", lambda *_: True)
 
 
@@ -44,11 +44,11 @@ def take_no_time_for_copies(patch: pytest.MonkeyPatch) -> None:
         assert spans is not None
         return timedelta(0)
 
-    patch.setattr(due, "_duration", duration)
+    patch.setattr(due_times, "_duration", duration)
 
 
 def count_failed_ones(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(due, "_counts", lambda *_: True)
+    patch.setattr(due_times, "_counts", lambda *_: True)
 
 
 @pytest.mark.parametrize(

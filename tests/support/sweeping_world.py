@@ -32,7 +32,7 @@ from snapkeep.lab.simulator.sweeps import OpenRuns
 from snapkeep.usecases.look.status import Destination, SystemStatus, gather_status
 from snapkeep.usecases.placed_holds import HoldsInForce
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
+from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.exposure import ExposureCheck
 from snapkeep.usecases.sweep.memory import StoredMemory

@@ -16,7 +16,7 @@ from snapkeep.domain.policy.gaps import policy_gaps
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.retention.comparison import compare
-from snapkeep.domain.retention.rekeyed import full_copies
+from snapkeep.domain.retention.key_changes import full_copies
 from snapkeep.policyfile.load import PolicyFile, readable_yaml
 
 Simulator: TypeAlias = Callable[[Sequence[Volume], Mapping[str, PolicySet], str], str]

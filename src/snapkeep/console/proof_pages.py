@@ -11,7 +11,7 @@ from typing import Any
 
 from snapkeep.console.page import Context, NotThere, Query, rows_of
 from snapkeep.console.reading import Reading
-from snapkeep.domain.drills.covered import DrillCoverage
+from snapkeep.domain.drills.coverage import DrillCoverage
 from snapkeep.domain.drills.ledger import DrillEvidence, EndedDrill
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Snapshot

@@ -40,7 +40,6 @@ from snapkeep.cli.views.policy import summary_lines
 from snapkeep.cli.views.recover import USABLE
 from snapkeep.cli.views.recoverable import togetherness
 from snapkeep.console import trend
-from snapkeep.console.apart import Runner, run_apart
 from snapkeep.console.guard import CONTENT, TOKEN, VisitorGuard
 from snapkeep.console.page import NotThere, Page, Query
 from snapkeep.console.pages import PAGES, covered
@@ -51,6 +50,7 @@ from snapkeep.console.recovery_pages import FormAction, RecoveryPages
 from snapkeep.console.report_pages import ReportPages
 from snapkeep.console.story_page import StoryPage
 from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
+from snapkeep.console.worker_process import Runner, run_apart
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
 from snapkeep.domain.plural import counted

@@ -10,7 +10,7 @@ from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
 from snapkeep.usecases.copies.completion import ChooseCompletion
 from snapkeep.usecases.copies.dispatch import Dispatch
-from snapkeep.usecases.copies.late import NoteLateCopy
+from snapkeep.usecases.copies.late_copies import NoteLateCopy
 
 
 def build(parts: Composition) -> Dispatch:

@@ -10,7 +10,7 @@ from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
 from snapkeep.functions.payloads import CaughtError
 from snapkeep.functions.verify_payloads import VerifyAnswer, VerifyRequest
-from snapkeep.usecases.drills.ports import Made, Removal
+from snapkeep.usecases.drills.ports import MadeResource, Removal
 from snapkeep.usecases.ports import Problem
 
 
@@ -38,7 +38,7 @@ class DrillState:
     run: str
     end: bool = field(default=False, metadata=OPTIONAL)
     drilled: DrillAnswer | None = field(default=None, metadata=OPTIONAL)
-    made: Made | None = field(default=None, metadata=OPTIONAL)
+    made: MadeResource | None = field(default=None, metadata=OPTIONAL)
     verified: VerifyAnswer | None = field(default=None, metadata=OPTIONAL)
     removed: Removal | None = field(default=None, metadata=OPTIONAL)
     failure: CaughtError | None = field(default=None, metadata=OPTIONAL)

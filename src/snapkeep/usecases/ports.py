@@ -262,6 +262,8 @@ class CopyResult:
     region: str
     volume_id: str = field(default="", metadata=OPTIONAL)
     copy_id: str = field(default="", metadata=OPTIONAL)
+    confirmed_at: datetime | None = field(default=None, metadata=OPTIONAL)
+    """When it was answered, for people. Retention believes the queue's entry alone."""
     error: str = field(default="", metadata=OPTIONAL)
     cause: str = field(default="", metadata=OPTIONAL)
 

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from snapkeep.console.reading import Readings
 from snapkeep.console.trend import HEIGHT, WIDTH, trend_of
 from snapkeep.domain.commands import CommandResult, CommandStatus
-from snapkeep.domain.drills.covered import DrillCoverage
+from snapkeep.domain.drills.coverage import DrillCoverage
 from snapkeep.domain.drills.instances import DrilledInstance
 from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, evidence_key, evidence_of
 from snapkeep.domain.drills.run import DrillRun

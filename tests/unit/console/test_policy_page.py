@@ -15,10 +15,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from snapkeep.cli.errors import WrongUse
-from snapkeep.console.apart import run_apart
 from snapkeep.console.guard import VisitorGuard
 from snapkeep.console.reading import Readings
 from snapkeep.console.server import Console
+from snapkeep.console.worker_process import run_apart
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.lab.commands.console import MOST_VOLUMES, simulated

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from snapkeep.domain import tags
-from snapkeep.domain.creation import due
+from snapkeep.domain.creation import due_times
 from snapkeep.domain.other_tools import NOT_CARRIED
 from snapkeep.domain.policy import selection
 from snapkeep.domain.policy.model import SnapshotRule
@@ -110,7 +110,7 @@ def test_nothing_of_theirs_is_deleted_or_claimed_and_the_rpo_counts_it() -> None
 
 PLANTED: Mapping[str, tuple[ModuleType, str, Callable[..., object], str]] = {
     "retention deletes what other tools own": (plan_regions, "tool_holds", lambda _: {}, "deleted: CSIVolumeSnapshotName"),
-    "working material counts": (due, "tool_of", lambda _: None, "RPO missed"),
+    "working material counts": (due_times, "tool_of", lambda _: None, "RPO missed"),
     "working material is handled": (selection, "_working_material", lambda _: None, f"claimed: {DRS}"),
 }
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.creation.batch import DueVolume, choose
-from snapkeep.domain.creation.due import AFTER_FAILURE, SLACK, may_be_due, next_due
+from snapkeep.domain.creation.due_times import AFTER_FAILURE, SLACK, may_be_due, next_due
 from snapkeep.domain.model import NEVER, Snapshot, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.policy.model import CONSISTENT_VOLUME, CopyRule, Policy, Retention, Selector, SnapshotRule
 from snapkeep.domain.tag_names import MADE

@@ -19,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from snapkeep.cli.commands.policy import app
-from snapkeep.domain.creation.due import next_due
+from snapkeep.domain.creation.due_times import next_due
 from snapkeep.domain.model import Action, Snapshot, Volume, VolumeRole
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention
 from snapkeep.domain.policy.selection import select

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from snapkeep.domain.creation.due import next_due
+from snapkeep.domain.creation.due_times import next_due
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.gaps import policy_gaps
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector, SnapshotRule
 from snapkeep.domain.policy.selection import select_for_snapshot
 from snapkeep.domain.protection import volume_protections
-from snapkeep.domain.retention.kept_apart import NOT_COUNTED
+from snapkeep.domain.retention.exclusions import NOT_COUNTED
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
-from snapkeep.domain.sweep.deleted_by_others import deleted_by_others, memory_of
+from snapkeep.domain.sweep.deletions_by_others import deleted_by_others, memory_of
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from snapkeep.domain.tag_names import MADE

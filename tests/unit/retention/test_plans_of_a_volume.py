@@ -94,7 +94,7 @@ def test_an_answer_about_a_copy_checked_long_ago_is_not_believed(minutes: int, b
     (copy_id,) = [copy.id for copy in lab.snapshots(DR) if copy.source_id == second]
     for copy in lab.snapshots(DR):
         lab.ec2(DR).delete_snapshot(SnapshotId=copy.id)
-    answered = CopyResult(CopyResultStatus.COPIED, second, DR, copy_id=copy_id)
+    answered = CopyResult(CopyResultStatus.COPIED, second, DR, copy_id=copy_id, confirmed_at=lab.runner.composition.clock.now())
     made = lab.runner.composition.planner(PRIMARY).plan_sources([volume], [answered])
     assert deleted(made) == ([first] if believed else [])
 

@@ -17,7 +17,7 @@ from snapkeep.domain.sweep.deletion_days import DAYS, FEWEST_DAYS, LEAST, after,
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.usecases.placed_holds import HoldStore
-from snapkeep.usecases.sweep.deleted_by_others import WatchResult
+from snapkeep.usecases.sweep.deletions_by_others import WatchResult
 from snapkeep.usecases.sweep.memory import MEMORY
 from snapkeep.usecases.sweep.shared import SweepLimits
 from support.sweeping_world import HOUR, PRIMARY, SweepingWorld, gold

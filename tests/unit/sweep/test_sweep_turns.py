@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from snapkeep.domain.sweep.turns import rotating_sample
+from snapkeep.domain.sweep.rotation import rotating_sample
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention,
 from snapkeep.domain.recovery.methods import FULL, Method, MethodKind
 from snapkeep.domain.sweep.findings import FindingKind, VerifyRepair
 from snapkeep.domain.sweep.report import Figure, Handling
-from snapkeep.domain.sweep.unproved import COMPARED_WITHIN, unproved_copies, unproved_findings
+from snapkeep.domain.sweep.unproved_copies import COMPARED_WITHIN, unproved_copies, unproved_findings
 from snapkeep.domain.system import StackKind
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
 from snapkeep.functions.clients import Clients

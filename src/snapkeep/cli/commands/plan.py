@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.cli.views.plan import LineLayout
     from snapkeep.domain.policy.model import PolicySet
+    from snapkeep.domain.retention.key_changes import FullCopies
     from snapkeep.domain.retention.region_plan import RegionPlan
-    from snapkeep.domain.retention.rekeyed import FullCopies
     from snapkeep.usecases.look.budgets import CopyBudget
 
 app = typer.Typer(help="Show what would be kept, copied and deleted, and why.")
@@ -77,7 +77,7 @@ def plan(
     unread = {region: reading.problem for region, reading in readings.items() if reading.problem} | unlisted
     policies = dict.fromkeys(regions, proposed[0]) if proposed else in_force
     from snapkeep.domain.policy.source import DEFAULTS  # noqa: PLC0415
-    from snapkeep.domain.retention.rekeyed import full_copies  # noqa: PLC0415
+    from snapkeep.domain.retention.key_changes import full_copies  # noqa: PLC0415
 
     missing = installed.stacks_missing(in_force)
     by_defaults = any(policies[region].source == DEFAULTS for region in regions)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.comparison import Comparison
-    from snapkeep.domain.retention.rekeyed import FullCopies
+    from snapkeep.domain.retention.key_changes import FullCopies
     from snapkeep.policyfile.load import PolicyFile
     from snapkeep.usecases.policies import PolicyStore
 
@@ -380,7 +380,7 @@ def _compare(
 ) -> tuple[list[tuple[str, Comparison]], list[FullCopies]]:
     """Return for each region what other policies would change, from one listing of each, and the full copies they cause."""
     from snapkeep.domain.retention.comparison import compare  # noqa: PLC0415
-    from snapkeep.domain.retention.rekeyed import full_copies  # noqa: PLC0415
+    from snapkeep.domain.retention.key_changes import full_copies  # noqa: PLC0415
 
     make_plans, now = installed.plan_maker(list(before)), datetime.now(UTC)
     current, proposed = make_plans(before, now), make_plans(policies, now)

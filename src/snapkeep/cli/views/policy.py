@@ -30,7 +30,7 @@ from snapkeep.domain.policy.model import (
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from snapkeep.domain.retention.comparison import Comparison
-from snapkeep.domain.retention.rekeyed import FullCopies
+from snapkeep.domain.retention.key_changes import FullCopies
 from snapkeep.domain.tags import format_time
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProte
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.look.budgets import CopyBudget
-from snapkeep.usecases.look.queued import QueuedCopy
+from snapkeep.usecases.look.queued_copies import QueuedCopy
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
 
 

@@ -20,7 +20,7 @@ from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.plural import counted
 from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProtection, age_text
-from snapkeep.usecases.look.queued import QueuedCopy
+from snapkeep.usecases.look.queued_copies import QueuedCopy
 from snapkeep.usecases.look.status import SystemStatus
 
 MARKS = {

@@ -10,7 +10,6 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from snapkeep.domain.durations import format_duration, parse_duration
-from snapkeep.domain.nearest import nearest as nearest_word
 from snapkeep.domain.policy.completion import COMPLETION_STEP_MINUTES
 from snapkeep.domain.policy.contradictions import contradictions, time_between_copies
 from snapkeep.domain.policy.cron import parse_cron
@@ -24,6 +23,7 @@ from snapkeep.domain.policy.shapes import Field, Shape, ValueType
 from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.domain.policy.vault_fields import VAULT
 from snapkeep.domain.records import dataclass
+from snapkeep.domain.suggestion import nearest as nearest_word
 
 _MINUTE = timedelta(minutes=1)
 _SHOWN = 60

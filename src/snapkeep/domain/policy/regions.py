@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from snapkeep.domain.nearest import nearest
 from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.suggestion import nearest
 
 
 def region_problems(document: Mapping[str, Any], primary: str, partitions: Mapping[str, str]) -> list[PolicyProblem]:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.model import Snapshot, Unusable
-from snapkeep.domain.nearest import nearest
 from snapkeep.domain.records import dataclass
+from snapkeep.domain.suggestion import nearest
 from snapkeep.domain.tag_names import DEVICE, DRILL, INSTANCE, POLICY, SET
 
 TOGETHER = timedelta(0)

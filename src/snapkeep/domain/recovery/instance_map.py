@@ -11,9 +11,9 @@ from dataclasses import field, fields
 from typing import Any
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.nearest import nearest
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.record import InstanceSettings
+from snapkeep.domain.suggestion import nearest
 
 MAY_BE_LEFT_OUT = frozenset({"instance_profiles", "key_pairs", "placement_groups"})
 """Kinds whose entries may be `null`, which launches the instance without one."""

@@ -18,14 +18,14 @@ from snapkeep.domain.policy.frequency import copies_all, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 from snapkeep.domain.records import dataclass
+from snapkeep.domain.retention.exclusions import kept_apart
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts
-from snapkeep.domain.retention.kept_apart import kept_apart
 from snapkeep.domain.retention.missing_copies import is_missing, waits_for_key
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, plan_lineage
 from snapkeep.domain.retention.second_copies import second_copies
 from snapkeep.domain.retention.tag_holds import NO_SOURCES, TaggedSources, tag_holds
-from snapkeep.domain.retention.unhandled import unhandled
+from snapkeep.domain.retention.unhandled_snapshots import unhandled
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds, decide
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import is_of_former_system, is_of_original_system, tags_for_copy, tags_for_snapshot

@@ -14,7 +14,7 @@ from snapkeep.domain.policy.selection import select_for_retention, select_for_sn
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.holds import copy_facts
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
-from snapkeep.domain.retention.unhandled import unhandled
+from snapkeep.domain.retention.unhandled_snapshots import unhandled
 from snapkeep.domain.sweep.findings import (
     CopyWait,
     EnqueueRepair,

@@ -14,7 +14,7 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Lineage, SnapshotInRegion
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import CopyWait, Finding, FindingKind, RejoinRepair
-from snapkeep.domain.sweep.turns import rotating_sample
+from snapkeep.domain.sweep.rotation import rotating_sample
 
 VISIBLE_AFTER = timedelta(minutes=5)
 """The age from which runs and their waits are looked at: listings of executions and of the queue lag behind."""

@@ -32,7 +32,7 @@ from snapkeep.functions.verify_payloads import RecordAnswer, RecordCall, VerifyA
 from snapkeep.lab.simulator.composition import SystemComposition
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
-from snapkeep.usecases.drills.ports import Made, Removal
+from snapkeep.usecases.drills.ports import MadeResource, Removal
 from snapkeep.usecases.notify import notices_of_run
 from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.vault.share import ShareWithVault
@@ -118,7 +118,7 @@ class Functions:
         use_case = drill.build(self._composition.stack(execution.region, StackKind.DR))
         return drill.advance(use_case, from_json(DrillCall, payload).state)
 
-    def make_for_drill(self, execution: Execution, payload: Mapping[str, Any]) -> Made:
+    def make_for_drill(self, execution: Execution, payload: Mapping[str, Any]) -> MadeResource:
         """Make what a drill needs next."""
         use_case = make_for_drill.build(self._composition.stack(execution.region, StackKind.DR))
         call = from_json(MakeCall, payload)

@@ -23,7 +23,7 @@ from snapkeep.lab.simulator.composition import StackComposition
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Execution
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.usecases.notify import StepError
-from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
+from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.exposure import ExposureCheck
 from snapkeep.usecases.sweep.memory import Memories

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from snapkeep.domain.creation.batch import UNTIL_LISTED, Creation, DueVolume, choose
-from snapkeep.domain.creation.due import may_be_due, needs_history, next_due
+from snapkeep.domain.creation.due_times import may_be_due, needs_history, next_due
 from snapkeep.domain.errors import (
     AwsRefused,
     AwsThrottled,

@@ -20,7 +20,7 @@ from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.tag_names import DRILL, INSTANCE
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.drills.plan import DrillPlanner
-from snapkeep.usecases.drills.ports import DrillLooks, InstanceCommands, Made, PageStore, PointHolder, Removal
+from snapkeep.usecases.drills.ports import DrillLooks, InstanceCommands, MadeResource, PageStore, PointHolder, Removal
 from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.instance_actions import GONE
 
@@ -34,7 +34,7 @@ class StepResult:
     """The result of the step before."""
 
     step: DrillStep
-    made: Made | None = None
+    made: MadeResource | None = None
     proof: Proof | None = None
     """None: the comparison is not at its end."""
     removal: Removal | None = None

@@ -12,7 +12,7 @@ from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.errors import AwsRefused, NotIsolated
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import DRILL, INSTANCE
-from snapkeep.usecases.drills.ports import DrillMaker, Made
+from snapkeep.usecases.drills.ports import DrillMaker, MadeResource
 from snapkeep.usecases.recovery.instance_actions import GONE
 
 _ENDED = ("deleting", "deleted", "error")
@@ -24,13 +24,13 @@ class MakeForDrill:
 
     ec2: DrillMaker
 
-    def run(self, run: DrillRun, request: InstanceRequests | None = None) -> Made:
+    def run(self, run: DrillRun, request: InstanceRequests | None = None) -> MadeResource:
         """Return what was made; `request` is of the instance that is next. Raise NotIsolated and what the port raises."""
         if run.of_instances:
             return self._of_instance(run, request)
-        return Made(snapshot_id=self._snapshot(run)) if run.restored_id else Made(volume_id=self._volume(run))
+        return MadeResource(snapshot_id=self._snapshot(run)) if run.restored_id else MadeResource(volume_id=self._volume(run))
 
-    def _of_instance(self, run: DrillRun, request: InstanceRequests | None) -> Made:
+    def _of_instance(self, run: DrillRun, request: InstanceRequests | None) -> MadeResource:
         place = run.next_instance
         if place is None or request is None:
             raise ValueError(f"{run.id} needs no instance now")
@@ -51,12 +51,14 @@ class MakeForDrill:
             if not self.ec2.images_of(own):
                 self.ec2.register_image(request.image, name, tags)
             # EC2 may show a new AMI late: then this step comes again.
-            return Made(image_id=next((image.id for image in self.ec2.images_of(own)), ""))
+            return MadeResource(image_id=next((image.id for image in self.ec2.images_of(own)), ""))
         launch = {**request.launch, "SubnetId": network.subnet_id, "SecurityGroupIds": list(network.group_ids)}
         if run.command:
             launch["IamInstanceProfile"] = {"Name": role_of_instances(network.system, network.region)}
         made = [known.id for known in self.ec2.instances_of(own) if known.state not in GONE]
-        return Made(instance_id=made[0] if made else self.ec2.run_instance(launch, instance.image_id, tags, tags, name)[0])
+        return MadeResource(
+            instance_id=made[0] if made else self.ec2.run_instance(launch, instance.image_id, tags, tags, name)[0]
+        )
 
     def _volume(self, run: DrillRun) -> str:
         made = [volume.id for volume in self.ec2.volumes_of({DRILL: run.id}) if volume.state not in _ENDED]

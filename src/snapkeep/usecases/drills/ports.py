@@ -165,7 +165,7 @@ class DrillRuns(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeResource:
     """The result of the step MAKE."""
 
     volume_id: str = ""

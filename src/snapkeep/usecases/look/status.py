@@ -33,7 +33,7 @@ from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.domain.vault.shares import share_counts
 from snapkeep.domain.wildcards import matches_any
 from snapkeep.usecases.look.budgets import CopyBudget, copy_budgets
-from snapkeep.usecases.look.queued import QueuedCopy, queued_copies
+from snapkeep.usecases.look.queued_copies import QueuedCopy, queued_copies
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 from snapkeep.usecases.sweep.shared import not_done
 

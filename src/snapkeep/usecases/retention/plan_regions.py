@@ -10,7 +10,7 @@ from itertools import chain
 from types import MappingProxyType
 
 from snapkeep.domain.copies.known_copies import KnownCopies
-from snapkeep.domain.creation.due import next_snapshots
+from snapkeep.domain.creation.due_times import next_snapshots
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.locks import LockFacts, LockLimits, SnapshotLock
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInRegion, Verdict, Volume

@@ -18,7 +18,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.points import keys_at_risk
 from snapkeep.domain.retention.deleted_volumes import deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts
-from snapkeep.domain.sweep.deleted_by_others import memory_of
+from snapkeep.domain.sweep.deletions_by_others import memory_of
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import (
     EndDrillRepair,
@@ -35,8 +35,8 @@ from snapkeep.domain.sweep.findings import (
     placed_hold_findings,
 )
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
-from snapkeep.domain.sweep.turns import rotating_sample
-from snapkeep.domain.sweep.unproved import MOST_COMPARISONS, unproved_copies, unproved_findings
+from snapkeep.domain.sweep.rotation import rotating_sample
+from snapkeep.domain.sweep.unproved_copies import MOST_COMPARISONS, unproved_copies, unproved_findings
 from snapkeep.domain.system import StackKind
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.domain.vault.shares import share_counts

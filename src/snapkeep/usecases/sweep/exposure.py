@@ -10,8 +10,8 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import Finding, FindingKind
+from snapkeep.domain.sweep.rotation import rotating_sample
 from snapkeep.domain.sweep.shares import share_findings, stale_findings, unshared_findings, vault_findings
-from snapkeep.domain.sweep.turns import rotating_sample
 from snapkeep.domain.tag_names import VAULT
 from snapkeep.usecases.sweep.ports import Exposure
 

@@ -17,7 +17,7 @@ from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
 from snapkeep.domain.recovery.recoverability import not_proved, recoverability_of
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
-from snapkeep.domain.sweep.deleted_by_others import memory_of
+from snapkeep.domain.sweep.deletions_by_others import memory_of
 from snapkeep.domain.sweep.findings import (
     EnqueueRepair,
     Finding,

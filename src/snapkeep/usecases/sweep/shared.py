@@ -38,7 +38,7 @@ from snapkeep.usecases.ports import (
 )
 from snapkeep.usecases.retention.plan_volumes import plan_id
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
+from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
 from snapkeep.usecases.sweep.exposure import ExposureCheck
 
 FINDING_OF_DELETION = {

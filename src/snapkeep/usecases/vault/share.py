@@ -11,7 +11,7 @@ from snapkeep.domain.errors import SnapkeepError, SnapshotGone
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet, Vault
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.sweep.turns import rotating_sample
+from snapkeep.domain.sweep.rotation import rotating_sample
 from snapkeep.domain.tag_names import MANAGED, PROOF, VAULT
 from snapkeep.domain.vault.shares import (
     due_shares,

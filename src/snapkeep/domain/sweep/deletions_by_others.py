@@ -11,7 +11,7 @@ from datetime import datetime
 
 from snapkeep.domain.model import Action, Snapshot
 from snapkeep.domain.policy.model import PolicySet
-from snapkeep.domain.retention.kept_apart import NOT_COUNTED
+from snapkeep.domain.retention.exclusions import NOT_COUNTED
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.findings import Finding, FindingKind
