@@ -21,7 +21,7 @@ def build(parts: Composition) -> MakeForDrill:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Make what the drill of a `MakeCall` needs next; return what was `Made`."""
+    """Make what the drill of a `MakeCall` needs next; return the `MadeResource`."""
     log = started(event, context)
     call = from_json(MakeCall, event)
     made = build(composition()).run(call.run, call.request)
