@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.kms_keys import KmsKeys
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.instance_map import InstanceMap, parse_map
 from snapkeep.domain.recovery.instance_plan import InstancePlan
@@ -129,7 +130,8 @@ class InstanceLab:
     def prepare(self, region: str = DR, documents: Any = "") -> PrepareInstance:
         reader = Ec2Reader(client=self.lab.world.client("ec2", region), region=region)
         chosen = self.documents if documents == "" else documents
-        return PrepareInstance(snapshots=reader, looks=self.ec2(region), documents=chosen)
+        keys = KmsKeys(client=self.client("kms", region), region=region)
+        return PrepareInstance(snapshots=reader, looks=self.ec2(region), documents=chosen, fault_of_key=keys.fault_of)
 
     def plan(
         self,

@@ -71,8 +71,12 @@ class RecoverySystem:
         """Return what plans recoveries of instances, from a listing that there is already, or else a new one."""
         from snapkeep.usecases.recovery.prepare_instance import PrepareInstance  # noqa: PLC0415
 
-        looks, documents = self.ec2(self.region), self.documents_to_read()
-        return PrepareInstance(snapshots=snapshots or self.points, looks=looks, documents=documents)
+        return PrepareInstance(
+            snapshots=snapshots or self.points,
+            looks=self.ec2(self.region),
+            documents=self.documents_to_read(),
+            fault_of_key=self.installed.adapters.keys_of(self.region).fault_of,
+        )
 
     def first_map(self, instance_ids: Sequence[str]) -> tuple[ProposedMap, list[str]]:
         """Return a first map for instances, and what was not looked at. Raise DocumentNotFound and other errors of ours."""

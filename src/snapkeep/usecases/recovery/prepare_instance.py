@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from snapkeep.domain.drills.network import DrillNetwork, isolated
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.model import KeyFault, Unusable
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of, volumes_of_instance
 from snapkeep.domain.recovery.holders import TRIAL_HOLD
@@ -97,6 +98,8 @@ class PrepareInstance:
     looks: InstanceLooks
     documents: Documents | None
     """None where the bucket cannot be reached: no instance can be planned then."""
+    fault_of_key: Callable[[str], KeyFault | None] = lambda _: None
+    """Returns why a KMS key of the region cannot be used. Raises AwsThrottled or AwsUnavailable."""
     network: DrillNetwork | None = None
     """The isolated network of drills; None for recoveries. A drill makes no dry runs: its role that plans can make nothing."""
 
@@ -187,7 +190,21 @@ class PrepareInstance:
             instance_id=instance.instance_id if same_region else "",
         )
         plan = plan_instance(choice, record, self._data_bytes(choice), words, site, options)
-        return replace(plan, obstacles=(*problems, *plan.obstacles))
+        unknown, unusable = self._faults_of_keys(plan)
+        return replace(plan, remarks=(*plan.remarks, *unknown), obstacles=(*problems, *plan.obstacles, *unusable))
+
+    def _faults_of_keys(self, plan: InstancePlan) -> tuple[list[str], list[str]]:
+        """Return the keys of the map whose state is not known, and those that cannot be used, in words.
+
+        A launch with one that cannot be used ends in `terminated`, without a reason. The keys of points were looked at with them.
+        """
+        unknown, unusable = [], []
+        for mapping in plan.launch["BlockDeviceMappings"]:
+            key = mapping["Ebs"].get("KmsKeyId")
+            if key and (fault := self.fault_of_key(key)):
+                words = unknown if fault.reason is Unusable.KEY_NOT_KNOWN else unusable
+                words.append(f"{mapping['DeviceName']}: {fault.text} ({key}, by the map)")
+        return unknown, unusable
 
     def _plan_root(self, lineages: Lineages, record: RecoveryRecord, request: InstanceRequest) -> InstancePlan:
         root = [volume.volume_id for volume in record.volumes if volume.root]
