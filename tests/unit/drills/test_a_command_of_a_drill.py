@@ -133,14 +133,29 @@ def test_a_command_that_does_not_end_in_time_ends_the_drill() -> None:
     assert lab.standing() == []
 
 
+LOST = FaultRule("api_error", region=DR, code="InternalServerError", http_status=500, action="SendCommand")
+
+
 @pytest.mark.parametrize("effect", ["before", "after"])
-def test_a_command_whose_answer_is_lost_is_not_sent_twice(effect: str) -> None:
+@pytest.mark.parametrize("listed_after", [0, 240])
+def test_a_command_whose_answer_is_lost_is_not_sent_twice(effect: str, listed_after: float) -> None:
     lab = command_lab()
     lab.machines.protected()
-    rule = FaultRule("api_error", region=DR, code="InternalServerError", http_status=500, action="SendCommand", effect=effect)
-    lab.lab.world.add_fault(replace(rule, times=1))
+    lab.lab.world.add_fault(replace(LOST, effect=effect, times=1))
+    lab.lab.world.add_fault(FaultRule("command_listed_late", delay_seconds=listed_after))
     [execution] = lab.drill()
     assert (execution.status, len(sent(lab))) == ("SUCCEEDED", 1)
+
+
+def test_a_command_that_is_never_known_to_be_sent_fails_the_drill() -> None:
+    lab = command_lab()
+    lab.machines.protected()
+    lab.lab.world.add_fault(LOST)
+    lab.drill()
+    [evidence] = lab.evidences()
+    assert f"Systems Manager does not say whether {DOCUMENT} was sent to " in evidence.cause
+    assert evidence.checks["command"] == CheckOutcome.NOT_RUN
+    assert (lab.standing(), sent(lab)) == ([], [])
 
 
 def test_every_instance_of_a_group_runs_the_command() -> None:

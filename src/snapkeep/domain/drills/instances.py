@@ -39,6 +39,8 @@ class DrilledInstance:
     initialised_at: datetime | None = field(default=None, metadata=OPTIONAL)
     command_at: datetime | None = field(default=None, metadata=OPTIONAL)
     """When the command was sent."""
+    command_lost_at: datetime | None = field(default=None, metadata=OPTIONAL)
+    """When the answer to sending it was lost: it may run, and is not sent again before Systems Manager would list it."""
     command: CommandResult | None = field(default=None, metadata=OPTIONAL)
 
     @property

@@ -348,6 +348,8 @@ def _late(instance: DrilledInstance, command: DrillCommand | None, now: datetime
     if command is None or instance.checked_at is None or instance.command_ended:
         return ""
     if instance.command_at is None and now > instance.checked_at + AGENT_WITHIN:
+        if instance.command_lost_at:
+            return f"Systems Manager does not say whether {command.document} was sent to {name}"
         return f"the SSM agent of {name} did not connect: is it installed, and does it start?"
     if instance.command_at and now > instance.command_at + command.timeout:
         return f"{command.document} did not end in time in {name}"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from snapkeep.domain.drills.instances import DrilledInstance
 from snapkeep.domain.drills.ledger import DrillEvidence, page_key
 from snapkeep.domain.drills.run import DrillRun, DrillStep, summary_of
-from snapkeep.domain.errors import AwsRefused, SnapshotGone
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapshotGone
 from snapkeep.domain.policy.drill_rules import DrillCommand
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.proof import Proof
@@ -26,7 +26,7 @@ from snapkeep.usecases.recovery.instance_actions import GONE
 
 COMPLETE = 100
 DELIVERED_WITHIN = timedelta(minutes=5)
-"""A command whose agent does not take it by then does not run any more."""
+"""A command whose agent does not take it by then does not run any more. Systems Manager lists what it took by then, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +144,21 @@ class AdvanceDrill:
     def _look_at_command(
         self, run: DrillRun, command: DrillCommand, place: int, instance: DrilledInstance, now: datetime
     ) -> DrillRun:
-        """Send the command once the agent is there; look at one that was sent, perhaps by a call whose answer was lost."""
+        """Send the command once the agent is there; look at one that was sent, perhaps by a call whose answer was lost.
+
+        Systems Manager may list that one late: it is sent again only where it is not listed for five minutes.
+        """
         result = self.commands.find(instance.restored_id, run.id, run.asked_at)
         if result is not None:
             instance = replace(instance, command=result, command_at=instance.command_at or now)
-        elif instance.command_at is None and self.commands.agent_is_online(instance.restored_id):
+        elif _may_send(instance, now) and self.commands.agent_is_online(instance.restored_id):
             try:
                 self.commands.send(instance.restored_id, command.document, run.id, within=DELIVERED_WITHIN)
+                instance = replace(instance, command_at=now)
             except AwsRefused as error:
                 return run.with_instance(place, instance).failed(f"{command.document} cannot run: {error}")
-            instance = replace(instance, command_at=now)
+            except AwsUnavailable:
+                instance = replace(instance, command_lost_at=now)
         run = run.with_instance(place, instance)
         if result is not None and result.ended and not result.succeeded:
             return run.failed(f"{command.document} in {instance.restored_id} of {instance.instance_id}: {result.text}")
@@ -181,6 +186,11 @@ class AdvanceDrill:
         evidence = self.ledger.conclude(run, self.version)
         self.pages.put(page_key(run.id), self.render(evidence), "text/html; charset=utf-8")
         return evidence
+
+
+def _may_send(instance: DrilledInstance, now: datetime) -> bool:
+    lost = instance.command_lost_at
+    return instance.command_at is None and (lost is None or now > lost + DELIVERED_WITHIN)
 
 
 def _after_making(run: DrillRun, result: StepResult) -> DrillRun:

@@ -4,7 +4,8 @@ Sources: [Systems Manager user guide: setting up EC2 instances; VPC endpoints; m
 (ssm 2014-11-06). An agent is connected once its instance runs with an instance profile (the profile's permissions are not
 modelled), and reaches Systems Manager: through the internet, or through VPC endpoints for `ssm` and `ssmmessages`. Agents before
 3.3.40.0, which need `ec2messages` too, are not modelled. A command ends after some seconds, well unless a fault
-`command_fails` says otherwise; a fault `command_slow` makes it take longer. AWS's own documents are not modelled.
+`command_fails` says otherwise; a fault `command_slow` makes it take longer, and `command_listed_late` lists it later. AWS's own
+documents are not modelled.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ def send_command(call: Call) -> Response:
         where = f"Instances [[{', '.join(unreached)}]] not in a valid state for account {call.account.account_id}"
         raise ApiError("InvalidInstanceId", where)
     command_id = call.world.ids.uuid()
-    rule, slow = (
+    rule, slow, late = (
         call.world.faults.hit(kind, call.world.now(), region=call.account.region, source_id=document)
-        for kind in ("command_fails", "command_slow")
+        for kind in ("command_fails", "command_slow", "command_listed_late")
     )
     for name in ids:
         invocation = {
@@ -75,6 +76,7 @@ def send_command(call: Call) -> Response:
             "Comment": str(call.params.get("Comment") or ""),
             "DocumentName": document,
             "Sent": call.now,
+            "Listed": call.now + (late.delay_seconds if late else 0.0),
             "Seconds": COMMAND_SECONDS + (slow.delay_seconds if slow else 0.0),
             "ExitCode": 1 if rule else 0,
             "Output": (rule.message if rule else f"{document} on {name}\n")[:MOST_OUTPUT],
@@ -91,7 +93,9 @@ def list_command_invocations(call: Call) -> Response:
     found = [
         one
         for one in reversed(call.account.run_command["commands"])
-        if one["Sent"] >= since and all(one[name] == value for name, value in wanted.items())
+        if one["Sent"] >= since
+        and one.get("Listed", 0.0) <= call.now
+        and all(one[name] == value for name, value in wanted.items())
     ]
     first = int(call.params.get("NextToken") or 0)
     end = first + int(call.params.get("MaxResults") or MOST_ON_A_PAGE)

@@ -35,6 +35,7 @@ KINDS = (
     "status_check_fails",
     "command_fails",
     "command_slow",
+    "command_listed_late",
     "region_unreachable",
 )
 SNAPSHOT_FAILURE = "Internal error"
@@ -48,9 +49,9 @@ class FaultRule:
     change (nothing was done) or ``after`` it (done, but the answer says otherwise). ``delay_seconds`` is for events;
     ``factor`` for slow ones; ``code``, ``message``, ``http_status`` for API errors; ``message`` is also the cause of a
     failed snapshot or copy. ``blocks`` says how many blocks of a copy are wrong, missing, extra or swapped, or by how
-    many GiB its size is wrong. ``status_check_fails`` matches an instance's image by ``source_id``, ``command_fails`` and
-    ``command_slow`` a document of Systems Manager. The ``message`` of a command that fails is its output; a slow one takes
-    ``delay_seconds`` longer.
+    many GiB its size is wrong. ``status_check_fails`` matches an instance's image by ``source_id``, ``command_fails``,
+    ``command_slow`` and ``command_listed_late`` a document of Systems Manager. The ``message`` of a command that fails is its
+    output; a slow one takes ``delay_seconds`` longer, and one that is listed late is not listed for so long.
     """
 
     kind: str
@@ -107,6 +108,7 @@ class Faults:
     status_check_fails: float = 0.0
     command_fails: float = 0.0
     command_slow: float = 0.0
+    command_listed_late: float = 0.0
     script: tuple[FaultRule, ...] = ()
 
     def rules(self) -> list[FaultRule]:
