@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from ebs_worlds import PRIMARY, Bench, described, launch, refused
 
 from snapkeep.lab.ebs_model import PUBLIC_LINUX, FaultRule, Speeds, World
+from snapkeep.lab.ebs_model.store.public_images import PRODUCT
 
 WINDOWS = "ami-0abcdef1234567892"
 ARM = "ami-0123456789abcdef0"
@@ -215,6 +217,29 @@ def test_a_product_of_the_marketplace_needs_a_subscription(bench: Bench) -> None
     world.accept_product("abc", region=PRIMARY)
     made = ec2.run_instances(**params)["Instances"][0]
     assert made["ProductCodes"] == [{"ProductCodeId": "abc", "ProductCodeType": "marketplace"}]
+
+
+def test_a_public_product_of_the_marketplace_needs_a_subscription(bench: Bench) -> None:
+    params = {"ImageId": "ami-0abcdef1234567894", "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    assert refused(bench.primary.run_instances, **params) == ("OptInRequired", 401)
+    bench.world.accept_product(PRODUCT, region=PRIMARY)
+    made = bench.primary.run_instances(**params)["Instances"][0]
+    assert made["ProductCodes"] == [{"ProductCodeId": PRODUCT, "ProductCodeType": "marketplace"}]
+    (image,) = bench.primary.describe_images(Owners=["aws-marketplace"])["Images"]
+    assert (image["ImageId"], image["ProductCodes"]) == (params["ImageId"], made["ProductCodes"])
+
+
+def test_a_spot_instance_is_shown_as_one_and_its_options_are_not_modelled(bench: Bench) -> None:
+    spot = {"MarketType": "spot"}
+    assert launch(bench, InstanceMarketOptions=spot)["InstanceLifecycle"] == "spot"
+    filters = [{"Name": "instance-lifecycle", "Values": ["spot"]}]
+    (reservation,) = bench.primary.describe_instances(Filters=filters)["Reservations"]
+    (shown,) = reservation["Instances"]
+    assert shown["SpotInstanceRequestId"].startswith("sir-")
+    assert "InstanceLifecycle" not in launch(bench)
+    priced = {**spot, "SpotOptions": {"MaxPrice": "0.01"}}
+    with pytest.raises(ClientError, match=r"InvalidAction.* InstanceMarketOptions other than MarketType spot"):
+        launch(bench, InstanceMarketOptions=priced)
 
 
 # States and checks

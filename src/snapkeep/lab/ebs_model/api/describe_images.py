@@ -11,7 +11,7 @@ from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import flat_tags_of, has_wildcard, parsed, tests_for
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.requests.response_filters import readers
-from snapkeep.lab.ebs_model.store.public_images import PUBLIC_IMAGES
+from snapkeep.lab.ebs_model.store.public_images import OWNER_ALIASES, PUBLIC_IMAGES
 from snapkeep.lab.ebs_model.store.records import ImageRecord
 from snapkeep.lab.ebs_model.store.tags import as_list
 
@@ -67,8 +67,8 @@ def _rendered(call: Call, image: ImageRecord) -> Response:
         "BlockDeviceMappings": mappings,
         **details,
     }
-    if image.id in PUBLIC_IMAGES:
-        answer["ImageOwnerAlias"] = "amazon"
+    if image.owner_id in OWNER_ALIASES:
+        answer["ImageOwnerAlias"] = OWNER_ALIASES[image.owner_id]
     if answer["State"] == "failed":
         answer["StateReason"] = {"Code": "Client.InternalError", "Message": "A snapshot of the image failed."}
     if image.description:
@@ -121,7 +121,7 @@ def _using_snapshots(call: Call, filters: list[tuple[str, list[str]]], images: l
 def _owner_names(call: Call, image: ImageRecord) -> set[str]:
     if image.owner_id == call.account.account_id:
         return {"self", image.owner_id}
-    return {"amazon", image.owner_id}
+    return {OWNER_ALIASES.get(image.owner_id, ""), image.owner_id}
 
 
 def _user_names(call: Call, image: ImageRecord) -> set[str]:

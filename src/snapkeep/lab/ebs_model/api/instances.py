@@ -1,7 +1,7 @@
 """RunInstances: from an AMI, with its volumes, its network interface, and everything that a rebuilt instance has to have.
 
-Sources: [EC2 API reference: RunInstances], botocore. Spot, hosts, capacity reservations and launch templates are not
-modelled, nor are IAM's instance profiles: their names are taken as they are.
+Sources: [EC2 API reference: RunInstances], botocore. A spot instance is one that is never interrupted. Hosts, capacity
+reservations and launch templates are not modelled, nor are IAM's instance profiles: their names are taken as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from snapkeep.lab.ebs_model.store.records import ImageRecord, InstanceRecord
 from snapkeep.lab.ebs_model.store.tags import as_list, checked, flat
 
 NOT_MODELLED = (
-    "LaunchTemplate", "InstanceMarketOptions", "CapacityReservationSpecification", "ElasticGpuSpecification",
+    "LaunchTemplate", "CapacityReservationSpecification", "ElasticGpuSpecification",
     "ElasticInferenceAccelerators", "LicenseSpecifications", "SecondaryInterfaces",
 )  # fmt: skip
 FROM_IMAGE = (
@@ -52,9 +52,7 @@ def run_instances(call: Call) -> Response:
     if earlier:
         return _reservation(call, earlier)
     params = call.params
-    for name in NOT_MODELLED:
-        if params.get(name):
-            raise not_modelled(f"RunInstances with {name}")
+    _check_modelled(params)
     count = int(params["MaxCount"])
     if not 1 <= int(params["MinCount"]) <= count:
         raise ApiError("InvalidParameterValue", "MinCount must be from 1 to MaxCount")
@@ -78,6 +76,15 @@ def run_instances(call: Call) -> Response:
     for instance, failure in zip(made, failures, strict=True):
         _start(call, instance, failure)
     return answer
+
+
+def _check_modelled(params: Mapping[str, Any]) -> None:
+    for name in NOT_MODELLED:
+        if params.get(name):
+            raise not_modelled(f"RunInstances with {name}")
+    market = params.get("InstanceMarketOptions") or {}
+    if market and market != {"MarketType": "spot"}:
+        raise not_modelled(f"RunInstances with InstanceMarketOptions other than MarketType spot: {sorted(market)}")
 
 
 def _image(call: Call) -> ImageRecord:
@@ -192,6 +199,8 @@ def _details(call: Call, image: ImageRecord, instance_type: str) -> dict[str, An
     }
     if params.get("KeyName"):
         details["KeyName"] = str(params["KeyName"])
+    if params.get("InstanceMarketOptions"):
+        details |= {"InstanceLifecycle": "spot", "SpotInstanceRequestId": call.world.ids.resource("sir")[:12]}
     profile = params.get("IamInstanceProfile") or {}
     if profile:
         name = str(profile.get("Name") or str(profile.get("Arn", "")).rpartition("/")[2])

@@ -83,8 +83,8 @@ class AdminPages:
                 world_admin.set_speeds(self._locked_world, document)
             case "regions/away" | "regions/back":
                 world_admin.set_reach(self._locked_world, str(document["region"]), reachable=page == "regions/back")
-            case "blocks":
-                world_admin.write(self._locked_world, document)
+            case "blocks" | "products/accept":
+                (world_admin.write if page == "blocks" else world_admin.accept_product)(self._locked_world, document)
             case "clock":
                 now = world_admin.put_forward(self._locked_world, float(document["seconds"]))
                 stack_properties.expire_items(now)

@@ -88,6 +88,14 @@ def write(locked_world: LockedWorld, document: Mapping[str, Any]) -> None:
         )
 
 
+def accept_product(locked_world: LockedWorld, document: Mapping[str, Any]) -> None:
+    """Subscribe an account to a product of AWS Marketplace in a region."""
+    with locked_world.lock():
+        locked_world.world.accept_product(
+            str(document["product_code"]), region=str(document["region"]), account_id=str(document["account"])
+        )
+
+
 def put_forward(locked_world: LockedWorld, seconds: float) -> float:
     """Put the world's clock forward, carry out everything due in that time, and return the new time."""
     locked_world.clock.put_forward(seconds)
