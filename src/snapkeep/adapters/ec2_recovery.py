@@ -193,4 +193,4 @@ def _volume_state(item: Mapping[str, Any]) -> VolumeState:
         for attachment in attachments_of(item)
         if attachment.get("State") != "detached"
     }
-    return VolumeState(item["VolumeId"], item["State"], tags_from(item), attachments)
+    return VolumeState(item["VolumeId"], item["State"], tags_from(item), attachments, item.get("SnapshotId", ""))

@@ -17,6 +17,7 @@ from snapkeep.cli.common import AwsSettings
 from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, EndedDrill
 from snapkeep.domain.drills.run import DrillVerdict
 from snapkeep.domain.json_codec import to_text
+from snapkeep.usecases.recovery.recover import Recover
 from support.flows import DR, PRIMARY
 from support.recovering_instances import InstanceLab
 
@@ -100,6 +101,37 @@ def test_a_plan_as_json_has_the_requests(lab: InstanceLab, source_id: str, tmp_p
         "/dev/sdf",
         "/dev/sdg",
     ]
+
+
+@pytest.mark.parametrize("name", ["i-0123456789abcdef0", "wbe", "*", "vol-0123456789abcdef0"])
+def test_an_instance_without_points_has_no_plan(lab: InstanceLab, source_id: str, name: str) -> None:
+    result = recover("instance", name, "--in", DR, "--plan")
+    assert result.exit_code == 1
+    first, *obstacles = result.output.splitlines()
+    assert first == f"plan: none of {name} in {DR}"
+    assert " ".join(obstacles).startswith(f"obstacle: {name}: no recovery point in {DR} names it")
+
+
+def test_a_map_of_an_instance_without_a_record_says_so(source_id: str) -> None:
+    result = recover("map", "web", "--in", DR)
+    assert "web: no recovery record of such an instance" in str(result.exception)
+    assert str(result.exception).endswith("name the instance by its id")
+
+
+def test_a_second_recovery_of_an_instance_is_named_as_one(lab: InstanceLab, source_id: str) -> None:
+    run, made = lab.recover(lab.plan(source_id))
+    volumes = ", ".join(sorted(volume["VolumeId"] for volume in lab.volumes(made).values()))
+    again = lab.plan(source_id)
+    words = f"{run.id} made {volumes} of these points (attached to {made['InstanceId']}), and a new recovery makes others"
+    assert words in again.remarks
+    lab.carry_out(run, Recover.undo)
+    assert not [remark for remark in lab.plan(source_id).remarks if run.id in remark]
+
+
+def test_a_device_is_left_out_once(lab: InstanceLab, source_id: str) -> None:
+    result = recover("instance", source_id, "--in", DR, "--plan", *["--without", "/dev/sdf"] * 2, "--without", "/dev/sdz")
+    assert result.output.count("note: without ") == 1
+    assert "obstacle: --without /dev/sdz: it has /dev/sdf, /dev/sdg, /dev/xvda" in result.output
 
 
 def test_a_standing_instance_is_offered_its_root_volume_first(lab: InstanceLab) -> None:

@@ -169,7 +169,8 @@ def test_the_region_is_listed_once_for_a_group(shop: Shop) -> None:
     calls: list[str] = []
     client: Any = HookedPort(shop.lab.lab.world.client("ec2", DR), "ec2", calls.append)
     PrepareGroup(prepare=shop.prepared_by(client)).plan(SHOP, shop.lab.clock.now(), InstanceOptions(parse_map(shop.lab.names)))
-    assert len([name for name in calls if name == "ec2.describe_volumes"]) == 2, "before and after one call"
+    listed = [name for name in calls if name == "ec2.describe_volumes"]
+    assert len(listed) == 2 * 2, "before and after each call: the storage in use, and what recoveries made of the points"
 
 
 def test_a_name_that_no_instance_has_is_an_obstacle(shop: Shop) -> None:

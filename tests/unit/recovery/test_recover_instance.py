@@ -177,30 +177,6 @@ def test_an_instance_under_a_customer_key_gets_the_key_of_the_map() -> None:
     assert (volumes["/dev/sdf"]["KmsKeyId"], volumes["/dev/sdg"]["KmsKeyId"]) == (other, keys[DR])
 
 
-@pytest.mark.parametrize(
-    ("state", "words"),
-    [
-        ("disabled", "/dev/sdg: its key is disabled (arn:"),
-        ("deleted", "/dev/sdg: its key is pending deletion on "),
-        ("of the other region", "/dev/sdg: its key does not exist (arn:"),
-    ],
-)
-def test_a_key_of_the_map_that_cannot_be_used_is_an_obstacle(lab: InstanceLab, state: str, words: str) -> None:
-    source_id = lab.protected()
-    former = lab.volumes(lab.described(source_id, PRIMARY), PRIMARY)["/dev/sdg"]["KmsKeyId"]
-    region = PRIMARY if state == "of the other region" else DR
-    kms = lab.lab.world.client("kms", region)
-    other = kms.create_key()["KeyMetadata"]["Arn"]
-    names = {**lab.names, "kms_keys": {former: other}}
-    assert region == PRIMARY or lab.plan(source_id, names=names).obstacles == ()
-    if state == "disabled":
-        kms.disable_key(KeyId=other)
-    elif state == "deleted":
-        kms.schedule_key_deletion(KeyId=other)
-    (obstacle,) = lab.plan(source_id, names=names).obstacles
-    assert obstacle.startswith(words)
-
-
 def test_the_plan_says_that_a_spot_instance_becomes_on_demand(lab: InstanceLab) -> None:
     source_id = lab.protected(InstanceMarketOptions={"MarketType": "spot"})
     assert lab.described(source_id, PRIMARY)["InstanceLifecycle"] == "spot"

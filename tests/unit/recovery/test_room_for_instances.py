@@ -1,4 +1,4 @@
-"""Initialisation rates and quotas of vCPUs: whether a region has room for an instance."""
+"""Initialisation rates, quotas of vCPUs, and keys: whether a region has what an instance needs."""
 
 from __future__ import annotations
 
@@ -89,3 +89,27 @@ def test_vcpus_beyond_the_quota_are_an_obstacle(lab: InstanceLab) -> None:
 )
 def test_each_family_counts_to_its_quota(instance_type: str, code: str) -> None:
     assert quota_of(instance_type) == code
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("disabled", "/dev/sdg: its key is disabled (arn:"),
+        ("deleted", "/dev/sdg: its key is pending deletion on "),
+        ("of the other region", "/dev/sdg: its key does not exist (arn:"),
+    ],
+)
+def test_a_key_of_the_map_that_cannot_be_used_is_an_obstacle(lab: InstanceLab, state: str, words: str) -> None:
+    source_id = lab.protected()
+    former = lab.volumes(lab.described(source_id, PRIMARY), PRIMARY)["/dev/sdg"]["KmsKeyId"]
+    region = PRIMARY if state == "of the other region" else DR
+    kms = lab.lab.world.client("kms", region)
+    other = kms.create_key()["KeyMetadata"]["Arn"]
+    names = {**lab.names, "kms_keys": {former: other}}
+    assert region == PRIMARY or lab.plan(source_id, names=names).obstacles == ()
+    if state == "disabled":
+        kms.disable_key(KeyId=other)
+    elif state == "deleted":
+        kms.schedule_key_deletion(KeyId=other)
+    (obstacle,) = lab.plan(source_id, names=names).obstacles
+    assert obstacle.startswith(words)

@@ -59,7 +59,7 @@ def instance(
     if replace_root and (map_file or without or stopped):
         raise WrongUse("--replace-root takes neither --map nor --without nor --stopped: the instance stays as it is")
     now = datetime.now(UTC)
-    options = InstanceOptions(read_map(map_file), tuple(without or ()), stopped, rate_of(rate))
+    options = InstanceOptions(read_map(map_file), tuple(dict.fromkeys(without or ())), stopped, rate_of(rate))
     request = InstanceRequest(target, moment_of(at, now), options, replace_root)
     system = RecoverySystem(settings, in_region, bucket)
     plan = system.prepare_instance().plan(request)

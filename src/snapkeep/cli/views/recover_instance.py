@@ -24,6 +24,10 @@ def plan_lines(plan: InstancePlan, now: datetime) -> Iterator[str]:
     """Yield the plan: points, data loss, proof, place, what cannot be carried over, obstacles."""
     name = f" ({plan.name})" if plan.name else ""
     volumes = counted(len(plan.volumes), "volume")
+    if not plan.volumes:
+        yield f"plan: none of {plan.instance_id}{name} in {plan.region}"
+        yield from (f"{kind}: {text}" for kind, texts in (("note", plan.remarks), ("obstacle", plan.obstacles)) for text in texts)
+        return
     if plan.replaces_root:
         state = plan.standing or "not there"
         yield f"plan: replace the root volume of {plan.instance_id}{name} in {plan.region}, which is {state}"

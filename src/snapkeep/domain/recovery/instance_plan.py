@@ -142,12 +142,13 @@ def plan_instance(
     tags, tags_left_out = carried_tags(instance.identity.tags)
     keys = {volume.device: _key(volume, options.names) for volume in volumes}
     address, address_remark = _address(instance, site)
+    devices = {volume.device for volume in record.volumes}
     remarks = [
         *shared_remarks((volume, remark) for volume in volumes for remark in volume_remarks(volume, record, keys[volume.device])),
         *volume_notes(volumes),
         *([f"volumes {span_text(choice.spread)} apart: not crash-consistent as one"] if choice.spread else []),
         *choice.notes,
-        *[f"without {device}: its volume is not restored" for device in options.without],
+        *[f"without {device}: its volume is not restored" for device in options.without if device in devices],
         *([f"tags that do not fit within {TAG_LIMIT}: {', '.join(tags_left_out)}"] if tags_left_out else []),
         *([address_remark] if address_remark else []),
         *instance_notes(instance, words, options),

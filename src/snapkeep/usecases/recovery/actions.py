@@ -31,6 +31,8 @@ class VolumeState:
     tags: Mapping[str, str]
     attachments: Mapping[str, Attachment] = field(default_factory=dict)
     """Attachments by instance."""
+    snapshot_id: str = ""
+    """The snapshot that it was made of; empty for none."""
 
     def attachment_state(self, instance_id: str, device: str) -> str:
         """Return the state of its attachment to an instance at a device; empty if there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from itertools import chain
@@ -132,7 +132,8 @@ class PrepareRecovery:
             found.obstacles += self._refusals(plan)
             storage = self.looks.storage({volume.volume_type for volume in plan.volumes})
             found.obstacles += storage.obstacles(plan.volumes)
-            found.remarks += [*storage.remarks(plan.volumes), *self._recovered_before(plan)]
+            restored = [point.id for point in points]
+            found.remarks += [*storage.remarks(plan.volumes), *repetitions(self.looks.recovered_from(restored), restored)]
         return replace(
             plan,
             region=self.looks.region,
@@ -213,15 +214,6 @@ class PrepareRecovery:
             found.obstacles.append(f"{zone or 'no zone'} cannot be used; {self.looks.region} has {', '.join(zones)}")
         return zone
 
-    def _recovered_before(self, plan: RecoveryPlan) -> list[str]:
-        """Return which recoveries made volumes of the same points that still exist: this one may be a repetition."""
-        by_run: dict[str, list[str]] = defaultdict(list)
-        for volume in self.looks.recovered_from([volume.point.id for volume in plan.volumes]):
-            by_run[volume.tags[RECOVERY]].append(volume.id)
-        return [
-            f"{run} made {', '.join(sorted(ids))} of these points, and a new recovery makes others" for run, ids in by_run.items()
-        ]
-
     def _refusals(self, plan: RecoveryPlan) -> list[str]:
         steps = steps_of(plan)
         creations = [step.parameters for step in steps if step.kind is StepKind.CREATE_VOLUME]
@@ -229,6 +221,22 @@ class PrepareRecovery:
         refusals = [self.looks.refusal(creation["request"], creation["tags"] | trial) for creation in creations]
         refusals.append(self.looks.refusal_of_tags([volume.point.id for volume in plan.volumes], TRIAL_HOLD))
         return sorted(set(filter(None, refusals)))
+
+
+def repetitions(made: Iterable[VolumeState], points: Collection[str]) -> list[str]:
+    """Return which recoveries made volumes of these points that still exist: a new one may be a repetition."""
+    by_run: dict[str, list[VolumeState]] = defaultdict(list)
+    for volume in made:
+        if volume.snapshot_id in points:
+            by_run[volume.tags[RECOVERY]].append(volume)
+    return [_repetition_text(run, volumes) for run, volumes in by_run.items()]
+
+
+def _repetition_text(run: str, volumes: Sequence[VolumeState]) -> str:
+    ids = ", ".join(sorted(volume.id for volume in volumes))
+    instances = ", ".join(sorted({instance for volume in volumes for instance in volume.attachments}))
+    attached = f" (attached to {instances})" if instances else ""
+    return f"{run} made {ids} of these points{attached}, and a new recovery makes others"
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from snapkeep.domain.drills.network import DrillNetwork, isolated
-from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
 from snapkeep.domain.model import KeyFault, Unusable
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of, volumes_of_instance
@@ -29,8 +29,10 @@ from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord
 from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, RecoveryRun
 from snapkeep.domain.recovery.storage import RegionStorage
 from snapkeep.domain.recovery.vcpus import RegionVcpus
+from snapkeep.usecases.recovery.actions import VolumeState
 from snapkeep.usecases.recovery.begin import new_run
 from snapkeep.usecases.recovery.find_points import SnapshotLister
+from snapkeep.usecases.recovery.prepare import repetitions
 from snapkeep.usecases.recovery.read_records import newest_record, records_of
 from snapkeep.usecases.recovery.record_ports import Documents
 
@@ -75,6 +77,10 @@ class InstanceLooks(Protocol):
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it."""
+        ...
+
+    def recovered_from(self, snapshot_ids: Collection[str]) -> list[VolumeState]:
+        """Return the volumes that recoveries made of snapshots, and that exist."""
         ...
 
 
@@ -144,11 +150,19 @@ class PrepareInstance:
         storage = self.looks.storage({volume.volume_type for volume in volumes})
         vcpus = RegionVcpus() if all(plan.replaces_root for plan in plans) else self.looks.vcpus()
         rates = tuple(rate_remarks(len(volumes), plans[0].rate_mibps))
+        # Drills clean up after themselves, and are repetitions.
+        made = [] if self.network else self.looks.recovered_from({point for plan in plans for point in plan.point_ids})
         checked = [
             replace(
                 plan,
                 obstacles=(*storage.obstacles(plan.volumes), *vcpus.obstacles([plan])),
-                remarks=(*plan.remarks, *rates, *storage.remarks(plan.volumes), *vcpus.remarks([plan])),
+                remarks=(
+                    *plan.remarks,
+                    *rates,
+                    *storage.remarks(plan.volumes),
+                    *vcpus.remarks([plan]),
+                    *repetitions(made, plan.point_ids),
+                ),
                 together=len(volumes),
             )
             for plan in plans
@@ -198,7 +212,8 @@ class PrepareInstance:
 
         A launch with one that cannot be used ends in `terminated`, without a reason. The keys of points were looked at with them.
         """
-        unknown, unusable = [], []
+        unknown: list[str] = []
+        unusable: list[str] = []
         for mapping in plan.launch["BlockDeviceMappings"]:
             key = mapping["Ebs"].get("KmsKeyId")
             if key and (fault := self.fault_of_key(key)):
@@ -245,7 +260,7 @@ def first_map(
     documents: Documents, looks: InstanceLooks, instance_ids: Sequence[str], subnet_names: SubnetNames
 ) -> tuple[ProposedMap, list[str]]:
     """Return a first map for instances by their newest records, and what was not looked at. Raise DocumentNotFound."""
-    records = [newest_record(documents, instance_id) for instance_id in instance_ids]
+    records = [_newest_of(documents, instance_id) for instance_id in instance_ids]
     instances = [record.instance for record in records if record.instance]
     inventory = looks.inventory({instance.shape.instance_type for instance in instances})
     names: dict[str, str] = {}
@@ -257,6 +272,14 @@ def first_map(
             except SnapkeepError as error:
                 notes[f"{record.region} was not looked at for the names of subnets: {error}"] = None
     return propose_map(instances, inventory, names, looks.region), list(notes)
+
+
+def _newest_of(documents: Documents, instance_id: str) -> RecoveryRecord:
+    try:
+        return newest_record(documents, instance_id)
+    except DocumentNotFound as error:
+        advice = "" if instance_id.startswith("i-") else "; name the instance by its id"
+        raise DocumentNotFound(f"{instance_id}: no recovery record of such an instance ({error}){advice}") from error
 
 
 def begin_instances(
