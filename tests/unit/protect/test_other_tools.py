@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain.other_tools import BACKUP_TAG, tool_of
 from snapkeep.domain.policy.model import CarryTags, LeaveAlone, PolicySet
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.lab.ebs_model import FaultRule
+from support.lineages import snapshot
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+CLAIMS = (
+    *("kubernetes.io/cluster/x", "KubernetesCluster", "ebs.csi.aws.com/cluster", "CSIVolumeSnapshotName", "velero.io/backup"),
+    *("maid_status", "custodian_snapshot", "c7n", "c7n:FindingId", "shelvery:backup", "DeleteOn", "Expiration", "dlm:managed"),
+    *("AWSElasticDisasterRecoveryManaged", "AWSApplicationMigrationServiceManaged", "awsbackup-restore-test", "team:a"),
+)
 
 
 def snapshots(world: SweepingWorld, volume: str, count: int, **tags: str) -> list[str]:
@@ -54,6 +66,19 @@ def test_another_tools_snapshots_are_copied_and_never_deleted(tag: str) -> None:
     assert other_tags(world, DR).keys() == {"Backup"}
 
 
+def test_a_tag_with_another_value_leaves_nothing_alone() -> None:
+    world = SweepingWorld(policies=policy(leave_alone=LeaveAlone({"OwnedBy": ("team-*",)})))
+    *_, newest = snapshots(world, world.volume(), 3, OwnedBy="nobody")
+    world.sweep()
+    assert ids(world) == [newest]
+
+
+def test_only_a_tag_of_aws_makes_a_copy_another_tools() -> None:
+    """Copies of earlier versions have all tags of their sources."""
+    copies = [replace(snapshot(NOW, 1), is_copy=True, tags={tag: ""}) for tag in ("CSIVolumeSnapshotName", BACKUP_TAG)]
+    assert [tool_of(copy) for copy in copies] == [None, tool_of(replace(copies[1], is_copy=False))]
+
+
 @pytest.mark.parametrize(
     "tag", ["AWSElasticDisasterRecoveryManaged", "AWSApplicationMigrationServiceManaged", "awsbackup-restore-test"]
 )
@@ -69,8 +94,7 @@ def test_working_material_of_other_tools_is_neither_tagged_nor_copied_nor_delete
 def test_tags_by_which_other_tools_claim_what_they_find_are_not_carried() -> None:
     """The tool that destroyed a cluster deleted the snapshots and the copies of its volumes, which had the cluster's tag."""
     world = SweepingWorld(policies=policy(carry_tags=CarryTags(("team:*",))))
-    claims = {"kubernetes.io/cluster/x": "owned", "Expiration": "2026-01-01", "team:a": "1"}
-    world.snapshot(world.volume(Backup="gold", Name="web", **claims))
+    world.snapshot(world.volume(Backup="gold", Name="web", **dict.fromkeys(CLAIMS, "theirs")))
     world.later(HOUR)
     assert other_tags(world, PRIMARY) == other_tags(world, DR) == {"Backup": "gold", "Name": "web"}
 
