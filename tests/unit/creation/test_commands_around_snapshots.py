@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
 
-from snapkeep.domain.policy.model import CONSISTENT_VOLUME, PolicySet, SnapshotRule
+from snapkeep.domain.policy.model import CONSISTENT_VOLUME, PolicySet, Selector, SnapshotRule
 from snapkeep.domain.policy.scripts import Script
 from snapkeep.domain.tag_names import CONSISTENCY
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.api.commands import COMMAND_SECONDS
 from snapkeep.usecases.ports import ProblemKind
-from support.flows import DR, HOUR, PRIMARY
+from support.flows import DR, HOUR, PRIMARY, Laboratory
 from support.making import TICK, MakingWorld, making
 
 FREEZE, THAW = Script("freeze", "20s"), Script("thaw")
@@ -37,8 +38,12 @@ class Sent(NamedTuple):
     at: float
 
 
-def scripted_world(documents: Sequence[str] = ("freeze", "thaw"), **options: Any) -> MakingWorld:
+def scripted_world(
+    documents: Sequence[str] = ("freeze", "thaw"), hook: Callable[[str], None] | None = None, **options: Any
+) -> MakingWorld:
     world = MakingWorld(scripted(**options))
+    if hook:
+        world.lab = Laboratory(policies=world.policies, hook=hook)
     for name in documents:
         world.lab.world.client("ssm", PRIMARY).create_document(Name=name, Content="{}")
     return world
@@ -172,10 +177,54 @@ def test_a_tick_that_is_killed_at_any_call_leaves_no_instance_stopped() -> None:
         for frozen in (command for command in sent(world) if command.document == "freeze"):
             thawed = [command.at for command in sent(world) if command.document == "thaw" and command.at >= frozen.at]
             assert min(thawed) - frozen.at <= 2 * TICK
+        for earlier, later in pairwise(sent(world)):
+            # An instance has one command at a time.
+            assert later.at >= earlier.at + COMMAND_SECONDS
         comments = [command.comment for command in sent(world)]
         assert len(comments) == len(set(comments)), "no command is sent twice"
         assert len({snapshot.start for snapshot in world.made()}) == 1
         assert consistency(world) <= {"application", "crash"}
+
+
+def test_another_tick_sends_nothing_for_one_that_works() -> None:
+    met: list[int] = []
+
+    def meet(name: str) -> None:
+        if name == "commands.find" and not met:
+            met.append(len(sent(world)))
+            world.lab.runner.make_snapshots(PRIMARY)
+            met.append(len(sent(world)))
+
+    world = scripted_world(hook=meet)
+    world.attach(world.lab.make_volume())
+    world.lab.runner.make_snapshots(PRIMARY)
+    assert met == [1, 1]
+    assert (documents(world), len(world.made())) == (["freeze", "thaw"], 1)
+
+
+def test_a_command_after_that_never_ends_is_notified_and_stops_no_later_snapshot() -> None:
+    world, instance = world_of()
+    make_slow(world, "thaw", 30 * HOUR)
+    world.run(4 * TICK)
+    assert told(world) == [instance]
+    world.run(6 * HOUR)
+    assert documents(world) == ["freeze", "thaw"] * 2
+    assert len(world.made()) == 4
+
+
+def test_two_policies_of_one_instance_take_turns() -> None:
+    world = scripted_world()
+    (policy,) = world.policies.policies
+    parts = [replace(policy, name=name, selector=Selector(tags={"Backup": (name,)})) for name in ("a", "b")]
+    world.lab.policies = world.policies = replace(world.policies, policies=tuple(parts))
+    world.attach(*[world.lab.make_volume({"Backup": policy.name}) for policy in parts])
+    world.tick()
+    assert (documents(world), len(world.made())) == (["freeze", "thaw"], 1)
+    world.lab.runner.advance(TICK)
+    world.tick()
+    world.lab.runner.advance(TICK)
+    world.tick()
+    assert (documents(world), len(world.made())) == (["freeze", "thaw"] * 2, 2)
 
 
 def test_commands_of_many_instances_run_side_by_side() -> None:
@@ -234,3 +283,16 @@ def test_no_instance_is_stopped_once_no_more_snapshots_can_be_made() -> None:
     world.lab.runner.advance(TICK)
     world.tick()
     assert len(world.made()) >= 2, "the two that were not begun"
+
+
+def test_no_instance_is_stopped_where_another_snapshot_was_throttled() -> None:
+    world = scripted_world()
+    world.lab.make_volume()
+    world.attach(world.lab.make_volume())
+    fault = FaultRule("api_error", action="CreateSnapshot", code="RequestLimitExceeded", http_status=503, times=1)
+    world.lab.world.add_fault(fault)
+    world.tick()
+    assert (documents(world), world.made()) == ([], [])
+    world.lab.runner.advance(TICK)
+    world.tick()
+    assert (documents(world), len(world.made())) == (["freeze", "thaw"], 2)
