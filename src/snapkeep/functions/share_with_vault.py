@@ -36,6 +36,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     started(event, context)
     sharing = build(composition())
+    # Three callers: an execution of Verify, a vault's event, and the schedule.
     if "copy" in event:
         call = from_json(ShareCall, event)
         vault = sharing.share(call.copy)

@@ -79,6 +79,7 @@ def choose(
     creations: list[Creation] = []
     for creation in _grouped([item for item in waiting if chooser.may_start(item.volume)], volumes):
         number = len(creation.volume_ids)
+        # A set that does not fit leaves its room to a smaller one behind it.
         if (total + number) * 100 > quota * QUOTA_SHARE_PERCENT:
             near = True
         elif pending + number <= MOST_PENDING:

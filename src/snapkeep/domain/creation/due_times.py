@@ -146,6 +146,7 @@ def next_snapshots(
             if needs_history(policy) and policy.copy_rule(region)
         }
         due = next_due(volume, policy, own[volume.id], listed, now)
+        # A volume without any snapshot is due now, not since the beginning of time.
         if due is not None:
             moments[volume.id] = max(due, now) if due == NEVER else due
     return moments

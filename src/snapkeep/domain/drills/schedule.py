@@ -94,6 +94,7 @@ def choose_runs(
     for volume_id in candidates:
         picked = [pick_point(rule.pick, of_volume, due) for of_volume in subjects[volume_id]]
         restored = [point for point in picked if point is not None]
+        # Named volumes are drilled at once, however few the rule drills in turn.
         if volume_id in busy or not restored or len(runs) >= (len(named) or rule.pick.rotate):
             continue
         run = make_run(rule, restored, due, now, volume_id)

@@ -44,6 +44,7 @@ def from_parameters(
     copy_within = timedelta(hours=copy_within_hours)
     policy = Policy(
         name=PARAMETERS_POLICY,
+        # An RPO shorter than the time that copies may take would be missed every day.
         rpo=max(DEFAULT_RPO, copy_within),
         selector=_selector_of(tag_key_value),
         retention=Retention(keep_last=retention),

@@ -45,6 +45,7 @@ def select(volume: Volume, policies: PolicySet) -> Selection:
     A volume's own tag names its policy. If no policy has that name, the first match governs and the selection has a problem: a
     typing error must not leave a volume without protection.
     """
+    # A drill removes its volumes: a copy of one would protect nothing.
     if DRILL in volume.tags:
         return _OF_A_DRILL
     named = volume.tags.get(POLICY, "")

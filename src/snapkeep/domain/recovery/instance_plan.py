@@ -292,6 +292,7 @@ def _launch(instance: InstanceSettings, words: Translation, site: LaunchSite, ad
         "PrivateIpAddress": address,
         "KeyName": words.key_pair,
         "IamInstanceProfile": _profile(words.instance_profile),
+        # Options of the former type may be invalid for another one, which has defaults of its own.
         "CpuOptions": _cpu_options(shape, site) if same_type else {},
         "CreditSpecification": {"CpuCredits": shape.cpu_credits} if shape.cpu_credits and same_type else {},
         "EbsOptimized": shape.ebs_optimized and same_type,

@@ -76,6 +76,7 @@ def _stage_steps(plan: InstancePlan, number: int, *, wait_for_checks: bool) -> l
     steps = [
         RecoveryStep(launched, StepKind.RUN_INSTANCE, f"launch {owner} again", launch, made_by=f"register-{number}"),
         RecoveryStep(f"wait-{number}", StepKind.WAIT_FOR_INSTANCE, f"wait until {owner} runs", made_by=launched),
+        # The AMI is needed for the launch alone.
         RecoveryStep(
             f"deregister-{number}", StepKind.DEREGISTER_IMAGE, f"deregister the AMI of {owner}", made_by=f"register-{number}"
         ),

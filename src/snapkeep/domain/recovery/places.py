@@ -16,6 +16,7 @@ def places_for(
 
     Raise ValueError where a named device is occupied, or none is free.
     """
+    # One place has several names (/dev/sdf, xvdf): slots are compared, not names.
     taken = {device_slot(device): device for device in occupied}
     places: list[tuple[str, str]] = []
     for number, point in enumerate(points):

@@ -265,6 +265,7 @@ def plan_recovery(
     """
     choices = list(choices)
     points = [point for choice in choices for point in choice.points]
+    # Volumes beyond the named places are attached to nothing; places beyond the volumes are an obstacle below.
     places = [*options.attachments, *[("", "")] * len(points)]
     volumes = [
         VolumeRecovery(

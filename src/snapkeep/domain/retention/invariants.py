@@ -49,6 +49,7 @@ def find_problems(
     if not deletions:
         return []
     to_delete = [verdict.snapshot for verdict in deletions]
+    # Only a snapshot that counts takes the place of a deleted one: none that failed, is not managed, or is of another lineage.
     kept = [
         snapshot
         for snapshot, action, _ in verdicts

@@ -85,6 +85,7 @@ def due_shares(
         vault = vault_for(copy, policies)
         if vault is None or vault.account not in accounts or share_of(copy.tags) or is_in(vault, copy):
             continue
+        # An older copy was due when it arrived; much later, its vault has newer ones.
         if copy is newest[copy.origin.lineage] or now - (copy.completed_at or copy.start_time) <= SHARED_FOR:
             due.append((copy, vault))
     return sorted(due, key=lambda pair: (pair[0].origin.start_time, pair[0].id))

@@ -61,6 +61,7 @@ def queued_copies(entries: Sequence[QueueEntry], copies: Iterable[Snapshot], now
     for entry in entries:
         copy = by_id.get(entry.copy_id)
         expected = ends.get(entry.copy_id)
+        # `quota` copies run at once: a waiting one ends with its round.
         if entry.key in place and mean_duration is not None:
             expected = now + mean_duration * (place[entry.key] // max(quota, 1) + 1)
         request = entry.request

@@ -306,6 +306,7 @@ def _read_destination(destination: Destination, policies: PolicySet, now: dateti
         failed=states.count(EntryState.FAILED),
         late=sum(copy.late for copy in queue),
         quota=destination.quota,
+        # The end of the last copy is known only where the end of each is.
         expected_at=max(ends) if ends and len(ends) == len(open_copies) else None,
     )
     return _DestinationReading(status, copies, queue, budgets)
