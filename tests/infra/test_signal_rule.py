@@ -16,7 +16,7 @@ from support.templates import ROLE, STACKS, resources, statements
 RULE = "AWS::Events::Rule"
 LISTED_ACTIONS = {f"{call.source.partition('.')[0]}:{call.name}" for call in LISTED_CALLS}
 MAKING = {"ec2:CreateAction"}
-"""The condition key of a permission to tag in the call that makes a resource, which is no call of its own."""
+"""The condition key of a permission to tag in the call that makes a resource, which is not a call of its own."""
 
 
 def pattern(stack: str) -> dict[str, Any]:

@@ -232,7 +232,7 @@ def test_a_new_entry_wakes_the_dispatcher_and_none_blocks_the_stream() -> None:
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["MaximumRetryAttempts"] <= 5
     assert mapping["MaximumRecordAgeInSeconds"] <= 600
-    assert "DestinationConfig" not in mapping, "a record only wakes the dispatcher: one that grows old is no failed call"
+    assert "DestinationConfig" not in mapping, "a record only wakes the dispatcher: one that grows old is not a failed call"
 
 
 @pytest.mark.parametrize("stack", STACKS)

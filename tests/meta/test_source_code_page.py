@@ -19,7 +19,7 @@ SOURCE = ROOT / "src/snapkeep"
 PAGE = (ROOT / "docs/source-code.md").read_text()
 CHANGES = (
     "a retention word",
-    "a retention word that is no calendar period",
+    "a retention word that is not a calendar period",
     "a notification channel",
     "an archive tier",
     "a stack parameter",

@@ -12,7 +12,7 @@ from snapkeep.usecases.look.status import SystemStatus
 
 
 def printed(status: SystemStatus, layout: StatusLayout) -> list[str]:
-    """Return the lines that `snapkeep status` prints where the output is no terminal."""
+    """Return the lines that `snapkeep status` prints where the output is not a terminal."""
     out = io.StringIO()
     Console(file=out, width=layout.width, force_terminal=False).print(status_view(status, layout))
     return out.getvalue().splitlines()

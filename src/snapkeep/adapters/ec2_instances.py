@@ -52,7 +52,7 @@ class Ec2Instances(Ec2PointCopies):
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str]
     ) -> list[str]:
         """Return why RunInstances, or DeregisterImage afterwards, would be refused, by dry runs."""
-        # The quota of initialisation rates is no refusal: `run_instance` goes on without a rate.
+        # The quota of initialisation rates is not a refusal: `run_instance` goes on without a rate.
         launch = dry_run(self._client, "run_instances", **_launch({**request, **_without_rates(request)}, image_id, tags, own))
         return [why for why in (launch, dry_run(self._client, "deregister_image", ImageId=image_id)) if why]
 

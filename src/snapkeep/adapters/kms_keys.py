@@ -64,7 +64,7 @@ class KmsKeys:
             metadata.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT"
             or metadata.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT"
         ):
-            raise KeyNotUsable(f"key {key} in {self._region} is no symmetric encryption key; EBS takes no other")
+            raise KeyNotUsable(f"key {key} in {self._region} is not a symmetric encryption key; EBS takes no other")
         return str(metadata["Arn"])
 
     def fault_of(self, key_arn: str) -> KeyFault | None:

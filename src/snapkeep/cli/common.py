@@ -253,7 +253,7 @@ def aws_settings(
         raise WrongUse("no region: give --region or set AWS_REGION")
     for option, value in (("--region", primary_region), ("--dr-region", dr_region or primary_region)):
         if not re.fullmatch(REGION_PATTERN, value):
-            raise WrongUse(f"{option} {value} is no region; a region has a name such as us-east-1")
+            raise WrongUse(f"{option} {value} is not a region; a region has a name such as us-east-1")
     if primary_region == dr_region:
         raise WrongUse(f"--dr-region {dr_region} is the primary region too; name another region")
     return AwsSettings(primary_region, dr_region, profile, endpoint_url, name, primary_stack, dr_stack)
@@ -350,7 +350,7 @@ EARLIEST, TOO_LATE = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzin
 
 
 def time_of(text: str) -> datetime:
-    """Return the time of the option `--at`. Raise WrongUse for a text that is no time, or has no time zone."""
+    """Return the time of the option `--at`. Raise WrongUse for a text that is not a time, or has no time zone."""
     from snapkeep.domain.tags import parse_time  # noqa: PLC0415
 
     try:

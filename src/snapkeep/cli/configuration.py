@@ -55,11 +55,11 @@ def read_settings(file: Path, names: frozenset[str]) -> Mapping[str, str]:
         if key not in names:
             near = difflib.get_close_matches(key, names, 1)
             meant = f"; did you mean {near[0]}?" if near else "."
-            raise WrongUse(f"{file}: '{key}' is no setting{meant} The settings are {', '.join(sorted(names))}")
+            raise WrongUse(f"{file}: '{key}' is not a setting{meant} The settings are {', '.join(sorted(names))}")
         if not isinstance(value, str):
             raise WrongUse(f'{file}: {key} is a text in quotation marks, such as {key} = "{_example(key)}"')
         if key in _REGIONS and value and not re.fullmatch(REGION_PATTERN, value):
-            raise WrongUse(f'{file}: {key} = "{value}" is no region; a region has a name such as us-east-1')
+            raise WrongUse(f'{file}: {key} = "{value}" is not a region; a region has a name such as us-east-1')
     return data
 
 

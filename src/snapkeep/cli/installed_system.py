@@ -298,7 +298,7 @@ class InstalledSystem:
     def regions_in_use(self) -> list[RegionReading]:
         """Return the primary region, and of the others those that have a stack, that it copies to, or that could not be read.
 
-        A DR region that is named nowhere but in a default is no fact: while the primary region is unreachable, that is a problem.
+        A DR region that only a default names is not a fact: while the primary region is unreachable, that is a problem.
         """
         primary, *others = self.read_regions()
         if not primary.problem:

@@ -76,7 +76,7 @@ def moment_of(query: Query, now: datetime) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(text)
         return min(moment.replace(tzinfo=UTC) if moment.tzinfo is None else parse_time(text), now), ""
     except ValueError:
-        return now, f"{text} is no time: write one such as 2026-12-24T03:00"
+        return now, f"{text} is not a time: write one such as 2026-12-24T03:00"
 
 
 def matches(volume: VolumeProtection, text: str) -> bool:

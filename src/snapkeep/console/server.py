@@ -234,7 +234,7 @@ class Console:
         return _changes(request, version)
 
     def _not_found(self, request: Request, _: Exception) -> Response:
-        text = f"{request.url.path} is no page of the console"
+        text = f"{request.url.path} is not a page of the console"
         return self._rendered("not_there", request, HTTPStatus.NOT_FOUND, page=None, reading=self.readings.latest, text=text)
 
     def _rendered(self, template: str, request: Request, code: HTTPStatus = HTTPStatus.OK, **context: Any) -> Response:

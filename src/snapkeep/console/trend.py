@@ -45,7 +45,7 @@ class Trend:
 
 def trend_of(values: Sequence[tuple[datetime, int]], now: datetime) -> Trend:
     """Return the trend of values, the oldest first, over the last days."""
-    if len(values) < 2:  # noqa: PLR2004 - one value is no trend
+    if len(values) < 2:  # noqa: PLR2004 - one value is not a trend
         return Trend("", "no trend yet: it comes from the reports of sweeps")
     begin, most = now - timedelta(days=DAYS), max([1, *(number for _, number in values)])
     points = [

@@ -93,7 +93,7 @@ def volume_context(reading: Reading, query: Query) -> Context:
     protection = reading.protection(volume_id)
     if protection is None and not any(points.values()):
         raise NotThere(
-            f"{volume_id or 'a volume without an id'} is no volume, and no snapshot in the regions that were read names it"
+            f"{volume_id or 'a volume without an id'} is not a volume, and no snapshot in the regions that were read names it"
         )
     moment, problem = moment_of(query, reading.at)
     plans = dict(reading.plans_of(volume_id))

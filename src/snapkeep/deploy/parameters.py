@@ -62,7 +62,7 @@ def _problems(declared: Mapping[str, Any], name: str, value: str) -> list[str]:
     rule = declared.get(name)
     if rule is None:
         near = difflib.get_close_matches(name, declared, n=1, cutoff=0.5)
-        return [f"{name} is no parameter" + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(declared)}")]
+        return [f"{name} is not a parameter" + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(declared)}")]
     checks = (_number_problem, _values_problem, _length_problem, _pattern_problem)
     problems = (check(name, value, rule) for check in checks)
     # One problem for each value: the others follow from the first.

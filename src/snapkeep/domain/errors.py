@@ -11,7 +11,7 @@ class SnapkeepError(Exception):
 
 
 class InvalidEvent(SnapkeepError):
-    """An event or an input that cannot be handled: an unknown shape, a part missing, or a snapshot that is no copy."""
+    """An event or an input that cannot be handled: an unknown shape, a part missing, or a snapshot that is not a copy."""
 
 
 class InvalidConfiguration(SnapkeepError):

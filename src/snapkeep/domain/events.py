@@ -78,7 +78,7 @@ def parse_arn(arn: str) -> Resource:
     parts = arn.split(":", 5)
     resource_type, slash, resource_id = (parts[5] if len(parts) == ARN_FIELDS else "").partition("/")
     if parts[0] != "arn" or not slash or resource_type not in ("snapshot", "volume") or not resource_id:
-        raise InvalidEvent(f"'{arn}' is no ARN of a snapshot or a volume, such as arn:aws:ec2:us-east-1::snapshot/snap-0123")
+        raise InvalidEvent(f"'{arn}' is not an ARN of a snapshot or a volume, such as arn:aws:ec2:us-east-1::snapshot/snap-0123")
     # AWS documents ARNs whose region stands in the place of the account.
     region = next((field for field in parts[3:5] if _REGION.match(field)), "")
     return Resource(resource_id, region)

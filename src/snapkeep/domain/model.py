@@ -29,7 +29,7 @@ class SnapshotState(StrEnum):
 
 
 class Unusable(LabelledEnum):
-    """Why a completed snapshot or copy is no recovery point: it cannot be restored now. The values are identifiers for machines.
+    """Why a completed snapshot or copy is not a recovery point: it cannot be restored now. Values are identifiers.
 
     The states of keys are those of KMS (KMS developer guide, "Key states of AWS KMS keys").
     """
@@ -153,7 +153,7 @@ class Snapshot:
         return self.state is SnapshotState.COMPLETED
 
     def managed_by(self, system: str) -> bool:
-        """Whether this snapshot carries our tag (INV-01), and is no copy that was found wrong (INV-13)."""
+        """Whether this snapshot carries our tag (INV-01), and is not a copy that was found wrong (INV-13)."""
         return self.tags.get(MANAGED) == system and not self.found_wrong
 
     @property

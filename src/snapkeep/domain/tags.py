@@ -125,7 +125,7 @@ def carried_tags(
     """Return all tags to write to a snapshot or a copy, and the keys that did not fit: ours, recovery's, the volume's.
 
     `own` tags always go in, those of recovery next. `aws:*` tags cannot be written; the volume's tags never replace a tag that
-    is there already, and ours are not carried from it: a volume that was made from a copy, with its tags, is no copy. Nor are
+    is there already, and ours are not carried from it: a volume that was made from a copy, with its tags, is not a copy. Nor are
     tags by which other tools claim or expire what they find, and those whose keys match `excluded`.
     """
     chosen = dict(own)
@@ -154,7 +154,7 @@ def origin_of(
     """Return a copy's origin as its description names it: ours, or the original system's; else its own.
 
     A description cannot be changed, while people and tools copy tags along, and every principal that may tag can overwrite
-    them. For a snapshot that is no copy, leave both out.
+    them. For a snapshot that is not a copy, leave both out.
     """
     if not description:
         return Origin(region, lineage_id(volume_id, snapshot_id), snapshot_id, start_time)

@@ -253,7 +253,7 @@ def run_state(state: Mapping[str, Any]) -> RunState:
     unreadable: list[Problem] = []
 
     def part(name: str, kind: type[Payload]) -> Payload | None:
-        # A part is missing where the run ended before its step; that is no error.
+        # A part is missing where the run ended before its step; that is not an error.
         if name in state:
             try:
                 return from_json(kind, state[name])
@@ -292,7 +292,7 @@ def step_error(caught: CaughtError) -> StepError:
     except ValueError:
         cause = None
     message = cause.get("errorMessage") if isinstance(cause, Mapping) else None
-    # A cause that is no JSON is the service's own text.
+    # A cause that is not JSON is the service's own text.
     return StepError(caught.name or ProblemKind.STEP_FAILED, str(message or caught.cause or "no cause was given"))
 
 

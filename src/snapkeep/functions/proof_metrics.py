@@ -16,7 +16,7 @@ PROVED = {
 
 
 def proof_lines(proof: Proof, system: str, when_ms: int, *, of_drill: bool = False) -> list[str]:
-    """Return the log line of a proof: its verdict, unless it is of a drill, which is no copy, and its requests."""
+    """Return the log line of a proof: its verdict, unless it is of a drill, which is not a copy, and its requests."""
     progress = proof.progress
     verdicts = {} if of_drill else PROVED
     values = {metric: (float(proof.verdict is verdict), "Count") for verdict, metric in verdicts.items()}

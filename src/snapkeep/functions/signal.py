@@ -61,7 +61,7 @@ def _event(body: str) -> dict[str, Any]:
     try:
         event = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise InvalidEvent(f"the message is no JSON: {error}") from error
+        raise InvalidEvent(f"the message is not JSON: {error}") from error
     if not isinstance(event, dict):
         raise InvalidEvent(f"the message is {type(event).__name__}; an event is an object")
     return event

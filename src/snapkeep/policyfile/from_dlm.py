@@ -26,7 +26,7 @@ _LAST_DAY_OF_EACH = 28
 
 
 class NotTranslatable(InvalidConfiguration):
-    """The JSON is no DLM policy for EBS snapshots."""
+    """The JSON is not a DLM policy for EBS snapshots."""
 
 
 class UntranslatedField(NamedTuple):

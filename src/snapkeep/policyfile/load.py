@@ -19,7 +19,7 @@ from snapkeep.domain.policy.problem import InvalidPolicy, PolicyProblem
 
 STANDARD_INPUT = Path("-")
 LARGEST_FILE_BYTES = 1_000_000
-"""Far more than can be pushed: a larger file is no policy document."""
+"""Far more than can be pushed: a larger file is not a policy document."""
 DEEPEST = 50
 """A policy document has seven levels. PyYAML reads thousands of levels in quadratic time, until Python's stack overflows."""
 
@@ -142,7 +142,7 @@ def read_file(path: Path) -> PolicyFile:
             with path.open("rb") as file:
                 content = file.read(LARGEST_FILE_BYTES + 1)
         if len(content) > LARGEST_FILE_BYTES:
-            raise InvalidConfiguration(f"{name} is larger than {LARGEST_FILE_BYTES} bytes: that is no policy document")
+            raise InvalidConfiguration(f"{name} is larger than {LARGEST_FILE_BYTES} bytes: that is not a policy document")
         return PolicyFile(name, content.decode("utf-8"))
     except OSError as error:
         raise InvalidConfiguration(f"{name} cannot be read: {error.strerror}") from error

@@ -41,7 +41,7 @@ GOOD = {"kind": "CopyFailed", "cause": "c", "subject": "s", "detail": "d", "regi
     ],
 )
 def test_an_unreadable_notice_is_reported_beside_the_others(body: str) -> None:
-    """One malformed notice, such as a time without its zone or a cause that is no text, stopped every digest."""
+    """One malformed notice, such as a time without its zone or a cause that is not a text, stopped every digest."""
     source = SqsNotices(client=Sqs(body, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
     held = list(source.receive())
     assert [notice.notice.kind for notice in held] == ["NoticeUnreadable", "CopyFailed"]

@@ -1,4 +1,4 @@
-"""An execution that waits no more is no error; every other refusal is one, and AWS's limits are kept."""
+"""An execution that waits no more is not an error; every other refusal is one, and AWS's limits are kept."""
 
 from __future__ import annotations
 

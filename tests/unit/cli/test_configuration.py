@@ -79,10 +79,10 @@ def test_an_endpoint_from_the_file_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('regoin = "us-east-1"', "'regoin' is no setting; did you mean region? The settings are dr_region, dr_stack,"),
-        ('[aws]\nregion = "us-east-1"', "'aws' is no setting. The settings are dr_region,"),
+        ('regoin = "us-east-1"', "'regoin' is not a setting; did you mean region? The settings are dr_region, dr_stack,"),
+        ('[aws]\nregion = "us-east-1"', "'aws' is not a setting. The settings are dr_region,"),
         ("name = 5", 'name is a text in quotation marks, such as name = "production"'),
-        ('region = "us east"', 'region = "us east" is no region; a region has a name such as us-east-1'),
+        ('region = "us east"', 'region = "us east" is not a region; a region has a name such as us-east-1'),
         ("region = us-east-1", "write settings as TOML, such as: region = "),
     ],
 )

@@ -207,7 +207,7 @@ def test_a_snapshot_has_its_story(account: Account, browser: TestClient, reading
 
 def test_a_time_that_is_none_is_refused_in_words(account: Account, browser: TestClient, readings: Readings) -> None:
     volume = account.snapshot().origin.volume_id
-    assert "yesterday is no time" in shown(browser, readings, f"/volume?id={volume}&at=yesterday")
+    assert "yesterday is not a time" in shown(browser, readings, f"/volume?id={volume}&at=yesterday")
 
 
 @pytest.mark.parametrize("kind", [StackKind.PRIMARY, StackKind.DR])

@@ -1,4 +1,4 @@
-"""The event of a snapshot whose copy was deleted since must not free the snapshot: that it was copied once is no copy."""
+"""The event of a snapshot whose copy was deleted since must not free the snapshot: that it was copied once is not a copy."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ DECLARED = {
         ({"DRRegion": "Ohio"}, "DRRegion is 'Ohio'; A region is right."),
         ({"LogLevel": "LOUD"}, "LogLevel is 'LOUD'; one of INFO, DEBUG is right"),
         ({"Suffix": "-long"}, "Suffix is '-long'; at most 3 characters are right"),
-        ({"Retentoin": "7"}, "Retentoin is no parameter; did you mean Retention?"),
+        ({"Retentoin": "7"}, "Retentoin is not a parameter; did you mean Retention?"),
         ({}, "Needed has no value and no default"),
     ],
 )

@@ -93,7 +93,7 @@ def test_an_unknown_policy_tag_is_reported_with_valid_names() -> None:
     selection = select(tagged, policies(("gold", Selector(tags={"A": ("b",)})), ("rest", Selector())))
     assert selection.policy
     assert selection.policy.name == "rest"
-    assert "'glod', which is no policy of stack parameters (it has: gold, rest)" in selection.problem
+    assert "'glod', which is not a policy of stack parameters (it has: gold, rest)" in selection.problem
 
 
 def test_a_deleted_volumes_newest_managed_snapshot_names_its_policy() -> None:

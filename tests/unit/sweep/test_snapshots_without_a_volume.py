@@ -1,4 +1,4 @@
-"""Imports, direct-API backups and copies by others share an arbitrary volume id, which is no lineage."""
+"""Imports, direct-API backups and copies by others share an arbitrary volume id, which is not a lineage."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_word_is_sent_again_as_long_as_the_share_stays() -> None:
     lab.pull()
     lab.sweep()
     assert lab.words == [shared_id, shared_id]
-    assert len(lab.copies()) == 1, "word again is no copy again"
+    assert len(lab.copies()) == 1, "word again is not a copy again"
 
 
 def test_without_any_event_sweeps_copy_and_send_word() -> None:

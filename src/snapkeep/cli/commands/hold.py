@@ -167,7 +167,7 @@ def _ids(names: list[str] | tuple[()]) -> tuple[list[str], list[str]]:
     """Return volume and snapshot ids. Raise WrongUse for anything else: a hold of a wrong id would hold nothing."""
     for name in names:
         if not re.fullmatch(r"(vol|snap)-([0-9a-f]{8}|[0-9a-f]{17})", name):
-            raise WrongUse(f"'{name}' is no id of a volume or snapshot, such as vol-0123456789abcdef0")
+            raise WrongUse(f"'{name}' is not an id of a volume or snapshot, such as vol-0123456789abcdef0")
     volumes = [name for name in names if name.startswith("vol-")]
     return volumes, [name for name in names if name not in volumes]
 

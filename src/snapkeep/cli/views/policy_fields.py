@@ -111,7 +111,7 @@ def _leaves(
 ) -> Iterator[tuple[str, _Leaf]]:
     """Yield the fields and items of a document by path: policies by their names, copy rules by their regions.
 
-    `label` is the key that is no field of its own.
+    `label` is the key that is not a field of its own.
     """
     for field in shape.fields:
         if field.name == label or field.name not in document:

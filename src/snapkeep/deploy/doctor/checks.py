@@ -171,7 +171,7 @@ def trail_check(region: str, trails: Sequence[RecordingTrail]) -> CheckResult:
         text = "no trail records this region's management events: calls of others are no signals, and only 90 days are known"
         return CheckResult(Check.TRAIL, CheckState.WARNING, region, text, "create a trail of all regions")
     if not any(trail.with_kms for trail in trails):
-        text = "no trail records the calls of KMS here: the deletion of a key is no signal"
+        text = "no trail records the calls of KMS here: the deletion of a key is not a signal"
         return CheckResult(Check.TRAIL, CheckState.WARNING, region, text, "let a trail record the events of KMS")
     return CheckResult(Check.TRAIL, CheckState.OK, region, f"recorded by {', '.join(trail.name for trail in trails)}")
 

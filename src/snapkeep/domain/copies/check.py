@@ -43,7 +43,7 @@ def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:
     faults = ["an earlier check found it wrong"] if copy.found_wrong else []
     if copy.size_gib != request.size_gib:
         faults.append(f"its size is {copy.size_gib} GiB, its source's {request.size_gib} GiB")
-    # The other way round is no fault: the account may encrypt every copy by default.
+    # The other way round is not a fault: the account may encrypt every copy by default.
     if request.encrypted and not copy.encrypted:
         faults.append("it is not encrypted, and was to be")
     if not has_key(copy, request.kms_key):

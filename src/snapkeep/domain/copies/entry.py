@@ -189,7 +189,7 @@ class QueueEntry:
         return self._after(EntryStep.DELAY, not_before=until)
 
     def starting(self, look_again_at: datetime) -> QueueEntry:
-        """Record that CopySnapshot is about to be called. An interrupted start that left no copy is no further attempt."""
+        """Record that CopySnapshot is about to be called. An interrupted start that left no copy is not a further attempt."""
         # The function may have been killed before its call: that would count attempts that were never made.
         attempts = self.attempts + (self.state is not EntryState.STARTING)
         return self._after(EntryStep.START, attempts=attempts, copy_id="", late="", not_before=look_again_at)

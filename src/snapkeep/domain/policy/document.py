@@ -280,7 +280,7 @@ def _write(shape: Shape, value: Any) -> dict[str, Any]:
 
 
 def default_of(shape: Shape, field: Field) -> Any:
-    """Return the value that a key has where it is left out, as a document writes it; None where that is no value."""
+    """Return the value that a key has where it is left out, as a document writes it; None where that is not a value."""
     default = shape.default(field)
     return _write_value(field, default) if default is not MISSING and (default or default is False) else None
 

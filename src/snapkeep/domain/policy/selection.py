@@ -54,7 +54,7 @@ def select(volume: Volume, policies: PolicySet) -> Selection:
         policy = policies.named(named)
         if policy:
             return Selection(policy, f"its tag {POLICY} names it")
-        problem = f"its tag {POLICY} names '{named}', which is no policy of {_names(policies)}; the first match governs it"
+        problem = f"its tag {POLICY} names '{named}', which is not a policy of {_names(policies)}; the first match governs it"
     passed_over: list[tuple[str, str]] = []
     for policy in policies.policies:
         match = matches(volume, policy.selector)
@@ -162,7 +162,7 @@ def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, s
     policy = policies.named(newest.policy)
     if policy:
         return Selection(policy, f"its newest snapshot {newest.id} carries it")
-    problem = f"its newest snapshot {newest.id} carries policy '{newest.policy}', which is no policy of {_names(policies)}"
+    problem = f"its newest snapshot {newest.id} carries policy '{newest.policy}', which is not a policy of {_names(policies)}"
     return Selection(None, "its policy does not exist: everything is kept", problem=problem)
 
 

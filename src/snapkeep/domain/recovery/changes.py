@@ -26,7 +26,7 @@ LEAST_SHARE = 0.1
 TIMES_LARGEST = 2
 """A change beyond so many times the largest one kept: a weekly job is in no median, and is usual once it was seen."""
 MOST_SHARE = 0.8
-"""The share of the volume that is no usual job any more, whatever the largest change was."""
+"""The share of the volume that is not a usual job any more, whatever the largest change was."""
 NEWS_FOR = timedelta(days=7)
 """The time for which an unusual change needs somebody."""
 

@@ -66,7 +66,7 @@ def _key_not_known(snapshot: Snapshot) -> bool:
 
 
 def why_unusable(snapshot: Snapshot) -> str:
-    """Return why a snapshot is no recovery point, in words."""
+    """Return why a snapshot is not a recovery point, in words."""
     if not snapshot.completed:
         return f"it is {snapshot.state}"
     return snapshot.key_fault.text if snapshot.key_fault else snapshot.unusable.label if snapshot.unusable else ""

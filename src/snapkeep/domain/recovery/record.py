@@ -203,5 +203,5 @@ def content_hash(value: Any) -> str:
 
 
 def hash_of_text(text: str) -> str:
-    """Return the hash of a record's text, also of fields that this version does not know. Raise ValueError if it is no JSON."""
+    """Return the hash of a record's text, also of fields that this version does not know. Raise ValueError if it is not JSON."""
     return content_hash({key: value for key, value in json.loads(text).items() if key != "observed_at"})

@@ -261,7 +261,7 @@ def plan_recovery(
 ) -> RecoveryPlan:
     """Return the plan that restores all points of some choices. `records` and `data_bytes` are by snapshot id.
 
-    A volume without a point is an obstacle: a recovery of less than was named is no recovery.
+    A volume without a point is an obstacle: a recovery of less than was named is not a recovery.
     """
     choices = list(choices)
     points = [point for choice in choices for point in choice.points]

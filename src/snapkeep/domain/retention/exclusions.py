@@ -18,7 +18,7 @@ NOT_COUNTED = Reason("snapshot-tags", "its policy counts only snapshots with oth
 def kept_apart(volume: Volume | None, snapshots: Sequence[Snapshot], policies: PolicySet, *, system: str) -> tuple[Verdict, ...]:
     """Return the verdicts of those of a volume's own region that do not count, oldest first by reason.
 
-    A copy within the region is no copy in another one, and a policy may count only snapshots with certain tags.
+    A copy within the region is not a copy in another one, and a policy may count only snapshots with certain tags.
     """
     policy = select_for_retention(volume, snapshots, policies, system=system).policy
     strays = [snapshot for snapshot in snapshots if snapshot.is_copy]

@@ -81,7 +81,7 @@ def _problems_of_each(
     completed, (source_region, volume_id) = SnapshotState.COMPLETED, lineage
     for snapshot, _, reasons in deletions:
         if snapshot.unusable:
-            yield f"INV-13: {snapshot.id} is no recovery point ({snapshot.unusable.label}); a person decides about it"
+            yield f"INV-13: {snapshot.id} is not a recovery point ({snapshot.unusable.label}); a person decides about it"
         elif not snapshot.managed_by(system):
             yield f"INV-01: {snapshot.id} is not managed by {system}"
         if snapshot.region != region:
@@ -95,7 +95,7 @@ def _problems_of_each(
         # Many snapshots share one tuple of reasons: each is checked once.
         if reasons not in rules_of_retention:
             if not reasons or any(reason.rule not in _RULES_THAT_DELETE for reason in reasons):
-                yield f"INV-07: {snapshot.id} would be deleted for a reason that is no rule of retention"
+                yield f"INV-07: {snapshot.id} would be deleted for a reason that is not a rule of retention"
             else:
                 rules_of_retention.add(reasons)
 

@@ -31,7 +31,7 @@ def parse_vault_word(event: Mapping[str, Any]) -> VaultWord:
     """Return the content of an event of a vault. Raise InvalidEvent if it is no such event, or names no copy that succeeded."""
     detail = event.get("detail")
     if event.get("source") != SOURCE or event.get("detail-type") != DETAIL_TYPE or not isinstance(detail, Mapping):
-        raise InvalidEvent(f"this is no event '{DETAIL_TYPE}' of {SOURCE}")
+        raise InvalidEvent(f"this is not an event '{DETAIL_TYPE}' of {SOURCE}")
     ids = detail.get("snapshot"), detail.get("copy")
     if detail.get("result") != SUCCEEDED or not all(isinstance(one, str) and _SNAPSHOT.fullmatch(one) for one in ids):
         raise InvalidEvent(f"'{DETAIL_TYPE}' needs snapshot, copy and result = {SUCCEEDED}; it is {dict(detail)}")

@@ -23,7 +23,7 @@ class SystemLayout:
     account_id: str = ""
     """The account of its stacks; empty for the world's own."""
     owner_accounts: tuple[str, ...] = ()
-    """The accounts whose shared snapshots a vault copies; empty for a system that is no vault."""
+    """The accounts whose shared snapshots a vault copies; empty for a system that is not a vault."""
     vault_accounts: tuple[str, ...] = ()
     """The accounts of vaults, with which the DR stacks share copies."""
     verify: bool = False

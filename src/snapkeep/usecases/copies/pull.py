@@ -124,7 +124,7 @@ class PullShares:
     def _why_refused(self, snapshot: Snapshot) -> str:
         """Return why a shared snapshot is not copied, in words; empty where it is."""
         if snapshot.origin.snapshot_id == snapshot.id:
-            return "its description names no source: it is no copy that Snapkeep made"
+            return "its description names no source: it is not a copy that Snapkeep made"
         if snapshot.origin.region == self.reader.region:
             return f"its source is in {self.reader.region} too: a vault keeps its copies in another region than the sources"
         if not snapshot.completed:

@@ -91,7 +91,7 @@ class ReceiveCopy:
         copy = as_marked(entry, copy)
         recorded = entry is not None and entry.copy_id == copy.id
         if not (copy.managed_by(self.system) or recorded):
-            return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{copy.id} is no managed copy of {self.system}")
+            return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{copy.id} is not a managed copy of {self.system}")
         if hinted is None or hinted.request.origin.volume_id != copy.origin.volume_id:
             copies = self.reader.copies_of_volumes([copy.origin.volume_id])
         if copy.completed:

@@ -264,7 +264,7 @@ class _StoryBuilder:
         """Return the reader of a source region. Raise AwsUnavailable where it is not read."""
         if region == self.sources.primary.region and region not in self.regions.problems:
             return self.sources.primary
-        raise AwsUnavailable(self.regions.problems.get(region, f"{region} is no region of the system"))
+        raise AwsUnavailable(self.regions.problems.get(region, f"{region} is not a region of the system"))
 
     def _known(self, region: str, copies: Sequence[Snapshot], now: datetime) -> KnownCopies:
         """Return the facts of the region's queue about these copies, and the copies that it calls wrong."""

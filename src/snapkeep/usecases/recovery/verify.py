@@ -67,13 +67,13 @@ class VerifyCopy:
 
         Where the copy's policy has spent its budget of the month, `month_usd`, it compares structure alone.
 
-        Raise SnapshotGone for a snapshot that is not there, or InvalidEvent for one that is no copy.
+        Raise SnapshotGone for a snapshot that is not there, or InvalidEvent for one that is not a copy.
         """
         copy = self.reader.snapshots([copy_id]).get(copy_id)
         if copy is None:
             raise SnapshotGone(f"{copy_id} is not in {self.reader.region} any more")
         if not copy.is_copy or copy.origin.snapshot_id == copy.id:
-            raise InvalidEvent(f"{copy_id} in {self.reader.region} is no copy of a known source: name a copy")
+            raise InvalidEvent(f"{copy_id} in {self.reader.region} is not a copy of a known source: name a copy")
         pair = pair_of(copy)
         if self.changes is not None:
             self.changes.run(copy)

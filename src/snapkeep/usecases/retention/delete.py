@@ -158,7 +158,7 @@ class DeleteSnapshots:
         unlisted = [order.snapshot_id for order in orders if order.snapshot_id not in kept]
         existing = self.reader.snapshots(unlisted) if unlisted else {}
         for order in orders:
-            cause = "it is no managed snapshot of its volume, or a copy that is not checked yet"
+            cause = "it is not a managed snapshot of its volume, or a copy that is not checked yet"
             result = DeletionResult(order.snapshot_id, DeletionOutcome.ALREADY_GONE)
             if verdict := kept.get(order.snapshot_id):
                 result = _kept(verdict)

@@ -29,7 +29,7 @@ def parsed(text: str) -> list[dict[str, Any]]:
     try:
         statements = json.loads(text)["Statement"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ApiError("MalformedPolicyDocumentException", "The policy is no JSON document with a Statement.") from error
+        raise ApiError("MalformedPolicyDocumentException", "The policy is not a JSON document with a Statement.") from error
     for statement in statements:
         if statement.get("Effect") not in ("Allow", "Deny") or "Principal" not in statement or "Action" not in statement:
             raise ApiError("MalformedPolicyDocumentException", "A statement needs Effect, Principal and Action.")

@@ -25,7 +25,7 @@ LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
 def seconds_of(moment: float | datetime) -> float:
-    """Return a moment as seconds since the epoch. Raise ValueError on a naive datetime or a number that is no time."""
+    """Return a moment as seconds since the epoch. Raise ValueError on a naive datetime or a number that is not a time."""
     if type(moment) is float and -LATEST <= moment <= LATEST:
         return moment
     if isinstance(moment, datetime):
@@ -36,7 +36,7 @@ def seconds_of(moment: float | datetime) -> float:
 
 
 def finite(number: float, name: str) -> float:
-    """Return a number that time can be reckoned with. Raise ValueError on NaN, infinity, or what is no number."""
+    """Return a number that time can be reckoned with. Raise ValueError on NaN, infinity, or what is not a number."""
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise ValueError(f"{name} is {number!r}: not a finite number of seconds")
     if abs(number) > LATEST:

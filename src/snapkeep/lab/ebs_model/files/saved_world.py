@@ -126,7 +126,7 @@ def _save_random(dice: random.Random) -> list[Any]:
 
 
 def _differing(rule: FaultRule) -> Data:
-    """Return the fields that differ from their defaults: infinity is no JSON."""
+    """Return the fields that differ from their defaults: infinity is not JSON."""
     return {field.name: value for field in fields(rule) if (value := getattr(rule, field.name)) != field.default}
 
 
