@@ -121,7 +121,7 @@ def test_a_hold_that_cannot_be_read_holds_everything_and_can_be_released(account
     [
         (("--all", "vol-0a1b2c3d", *WHY), "or --all"),
         (WHY, "name volumes or snapshots"),
-        (("vol-1", *WHY), "no id of a volume"),
+        (("vol-1", *WHY), "is not an id of a volume"),
         (("--policy", "golden", *WHY), "there are: gold"),
         (("--all", "--reason", " "), "--reason"),
         (("--all", "--reason", "two\nlines"), "one line"),
