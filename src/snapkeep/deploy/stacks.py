@@ -35,6 +35,10 @@ class StackFailed(SnapkeepError):
     """A stack's operation failed; the message names the resource and why."""
 
 
+_OVERTAKEN = ("ChangeSetNotFound", "InvalidChangeSetStatus")
+"""Codes of ExecuteChangeSet where another change set was executed first (botocore: cloudformation 2010-05-15)."""
+
+
 class StackBusy(SnapkeepError):
     """Another operation runs on the stack."""
 
@@ -136,13 +140,20 @@ class Stack:
         return PreparedStack(before, change_set, tuple(changes))
 
     def execute(self, prepared: PreparedStack) -> StackResult:
-        """Carry out a change set, wait until it has ended, and return the result. Raise StackFailed."""
+        """Carry out a change set, wait until it has ended, and return the result. Raise StackBusy or StackFailed."""
         if not prepared.change_set:
             return StackResult(self.name, self.region, StackOutcome.UNCHANGED, prepared.before.outputs)
         # The ids of earlier events first: what comes after them belongs to this operation.
         self._watcher.expect(len(prepared.changes))
         seen = {event.id for event in self._events(self.name)}
-        self._cloudformation.execute_change_set(ChangeSetName=prepared.change_set, StackName=self.name)
+        try:
+            self._cloudformation.execute_change_set(ChangeSetName=prepared.change_set, StackName=self.name)
+        except ClientError as error:
+            # CloudFormation deletes a stack's other change sets when it executes one (user guide: change sets).
+            if error.response["Error"].get("Code") in _OVERTAKEN:
+                text = f"stack {self.name} in {self.region} was changed by another deployment meanwhile: deploy again"
+                raise StackBusy(text) from error
+            raise
         after = self._follow(self._describe().stack_id or self.name, seen)
         if not after.status.endswith("_COMPLETE") or "ROLLBACK" in after.status:
             raise StackFailed(self._why(after, seen))

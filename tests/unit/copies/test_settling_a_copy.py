@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from snapkeep.domain.copies.check import faults_of_copy, missing_tags
+from snapkeep.domain.copies.check import belongs_to, faults_of_copy, missing_tags
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.copies.retries import LONGEST_DELAY, RetryPolicy
@@ -127,6 +127,19 @@ def test_a_late_caller_settles_no_copy_twice() -> None:
 def test_a_fault_of_a_copy_is_named(asked: CopyRequest, copy: Snapshot, fault: str) -> None:
     (found,) = faults_of_copy(asked, copy)
     assert found.startswith(fault)
+
+
+def test_an_entry_takes_the_copy_of_its_own_source_alone() -> None:
+    entry = QueueEntry.requested(WANTED, NOW)
+    assert belongs_to(entry, GOOD)
+    others = [
+        replace(GOOD, origin=replace(GOOD.origin, snapshot_id="snap-0123456789abcdef0")),
+        replace(GOOD, origin=replace(GOOD.origin, region="eu-west-1")),
+        replace(GOOD, region="eu-west-1"),
+    ]
+    assert not any(belongs_to(entry, other) for other in others)
+    assert not belongs_to(replace(entry, copy_id="snap-0123456789abcdef0"), GOOD), "the dispatcher recorded another"
+    assert not belongs_to(replace(entry, wrong=(GOOD.id,)), GOOD)
 
 
 @pytest.mark.parametrize("key", [KEY, KEY.rpartition("/")[2], "alias/dr", "arn:aws:kms:us-east-2:111122223333:alias/dr"])

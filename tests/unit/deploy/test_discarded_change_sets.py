@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.progress import SilentWatcher
-from snapkeep.deploy.stacks import ABSENT, PreparedStack, Stack, StackDescription
+from snapkeep.deploy.stacks import ABSENT, PreparedStack, Stack, StackBusy, StackDescription
 from support.silent_watcher import Notes
 
 
@@ -42,6 +43,22 @@ def test_only_an_empty_stack_is_deleted_with_its_change_set(status: str, deleted
     stack = Stack(cloudformation, "snapkeep-dr", "us-east-2", SilentWatcher(), poll_seconds=0)
     stack.discard(PreparedStack(StackDescription(ABSENT), "change-set"))
     assert cloudformation.deleted == deleted
+
+
+@pytest.mark.parametrize("code", ["ChangeSetNotFound", "InvalidChangeSetStatus"])
+def test_a_change_set_that_another_deployment_overtook_is_named(code: str) -> None:
+    """Two people deployed at once: the second one got CloudFormation's ChangeSetNotFound."""
+
+    class Overtaken(CloudFormation):
+        def get_paginator(self, _: str) -> Any:
+            return SimpleNamespace(paginate=lambda **_: [{"StackEvents": []}])
+
+        def execute_change_set(self, **_: Any) -> None:
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "ExecuteChangeSet")
+
+    stack = Stack(Overtaken("UPDATE_COMPLETE"), "snapkeep-dr", "us-east-2", SilentWatcher(), poll_seconds=0)
+    with pytest.raises(StackBusy, match="changed by another deployment meanwhile: deploy again"):
+        stack.execute(PreparedStack(StackDescription("UPDATE_COMPLETE"), "change-set"))
 
 
 def test_a_change_set_that_cannot_be_deleted_hides_no_error() -> None:
