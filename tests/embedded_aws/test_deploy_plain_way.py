@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from snapkeep.deploy.package import build_package, default_folder
-from snapkeep.deploy.stacks import ABSENT, find_stack
+from snapkeep.deploy.stack_descriptions import ABSENT, find_stack
 from snapkeep.deploy.templates import INFRA
 from snapkeep.domain.system import StackKind
 from snapkeep.lab.embedded_aws import EmbeddedAws

@@ -26,7 +26,7 @@ from snapkeep.usecases.policies import in_force, regions_known
 if TYPE_CHECKING:
     from snapkeep.adapters.regional import RegionalAdapters
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
-    from snapkeep.deploy.stacks import StackDescription
+    from snapkeep.deploy.stack_descriptions import StackDescription
     from snapkeep.domain.retention.region_plan import RegionPlan
     from snapkeep.usecases.retention.plan_regions import RegionListing
 
@@ -136,7 +136,7 @@ class InstalledSystem:
 
     def stack_outputs(self, kind: StackKind, region: str = "") -> Mapping[str, str]:
         """Return the outputs of the stack `primary` or `dr`. Raise WrongUse if there is no such stack."""
-        from snapkeep.deploy.stacks import ABSENT  # noqa: PLC0415 - imports botocore
+        from snapkeep.deploy.stack_descriptions import ABSENT  # noqa: PLC0415 - imports botocore
 
         region = region or self.region_of(kind)
         stack = self.stack(kind, region)
@@ -149,7 +149,7 @@ class InstalledSystem:
 
         It is found by its name, else by its outputs. The status is `ABSENT` where neither finds one. Raise VaultAlone.
         """
-        from snapkeep.deploy.stacks import ABSENT, StackDescription, find_stack  # noqa: PLC0415 - imports botocore
+        from snapkeep.deploy.stack_descriptions import ABSENT, StackDescription, find_stack  # noqa: PLC0415 - imports botocore
 
         if region in self._unreachable:
             raise self._unreachable[region]

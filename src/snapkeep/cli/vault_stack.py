@@ -9,12 +9,12 @@ from snapkeep.cli.errors import WrongUse
 from snapkeep.domain.system import StackKind, stack_name
 
 if TYPE_CHECKING:
-    from snapkeep.deploy.stacks import StackDescription
+    from snapkeep.deploy.stack_descriptions import StackDescription
 
 
 def vault_stack(settings: AwsSettings) -> StackDescription:
     """Return the vault's stack, which has one name; without parameters and outputs where there is no such stack."""
-    from snapkeep.deploy.stacks import describe_stack  # noqa: PLC0415 - imports botocore
+    from snapkeep.deploy.stack_descriptions import describe_stack  # noqa: PLC0415 - imports botocore
 
     return describe_stack(settings.client("cloudformation", settings.region), stack_name(settings.system, StackKind.VAULT))
 

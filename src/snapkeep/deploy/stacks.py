@@ -6,24 +6,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from snapkeep.adapters.aws_errors import pages
 from snapkeep.deploy.changes import ResourceChange
 from snapkeep.deploy.progress import StackEvent, Watcher
+from snapkeep.deploy.stack_descriptions import ABSENT, StackDescription, describe_stack, does_not_exist
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.labels import LabelledEnum
-from snapkeep.domain.system import StackKind
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 _CASCADE = ("creation cancelled", "update cancelled", "deletion cancelled")
-ABSENT = "ABSENT"
-_OUTPUT_OF_SYSTEM, _OUTPUT_OF_DR = "SystemName", "QueueTableName"
-"""Outputs of the templates: of both, and of the DR stack's alone."""
 _RUN_ERROR, _RUN_CAUSE = "StackDeleted", "the stack of its state machine is deleted"
 _STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 _LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
@@ -73,21 +68,6 @@ class StackResult:
     """The resources that a deletion retained, such as `AWS::S3::Bucket NAME` (`DeletionPolicy: RetainExceptOnCreate`)."""
     changes: tuple[ResourceChange, ...] = ()
     """The changes that a deployment made to the resources."""
-
-
-@dataclass(frozen=True, slots=True)
-class StackDescription:
-    """A stack as it is now."""
-
-    status: str
-    stack_id: str = ""
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    name: str = ""
-    parent_id: str = ""
-    """The stack that this one is nested in; empty for a stack of its own."""
-    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +192,7 @@ class Stack:
         try:
             answers = list(self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name))
         except ClientError as error:
-            if _does_not_exist(error):
+            if does_not_exist(error):
                 return []
             raise
         listed = (resource for page in answers for resource in page["StackResourceSummaries"])
@@ -328,7 +308,7 @@ class Stack:
                         physical_id=raw.get("PhysicalResourceId", ""),
                     )
         except ClientError as error:
-            if not _does_not_exist(error):
+            if not does_not_exist(error):
                 raise
 
     def _why(self, after: StackDescription, seen: set[str]) -> str:
@@ -353,57 +333,7 @@ class Stack:
         return describe_stack(self._cloudformation, stack_id or self.name)
 
 
-def describe_stack(cloudformation: Any, name: str) -> StackDescription:
-    """Return a stack as CloudFormation describes it, by its name or id; its status is `ABSENT` where there is none."""
-    try:
-        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if _does_not_exist(error):
-            return StackDescription(ABSENT, name=name)
-        raise
-    return _description(stack)
-
-
-def find_stack(cloudformation: Any, name: str, system: str, kind: StackKind) -> StackDescription:
-    """Return a system's stack by its name, else by the outputs that every stack of our templates has.
-
-    Its status is `ABSENT` where there is none. Raise AwsRefused, AwsUnavailable where the stacks cannot be searched.
-    """
-    stack = describe_stack(cloudformation, name)
-    if stack.status != ABSENT:
-        return stack
-    candidates = (
-        _description(candidate)
-        for page in pages(cloudformation, "describe_stacks", {}, f"search for the stack of {system}")
-        for candidate in page["Stacks"]
-    )
-    return next((candidate for candidate in candidates if _is_of(candidate, system, kind)), stack)
-
-
-def _is_of(stack: StackDescription, system: str, kind: StackKind) -> bool:
-    is_dr = _OUTPUT_OF_DR in stack.outputs
-    return stack.outputs.get(_OUTPUT_OF_SYSTEM) == system and is_dr is (kind is StackKind.DR)
-
-
-def _description(stack: Mapping[str, Any]) -> StackDescription:
-    return StackDescription(
-        status=stack["StackStatus"],
-        stack_id=stack["StackId"],
-        outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())},
-        parameters={parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", ())},
-        tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())},
-        name=stack["StackName"],
-        parent_id=stack.get("ParentId", ""),
-        created_at=stack.get("CreationTime"),
-    )
-
-
 def _parameters(declared: Mapping[str, Any], new_values: Mapping[str, str], present: Mapping[str, str]) -> list[dict[str, Any]]:
     chosen: list[dict[str, Any]] = [{"ParameterKey": name, "ParameterValue": value} for name, value in new_values.items()]
     kept = [name for name in declared if name in present and name not in new_values]
     return chosen + [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
-
-
-def _does_not_exist(error: ClientError) -> bool:
-    details = error.response["Error"]
-    return details["Code"] == "ValidationError" and "does not exist" in details.get("Message", "")

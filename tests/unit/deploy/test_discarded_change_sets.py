@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.progress import SilentWatcher
-from snapkeep.deploy.stacks import ABSENT, PreparedStack, Stack, StackBusy, StackDescription
+from snapkeep.deploy.stack_descriptions import ABSENT, StackDescription
+from snapkeep.deploy.stacks import PreparedStack, Stack, StackBusy
 from support.silent_watcher import Notes
 
 

@@ -16,7 +16,7 @@ from snapkeep.deploy.doctor.examination import StackSubject, System, cloudformat
 from snapkeep.deploy.doctor.ports import Caller, DeployedFunction, KeyFacts, PermissionQuestion, RecordingTrail, ResourceKind
 from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
 from snapkeep.deploy.doctor.subjects import fixed_names, stack_subject
-from snapkeep.deploy.stacks import ABSENT, StackDescription
+from snapkeep.deploy.stack_descriptions import ABSENT, StackDescription
 from snapkeep.deploy.templates import INFRA, read_template
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.system import StackKind

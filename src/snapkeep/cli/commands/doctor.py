@@ -146,7 +146,7 @@ def _subject(
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
     from snapkeep.deploy.doctor.subjects import stack_subject  # noqa: PLC0415
-    from snapkeep.deploy.stacks import ABSENT, StackDescription  # noqa: PLC0415
+    from snapkeep.deploy.stack_descriptions import ABSENT, StackDescription  # noqa: PLC0415
 
     suffix = installed.settings.suffix
     try:

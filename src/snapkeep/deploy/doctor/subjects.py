@@ -9,7 +9,7 @@ from typing import Any
 from snapkeep.deploy.doctor.examination import StackSubject
 from snapkeep.deploy.doctor.ports import ResourceKind
 from snapkeep.deploy.parameters import DR_REGION, SUFFIX
-from snapkeep.deploy.stacks import StackDescription
+from snapkeep.deploy.stack_descriptions import StackDescription
 from snapkeep.deploy.templates import INFRA, read_template
 from snapkeep.domain.system import StackKind
 
