@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from snapkeep.adapters.aws_errors import GONE, pages
 from snapkeep.domain.errors import SnapshotGone
 from snapkeep.domain.locks import LockState, SnapshotLock
 from snapkeep.domain.model import KeyFault, Snapshot, SnapshotState, Volume, VolumeRole
+from snapkeep.domain.records import replace
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, SOURCE_SNAPSHOT
 from snapkeep.domain.tags import is_arbitrary, names_origin, origin_of, tells_of_copy
 
@@ -205,25 +205,25 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     A copy is managed only if its description names a source in another region, and its tags name the same source. Others
     copy all tags along ("Copying tags onto backups", AWS Backup developer guide), and their copies have arbitrary volume ids.
     """
-    tags, description = tags_from(item), item.get("Description", "")
-    volume_id = item.get("VolumeId", "")
+    tags, description, start = tags_from(item), item.get("Description", ""), item["StartTime"]
+    snapshot_id, volume_id, progress = item["SnapshotId"], item.get("VolumeId", ""), item.get("Progress", "")
     is_copy = bool(item.get("TransferType")) or is_arbitrary(volume_id) or tells_of_copy(tags, description)
     evidence = (tags, description) if is_copy else ({}, "")
-    origin = origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], *evidence)
+    origin = origin_of(snapshot_id, region, volume_id, start, *evidence)
     if is_copy and (origin.region == region or not names_origin(tags, origin)):
         tags.pop(MANAGED, None)
     return Snapshot(
-        id=item["SnapshotId"],
+        id=snapshot_id,
         region=region,
         state=SnapshotState(item["State"]),
-        start_time=item["StartTime"],
+        start_time=start,
         origin=origin,
         size_gib=item.get("VolumeSize", 0),
         tags=tags,
         encrypted=bool(item.get("Encrypted")),
         kms_key_id=item.get("KmsKeyId", ""),
         state_message=item.get("StateMessage", ""),
-        progress_percent=int(item.get("Progress", "").rstrip("%") or 0),
+        progress_percent=100 if progress == "100%" else int(progress.rstrip("%") or 0),
         is_copy=is_copy,
         completed_at=item.get("CompletionTime"),
         not_copyable=_why_not_copyable(item),

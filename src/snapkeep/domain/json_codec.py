@@ -7,11 +7,12 @@ its name, unless the field's `metadata` says otherwise. Keys that a type does no
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache, partial
+from operator import attrgetter
 from types import UnionType
 from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -78,21 +79,30 @@ def _writer(kind: Any) -> FieldWriter:
         (datetime, format_time),
         (timedelta, timedelta.total_seconds),
         (Enum, lambda member: member.value),
-        (Mapping, lambda mapping: {str(key): to_json(inner) for key, inner in mapping.items()}),
-        ((list, tuple), lambda items: [to_json(item) for item in items]),
+        (Mapping, _write_mapping),
+        ((list, tuple), _write_items),
     )
     return next((write for types, write in writers if issubclass(kind, types)), _same)
 
 
+def _write_mapping(mapping: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): inner if type(inner) in _PLAIN else to_json(inner) for key, inner in mapping.items()}
+
+
+def _write_items(items: Sequence[Any]) -> list[Any]:
+    return [item if type(item) in _PLAIN else to_json(item) for item in items]
+
+
 def _dataclass_writer(kind: Any) -> FieldWriter:
     parts = [(part.name, _key(part), _is_optional(part), _inline_names(part)) for part in _parts(kind)]
+    values_of = attrgetter(*[name for name, *_ in parts]) if len(parts) > 1 else None
 
     def write(record: Any) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        for name, key, optional, names in parts:
-            value = getattr(record, name)
+        values = values_of(record) if values_of else [getattr(record, name) for name, *_ in parts]
+        for (_, key, optional, names), value in zip(parts, values, strict=True):
             if names:
-                data |= {names.get(key, key): inner for key, inner in to_json(value).items()}
+                data |= {names.get(field, field): part for field, part in to_json(value).items()}
             # Empty optional fields are left out: states are limited to 256 KiB.
             elif value or not optional:
                 data[key] = value if type(value) in _PLAIN else to_json(value)
@@ -135,7 +145,7 @@ def _dataclass_reader(kind: Any) -> FieldReader:
             if names:
                 values[name] = read({**data, **{field: _required(data, name) for field, name in names.items()}})
             elif key in data or not optional:
-                value = _required(data, key)
+                value = data[key] if key in data else _required(data, key)
                 # The usual field needs no call: a sweep's plan has tens of thousands of them.
                 if type(value) is plain:
                     values[name] = value

@@ -2,19 +2,33 @@
 
 To mypy this is `dataclasses.dataclass`, and a change of a frozen instance an error. Python does not check it again: the methods
 that would raise FrozenInstanceError take a third of the time that a class takes to be made, and most of an instance's. `==`,
-`hash` and `repr` are as usual, from functions that are not compiled anew for each class.
+`hash` and `repr` are as usual, from functions that are not compiled anew for each class. `replace` takes a fifth of the time of
+`dataclasses.replace`: every step of an entry of the queue is one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import gc
+from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass  # noqa: PLC0414 - exported
+    from dataclasses import replace as replace  # noqa: PLC0414
 else:
+
+    def replace(record: Any, **changes: Any) -> Any:
+        """Return a copy of a record with these fields changed."""
+        copy = _copier(record.__class__)
+        if copy is None:
+            return dataclasses.replace(record, **changes)
+        changed = copy(record)
+        for name, value in changes.items():
+            setattr(changed, name, value)
+        return changed
 
     def dataclass(*, frozen: bool = False, slots: bool = False, kw_only: bool = False, eq: bool = True) -> Any:
         """Return a decorator as `dataclasses.dataclass` does, without what checks at runtime that nothing is changed."""
@@ -36,6 +50,18 @@ def collect_rarely() -> None:
     again and again, which takes longer than reading them.
     """
     gc.set_threshold(100_000)
+
+
+@cache
+def _copier(cls: type) -> Callable[[Any], Any] | None:
+    """Return what copies records of a class whose fields are all given by position; None for any other class."""
+    fields = dataclasses.fields(cls)
+    # Without slots a misspelt field would become an attribute; one that is checked when it is set, or after, goes the long way.
+    plain = hasattr(cls, "__slots__") and "__setattr__" not in vars(cls) and not hasattr(cls, "__post_init__")
+    if not plain or len(fields) == 1 or any(field.kw_only or not field.init for field in fields):
+        return None
+    values = attrgetter(*[field.name for field in fields])
+    return lambda record: cls(*values(record))
 
 
 def _compare_by_fields(cls: Any, *, hashed: bool) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 
 from snapkeep.domain.model import CLOCK_SKEW, Origin, Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
+from snapkeep.domain.records import replace
 from snapkeep.domain.tag_names import (
     MANAGED,
     ORIGINAL_NAME,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import DeletionPlan, Refusal, Snapshot
-from snapkeep.domain.records import dataclass
+from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.retention.deletion import DeletionOrder, deletion_orders
 from snapkeep.domain.tag_names import OWN_TAGS, RECOVERY_TAGS
 from snapkeep.functions.payloads import (
@@ -49,11 +48,13 @@ CAUSES_CHARACTERS, CAUSE_AT_LEAST = 40_000, 40
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
+_NOTHING_BYTES = len("[]")
+"""The usual run has no failure, no refusal and no copy that failed."""
 
 
 def size_bytes(value: Any) -> int:
     """Return the size of a payload as Step Functions counts it: UTF-8."""
-    return len(_ENCODER.encode(to_json(value)).encode())
+    return len(_ENCODER.encode(to_json(value)).encode()) if value else _NOTHING_BYTES
 
 
 @dataclass(frozen=True, slots=True)

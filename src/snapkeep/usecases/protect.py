@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -25,7 +25,7 @@ from snapkeep.domain.events import SnapshotEndEvent
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_for_snapshot
-from snapkeep.domain.records import dataclass
+from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.tag_names import DEVICE, INSTANCE, OWN_TAGS, RECORD, RECOVERY_TAGS, SET
 from snapkeep.domain.tags import TAG_LIMIT, carried_tags, is_history, other_manager, tags_for_snapshot, was_managed
 from snapkeep.usecases.copies.choose import ChooseCopies

@@ -48,9 +48,35 @@ def test_records_show_their_fields_as_usual() -> None:
     assert [repr(kind(1, "a", 2)) for kind in OURS[:2]] == [repr(kind(1, "a", 2)) for kind in USUAL[:2]]
 
 
-def test_records_have_slots_and_are_replaced_as_usual() -> None:
+@pytest.mark.parametrize("replace", [dataclasses.replace, records.replace])
+@pytest.mark.parametrize("decorator", [records.dataclass, dataclasses.dataclass])
+def test_replacing_fields_leaves_the_record_and_its_other_fields(replace: Any, decorator: Any) -> None:
+    for kind in classes(decorator)[:2]:
+        point = kind(1, "a", 3)
+        changed = replace(point, x=2, label="b")
+        assert (changed.x, changed.label, changed.seen, type(changed)) == (2, "b", 3, kind)
+        assert (point.x, point.label) == (1, "a")
+        with pytest.raises((TypeError, AttributeError)):
+            replace(point, other=1)
+
+
+def test_records_that_check_or_make_their_fields_do_so_when_replaced() -> None:
+    @records.dataclass(slots=True, kw_only=True)
+    class Checked:
+        count: int
+        name: str = ""
+
+        def __post_init__(self) -> None:
+            if self.count < 0:
+                raise ValueError("negative")
+
+    assert records.replace(Checked(count=1, name="a"), count=2) == Checked(count=2, name="a")
+    with pytest.raises(ValueError, match="negative"):
+        records.replace(Checked(count=1), count=-1)
+
+
+def test_records_have_slots() -> None:
     point = OURS[0](1)
-    assert dataclasses.replace(point, x=2) == OURS[0](2)
     with pytest.raises(AttributeError):
         point.other = 1
     with pytest.raises(TypeError):

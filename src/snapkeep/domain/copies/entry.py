@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -13,7 +13,7 @@ from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.json_codec import NOT_IN_JSON, OPTIONAL, named
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import CLOCK_SKEW
-from snapkeep.domain.records import dataclass
+from snapkeep.domain.records import dataclass, replace
 
 
 class EntryState(LabelledEnum):

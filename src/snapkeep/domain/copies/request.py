@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.model import Origin, SnapshotInRegion
 from snapkeep.domain.other_tools import left_alone_by
 from snapkeep.domain.policy.completion import COMPLETION_AUTO
-from snapkeep.domain.records import dataclass
+from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.tag_names import CHECK, CONSISTENCY, HOLD, HOLDER, OWN_TAGS, PROOF, RECOVERY_TAGS, WRONG
 from snapkeep.domain.tags import carried_tags, tags_for_copy
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.scripts import Script
 from snapkeep.domain.policy.source import PARAMETERS, PolicySource
 from snapkeep.domain.prices import usd_of
-from snapkeep.domain.records import dataclass
+from snapkeep.domain.records import dataclass, replace
 
 REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 DEFAULT_RPO = timedelta(hours=30)

@@ -16,6 +16,9 @@ class ProofVerdict(LabelledEnum):
     INCOMPLETE = "INCOMPLETE", "not compared to the end"
 
 
+_PROVED = f"{ProofVerdict.PROVED} "
+
+
 def is_compared(copy: Snapshot) -> bool:
     """Whether the tag of a copy says how its comparison ended: equal to its source, or different."""
     return copy.tags.get(PROOF, "").partition(" ")[0] in (ProofVerdict.PROVED, ProofVerdict.DIFFERS)
@@ -23,4 +26,4 @@ def is_compared(copy: Snapshot) -> bool:
 
 def is_proved(copy: Snapshot) -> bool:
     """Whether the tag of a copy says that it is proved to be equal to its source."""
-    return copy.tags.get(PROOF, "").startswith(f"{ProofVerdict.PROVED} ")
+    return copy.tags.get(PROOF, "").startswith(_PROVED)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 
 from snapkeep.domain.copies.completion import CopyWay, way_by_rule
@@ -17,7 +17,7 @@ from snapkeep.domain.model import NEVER, Action, Lineage, Snapshot, SnapshotInRe
 from snapkeep.domain.policy.frequency import copies_all, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
-from snapkeep.domain.records import dataclass
+from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.retention.exclusions import kept_apart
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts
 from snapkeep.domain.retention.missing_copies import is_missing, waits_for_key

@@ -60,7 +60,8 @@ class World:
             self.tick()
             now = state.now()
             request = params if params is not None else {}
-            state.faults.before(action, region, now)
+            if state.faults.kinds:
+                state.faults.before(action, region, now)
             account = state.region_account(region, account_id)
             state.calls_made += 1
             if account.quotas.throttling:
@@ -72,7 +73,8 @@ class World:
             if request.get("DryRun"):
                 raise dry_run()
             answer = handler.run(Call(state, account, request, caller or "", now + account.skew_seconds))
-            state.faults.after(action, region, now)
+            if state.faults.kinds:
+                state.faults.after(action, region, now)
             return answer
 
     def client(self, service: str, region: str, account_id: str | None = None, *, caller: str = "") -> Client:
@@ -285,7 +287,8 @@ class World:
 
     def is_reachable(self, region: str) -> bool:
         """Return whether requests reach a region now."""
-        return not self.state.faults.hit("region_unreachable", self.now(), region=region)
+        faults = self.state.faults
+        return not (faults.kinds and faults.hit("region_unreachable", self.now(), region=region))
 
     def set_clock_skew(self, region: str, seconds: float) -> None:
         """Let a region's clock differ from the world's from now on, for every account there."""

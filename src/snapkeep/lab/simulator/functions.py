@@ -102,7 +102,7 @@ class Functions:
             try:
                 enqueue.run_all([order.request for order in orders], execution.id)
             finally:  # an unreachable region keeps no copy from another's queue
-                for region in {order.region for order in orders}:
+                for region in dict.fromkeys(order.region for order in orders):
                     self._surroundings.wake_by_stream(region)
         else:
             token, request = waiting_call(payload)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush, nlargest
 
@@ -11,6 +10,7 @@ from snapkeep.adapters.dynamodb_queue import SETTLED_KEPT
 from snapkeep.domain.copies.completion import CopySpending
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
 from snapkeep.domain.errors import EntryChanged, EntryNotFound
+from snapkeep.domain.records import replace
 from snapkeep.usecases.ports import CopyQueue
 
 _ORDERED_FROM = 1024

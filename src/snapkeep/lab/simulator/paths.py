@@ -31,8 +31,8 @@ def reader(text: str) -> PathReader:
         return _intrinsic(text)
     of_context = text.startswith("$$")
     steps = _steps(text, text.removeprefix("$").removeprefix("$"))
-    if len(steps) == 1 and isinstance(steps[0], str) and not of_context:
-        return _name_reader(steps[0], text)
+    if None not in steps:
+        return _direct_reader(steps, text, of_context=of_context)
 
     def read(data: Any, context: Mapping[str, Any]) -> Any:
         return _follow(context if of_context else data, steps, text)
@@ -40,14 +40,17 @@ def reader(text: str) -> PathReader:
     return read
 
 
-def _name_reader(name: str, text: str) -> PathReader:
-    """Return the reader of a path of one name: most paths have one."""
+def _direct_reader(steps: Sequence[str | int | None], text: str, *, of_context: bool) -> PathReader:
+    """Return the reader of a path that leads to one value: most paths do."""
 
-    def read(data: Any, _context: Mapping[str, Any]) -> Any:
+    def read(data: Any, context: Mapping[str, Any]) -> Any:
+        value: Any = context if of_context else data
         try:
-            return data[name]
+            for step in steps:
+                value = value[step]
         except (KeyError, IndexError, TypeError) as error:
             raise PathMissing(f"{text} leads to nothing") from error
+        return value
 
     return read
 
@@ -69,6 +72,7 @@ def _steps(text: str, suffix: str) -> tuple[str | int | None, ...]:
 
 
 def _follow(value: Any, steps: Sequence[str | int | None], text: str) -> Any:
+    """Follow a path that leads to a value of each item of a list."""
     for number, step in enumerate(steps):
         if step is None:
             return [_follow(item, steps[number + 1 :], text) for item in value]

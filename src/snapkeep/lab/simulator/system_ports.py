@@ -85,14 +85,20 @@ class SystemPorts:
         if not self.world.is_reachable(region):
             raise AwsUnavailable(f"no answer from {region}")
 
+    def _reachable(self, target: Any, region: str) -> ReachablePort:
+        return ReachablePort(target, partial(self.reach, region))
+
     def port(self, name: str, target: Any) -> Any:
         """Return a port with the hook, if there is one, around every call."""
         return target if self.hook is None else HookedPort(target, name, self.hook)
 
     def reader(self, region: str) -> Any:
         """Return a reader of EC2."""
-        client = self.clients(region).get("ec2")
-        return self._once("reader", region, lambda: self.port("reader", Ec2Reader(client=client, region=region)))
+
+        def build() -> Any:
+            return self.port("reader", Ec2Reader(client=self.clients(region).get("ec2"), region=region))
+
+        return self._once("reader", region, build)
 
     def points(self, region: str) -> Any:
         """Return a reader of EC2 that shows which snapshots can be restored."""
@@ -106,18 +112,15 @@ class SystemPorts:
 
     def queue_of(self, region: str) -> Any:
         """Return the queue of copies into a DR region, which is as reachable as the region."""
-        checked = partial(ReachablePort, self.queues[region], partial(self.reach, region))
-        return self._once("queue", region, lambda: self.port("queue", checked()))
+        return self._once("queue", region, lambda: self.port("queue", self._reachable(self.queues[region], region)))
 
     def hold_store_of(self, region: str) -> Any:
         """Return the holds that are written in a region, which are as reachable as the region."""
-        held, reach = self.hold_stores[region], partial(self.reach, region)
-        return self._once("holds", region, lambda: self.port("holds", ReachablePort(held, reach)))
+        return self._once("holds", region, lambda: self.port("holds", self._reachable(self.hold_stores[region], region)))
 
     def documents_of(self, region: str) -> Any:
         """Return the documents in a region's bucket, which are as reachable as the region."""
-        checked = partial(ReachablePort, self.documents[region], partial(self.reach, region))
-        return self._once("documents", region, lambda: self.port("documents", checked()))
+        return self._once("documents", region, lambda: self.port("documents", self._reachable(self.documents[region], region)))
 
     @property
     def task_tokens(self) -> Any:
@@ -126,20 +129,20 @@ class SystemPorts:
 
     def notices_of(self, region: str) -> Any:
         """Return where the notices of a region's stack go."""
-        checked = partial(ReachablePort, self.notices, partial(self.reach, region))
-        return self._once("notices", region, lambda: self.port("notices", checked()))
+        return self._once("notices", region, lambda: self.port("notices", self._reachable(self.notices, region)))
 
     def verifications_of(self, region: str) -> Any:
         """Return what starts the comparisons of a DR region."""
-        runs = partial(MemoryVerifications, region, self.on_verification)
-        return self._once("verifications", region, lambda: self.port("verifications", runs()))
+
+        def build() -> Any:
+            return self.port("verifications", MemoryVerifications(region, self.on_verification))
+
+        return self._once("verifications", region, build)
 
     def locks_of(self, region: str) -> Any:
         """Return what has snapshots of a region locked."""
-        requests = partial(MemoryLockRequests, region, self.on_lock_request)
-        return self._once("locks", region, lambda: self.port("locks", requests()))
+        return self._once("locks", region, lambda: self.port("locks", MemoryLockRequests(region, self.on_lock_request)))
 
     def drill_runs_of(self, region: str) -> Any:
         """Return what starts the drills of a DR region."""
-        runs = partial(MemoryDrillRuns, region, self.on_drill)
-        return self._once("drill_runs", region, lambda: self.port("drill_runs", runs()))
+        return self._once("drill_runs", region, lambda: self.port("drill_runs", MemoryDrillRuns(region, self.on_drill)))

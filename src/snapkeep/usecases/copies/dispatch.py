@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -26,7 +26,7 @@ from snapkeep.domain.errors import (
     SnapshotGone,
 )
 from snapkeep.domain.model import Snapshot, SnapshotState, Unusable
-from snapkeep.domain.records import dataclass
+from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.copies.completion import ChooseCompletion
 from snapkeep.usecases.copies.settle import Settlement, copy_failed_notice, copy_wrong_notice, unusable_cause

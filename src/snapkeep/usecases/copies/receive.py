@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from enum import StrEnum
 
 from snapkeep.domain.copies.check import as_marked, belongs_to, faults_of_copy, has_predecessor, is_older_than, missing_tags
@@ -24,7 +23,7 @@ from snapkeep.domain.errors import (
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet, VerifyRule
-from snapkeep.domain.records import dataclass
+from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.recovery.schedule import method_due
 from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.usecases.copies.enqueue import find_entry

@@ -112,7 +112,9 @@ def describe_snapshots(call: Call) -> Response:
         message = "The parameter snapshotSet cannot be used with the parameter maxResults"
         raise ApiError("InvalidParameterCombination", message)
     filters = parsed(params.get("Filters"))
-    fields = {**FIELDS, "progress": lambda snapshot: (progress(snapshot, now),)}
+    fields = FIELDS
+    if any(name == "progress" for name, _ in filters):
+        fields = {**FIELDS, "progress": lambda snapshot: (progress(snapshot, now),)}
     # Others see no tags. Where nothing is shared, all are own: the readers of the fast path.
     shared = bool(call.world.shared_snapshots.get(account.region))
     own_tags = (lambda s: s.tags if s.owner_id == account.account_id else ()) if shared else _tags

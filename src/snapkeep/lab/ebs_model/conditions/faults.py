@@ -141,26 +141,27 @@ class FaultEngine:
         self.random = random.Random(seed)  # noqa: S311 - a model's dice
         self.started = started
         self.armed: list[_ArmedRule] = []
-        self._kinds: frozenset[str] = frozenset()
+        self.kinds: frozenset[str] = frozenset()
+        """The kinds of the rules in force; usually there are none."""
 
     def set(self, faults: Faults) -> None:
         """Replace the faults in force."""
         self.armed = [_ArmedRule(rule) for rule in faults.rules()]
-        self._kinds = frozenset(armed.rule.kind for armed in self.armed)
+        self.kinds = frozenset(armed.rule.kind for armed in self.armed)
 
     def add(self, rule: FaultRule, matches: int = 0) -> None:
         """Add a rule to those in force; ``matches`` says how often it has matched before."""
         self.armed.append(_ArmedRule(rule, matches))
-        self._kinds |= {rule.kind}
+        self.kinds |= {rule.kind}
 
     def remove(self, kind: str, region: str = "") -> None:
         """Remove the rules of a kind, in one region or in all."""
         self.armed = [a for a in self.armed if a.rule.kind != kind or (region and a.rule.region != region)]
-        self._kinds = frozenset(armed.rule.kind for armed in self.armed)
+        self.kinds = frozenset(armed.rule.kind for armed in self.armed)
 
     def hit(self, kind: str, now: float, **facts: str) -> FaultRule | None:
         """Return the first rule of a kind that hits these facts, or None."""
-        if kind not in self._kinds:
+        if kind not in self.kinds:
             return None
         elapsed = now - self.started
         for armed in self.armed:
@@ -181,7 +182,7 @@ class FaultEngine:
 
         EventBridge: "might not be delivered", "the same rule can run more than once" [EventBridge user guide].
         """
-        if not self._kinds:
+        if not self.kinds:
             return [0.0]
         facts = {"region": str(event["region"]), "event": str(event["detail"].get("event", ""))}
         if self.hit("event_lost", now, **facts):
@@ -199,16 +200,13 @@ class FaultEngine:
 
     def before(self, action: str, region: str, now: float) -> None:
         """Raise the fault that hits a request before it takes effect."""
-        if not self._kinds:
-            return
         if self.hit("region_unreachable", now, region=region):
             raise NoAnswer("unreachable", region)
         self._api("before", action, region, now)
 
     def after(self, action: str, region: str, now: float) -> None:
         """Raise the fault that hits the answer of a request that took effect."""
-        if self._kinds:
-            self._api("after", action, region, now)
+        self._api("after", action, region, now)
 
     def _api(self, effect: str, action: str, region: str, now: float) -> None:
         rule = self._hit_effect("api_error", effect, action, region, now)

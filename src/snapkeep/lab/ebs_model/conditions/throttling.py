@@ -7,6 +7,7 @@ LockSnapshot, ModifySnapshotTier, EnableFastSnapshotRestores are not).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from snapkeep.lab.ebs_model.conditions.quotas import Quotas
@@ -49,6 +50,7 @@ OF_ONE_SNAPSHOT = "GetSnapshotBlock of one snapshot"
 GET_OF_ONE_SNAPSHOT: TokenBucket = (1000, 1000)
 
 
+@cache
 def is_read(action: str) -> bool:
     """Return whether an action only reads: EC2 calls it non-mutating."""
     return action.startswith(("Describe", "Get", "List"))

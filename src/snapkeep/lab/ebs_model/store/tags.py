@@ -43,7 +43,8 @@ def value_of(tags: FlatTags, key: str) -> str | None:
 
 def as_list(tags: FlatTags) -> list[dict[str, str]]:
     """Return tags as the list of Key and Value in answers."""
-    return [{"Key": key, "Value": value} for key, value in zip(tags[::2], tags[1::2], strict=True)]
+    texts = iter(tags)
+    return [{"Key": key, "Value": value} for key, value in zip(texts, texts, strict=True)]
 
 
 def checked(pairs: Iterable[Mapping[str, Any]], limit: int) -> dict[str, str]:
