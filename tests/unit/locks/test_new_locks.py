@@ -171,11 +171,11 @@ def test_an_unproved_copy_is_announced_for_both_modes() -> None:
     assert (later["mode"], later["after_proof"], later["until"], later["days"]) == ("compliance", True, None, 14)
 
 
-def test_a_snapshot_that_the_policies_delete_is_not_locked() -> None:
+def test_a_snapshot_that_retention_would_delete_is_kept_and_locked_too() -> None:
     primary = Region(REGION, [source(72, 1), source(24, 2)])
     dr = Region(DR, [copy(one, number) for number, one in enumerate(primary.snapshots_there, start=1)])
     [comparison, _] = comparisons(primary, dr, policies(keep=1), policies(WEEK, keep=1))
-    assert announced(comparison) == {(primary.snapshots_there[1].id, "governance")}
+    assert announced(comparison) == {(one.id, "governance") for one in primary.snapshots_there}
 
 
 def test_without_a_stack_the_locks_are_not_known() -> None:

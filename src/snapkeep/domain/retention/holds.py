@@ -1,6 +1,7 @@
 """Holds keep a snapshot regardless of its retention.
 
-Its copy is missing, an AMI uses it, it is locked, another tool owns it, a recovery restores it, or a person placed a hold.
+Its copy is missing, an AMI uses it, it is locked or should be, another tool owns it, a recovery restores it, or a person placed a
+hold.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from snapkeep.domain.locks import SnapshotLock
+from snapkeep.domain.locks import SnapshotLock, lock_rule_of
 from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
 from snapkeep.domain.policy.frequency import same_period
-from snapkeep.domain.policy.model import CopyRule
+from snapkeep.domain.policy.model import CopyRule, PolicySet
 from snapkeep.domain.prices import storage_usd
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.holders import holders_of, is_held
@@ -118,6 +119,24 @@ def lock_holds(locks: Mapping[str, SnapshotLock], snapshots: Iterable[Snapshot],
         snapshot_id: (Reason("INV-06", lock.text + _cost_of(lock, sizes.get(snapshot_id, 0), now)),)
         for snapshot_id, lock in locks.items()
     }
+
+
+def wanted_lock_holds(
+    snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, *, system: str
+) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds of completed snapshots that their policies want locked: also those that are not, or no longer.
+
+    Somebody may have removed the lock, or it is not made yet: a deletion would do what the lock forbids (INV-23).
+    """
+    if not any(policy.lock or any(rule.lock for rule in policy.copies) for policy in policies.policies):
+        return {}
+    held: dict[str, tuple[Reason, ...]] = {}
+    for snapshot in snapshots:
+        rule = lock_rule_of(policies, snapshot, system) if snapshot.completed else None
+        until = (snapshot.completed_at or snapshot.start_time) + rule.duration if rule else now
+        if until > now:
+            held[snapshot.id] = (Reason("INV-23", f"held: its policy wants it locked until {until:%Y-%m-%d %H:%M} UTC"),)
+    return held
 
 
 def _cost_of(lock: SnapshotLock, size_gib: int, now: datetime) -> str:

@@ -32,7 +32,7 @@ class NewLocks:
 def new_locks(before: RegionPlan, after: RegionPlan) -> tuple[NewLocks, ...] | None:
     """Return the locks that sweeps would have made because rules differ; None where what the stack allows is not known.
 
-    Snapshots and copies are locked that are completed and that the other policies do not delete.
+    Completed snapshots and copies are locked: no plan deletes what its policy wants locked.
     """
     facts = after.lock_facts
     changed = list(_with_other_rules(before, after, facts.system))
@@ -58,10 +58,9 @@ def new_locks(before: RegionPlan, after: RegionPlan) -> tuple[NewLocks, ...] | N
 
 def _with_other_rules(before: RegionPlan, after: RegionPlan, system: str) -> Iterator[tuple[Snapshot, LockRule]]:
     former = {verdict.snapshot.id: verdict.snapshot for verdict in before.verdicts}
-    leaving = {verdict.snapshot.id for verdict in after.deletions}
     for snapshot in (verdict.snapshot for verdict in after.verdicts):
         rule = lock_rule_of(after.policies, snapshot, system)
-        if rule is None or not snapshot.completed or snapshot.id in leaving:
+        if rule is None or not snapshot.completed:
             continue
         if rule != lock_rule_of(before.policies, former.get(snapshot.id, snapshot), system):
             yield snapshot, rule

@@ -19,7 +19,7 @@ from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.retention.exclusions import kept_apart
-from snapkeep.domain.retention.holds import CopyFacts, copy_facts
+from snapkeep.domain.retention.holds import CopyFacts, copy_facts, wanted_lock_holds
 from snapkeep.domain.retention.missing_copies import is_missing, waits_for_key
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, plan_lineage
@@ -177,6 +177,7 @@ def plan_region(
     are those of the system `former`, which is renamed.
     """
     policies = policies.as_planned_in(facts.region)
+    protected_ids = {**wanted_lock_holds(facts.snapshots, policies, now, system=system), **protected_ids}
     planner = _Planner(facts, policies, now, system, protected_ids, placed, adopt, former)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
 

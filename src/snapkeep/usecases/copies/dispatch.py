@@ -34,6 +34,8 @@ from snapkeep.usecases.ports import Clock, CopyQueue, Keys, LockRequests, Notice
 
 WOKEN_AT_ONCE = 200
 """Entries whose delay has ended that one dispatch wakes; the others follow within a minute."""
+LOCKED_WITHIN = timedelta(seconds=10)
+"""A batch may take a minute: its first copies do not wait for the last one until their locks are requested."""
 UNREACHABLE_AFTER = 2
 """Calls without an answer after which a source region's other copies are delayed: one may be chance."""
 
@@ -102,6 +104,7 @@ class Dispatch:
                 if not released:
                     self._fill(round_)
         except SnapkeepError:
+            self._lock_started(round_)
             self._release_anyway(holder)
             raise
         if not released:
@@ -138,10 +141,8 @@ class Dispatch:
         round_.in_flight = len({snapshot.id for snapshot in listed} | self._not_ended(round_, listed))
         batch = interrupted + self._urgent(self.quota - round_.in_flight, [])
         while batch and not round_.stopped:
-            started = len(round_.started)
             self._dispatch_batch(batch, round_)
-            if len(round_.started) > started:
-                self._request_locks(round_)
+            self._lock_started(round_)
             batch = self._urgent(self.quota - round_.in_flight, batch)
 
     def _not_ended(self, round_: _Round, listed: Collection[Snapshot]) -> set[str]:
@@ -153,8 +154,14 @@ class Dispatch:
         }
         return round_.copy_ids
 
+    def _lock_started(self, round_: _Round, waiting: timedelta = timedelta(0)) -> None:
+        """Have the copies locked that were started, once the first of them has waited for so long."""
+        if round_.unlocked_since is not None and self.clock.now() - round_.unlocked_since >= waiting:
+            self._request_locks(round_)
+
     def _request_locks(self, round_: _Round) -> None:
         """Have the pending copies locked. CopySnapshot cannot lock in its call; a copy that fails later has no lock."""
+        round_.unlocked_since = None
         if self.locks is not None:
             try:
                 self.locks.request(())
@@ -183,6 +190,7 @@ class Dispatch:
                 self._delay(entry)
             elif round_.in_flight < self.quota:
                 self._start(entry, round_)
+                self._lock_started(round_, LOCKED_WITHIN)
 
     def _wake_delayed(self) -> None:
         for entry in self.queue.due(self.clock.now(), WOKEN_AT_ONCE):
@@ -256,6 +264,7 @@ class Dispatch:
                 round_.completion.taken_back(starting)
             self._not_started(starting, error, round_)
             return
+        round_.awaits_lock(self.clock.now())
         if running.request.completion_minutes != starting.request.completion_minutes:
             round_.completion.taken_back(starting)
         # A lost write here is repaired by the copy's end, or by the next dispatcher, which finds the copy by its tags.
@@ -302,6 +311,7 @@ class Dispatch:
         """Handle a failed call. A copy that may have started nevertheless stays STARTING, to be looked for by its tags."""
         if isinstance(error, AwsUnavailable):
             # It takes a slot (INV-10), and is looked for when other entries had their turn.
+            round_.awaits_lock(self.clock.now())
             round_.no_answers[starting.request.copied[0]] += 1
             round_.in_flight += 1
             self._write(starting.awaiting_start(self._in(self.unreachable_delay_seconds)))
@@ -370,3 +380,9 @@ class _Round:
     """Why executions were not answered, or locks not requested; raised in the end: Lambda retries, and an alarm shows it."""
     in_flight: int = 0
     stopped: bool = False
+    unlocked_since: datetime | None = None
+    """When the first copy was started whose lock is not requested yet."""
+
+    def awaits_lock(self, now: datetime) -> None:
+        """Note that a copy was started, or may have been, whose lock is not requested yet."""
+        self.unlocked_since = self.unlocked_since or now

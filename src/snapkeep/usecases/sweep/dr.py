@@ -120,7 +120,7 @@ class DrSweep(RegionSweep):
         repairs = Repairs(self.limits.repairs)
         keys = key_findings(keys_at_risk(self.reader.region, snapshots, self.system))
         holds = [*hold_findings(snapshots, started), *placed_hold_findings(placed, started)]
-        repairs.items += self.locks_missing(listing.snapshots, decision, policies, started)
+        repairs.items += self.locks_missing(listing.snapshots, policies, started)
         repairs.carry_out([*document_findings(policies), *keys, *holds, *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now(), policies), lambda _: Handling.NOTED)
         deleted = deleted_volumes(snapshots, gone, system=self.system)

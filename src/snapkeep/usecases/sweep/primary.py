@@ -132,7 +132,7 @@ class PrimarySweep(RegionSweep):
         )
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
         repairs.carry_out([*unusual, *watched.findings], lambda _: Handling.NOTED)
-        repairs.items[:0] = self.locks_missing(listing.snapshots, decision, policies, started)  # of the highest rank
+        repairs.items[:0] = self.locks_missing(listing.snapshots, policies, started)  # of the highest rank
         counts = _counts(protections, listing, dr.entries, self.system, started)
         counts |= {Figure(name): number for name, number in deleted.figures.items()}
         counts |= held_count(placed, listing.snapshots, plan.governing, self.system)

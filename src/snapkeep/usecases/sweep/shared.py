@@ -219,15 +219,9 @@ class RegionSweep:
     """Has snapshots locked; None where the stack allows no locks."""
     lock_limits: LockLimits = LockLimits()
 
-    def locks_missing(
-        self, snapshots: Iterable[Snapshot], decision: SweepDecision, policies: PolicySet, now: datetime
-    ) -> list[ReportItem]:
-        """Have those snapshots locked that their policies want locked and that are not; return what was found (INV-23).
-
-        None that this sweep deletes is locked.
-        """
-        leaving = {verdict.snapshot.id for verdict in decision.deletions}
-        wanted = wanted_locks((one for one in snapshots if one.id not in leaving), policies, self.system)
+    def locks_missing(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime) -> list[ReportItem]:
+        """Have those snapshots locked that their policies want locked and that are not; return what was found (INV-23)."""
+        wanted = wanted_locks(snapshots, policies, self.system)
         try:
             locks = self.guards.locks([one.id for one in wanted]) if wanted else {}
         except SnapkeepError as error:
