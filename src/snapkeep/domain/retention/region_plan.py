@@ -172,13 +172,12 @@ def plan_region(
 ) -> RegionPlan:
     """Return the plan for a whole region.
 
-    `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons; `placed`
-    are the holds that people placed. With `adopt` the snapshots that a sweep would adopt are planned as if they were adopted; so
-    are those of the system `former`, which is renamed.
+    `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons; `placed` are
+    people's holds. With `adopt` the snapshots that a sweep would adopt, or of the renamed system `former`, are planned adopted.
     """
     policies = policies.as_planned_in(facts.region)
-    protected_ids = {**wanted_lock_holds(facts.snapshots, policies, now, system=system), **protected_ids}
-    planner = _Planner(facts, policies, now, system, protected_ids, placed, adopt, former)
+    held = {**wanted_lock_holds(facts.snapshots, policies, now, system=system), **protected_ids}
+    planner = _Planner(facts, policies, now, system, held, placed, adopt, former)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
 
 
