@@ -1,7 +1,8 @@
 """When each snapshot of a lineage will be deleted, if snapshots go on being made as they were. Pure.
 
 Rules count from the newest snapshot: nothing is deleted by them until a newer one is there. The forecast adds one snapshot after
-another, at the usual distance, and applies the rules after each, as runs will do.
+another, at the usual distance, and applies the rules after each, as runs will do. Where calendar rules alone keep snapshots, the
+existing ones may not show how often others were made and deleted: then the forecast is the earliest time, not the expected one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from itertools import pairwise
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Action, Reason, Verdict
+from snapkeep.domain.policy.frequency import Periods
 from snapkeep.domain.policy.model import GoneRetention, Retention
+from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.plan import LineagePlan
@@ -27,12 +30,18 @@ COMPARED = 8
 
 Rules may have deleted snapshots between older ones: where rules keep the newest without gaps, only these are compared.
 """
+UNSEEN = Reason("unseen", "how often snapshots are made cannot be seen: rules delete all but one of a period")
+EARLY = 0.9
+"""The part of the usual distance that a snapshot may come early, without being one beside the usual ones."""
 FEWEST = 3
 """Snapshots below which there is no usual distance."""
 OVERDUE = 3
 """Usual distances after which no further snapshots are expected."""
 MOST_STEPS = 2000
 """Snapshots that a forecast adds at most: half a year at one in two hours, five years at one in a day."""
+
+MOST_PERIODS = 400
+"""Periods in each of which a forecast of the earliest times adds one."""
 
 
 class ForecastKind(LabelledEnum):
@@ -51,7 +60,7 @@ class DeletionForecast:
 
     kind: ForecastKind
     at: datetime | None
-    """The expected time; for LATER the end of the forecast; None for the others."""
+    """The expected time; for LATER the earliest one; None for the others."""
     reasons: tuple[Reason, ...]
     """The reasons of the deletion, or those for which its time cannot be said."""
 
@@ -108,12 +117,28 @@ def _forecast(
     starts = _starts(verdict for verdict in counted if verdict.action is Action.KEEP)
     if isinstance(retention, GoneRetention):
         return _of_deleted_volume(ruled, starts, retention, now)
-    distance, problem = _usual_distance(_starts(counted), retention, now)
+    all_starts = _starts(counted)
+    distance, problem = _usual_distance(all_starts, retention, now)
     if problem is not None:
         return dict.fromkeys(ruled, DeletionForecast(ForecastKind.NOT_KNOWN, None, (problem,)))
-    going, held, end = _deletions(starts, frozenset(ruled.values()), retention, _moments(starts[-1], distance, now))
+    # Runs may have deleted snapshots around a held one.
+    unseen = _unseen_distance(_starts(verdict for verdict in counted if not _is_held(verdict)), retention)
+    if unseen is None:
+        moments = _moments(starts[-1], distance, now)
+    else:
+        moments = _earliest_moments(starts[-1] + unseen.distance, unseen.periods, now)
+    going, held, end = _deletions(starts, frozenset(ruled.values()), retention, moments)
     later = DeletionForecast(ForecastKind.LATER, end, held)
-    return {snapshot_id: going.get(start, later) for snapshot_id, start in ruled.items()}
+    forecasts = {snapshot_id: going.get(start, later) for snapshot_id, start in ruled.items()}
+    return forecasts if unseen is None else {snapshot_id: _at_the_earliest(each) for snapshot_id, each in forecasts.items()}
+
+
+def _is_held(verdict: Verdict) -> bool:
+    return verdict.action is Action.KEEP and any(reason.rule not in OF_RULES for reason in verdict.reasons)
+
+
+def _at_the_earliest(forecast: DeletionForecast) -> DeletionForecast:
+    return DeletionForecast(ForecastKind.LATER, forecast.at, (UNSEEN, *forecast.reasons))
 
 
 def _starts(verdicts: Iterable[Verdict]) -> list[datetime]:
@@ -125,8 +150,9 @@ def _usual_distance(starts: Sequence[datetime], retention: Retention, now: datet
     """Return the usual distance of snapshots, and why none can be expected."""
     if len(starts) < FEWEST:
         return timedelta(0), Reason("few", f"fewer than {FEWEST} snapshots count: how often they are made is not known")
-    within = sum(start > starts[-1] - retention.keep_within for start in starts)
-    without_gaps = max(retention.keep_last, retention.minimum, within)
+    without_gaps = _newest_without_gaps(starts, retention)
+    if without_gaps <= 1 and (word := _finest_word(retention)):
+        without_gaps = getattr(retention, word)
     newest = starts[-min(COMPARED, without_gaps if without_gaps > 1 else COMPARED) :]
     distances = sorted(later - earlier for earlier, later in pairwise(newest))
     distance = distances[len(distances) // 2]
@@ -134,6 +160,57 @@ def _usual_distance(starts: Sequence[datetime], retention: Retention, now: datet
         since = f"no newer snapshot for {span_text(now - newest[-1])}"
         return distance, Reason("overdue", f"{since}: rules count from the newest, and delete nothing without a newer one")
     return distance, None
+
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    """How often snapshots are made, as far as calendar rules leave it to be seen."""
+
+    distance: timedelta
+    """The least distance."""
+    periods: Periods
+    """Of each, the rules keep one snapshot."""
+
+
+def _unseen_distance(starts: Sequence[datetime], retention: Retention) -> _Unseen | None:
+    """Return the least distance of snapshots where rules may have deleted others between them; None where they have not.
+
+    The next snapshot after the last one of a period belongs to the next period: from the last one to the end of its period is at
+    most a distance. Rules can have deleted others only between the beginning of the newest's period and the newest.
+    """
+    word = _finest_word(retention)
+    if not (word and starts) or _newest_without_gaps(starts, retention) > 1:
+        return None
+    periods = Periods(timedelta(0), word.removeprefix("keep_"), retention.timezone)
+    newest = starts[-getattr(retention, word) :]
+    numbered = list(zip(newest, periods.numbers(newest), strict=True))
+    to_next = sorted(periods.bounds(start)[1] - start for (start, number), (_, later) in pairwise(numbered) if number != later)
+    least = to_next[(len(to_next) - 1) // 2] if to_next else timedelta(0)
+    if len(starts) > 1:
+        between = starts[-1] - starts[-2]
+        begin = periods.bounds(starts[-1])[0]
+        least = max(least, begin - starts[-2])
+        if EARLY * least <= between and (starts[-2] >= begin or between < 2 * least):
+            return None
+    return _Unseen(least, periods)
+
+
+def _finest_word(retention: Retention) -> str:
+    """Return the finest calendar rule; empty if there is none."""
+    return next((f"keep_{word}" for word in PERIODS if getattr(retention, f"keep_{word}")), "")
+
+
+def _newest_without_gaps(starts: Sequence[datetime], retention: Retention) -> int:
+    """Return how many of the newest snapshots are kept without regard to the calendar."""
+    return max(retention.keep_last, retention.minimum, sum(start > starts[-1] - retention.keep_within for start in starts))
+
+
+def _earliest_moments(first: datetime, periods: Periods, now: datetime) -> Iterator[datetime]:
+    """Yield the earliest times at which snapshots could change what calendar rules keep: the next one, and one in each period."""
+    moment = max(first, now)
+    for _ in range(MOST_PERIODS):
+        yield moment
+        moment = periods.bounds(moment)[1]
 
 
 def _moments(newest: datetime, distance: timedelta, now: datetime) -> Iterator[datetime]:
@@ -154,15 +231,24 @@ def _deletions(
     for moment in moments:
         live.append(moment)
         actions, reasons = apply_rules(live, retention, moment)
-        deleted = {start: why for start, action, why in zip(live, actions, reasons, strict=True) if action is Action.DELETE}
         # A held snapshot keeps its place, as in runs: it is not deleted, and counts.
-        gone = {start for start in deleted if start in left or start not in existing}
-        going |= {start: DeletionForecast(ForecastKind.EXPECTED, moment, deleted[start]) for start in gone & left}
-        live = [start for start in live if start not in gone]
-        left -= gone
+        gone = [position for position in _deleted(actions) if live[position] in left or live[position] not in existing]
+        for position in reversed(gone):
+            start = live.pop(position)
+            if start in left:
+                going[start] = DeletionForecast(ForecastKind.EXPECTED, moment, reasons[position])
+                left.remove(start)
         if not left:
             break
     return going, (Reason("later", "rules keep it for longer than the forecast goes"),), moment
+
+
+def _deleted(actions: Sequence[Action]) -> Iterator[int]:
+    """Yield the positions of deletions: among thousands of snapshots, one more deletes one or two."""
+    position = -1
+    for _ in range(actions.count(Action.DELETE)):
+        position = actions.index(Action.DELETE, position + 1)
+        yield position
 
 
 def _of_deleted_volume(
