@@ -45,8 +45,8 @@ class LaunchPage:
     @property
     def page(self) -> Page:
         """The page."""
-        command = "snapkeep recover instance --plan --json"
-        return Page("launch", "Recovery of instances", self._context, self._data, command, listed=False)
+        data = {"snapkeep recover instance --plan --json": self._data}
+        return Page("launch", "Recovery of instances", self._context, data, listed=False)
 
     def start(self, reading: Reading, fields: Query) -> RecoveryRun:
         """Begin the recovery of a form. Raise WrongUse where it is not the plan that was shown, or was not confirmed."""

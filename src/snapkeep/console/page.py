@@ -32,11 +32,15 @@ class Page:
     """Its address, and its template's name."""
     title: str
     context: Callable[[Reading, Query], Context]
-    data: Callable[[Reading, Query], Any]
-    command: str
-    """The command whose `--json` prints the data of the page without its filters; empty where none does."""
+    data: Mapping[str, Callable[[Reading, Query], Any]]
+    """The commands that print its data, without its filters, each with what returns the same."""
     listed: bool = True
     """Whether the navigation has it."""
+
+    def as_data(self, reading: Reading, query: Query) -> Any:
+        """Return what its command prints; of several commands, by command."""
+        printed = {command: data(reading, query) for command, data in self.data.items()}
+        return printed if len(printed) > 1 else next(iter(printed.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Rows(Sequence[Any]):
     shown: Sequence[Any]
     total: int
     number: int
+    name: str = "page"
+    """The name of its number in a query."""
 
     @property
     def last(self) -> int:
@@ -59,12 +65,12 @@ class Rows(Sequence[Any]):
         return self.shown[index]
 
 
-def rows_of(items: Sequence[Item], query: Query) -> Rows:
-    """Return the page of a list that `page` in a query names; the nearest one where there is none of that number."""
-    text = query.get("page", "1")
+def rows_of(items: Sequence[Item], query: Query, name: str = "page") -> Rows:
+    """Return the page of a list that a query names; the nearest one where there is none of that number."""
+    text = query.get(name, "1")
     last = max(1, -(-len(items) // ROWS))
     number = min(max(int(text), 1), last) if text.isdecimal() and len(text) < 10 else 1  # noqa: PLR2004 - no such list
-    return Rows(items[(number - 1) * ROWS : number * ROWS], len(items), number)
+    return Rows(items[(number - 1) * ROWS : number * ROWS], len(items), number, name)
 
 
 def moment_of(query: Query, now: datetime) -> tuple[datetime, str]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 
+from snapkeep.cli.commands.plan import of_volumes
+from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.views.plan import plan_as_data
+from snapkeep.cli.views.recover import run_as_data
+from snapkeep.cli.views.runs import runs_as_data
 from snapkeep.cli.views.status import recovery_sentence
 from snapkeep.cli.views.status_forms import status_as_data
 from snapkeep.console.page import Context, Page, Query, matches, rows_of
-from snapkeep.console.policy_page import policies_context
+from snapkeep.console.policy_page import POLICIES, policies_context
 from snapkeep.console.proof_pages import (
     coverage_of_drills,
     drill_context,
@@ -25,9 +30,10 @@ from snapkeep.console.proof_pages import (
 from snapkeep.console.reading import Reading
 from snapkeep.console.trend import DAYS, Trend, trend_of, values_of
 from snapkeep.console.volume_pages import instance_context, points_data, recover_context, volume_context
-from snapkeep.domain.json_codec import to_object
+from snapkeep.domain.json_codec import to_json, to_object
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
 from snapkeep.domain.recovery.changes import UnusualChange
+from snapkeep.domain.retention.deletion_forecast import deletion_forecasts
 from snapkeep.domain.sweep.report import Figure
 
 # Now
@@ -143,6 +149,31 @@ def _is_in(volume: VolumeProtection, health: str) -> bool:
     return health in ("", volume.health)
 
 
+VOLUME_COLUMNS = (
+    "volume_id",
+    "name",
+    "policy",
+    "health",
+    "rpo_age_seconds",
+    "rpo_seconds",
+    "newest_snapshot",
+    "made_by",
+    "newest_copies",
+    "why",
+)
+"""Columns of the volumes as CSV."""
+
+
+def volume_cells(volume: VolumeProtection) -> tuple[str, ...]:
+    """Return a volume under `VOLUME_COLUMNS`."""
+    age = "" if volume.age is None else f"{volume.age.total_seconds():.0f}"
+    copies = " ".join(copy.id for copy in volume.copies if copy.there)
+    name = volume.volume.tags.get("Name", "")
+    maker = volume.snapshot.maker.value if volume.snapshot.maker else ""
+    rpo = f"{volume.rpo.total_seconds():.0f}" if volume.policy else ""
+    return volume.volume.id, name, volume.policy, volume.health.value, age, rpo, volume.snapshot.id, maker, copies, volume.why
+
+
 def _copies(reading: Reading, query: Query) -> Context:
     region = query.get("region", "")
     queue = [copy for copy in reading.status.queue if region in ("", copy.region)]
@@ -163,28 +194,66 @@ def _runs(reading: Reading, query: Query) -> Context:
 
 
 def _runs_data(reading: Reading, _: Query) -> Any:
-    return [{"machine": run.machine, "region": run.region, **to_object(run.execution)} for run in reading.runs]
+    return runs_as_data(reading.runs, reading.unread_runs)
+
+
+# The same as data
 
 
 def _status_data(reading: Reading, _: Query) -> Any:
     return status_as_data(reading.status)
 
 
+def _volume_status_data(reading: Reading, query: Query) -> Any:
+    """Return the status of the system, and of one volume alone."""
+    status, volume_id = reading.status, query.get("id", "")
+    volumes = [volume for volume in status.volumes if volume.volume.id == volume_id]
+    return status_as_data(replace(status, volumes=volumes, queue=[copy for copy in status.queue if copy.volume_id == volume_id]))
+
+
 def _plan_data(reading: Reading, query: Query) -> Any:
     volume_id = query.get("id", "")
-    return {"regions": [plan_as_data(plan, only=volume_id) for plan in reading.plans], "problems": list(reading.unread.values())}
+    try:
+        plans = of_volumes(reading.plans, [volume_id]) if volume_id else []
+    except WrongUse:
+        plans = of_volumes(reading.plans, None)
+        plans = [replace(plan, volumes=(), deletions_after_copies=()) for plan in plans]
+    forecast = partial(deletion_forecasts, now=reading.at, system=reading.system)
+    return {
+        "regions": [plan_as_data(plan, forecast) for plan in plans],
+        "copy_budgets": to_json(reading.status.budgets),
+        "problems": list(reading.unread.values()),
+    }
 
+
+def _recoveries_data(reading: Reading, _: Query) -> Any:
+    return [run_as_data(run) for run in reading.recoveries]
+
+
+def _drills_data(reading: Reading, _: Query) -> Any:
+    return {region: to_object(ledger) for region, ledger in reading.ledgers.items()}
+
+
+STATUS = {"snapkeep status --json": _status_data}
+RECOVERABLE = {"snapkeep recoverable --json": points_data}
+RECOVERIES = {"snapkeep recover list --json": _recoveries_data}
+DRILLS = {"snapkeep drill list --json": _drills_data}
+VOLUME = {
+    "snapkeep plan VOLUME --json": _plan_data,
+    "snapkeep recoverable VOLUME --json": points_data,
+    "snapkeep status --json": _volume_status_data,
+}
 
 PAGES = (
-    Page("now", "Now", _now, _status_data, "snapkeep status --json"),
-    Page("recover", "Recover", recover_context, points_data, "snapkeep recoverable --json"),
-    Page("coverage", "Coverage", _coverage, _status_data, "snapkeep status --json"),
-    Page("copies", "Copies", _copies, _status_data, "snapkeep status --json"),
-    Page("proofs", "Drills and proofs", proofs_context, points_data, "snapkeep recoverable --json"),
-    Page("policies", "Policies", policies_context, _plan_data, "snapkeep plan --json"),
-    Page("runs", "Runs", _runs, _runs_data, ""),
-    Page("volume", "Volume", volume_context, _plan_data, "snapkeep plan --json", listed=False),
-    Page("drill", "Drill", drill_context, evidence_data, "snapkeep drill show --json", listed=False),
-    Page("instance", "Instance", instance_context, points_data, "snapkeep recoverable --json", listed=False),
+    Page("now", "Now", _now, STATUS | RECOVERABLE | RECOVERIES | DRILLS),
+    Page("recover", "Recover", recover_context, RECOVERABLE | RECOVERIES),
+    Page("coverage", "Coverage", _coverage, STATUS),
+    Page("copies", "Copies", _copies, STATUS),
+    Page("proofs", "Drills and proofs", proofs_context, DRILLS | RECOVERABLE),
+    Page("policies", "Policies", policies_context, POLICIES),
+    Page("runs", "Runs", _runs, {"snapkeep runs --json": _runs_data}),
+    Page("volume", "Volume", volume_context, VOLUME, listed=False),
+    Page("drill", "Drill", drill_context, {"snapkeep drill show --json": evidence_data}, listed=False),
+    Page("instance", "Instance", instance_context, {"snapkeep recoverable INSTANCE --json": points_data}, listed=False),
 )
 """Every page, in the order of the navigation."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from snapkeep.cli.commands.policy import changes_as_data, policies_as_data
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.policy_files import parse_file
 from snapkeep.cli.views.policy import comparison_lines, full_copy_lines, version_as_data
@@ -15,8 +16,8 @@ from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.gaps import policy_gaps
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.problem import InvalidPolicy
-from snapkeep.domain.retention.comparison import compare
-from snapkeep.domain.retention.key_changes import full_copies
+from snapkeep.domain.retention.comparison import Comparison, compare
+from snapkeep.domain.retention.key_changes import FullCopies, full_copies
 from snapkeep.policyfile.load import PolicyFile, readable_yaml
 
 Simulator: TypeAlias = Callable[[Sequence[Volume], Mapping[str, PolicySet], str], str]
@@ -57,22 +58,48 @@ def _text_of_version(reading: Reading, number: str) -> str:
 
 def _parsed(file: PolicyFile, reading: Reading) -> PolicySet:
     """Return the policies of a document. Raise InvalidPolicy."""
-    primary = next(iter(reading.policies.values()))
-    return parse_file(file, region=reading.status.region, limits=primary.limits)[1]
+    return parse_file(file, region=reading.status.region, limits=_in_force(reading).limits)[1]
 
 
 def _changes(reading: Reading, proposed: PolicySet) -> Context:
-    primary = next(iter(reading.policies.values()))
-    after = reading.make_plans(dict.fromkeys(reading.policies, proposed), reading.at)
+    compared, full = _compared(reading, proposed)
     return {
-        "changes": [
-            (new.region, list(comparison_lines(new.region, compare(old, new))))
-            for old, new in zip(reading.plans, after, strict=True)
-        ],
-        "full_copies": list(full_copy_lines(full_copies(reading.plans, after))),
+        "changes": [(region, list(comparison_lines(region, comparison))) for region, comparison in compared],
+        "full_copies": list(full_copy_lines(full)),
         "not_compared": sorted({*proposed.copy_regions, *reading.unread}.difference(reading.policies)),
-        "fields": list(field_lines(field_changes(primary, proposed))),
+        "fields": list(field_lines(field_changes(_in_force(reading), proposed))),
     }
+
+
+def _compared(reading: Reading, proposed: PolicySet) -> tuple[list[tuple[str, Comparison]], list[FullCopies]]:
+    after = reading.make_plans(dict.fromkeys(reading.policies, proposed), reading.at)
+    compared = [(new.region, compare(old, new)) for old, new in zip(reading.plans, after, strict=True)]
+    return compared, full_copies(reading.plans, after)
+
+
+def _diff_data(reading: Reading, query: Query) -> Any:
+    """Return what a tried document changes; None where none is tried. Raise InvalidPolicy or WrongUse."""
+    text = query.get("document", "") or _text_of_version(reading, query.get("version", ""))
+    if not text:
+        return None
+    proposed = _parsed(PolicyFile("the document", text), reading)
+    fields = field_changes(_in_force(reading), proposed)
+    return {"fields": [change._asdict() for change in fields], **changes_as_data(*_compared(reading, proposed))}
+
+
+def _in_force(reading: Reading) -> PolicySet:
+    """Return the policies of the primary region, or of another that was read. Raise WrongUse where none was."""
+    if not reading.policies:
+        raise WrongUse("no region was read: nothing can be compared")
+    return next(iter(reading.policies.values()))
+
+
+POLICIES: Mapping[str, Callable[[Reading, Query], Any]] = {
+    "snapkeep policy show --json": lambda reading, _: policies_as_data(_in_force(reading)),
+    "snapkeep policy history --json": lambda reading, _: {"versions": [version_as_data(each) for each in reading.versions]},
+    "snapkeep policy diff FILE --json": _diff_data,
+}
+"""The commands that print the page's data, and what returns the same."""
 
 
 def simulated_things(reading: Reading, query: Query) -> tuple[Sequence[Volume], Mapping[str, PolicySet], str]:
@@ -82,7 +109,7 @@ def simulated_things(reading: Reading, query: Query) -> tuple[Sequence[Volume], 
     """
     if not reading.policies or not reading.status.primary_known:
         raise WrongUse(f"{reading.status.region} was not read: there are no volumes to simulate")
-    policies = {"in force": next(iter(reading.policies.values()))}
+    policies = {"in force": _in_force(reading)}
     if text := query.get("document", ""):
         policies["the document"] = _parsed(PolicyFile("the document", text), reading)
     return [volume.volume for volume in reading.status.volumes], policies, reading.status.region

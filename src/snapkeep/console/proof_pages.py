@@ -178,6 +178,14 @@ def _parsed(proof: str) -> tuple[ProofVerdict, datetime, str] | None:
         return None
 
 
+def proof_text(proof: str) -> str:
+    """Return a proof's tag in words; the tag itself where Verify did not write it."""
+    if (parsed := _parsed(proof)) is None:
+        return proof
+    verdict, when, method = parsed
+    return f"{verdict.label}, by {method}, {when:%Y-%m-%d %H:%M} UTC"
+
+
 def drill_context(reading: Reading, query: Query) -> Context:
     """Return the evidence of a drill. Raise NotThere, DocumentNotFound and errors of AWS."""
     return {"evidence": _evidence(reading, query)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,12 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters, SystemNames
-from snapkeep.adapters.stepfunctions_run_history import RunHistory
 from snapkeep.cli.commands.status import look
 from snapkeep.cli.common import AwsSettings, forget_sessions
 from snapkeep.cli.drill_times import passed_by_volume
 from snapkeep.cli.errors import one_line
-from snapkeep.cli.executions import state_machine_arn
+from snapkeep.cli.executions import Run, latest_runs
 from snapkeep.cli.installed_system import CliClients, InstalledSystem, PlanMaker
 from snapkeep.console.trend import TrendPoint, TrendReader
 from snapkeep.domain.drills.ledger import DrillLedger, EndedDrill
@@ -32,9 +31,7 @@ from snapkeep.domain.recovery.changes import UnusualChange, newest_by_volume
 from snapkeep.domain.recovery.choice import Lineages, lineages_of
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
-from snapkeep.domain.system import StackKind
 from snapkeep.usecases.drills.ledger_store import LedgerStore
-from snapkeep.usecases.look.explain import ExecutionSummary
 from snapkeep.usecases.look.status import SystemStatus
 from snapkeep.usecases.policies import ShowResult, history
 from snapkeep.usecases.ports import Clock
@@ -46,26 +43,8 @@ FRESH = timedelta(seconds=20)
 """A reading is shown this long before the next one begins, if anybody looks."""
 
 
-MACHINES = {StackKind.PRIMARY: ("protect", "sweep"), StackKind.DR: ("receive", "verify", "sweep", "drill")}
-"""The state machines of each stack."""
-RUNS = 25
-"""Executions of one state machine that are shown."""
 RECOVERIES = 10
 """Recoveries of one bucket that are shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One execution of a state machine."""
-
-    machine: str
-    region: str
-    execution: ExecutionSummary
-
-    @property
-    def name(self) -> str:
-        """The execution's name."""
-        return self.execution.arn.rpartition(":")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +159,7 @@ class SystemReader:
         make_plans, listed, unlisted = system.tolerant_plan_maker(list(policies))
         policies = {region: policies[region] for region in listed}
         lineages = {region: lineages_of(region, system.adapters.points_of(region).all_snapshots()) for region in listed}
-        runs, unread_runs = self._runs(system, listed)
+        runs, unread_runs = latest_runs(self.settings, listed, self._identity)
         dr_regions = [region for region in listed if region != self.settings.region]
         documents, problems = _documents(system, dr_regions)
         ledgers = _ledgers(documents)
@@ -205,22 +184,6 @@ class SystemReader:
             _versions(system),
             *_unusual_changes(documents),
         )
-
-    def _runs(self, system: InstalledSystem, regions: Sequence[str]) -> tuple[tuple[Run, ...], tuple[str, ...]]:
-        runs: list[Run] = []
-        problems: list[str] = []
-        for region in regions:
-            kind = StackKind.PRIMARY if region == self.settings.region else StackKind.DR
-            client = self.settings.client("stepfunctions", region)
-            try:
-                caller = self._identity(region)
-                for machine in MACHINES[kind]:
-                    arn = state_machine_arn(caller, region, system.settings.system, machine)
-                    executions = RunHistory(client=client, state_machine_arn=arn).latest(RUNS)
-                    runs += [Run(machine, region, execution) for execution in executions]
-            except SnapkeepError as error:
-                problems.append(f"the executions in {region} are not known: {one_line(error)}")
-        return tuple(sorted(runs, key=lambda run: run.execution.started_at, reverse=True)), tuple(problems)
 
     def _identity(self, region: str) -> Mapping[str, str]:
         if self._caller is None:

@@ -39,9 +39,9 @@ class RecoveryPages:
     @property
     def pages(self) -> Sequence[Page]:
         """Every page; a plan tries requests of EC2 as dry runs, which a console that only reads does not send."""
-        recovery = Page("recovery", "Recovery", self._recovery, self._run_data, "snapkeep recover show --json", listed=False)
-        command = "snapkeep recover volume --plan --json"
-        plan = Page("plan", "Plan of a recovery", self._plan, self._plan_data, command, listed=False)
+        recovery = Page("recovery", "Recovery", self._recovery, {"snapkeep recover show --json": self._run_data}, listed=False)
+        data = {"snapkeep recover volume --plan --json": self._plan_data}
+        plan = Page("plan", "Plan of a recovery", self._plan, data, listed=False)
         return (plan, self.launch.page, recovery) if self.allow_actions else (recovery,)
 
     @property

@@ -7,7 +7,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from snapkeep.cli.commands.report import kept_and_problem, report_stores
+from snapkeep.adapters.s3_reports import S3Reports
+from snapkeep.cli.commands.report import kept_and_problem, kept_report, report_stores
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.side_by_side import side_by_side
@@ -32,21 +33,26 @@ class ReportPages:
     @property
     def page(self) -> Page:
         """The list."""
-        return Page("reports", "Reports", self._context, self._data, "snapkeep report list --json")
+        return Page("reports", "Reports", self._context, {"snapkeep report list --json": self._data})
 
-    def render(self, reading: Reading, query: Query) -> str:
+    def render(self, query: Query) -> str:
         """Return the page of a report, as the bucket has it. Raise NotThere, and errors of ours and botocore's."""
-        reports, problems = self._kept(reading)
+        return render_page(self._one(query).report)
+
+    def _one(self, query: Query) -> KeptReport:
+        stores, problems = self._stores()
         report_id, region = query.get("id", ""), query.get("in", "")
-        kept = next((each for each in reports if (each.report.id, each.report.region) == (report_id, region)), None)
+        kept = kept_report(stores[region], report_id) if report_id and region in stores else None
         if kept is None:
-            raise NotThere(
-                "; ".join([f"{report_id or 'a report without a name'}: no such report in {DAYS} days", *problems.values()])
-            )
-        return render_page(kept.report)
+            what = f"{report_id or 'a report without a name'}: no such report in {region or 'a region without a name'}"
+            raise NotThere("; ".join([what, *problems.values()]))
+        return kept
+
+    def _stores(self) -> tuple[dict[str, S3Reports], dict[str, str]]:
+        return report_stores(InstalledSystem(replace(self.settings, read_only=True)))
 
     def _kept(self, reading: Reading) -> tuple[list[KeptReport], dict[str, str]]:
-        stores, problems = report_stores(InstalledSystem(replace(self.settings, read_only=True)))
+        stores, problems = self._stores()
         first_day = (reading.at - timedelta(days=DAYS - 1)).date()
         found = side_by_side({region: partial(kept_and_problem, store, first_day) for region, store in stores.items()})
         problems |= {region: problem for region, (_, problem) in found.items() if problem}

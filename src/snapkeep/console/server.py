@@ -11,7 +11,7 @@ import sys
 import webbrowser
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,9 @@ from snapkeep.cli.views.recoverable import togetherness
 from snapkeep.console import trend
 from snapkeep.console.guard import CONTENT, TOKEN, VisitorGuard
 from snapkeep.console.page import NotThere, Page, Query
-from snapkeep.console.pages import PAGES, covered
+from snapkeep.console.pages import PAGES, VOLUME_COLUMNS, covered, volume_cells
 from snapkeep.console.policy_page import Simulator, simulated_things
+from snapkeep.console.proof_pages import proof_text
 from snapkeep.console.reading import Readings, SystemReader
 from snapkeep.console.recoveries import Recoveries
 from snapkeep.console.recovery_pages import FormAction, RecoveryPages
@@ -56,31 +57,21 @@ from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.policy.problem import InvalidPolicy
-from snapkeep.domain.protection import VolumeProtection, age_text
+from snapkeep.domain.protection import age_text
 from snapkeep.domain.system import system_name
-from snapkeep.domain.tags import format_time
+from snapkeep.domain.tags import format_time, parse_time
 from snapkeep.reports.page import FOLDER
 
 HOST = "127.0.0.1"
 HERE = Path(__file__).parent
+STALE = timedelta(minutes=1)
+"""The age of a reading that pages show beside its time."""
 LOOK_SECONDS = 1.0
 """How often an open page's connection looks for a new reading."""
 MOST_FORM_BYTES = 256 * 1024
 """The largest form that is read: it may have a map of hundreds of instances."""
 MOST_ADDRESS_BYTES = 512 * 1024
 """The largest address that is read, with the headers: it has any document that could be stored, with comments."""
-VOLUME_COLUMNS = (
-    "volume_id",
-    "name",
-    "policy",
-    "health",
-    "rpo_age_seconds",
-    "rpo_seconds",
-    "newest_snapshot",
-    "made_by",
-    "newest_copies",
-    "why",
-)
 
 
 @dataclass(slots=True, frozen=True)
@@ -125,7 +116,9 @@ class Console:
     @property
     def pages(self) -> tuple[Page, ...]:
         """Every page, in the order of the navigation."""
-        return (*PAGES, self.reports.page, *self.recoveries.pages, self.stories.page)
+        now, *others = PAGES
+        with_trend = replace(now, data={**now.data, **self.reports.page.data})
+        return (with_trend, *others, self.reports.page, *self.recoveries.pages, self.stories.page)
 
     @property
     def allow_actions(self) -> bool:
@@ -156,8 +149,8 @@ class Console:
             if reading is None:
                 return JSONResponse({"problem": self.readings.problem or "not read yet"}, HTTPStatus.SERVICE_UNAVAILABLE)
             try:
-                return JSONResponse(page.data(reading, request.query_params))
-            except _FAILURES as error:
+                return JSONResponse(page.as_data(reading, request.query_params))
+            except (*_FAILURES, InvalidPolicy) as error:
                 return JSONResponse({"problem": one_line(error)}, _code_of(error))
 
         return answer
@@ -199,7 +192,7 @@ class Console:
         if reading is None:
             return self._rendered("wait", request, page=None, reading=None)
         try:
-            text = self.reports.render(reading, request.query_params)
+            text = self.reports.render(request.query_params)
         except _FAILURES as error:
             return self._rendered("not_there", request, _code_of(error), page=None, reading=reading, text=one_line(error))
         return Response(text, media_type="text/html", headers={CONTENT: _STYLES_ALONE})
@@ -211,7 +204,7 @@ class Console:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(VOLUME_COLUMNS)
-        table.writerows([csv_cell(cell) for cell in _cells(volume)] for volume in covered(reading, request.query_params))
+        table.writerows([csv_cell(cell) for cell in volume_cells(volume)] for volume in covered(reading, request.query_params))
         headers = {"Content-Disposition": 'attachment; filename="volumes.csv"'}
         return Response(text.getvalue(), media_type="text/csv", headers=headers)
 
@@ -247,9 +240,16 @@ class Console:
             "news": "/news",
             "version": self.readings.version,
             "code": code,
+            "stale": self._stale(),
         }
         text = _TEMPLATES.get_template(f"{template}.html.j2").render(shared | context)
         return Response(text, code, media_type="text/html")
+
+    def _stale(self) -> timedelta | None:
+        """Return the age of the latest reading where it is older than it should be."""
+        latest = self.readings.latest
+        age = self.readings.clock.now() - latest.at if latest else timedelta(0)
+        return age if age > STALE else None
 
     def recovery_command(self, target: str, region: str, at: datetime, kind: str = "volume") -> str:
         """Return the command that recovers a target, from the points that a page shows for the moment.
@@ -297,15 +297,6 @@ async def _form(request: Request) -> dict[str, str]:
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
-def _cells(volume: VolumeProtection) -> tuple[str, ...]:
-    age = "" if volume.age is None else f"{volume.age.total_seconds():.0f}"
-    copies = " ".join(copy.id for copy in volume.copies if copy.there)
-    name = volume.volume.tags.get("Name", "")
-    maker = volume.snapshot.maker.value if volume.snapshot.maker else ""
-    rpo = f"{volume.rpo.total_seconds():.0f}" if volume.policy else ""
-    return volume.volume.id, name, volume.policy, volume.health.value, age, rpo, volume.snapshot.id, maker, copies, volume.why
-
-
 def _printed(text: str) -> str:
     """Return a text for a page. Browsers send each new line of a field as CR LF (HTML standard, "form submission")."""
     return printable(text.replace("\r\n", "\n"))
@@ -337,6 +328,8 @@ def _environment() -> Environment:
         "drawing": {"width": WIDTH, "lane": LANE, "left": LEFT, "top": TOP},
     }
     environment.filters["exactly"] = format_time
+    environment.filters["parsed"] = parse_time
+    environment.filters["proof"] = proof_text
     environment.filters["way"] = lambda way: way_text(way).removeprefix(", ")
     environment.filters["budget"] = budget_text
     environment.filters["when"] = lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -22,7 +22,7 @@ class StoryPage:
     @property
     def page(self) -> Page:
         """The page."""
-        return Page("snapshot", "Snapshot", self._context, self._data, "snapkeep explain --json", listed=False)
+        return Page("snapshot", "Snapshot", self._context, {"snapkeep explain --json": self._data}, listed=False)
 
     def _story(self, reading: Reading, query: Query) -> Story:
         snapshot_id = query.get("id", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ LEFT, RIGHT = 110, 30
 STEPS = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12, 24, 48, 24 * 7, 24 * 14, 24 * 30, 24 * 91, 24 * 365))
 """Distances of the axis's ticks; the finest that makes at most `TICKS` of them is drawn."""
 TICKS = 8
+COVERED = 2
+"""Marks of one state within so many units are one: of thousands of points a page has some hundred marks."""
 
 
 class PointState(LabelledEnum):
@@ -61,6 +64,8 @@ class Lane:
     region: str
     y: float
     marks: Sequence[Mark]
+    summary: str
+    """Its points in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +103,22 @@ def time_line(points: Mapping[str, Sequence[Snapshot]], at: datetime, now: datet
             region,
             TOP + LANE * (number + 0.5),
             _apart(Mark(x_of(point.origin.start_time), point, state_of(point)) for point in reversed(snapshots)),
+            _summary(snapshots),
         )
         for number, (region, snapshots) in enumerate(points.items())
     ]
     return TimeLine(TOP + LANE * len(lanes), lanes, _ticks(begin, now, x_of), x_of(at), begin, now)
 
 
+def _summary(snapshots: Sequence[Snapshot]) -> str:
+    counts = Counter(map(state_of, snapshots))
+    newest = f", the newest of {format_time(max(point.origin.start_time for point in snapshots))}" if snapshots else ""
+    return (", ".join(f"{counts[state]:,} {state.label}" for state in PointState if counts[state]) or "no point") + newest
+
+
 def _apart(marks: Iterable[Mark]) -> list[Mark]:
-    """Return the marks without those that the same mark of a later point would cover."""
-    return list({(mark.x, mark.state): mark for mark in marks}.values())
+    """Return the marks without those that the same mark of a later point covers nearly."""
+    return list({(mark.x // COVERED, mark.state): mark for mark in marks}.values())
 
 
 def _ticks(begin: datetime, end: datetime, x_of: Callable[[datetime], float]) -> list[AxisMoment]:

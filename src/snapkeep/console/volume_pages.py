@@ -10,10 +10,10 @@ from typing import Any
 
 from snapkeep.cli.views.recover import full_speed_text, price_texts
 from snapkeep.cli.views.recoverable import as_data, change_text, measured_text
-from snapkeep.console.page import Context, NotThere, Query, matches, moment_of, rows_of
+from snapkeep.console.page import Context, NotThere, Query, Rows, matches, moment_of, rows_of
 from snapkeep.console.reading import Reading
 from snapkeep.console.timeline import PointState, state_of, time_line
-from snapkeep.domain.model import Snapshot, Verdict
+from snapkeep.domain.model import Snapshot
 from snapkeep.domain.protection import VolumeProtection
 from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points, volumes_of_instance
 from snapkeep.domain.recovery.rates import FASTEST_RATE
@@ -80,7 +80,7 @@ class RegionVolume:
     """A volume's verdicts in one region, the newest first."""
 
     region: str
-    verdicts: Sequence[Verdict]
+    verdicts: Rows
     states: Mapping[str, PointState]
     goes: Mapping[str, DeletionForecast]
     """When each snapshot will be deleted, as far as it can be said."""
@@ -100,7 +100,7 @@ def volume_context(reading: Reading, query: Query) -> Context:
     regions = [
         RegionVolume(
             region,
-            tuple(reversed(plan.outcome)),
+            rows_of(plan.outcome[::-1], query, f"page-{region}"),
             {point.id: state_of(point) for point in points[region]},
             deletion_forecasts(plan, reading.at, system=reading.system),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
@@ -17,7 +18,7 @@ from urllib3 import HTTPResponse
 from snapkeep.cli import common
 from snapkeep.cli.application import make_application
 from snapkeep.domain.model import Snapshot
-from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
+from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, Client, install
 
 UNREAD = "could not be read: Could not connect"
 
@@ -40,6 +41,29 @@ def source(account: Account) -> Snapshot:
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(make_application(), [*arguments, "--region", PRIMARY], catch_exceptions=False)
+
+
+def test_runs_of_reachable_regions_are_listed_the_newest_first(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed(self: Client, stateMachineArn: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's
+        machine = stateMachineArn.rpartition("-")[2]
+        if (self.region, machine) not in ((PRIMARY, "protect"), (NEAR, "drill")):
+            return {"executions": []}
+        begun = datetime(2026, 11, 30, 3 if machine == "drill" else 2, tzinfo=UTC)
+        arn = f"{stateMachineArn.replace('stateMachine', 'execution')}:{machine}-1"
+        return {"executions": [{"executionArn": arn, "status": "RUNNING", "startDate": begun}]}
+
+    monkeypatch.setattr(Client, "list_executions", listed)
+    account.take_away(FAR)
+    result = run("runs")
+    assert result.exit_code == 1
+    assert [line.split()[3:] for line in result.stdout.splitlines()] == [
+        ["drill", NEAR, "drill-1", "not", "ended"],
+        ["protect", PRIMARY, "protect-1", "not", "ended"],
+    ]
+    assert UNREAD in result.stderr
+    data = json.loads(run("runs", "--json").stdout)
+    assert [each["machine"] for each in data["runs"]] == ["drill", "protect"]
+    assert len(data["problems"]) == 1
 
 
 def test_status_lists_volumes_by_their_copies_in_every_region_of_the_document(account: Account, source: Snapshot) -> None:

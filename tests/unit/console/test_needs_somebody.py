@@ -48,7 +48,8 @@ def test_an_unusual_change_is_marked_with_the_last_point_before_it(
     near = page.partition("us-east-2 Data of")[2].partition("snapkeep recover volume")[0]
     assert "the last point before it: snap-" in near
     assert f"the last point before it: {before.id}" in page
-    [near_data] = [region for region in browser.get("/recover.json").json() if region["region"] == NEAR]
+    found = browser.get("/recover.json").json()["snapkeep recoverable --json"]
+    [near_data] = [region for region in found if region["region"] == NEAR]
     assert after.id in json.dumps(near_data)
 
 

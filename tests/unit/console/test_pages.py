@@ -10,9 +10,10 @@ from botocore.exceptions import ClientError
 from starlette.testclient import TestClient
 
 from snapkeep.cli.common import AwsSettings, time_of
+from snapkeep.cli.executions import MACHINES
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.console.pages import PAGES, Page
-from snapkeep.console.reading import MACHINES, Readings, SystemReader
+from snapkeep.console.reading import Readings, SystemReader
 from snapkeep.console.server import Console
 from snapkeep.console.timeline import PointState, state_of
 from snapkeep.domain.copies.known_copies import KnownCopies
@@ -25,6 +26,8 @@ from support.console_pages import HOSTILE, renew, shown, text_of
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, Client
 from support.templates import template
 
+MOST_BYTES = 500_000
+"""Half of what a page may have: others have more regions, and longer names."""
 WITH_LONG_RPO = {**DOCUMENT, "policies": [{**DOCUMENT["policies"][0], "rpo": "365d"}]}
 
 
@@ -62,7 +65,8 @@ def test_no_number_is_zero_while_the_primary_region_is_unread(account: Account, 
         assert f"? not known {label}" in page
     assert "No volume with copies is known" in shown(browser, readings, "/proofs")
     assert "No volume with a copy that was read matches" in text_of(shown(browser, readings, "/recover?q=nothing"))
-    [unread] = [region for region in browser.get("/recover.json").json() if region["region"] == PRIMARY]
+    found = browser.get("/recover.json").json()["snapkeep recoverable --json"]
+    [unread] = [region for region in found if region["region"] == PRIMARY]
     assert "could not be read" in unread["problem"]
 
 
@@ -82,7 +86,7 @@ def test_the_command_takes_the_point_that_is_shown(account: Account, browser: Te
     point = account.snapshot()
     moment = format_time(point.start_time + timedelta(seconds=1))
     page = shown(browser, readings, f"/volume?id={point.origin.volume_id}&at={moment}")
-    assert f"<dt>From</dt><dd><code>{point.id}</code>" in page
+    assert f">{point.id}</code></a></dd>" in page
     [at] = re.findall(rf"recover volume \S+ --in {PRIMARY} --at ([^\s<]+)", page)
     assert time_of(at) >= point.start_time
 
@@ -244,17 +248,6 @@ def test_hostile_tags_do_nothing_on_any_page(account: Account, browser: TestClie
     assert "\x1b" not in rows
 
 
-def test_data_are_those_of_the_commands(account: Account, browser: TestClient, readings: Readings) -> None:
-    source = account.snapshot()
-    account.copy(source, NEAR)
-    shown(browser, readings, "/now")
-    status = browser.get("/now.json").json()
-    assert [volume["volume_id"] for volume in status["volumes"]] == [source.origin.volume_id]
-    plan = browser.get(f"/volume.json?id={source.origin.volume_id}").json()
-    assert {region["region"] for region in plan["regions"]} == {PRIMARY, NEAR, FAR}
-    json.dumps(browser.get("/recover.json").json())
-
-
 def test_long_lists_have_pages(account: Account, browser: TestClient, readings: Readings) -> None:
     client = account.world.client("ec2", PRIMARY)
     for _ in range(101):
@@ -265,6 +258,38 @@ def test_long_lists_have_pages(account: Account, browser: TestClient, readings: 
     assert page.count('<th scope="row">') == 100
     assert shown(browser, readings, "/coverage?page=2").count('<th scope="row">') == 1
     assert shown(browser, readings, "/coverage?page=nonsense").count('<th scope="row">') == 100
+
+
+def test_a_volume_with_thousands_of_snapshots_has_small_pages(
+    account: Account, browser: TestClient, readings: Readings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = account.snapshot()
+    account.copy(first, NEAR)
+    readings.renew()
+    readings.wait()
+    reading = readings.latest
+    assert reading is not None
+    [plan] = [plan for plan in reading.plans if plan.region == PRIMARY]
+    many = [
+        replace(
+            first, id=f"snap-{number:017x}", origin=replace(first.origin, start_time=first.start_time - timedelta(hours=number))
+        )
+        for number in range(5000)
+    ]
+    verdicts = tuple(plan.volumes[0].verdicts[0]._replace(snapshot=each) for each in reversed(many))
+    plans = tuple(
+        replace(each, volumes=(replace(each.volumes[0], verdicts=verdicts),)) if each is plan else each for each in reading.plans
+    )
+    lineages = {**reading.lineages, PRIMARY: replace(reading.lineages[PRIMARY], by_volume={first.origin.volume_id: many})}
+    monkeypatch.setattr(readings, "latest", replace(reading, plans=plans, lineages=lineages))
+    page = browser.get(f"/volume?id={first.origin.volume_id}").text
+    assert len(page.encode()) < MOST_BYTES
+    assert "5,000 snapshots in us-east-1" in page
+    assert f">{many[99].id}</code>" in page
+    assert f">{many[100].id}</code>" not in page
+    second = browser.get(f"/volume?id={first.origin.volume_id}&page-{PRIMARY}=2").text
+    assert f">{many[100].id}</code>" in second
+    assert len(browser.get(f"/volume?id={first.origin.volume_id}&page-{PRIMARY}=50").text.encode()) < MOST_BYTES
 
 
 def test_a_throttled_stack_is_reported_and_fails_no_page(

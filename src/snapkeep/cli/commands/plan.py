@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
@@ -52,10 +53,10 @@ def plan(
 ) -> None:
     """Show each volume's policy, each snapshot's verdict with its reasons, and missing copies.
 
-    Writes nothing. Exits with status 1 if a plan would be refused, a volume's
-    tag names an unknown policy, a document cannot be used, no deployed stack
-    was found, or a region that is to be shown cannot be read; the other
-    regions are shown.
+    Writes nothing. The JSON of named volumes says when each snapshot goes.
+    Exits with status 1 if a plan would be refused, a volume's tag names an
+    unknown policy, a document cannot be used, no deployed stack was found, or
+    a region that is to be shown cannot be read; the other regions are shown.
     """
     if json and csv:
         raise WrongUse("--json and --csv: choose one")
@@ -91,26 +92,29 @@ def plan(
         warn(missing)
     warn([*broken, *map(_not_known, unread.values()), *(str(p) for each in proposed for p in lock_problems(installed, each))])
     about = f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
-    all_plans = _chosen(make_plans(policies, moment, adopt=adopt), volumes)
+    all_plans = of_volumes(make_plans(policies, moment, adopt=adopt), volumes)
     plans = in_scope(all_plans, scope, settings.region)
     problems = [problem for region, problem in unread.items() if is_in_scope(region, scope, settings.region)]
     layout = _layout(settings)
     if diff:
-        all_before = _chosen(make_plans(in_force, now), volumes)
+        all_before = of_volumes(make_plans(in_force, now), volumes)
         compared = list(zip(in_scope(all_before, scope, settings.region), plans, strict=True))
         _print_changes(compared, full_copies(all_before, all_plans), about, problems, layout, json=json)
     else:
         budgets = [] if csv else [budget for region_plan in plans for budget in _budgets(installed, region_plan)]
-        _print_plans(plans, about, problems, budgets, layout, json=json, csv=csv)
+        if json:
+            _print_json(plans, problems, budgets, settings.system, goes=bool(volumes))
+        else:
+            _print_plans(plans, about, budgets, layout, csv=csv)
     refused = any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes)
     if broken or problems or by_defaults or refused:
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def _chosen(plans: list[RegionPlan], patterns: Sequence[str] | None) -> list[RegionPlan]:
+def of_volumes(plans: Sequence[RegionPlan], patterns: Sequence[str] | None) -> list[RegionPlan]:
     """Return the plans with the volumes whose ids or names match one of the patterns. Raise WrongUse if there is none."""
     if not patterns:
-        return plans
+        return list(plans)
     chosen = {
         volume.lineage
         for plan in plans
@@ -151,21 +155,26 @@ def _from_file(path: Path, region: str, in_force: PolicySet) -> PolicySet:
     return read_policies(path, region=region, limits=in_force.limits)[1]
 
 
+def _print_json(plans: list[RegionPlan], problems: list[str], budgets: list[CopyBudget], system: str, *, goes: bool) -> None:
+    from snapkeep.cli.views.plan import write_json  # noqa: PLC0415
+    from snapkeep.domain.retention.deletion_forecast import deletion_forecasts  # noqa: PLC0415
+
+    # A forecast of each of a million snapshots takes minutes.
+    forecast = partial(deletion_forecasts, now=plans[0].made_at, system=system) if goes and plans else None
+    write_json(sys.stdout, plans, problems, budgets, forecast)
+
+
 def _print_plans(
     plans: list[RegionPlan],
     moment: str,
-    problems: list[str],
     budgets: list[CopyBudget],
     layout: LineLayout,
     *,
-    json: bool,
     csv: bool,
 ) -> None:
-    from snapkeep.cli.views.plan import write_csv, write_json, write_plan  # noqa: PLC0415
+    from snapkeep.cli.views.plan import write_csv, write_plan  # noqa: PLC0415
 
-    if json:
-        write_json(sys.stdout, plans, problems, budgets)
-    elif csv:
+    if csv:
         write_csv(sys.stdout, plans)
     else:
         for number, region_plan in enumerate(plans):

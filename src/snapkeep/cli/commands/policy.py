@@ -192,7 +192,7 @@ def remove(
     for store in stores:
         store.remove()
     if json:
-        print_json({"removed": [store.region for store in stores], **_changes_as_data(comparisons, full)})
+        print_json({"removed": [store.region for store in stores], **changes_as_data(comparisons, full)})
     else:
         sys.stdout.writelines(f"{store.region}: the stack's parameters are in force\n" for store in stores)
 
@@ -212,8 +212,6 @@ def show(
     Exits with status 1 if the newest document cannot be used; the printed one
     is in force instead.
     """
-    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
-    from snapkeep.domain.policy.document import to_document  # noqa: PLC0415
     from snapkeep.policyfile.load import readable_yaml  # noqa: PLC0415 - imports yaml
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
@@ -223,8 +221,7 @@ def show(
     else:
         policies = installed.policies_in_force()[settings.region]
     if json:
-        source = to_object(policies.source) | {"label": policies.source.label}
-        print_json({"source": source, "problem": policies.problem, "document": to_document(policies)})
+        print_json(policies_as_data(policies))
     else:
         warn([policies.problem])
         sys.stdout.write(f"# {policies.source.label}\n{readable_yaml(policies)}")
@@ -263,7 +260,7 @@ def diff(
     comparisons, full = _compare(installed, before, dict.fromkeys(before, policies))
     warn(vaults_not_allowed(installed, policies))
     if json:
-        print_json({"fields": [change._asdict() for change in fields], **_changes_as_data(comparisons, full)})
+        print_json({"fields": [change._asdict() for change in fields], **changes_as_data(comparisons, full)})
         return
     about = policies.source.label
     typer.echo(printable(f"{about} against {before[region].source.label}, which is in force"))
@@ -336,7 +333,7 @@ def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, qu
         dropped_data = [{"region": region.region, "problem": region.problem} for region in dropped]
         pushed_data = [asdict(result) for result in pushed]
         fields_data = [change._asdict() for change in fields]
-        changes_data = _changes_as_data(comparisons, full)
+        changes_data = changes_as_data(comparisons, full)
         print_json({"pushed": pushed_data, "dropped": dropped_data, "fields": fields_data, **changes_data})
     else:
         _print_lines(pushed_line(result) for result in pushed)
@@ -353,7 +350,17 @@ def _print_comparisons(comparisons: Sequence[tuple[str, Comparison]], full_copie
         _print_lines(full_copy_lines(full_copies))
 
 
-def _changes_as_data(comparisons: Sequence[tuple[str, Comparison]], full_copies: Sequence[FullCopies]) -> dict[str, Any]:
+def policies_as_data(policies: PolicySet) -> dict[str, Any]:
+    """Return policies and where they come from as JSON values."""
+    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
+    from snapkeep.domain.policy.document import to_document  # noqa: PLC0415
+
+    source = to_object(policies.source) | {"label": policies.source.label}
+    return {"source": source, "problem": policies.problem, "document": to_document(policies)}
+
+
+def changes_as_data(comparisons: Iterable[tuple[str, Comparison]], full_copies: Sequence[FullCopies]) -> dict[str, Any]:
+    """Return what a document would change as JSON values."""
     from snapkeep.cli.views.policy import comparison_as_data, full_copies_as_data  # noqa: PLC0415
 
     changes = [{"region": region, **comparison_as_data(comparison)} for region, comparison in comparisons]

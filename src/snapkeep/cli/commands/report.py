@@ -78,10 +78,7 @@ def show(
     from snapkeep.domain.sweep.report import report_to_json  # noqa: PLC0415
 
     stores, problems = report_stores(InstalledSystem(replace(settings, read_only=True)))
-    named = ((store, name) for store in stores.values() for name in store.names_since(FIRST_DAY))
-    kept = next((_kept_or_problem(store, name) for store, name in named if name.endswith(f"/{report_id}.json")), None)
-    if isinstance(kept, str):
-        raise WrongUse(kept)
+    kept = next(filter(None, (kept_report(store, report_id) for store in stores.values())), None)
     if kept is None:
         raise WrongUse("; ".join([f"there is no report {report_id}: `snapkeep report list` lists them", *problems.values()]))
     if json:
@@ -104,6 +101,15 @@ def report_stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dic
             bucket = installed.stack_outputs(kind, region)["ReportsBucketName"]
             stores[region] = S3Reports(client=settings.client("s3", region), bucket=bucket)
     return stores, problems
+
+
+def kept_report(store: S3Reports, report_id: str) -> KeptReport | None:
+    """Return one report; None where a store has none of that id. Raise WrongUse for one that cannot be read."""
+    name = next((name for name in store.names_since(FIRST_DAY) if name.endswith(f"/{report_id}.json")), "")
+    kept = _kept_or_problem(store, name) if name else None
+    if isinstance(kept, str):
+        raise WrongUse(kept)
+    return kept
 
 
 def kept_and_problem(store: S3Reports, first_day: date) -> tuple[list[KeptReport], str]:

@@ -13,13 +13,14 @@ from rich.text import Text
 from snapkeep.cli.console_links import NO_LINKS, ConsoleLinks
 from snapkeep.cli.output import BAD, QUIET, STRONG, printable
 from snapkeep.cli.views.copies import way_text
+from snapkeep.cli.views.plan import forecast_as_data
 from snapkeep.domain.copies.completion import MIB_OF_GIB
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.json_codec import to_json, to_object
 from snapkeep.domain.model import SnapshotState
 from snapkeep.domain.policy.frequency import between_copies, copies_all
-from snapkeep.domain.retention.deletion_forecast import DeletionForecast, ForecastKind
+from snapkeep.domain.retention.deletion_forecast import ForecastKind
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.look.explain import Story, execution_name
 
@@ -85,15 +86,6 @@ def story_as_data(story: Story) -> dict[str, Any]:
         "queue": [_entry_as_data(entry) for entry in story.entries],
         "events": [to_json(event) for event in story.events],
         "problems": list(story.problems),
-    }
-
-
-def forecast_as_data(forecast: DeletionForecast) -> dict[str, Any]:
-    """Return when a snapshot will be deleted as JSON values."""
-    return {
-        "kind": forecast.kind.value,
-        "at": format_time(forecast.at) if forecast.at else None,
-        "reasons": [reason._asdict() for reason in forecast.reasons],
     }
 
 

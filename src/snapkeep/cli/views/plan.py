@@ -6,10 +6,10 @@ import csv
 import json
 import textwrap
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 from snapkeep.cli.console_links import NO_LINKS, ConsoleLinks
 from snapkeep.cli.output import csv_cell, hyperlink, printable, titled
@@ -17,8 +17,10 @@ from snapkeep.cli.views.copies import budget_text, way_text
 from snapkeep.domain.json_codec import to_json, to_object
 from snapkeep.domain.model import Action, Lineage, Verdict
 from snapkeep.domain.plural import counted
+from snapkeep.domain.retention.deletion_forecast import DeletionForecast
 from snapkeep.domain.retention.placed_holds import HOLD_RULE
 from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
+from snapkeep.domain.tag_names import PROOF
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.look.budgets import CopyBudget
 
@@ -27,6 +29,10 @@ COLUMNS, NARROWEST, WIDEST = 100, 80, 140
 REASONS_AT = 51
 BOLD, RED, YELLOW, DIM, _PLAIN = "\x1b[1m", "\x1b[38;5;160m", "\x1b[38;5;130m", "\x1b[2m", "\x1b[0m"
 """Colours that can be read on a light and on a dark terminal, as in `output.py`."""
+
+
+Forecast: TypeAlias = Callable[[VolumePlan], Mapping[str, DeletionForecast]]
+"""Returns when each snapshot of a volume goes, by its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,27 +169,30 @@ def write_csv(out: TextIO, plans: Iterable[RegionPlan]) -> None:
 
 
 def write_json(
-    out: TextIO, plans: Iterable[RegionPlan], problems: Sequence[str] = (), budgets: Sequence[CopyBudget] = ()
+    out: TextIO,
+    plans: Iterable[RegionPlan],
+    problems: Sequence[str] = (),
+    budgets: Sequence[CopyBudget] = (),
+    forecast: Forecast | None = None,
 ) -> None:
     """Write plans as one JSON document, a volume on each line, so that only one volume is held as text.
 
-    `problems` are the reasons why regions have no plan.
+    `problems` are the reasons why regions have no plan; with `forecast`, each snapshot has when it goes.
     """
     encode = json.JSONEncoder(ensure_ascii=False).encode
     out.write('{"regions": [')
     for number, plan in enumerate(plans):
         header = encode(_region_as_data(plan)).removesuffix("}")
         out.write(f'{"," if number else ""}\n{header}, "volumes": [')
-        lines = (encode(_volume_as_data(volume, _due_of(volume, plan))) for volume in plan.volumes)
+        lines = (encode(_volume_as_data(volume, _due_of(volume, plan), forecast)) for volume in plan.volumes)
         out.writelines(f"{',' if position else ''}\n{line}" for position, line in enumerate(lines))
         out.write("\n]}")
     out.write(f'\n], "copy_budgets": {encode(to_json(budgets))}, "problems": {encode(list(problems))}}}\n')
 
 
-def plan_as_data(plan: RegionPlan, only: str = "") -> dict[str, Any]:
-    """Return a region's plan as JSON values, of all volumes or of one."""
-    chosen = [volume for volume in plan.volumes if only in ("", volume.lineage.volume_id)]
-    volumes = [_volume_as_data(volume, _due_of(volume, plan)) for volume in chosen]
+def plan_as_data(plan: RegionPlan, forecast: Forecast | None = None) -> dict[str, Any]:
+    """Return a region's plan as JSON values; with `forecast`, each snapshot has when it goes."""
+    volumes = [_volume_as_data(volume, _due_of(volume, plan), forecast) for volume in plan.volumes]
     return _region_as_data(plan) | {"volumes": volumes}
 
 
@@ -198,8 +207,8 @@ def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
     }
 
 
-def _volume_as_data(volume: VolumePlan, due: datetime | None) -> dict[str, Any]:
-    selection = volume.selection
+def _volume_as_data(volume: VolumePlan, due: datetime | None, forecast: Forecast | None) -> dict[str, Any]:
+    selection, goes = volume.selection, forecast(volume) if forecast else {}
     return {
         "source_region": volume.lineage.region,
         "volume_id": volume.lineage.volume_id,
@@ -212,7 +221,10 @@ def _volume_as_data(volume: VolumePlan, due: datetime | None) -> dict[str, Any]:
         "refusals": list(volume.refusals),
         "adopted": list(volume.adopted),
         "next_snapshot": format_time(due) if due is not None else None,
-        "snapshots": [verdict_as_data(verdict) for verdict in volume.verdicts],
+        "snapshots": [
+            verdict_as_data(verdict) | ({"goes": forecast_as_data(goes[verdict.snapshot.id])} if forecast else {})
+            for verdict in volume.verdicts
+        ],
         "copies_missing": [
             {
                 "snapshot_id": copy.snapshot_id,
@@ -226,6 +238,15 @@ def _volume_as_data(volume: VolumePlan, due: datetime | None) -> dict[str, Any]:
     }
 
 
+def forecast_as_data(forecast: DeletionForecast) -> dict[str, Any]:
+    """Return when a snapshot will be deleted as JSON values."""
+    return {
+        "kind": forecast.kind.value,
+        "at": format_time(forecast.at) if forecast.at else None,
+        "reasons": [reason._asdict() for reason in forecast.reasons],
+    }
+
+
 def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as JSON values."""
     snapshot = verdict.snapshot
@@ -234,6 +255,7 @@ def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
         "origin_snapshot_id": snapshot.origin.snapshot_id,
         "origin_start": format_time(snapshot.origin.start_time),
         "state": snapshot.state.value,
+        "proof": snapshot.tags.get(PROOF, ""),
         "action": verdict.action.value,
         "reasons": [reason._asdict() for reason in verdict.reasons],
     }

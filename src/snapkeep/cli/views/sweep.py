@@ -52,6 +52,7 @@ def list_as_data(kept: Iterable[KeptReport]) -> Iterator[dict[str, Any]]:
             "outcome": str(report.outcome),
             "needs_attention": len(report.failures),
             "summary": summary_of(report),
+            "figures": {figure.value: count for figure, count in report.counts.items()},
             "page": each.page,
             "json": each.location,
         }
