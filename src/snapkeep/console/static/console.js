@@ -48,7 +48,10 @@ async function renew() {
 document.addEventListener("focusout", () => setTimeout(() => { if (stale) renew(); }));
 
 function prepare() {
-  for (const line of document.querySelectorAll(".timeline")) line.scrollLeft = line.scrollWidth;  // the newest points
+  for (const line of document.querySelectorAll(".timeline, .weeks")) {  // the newest points, and this week
+    const last = line.querySelector("th.latest");
+    line.scrollLeft = last ? last.offsetLeft + last.offsetWidth - line.clientWidth : line.scrollWidth;
+  }
   const form = document.querySelector("form.moment[data-begin]");
   const slider = form && form.querySelector("input[type=range]");
   if (!slider) return;
