@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from snapkeep.console.reading import Reading
 from snapkeep.domain.errors import SnapkeepError
@@ -17,6 +17,8 @@ ROWS = 100
 """Rows on one page of a long list."""
 Query = Mapping[str, str]
 Context = dict[str, Any]
+PageData: TypeAlias = Mapping[str, Callable[["Reading", Query], Any]]
+"""Commands, each with what returns the data that it prints."""
 Item = TypeVar("Item")
 
 
@@ -32,7 +34,7 @@ class Page:
     """Its address, and its template's name."""
     title: str
     context: Callable[[Reading, Query], Context]
-    data: Mapping[str, Callable[[Reading, Query], Any]]
+    data: PageData
     """The commands that print its data, without its filters, each with what returns the same."""
     listed: bool = True
     """Whether the navigation has it."""

@@ -17,7 +17,7 @@ from snapkeep.cli.views.recover import run_as_data
 from snapkeep.cli.views.runs import runs_as_data
 from snapkeep.cli.views.status import recovery_sentence
 from snapkeep.cli.views.status_forms import status_as_data
-from snapkeep.console.page import Context, Page, Query, matches, rows_of
+from snapkeep.console.page import Context, Page, PageData, Query, matches, rows_of
 from snapkeep.console.policy_page import POLICIES, policies_context
 from snapkeep.console.proof_pages import (
     coverage_of_drills,
@@ -207,8 +207,9 @@ def _status_data(reading: Reading, _: Query) -> Any:
 def _volume_status_data(reading: Reading, query: Query) -> Any:
     """Return the status of the system, and of one volume alone."""
     status, volume_id = reading.status, query.get("id", "")
-    volumes = [volume for volume in status.volumes if volume.volume.id == volume_id]
-    return status_as_data(replace(status, volumes=volumes, queue=[copy for copy in status.queue if copy.volume_id == volume_id]))
+    volumes = tuple(volume for volume in status.volumes if volume.volume.id == volume_id)
+    queue = tuple(copy for copy in status.queue if copy.volume_id == volume_id)
+    return status_as_data(replace(status, volumes=volumes, queue=queue))
 
 
 def _plan_data(reading: Reading, query: Query) -> Any:
@@ -234,22 +235,22 @@ def _drills_data(reading: Reading, _: Query) -> Any:
     return {region: to_object(ledger) for region, ledger in reading.ledgers.items()}
 
 
-STATUS = {"snapkeep status --json": _status_data}
-RECOVERABLE = {"snapkeep recoverable --json": points_data}
-RECOVERIES = {"snapkeep recover list --json": _recoveries_data}
-DRILLS = {"snapkeep drill list --json": _drills_data}
-VOLUME = {
+STATUS: PageData = {"snapkeep status --json": _status_data}
+RECOVERABLE: PageData = {"snapkeep recoverable --json": points_data}
+RECOVERIES: PageData = {"snapkeep recover list --json": _recoveries_data}
+DRILLS: PageData = {"snapkeep drill list --json": _drills_data}
+VOLUME: PageData = {
     "snapkeep plan VOLUME --json": _plan_data,
     "snapkeep recoverable VOLUME --json": points_data,
     "snapkeep status --json": _volume_status_data,
 }
 
 PAGES = (
-    Page("now", "Now", _now, STATUS | RECOVERABLE | RECOVERIES | DRILLS),
-    Page("recover", "Recover", recover_context, RECOVERABLE | RECOVERIES),
+    Page("now", "Now", _now, {**STATUS, **RECOVERABLE, **RECOVERIES, **DRILLS}),
+    Page("recover", "Recover", recover_context, {**RECOVERABLE, **RECOVERIES}),
     Page("coverage", "Coverage", _coverage, STATUS),
     Page("copies", "Copies", _copies, STATUS),
-    Page("proofs", "Drills and proofs", proofs_context, DRILLS | RECOVERABLE),
+    Page("proofs", "Drills and proofs", proofs_context, {**DRILLS, **RECOVERABLE}),
     Page("policies", "Policies", policies_context, POLICIES),
     Page("runs", "Runs", _runs, {"snapkeep runs --json": _runs_data}),
     Page("volume", "Volume", volume_context, VOLUME, listed=False),

@@ -10,7 +10,7 @@ from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.policy_files import parse_file
 from snapkeep.cli.views.policy import comparison_lines, full_copy_lines, version_as_data
 from snapkeep.cli.views.policy_fields import field_changes, field_lines
-from snapkeep.console.page import Context, Query
+from snapkeep.console.page import Context, PageData, Query
 from snapkeep.console.reading import Reading
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.gaps import policy_gaps
@@ -94,7 +94,7 @@ def _in_force(reading: Reading) -> PolicySet:
     return next(iter(reading.policies.values()))
 
 
-POLICIES: Mapping[str, Callable[[Reading, Query], Any]] = {
+POLICIES: PageData = {
     "snapkeep policy show --json": lambda reading, _: policies_as_data(_in_force(reading)),
     "snapkeep policy history --json": lambda reading, _: {"versions": [version_as_data(each) for each in reading.versions]},
     "snapkeep policy diff FILE --json": _diff_data,

@@ -19,7 +19,7 @@ from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points, 
 from snapkeep.domain.recovery.rates import FASTEST_RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RestoreOptions, plan_recovery
 from snapkeep.domain.retention.deletion_forecast import DeletionForecast, deletion_forecasts
-from snapkeep.usecases.recovery.find_points import RecoverableThings, before_change, points_in
+from snapkeep.usecases.recovery.find_points import RecoverableThings, before_change, expected_points, points_in
 from snapkeep.usecases.recovery.read_records import records_of
 
 
@@ -35,8 +35,20 @@ def recover_context(reading: Reading, query: Query) -> Context:
 def _points(reading: Reading, query: Query) -> list[RecoverableThings]:
     moment, _ = moment_of(query, reading.at)
     target = Target(tuple(filter(None, [query.get("id", "")])))
-    found = [points_in(lineages, target, moment, reading.unusual) for lineages in reading.lineages.values()]
+    expected = _expected(reading, target) if not (query.get("id") or query.get("at")) else {}
+    found = [
+        points_in(lineages, target, moment, reading.unusual, expected.get(region, ()))
+        for region, lineages in reading.lineages.items()
+    ]
     return [*found, *(RecoverableThings(region, {}, problem) for region, problem in reading.unread.items())]
+
+
+def _expected(reading: Reading, target: Target) -> Mapping[str, Collection[str]]:
+    """Return by region the volumes that policies want to be recoverable there; none where the volumes are not known."""
+    policies = reading.policies.get(reading.status.region)
+    if policies is None or not reading.status.primary_known:
+        return {}
+    return expected_points((volume.volume for volume in reading.status.volumes), policies, target)
 
 
 @dataclass(frozen=True, slots=True)
