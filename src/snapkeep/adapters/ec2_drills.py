@@ -61,9 +61,9 @@ class Ec2Drills(Ec2Instances):
     def tagged_machines(self, key: str) -> dict[str, Mapping[str, str]]:
         """Return the tags of the instances, but terminated ones, and of the AMIs that have a tag of this key, by id."""
         tagged = [{"Name": "tag-key", "Values": [key]}]
-        instances = [one for one in self._instances({"Filters": tagged}) if one.state != "terminated"]
+        instances = [instance for instance in self._instances({"Filters": tagged}) if instance.state != "terminated"]
         images = self._items("describe_images", "Images", tagged, Owners=["self"])
-        return {one.id: one.tags for one in instances} | {item["ImageId"]: tags_from(item) for item in images}
+        return {instance.id: instance.tags for instance in instances} | {item["ImageId"]: tags_from(item) for item in images}
 
     def drill_network(self, system: str) -> DrillNetwork:
         """Return the network of a system's drills. Raise NotIsolated if there is none."""

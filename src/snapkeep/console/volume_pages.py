@@ -94,7 +94,7 @@ class RegionVolume:
     region: str
     verdicts: Rows
     states: Mapping[str, PointState]
-    goes: Mapping[str, DeletionForecast]
+    deletions: Mapping[str, DeletionForecast]
     """When each snapshot will be deleted, as far as it can be said."""
 
 

@@ -147,10 +147,10 @@ def due_lock(
         return None
     shorter = lock.days < days if ends is None or lock.until is None else lock.until < ends - TOLERANCE
     # AWS does not say whether a changed duration counts from the call or from the lock's start: never less than both need.
-    wanted = max(days, lock.days)
-    if wanted > limits.max_days or not (shorter or mode is LockMode.COMPLIANCE):
+    lock_days = max(days, lock.days)
+    if lock_days > limits.max_days or not (shorter or mode is LockMode.COMPLIANCE):
         return None
-    return LockOrder(snapshot.id, mode, wanted, cool_off_hours)
+    return LockOrder(snapshot.id, mode, lock_days, cool_off_hours)
 
 
 def _end_of(snapshot: Snapshot, days: int) -> datetime | None:

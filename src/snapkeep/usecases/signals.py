@@ -133,20 +133,24 @@ class _Points:
 
     def _of_snapshots(self, snapshot_ids: Sequence[str], *, of_management: bool = False) -> int | None:
         ours = {snapshot_id for snapshot_id in snapshot_ids if self._is_ours(snapshot_id)}
-        unknown = [one for one in snapshot_ids if one not in ours and not self._is_of_others(one, of_management=of_management)]
+        unknown = [
+            snapshot_id
+            for snapshot_id in snapshot_ids
+            if snapshot_id not in ours and not self._is_of_others(snapshot_id, of_management=of_management)
+        ]
         return None if unknown or not snapshot_ids else len(ours)
 
     def _of_tagged(self, resource_ids: Sequence[str], *, of_management: bool) -> int | None:
-        snapshot_ids = [one for one in resource_ids if one.startswith("snap-")]
-        volume_ids = {one for one in resource_ids if one.startswith("vol-")}
+        snapshot_ids = [resource_id for resource_id in resource_ids if resource_id.startswith("snap-")]
+        volume_ids = {resource_id for resource_id in resource_ids if resource_id.startswith("vol-")}
         of_snapshots = self._of_snapshots(snapshot_ids, of_management=of_management) if snapshot_ids else 0
         if not resource_ids or of_snapshots is None:
             return None
-        return of_snapshots + sum(one.origin.volume_id in volume_ids for one in (self._managed if volume_ids else ()))
+        return of_snapshots + sum(snapshot.origin.volume_id in volume_ids for snapshot in (self._managed if volume_ids else ()))
 
     def _of_keys(self, keys: Sequence[str]) -> int | None:
         ids = {key.rpartition("/")[2] for key in keys}
-        return sum(one.kms_key_id.rpartition("/")[2] in ids for one in self._managed) if keys else None
+        return sum(snapshot.kms_key_id.rpartition("/")[2] in ids for snapshot in self._managed) if keys else None
 
     def _is_ours(self, snapshot_id: str) -> bool:
         existing = self._existing.get(snapshot_id)

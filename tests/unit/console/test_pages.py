@@ -167,7 +167,7 @@ def test_each_snapshot_says_when_it_goes_in_both_regions(account: Account, brows
     copies = text_of(page.partition("Snapshots in us-east-2")[2])
     assert f"about {points[-1].start_time + timedelta(days=9):%Y-%m-%d}" in copies
     story = browser.get(f"/snapshot.json?id={points[-1].id}").json()
-    assert story["goes"]["kind"] == "expected"
+    assert story["deletion"]["kind"] == "expected"
 
 
 def test_a_moment_has_its_loss_times_price_and_what_stays(account: Account, browser: TestClient, readings: Readings) -> None:

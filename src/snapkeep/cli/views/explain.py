@@ -80,7 +80,7 @@ def story_as_data(story: Story) -> dict[str, Any]:
         "consistency": (snapshot.consistency or None) if snapshot else None,
         "action": story.verdict.action.value if story.verdict else None,
         "reasons": [reason._asdict() for reason in story.verdict.reasons] if story.verdict else [],
-        "goes": forecast_as_data(story.forecast) if story.forecast else None,
+        "deletion": forecast_as_data(story.forecast) if story.forecast else None,
         "origin": to_json(origin),
         "copies": [{"id": copy.id, "region": copy.region, "state": copy.state.value} for copy in story.copies],
         "queue": [_entry_as_data(entry) for entry in story.entries],
@@ -153,13 +153,13 @@ def facts_of(story: Story) -> Iterator[tuple[str, str]]:
     yield story.snapshot_id, summary(story)
     if snapshot is not None:
         kind = "copy" if snapshot.is_copy else "snapshot"
-        yield "what", f"{kind} of {snapshot.size_gib} GiB in {snapshot.region}, {snapshot.state}"
+        yield "resource", f"{kind} of {snapshot.size_gib} GiB in {snapshot.region}, {snapshot.state}"
         managed = f"policy {snapshot.policy}" if snapshot.policy else "not managed"
         yield "policy", managed + (f" ({story.plan.selection.why})" if story.plan else "")
         if snapshot.consistency:
             yield "consistency", f"{snapshot.consistency}-consistent"
     if story.forecast is not None and story.forecast.kind is not ForecastKind.NEXT_RUN:
-        yield "goes", f"{story.forecast.text}: {story.forecast.why}"
+        yield "deletion", f"{story.forecast.text}: {story.forecast.why}"
     if origin is not None:
         source = f", {origin.snapshot_id}" if origin.snapshot_id != story.snapshot_id else ""
         yield "data", f"{origin.volume_id} in {origin.region} as of {origin.start_time:%Y-%m-%d %H:%M:%S} UTC{source}"

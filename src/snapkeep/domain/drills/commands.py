@@ -46,7 +46,7 @@ def admits_agents_alone(policy: str, service: str, account_id: str, role: str) -
         return False
     listed = statements if isinstance(statements, list) else [statements]
     allowing = [statement for statement in listed if not (isinstance(statement, dict) and statement.get("Effect") == "Deny")]
-    return bool(allowing) and all(_is_of_agents(one, AGENT_ACTIONS[service], account_id, role) for one in allowing)
+    return bool(allowing) and all(_is_of_agents(statement, AGENT_ACTIONS[service], account_id, role) for statement in allowing)
 
 
 def _is_of_agents(statement: Any, actions: Iterable[str], account_id: str, role: str) -> bool:

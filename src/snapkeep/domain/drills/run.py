@@ -247,7 +247,7 @@ class DrillRun:
     @property
     def _waits_for(self) -> str:
         if self.of_instances:
-            late = [f"{one.instance_id} at {one.progress_percent} %" for one in self.instances if one.initialised_at is None]
+            late = [f"{each.instance_id} at {each.progress_percent} %" for each in self.instances if each.initialised_at is None]
             return f"its volumes were not initialised: {', '.join(late)}"
         if self.initialised_at is None:
             return f"the initialisation of its volume was at {self.progress_percent} %"
@@ -320,7 +320,7 @@ class DrillRun:
         made = self.restored_id or any(instance.restored_id for instance in self.instances)
         volume = until - self.asked_at if made else timedelta(0)
         snapshot = until - (self.initialised_at or self.asked_at) if self.snapshot_id else timedelta(0)
-        ran = [until - (one.running_at or self.asked_at) for one in self.instances if one.restored_id]
+        ran = [until - (instance.running_at or self.asked_at) for instance in self.instances if instance.restored_id]
         instances = sum(ran, timedelta(0)) / HOUR * self.instance_usd_per_hour
         return storage_dollars(self.size_gib, volume, snapshot) + instances + (self.proof.dollars if self.proof else 0.0)
 
@@ -373,10 +373,10 @@ def make_run(rule: DrillRule, points: Sequence[Snapshot], due: datetime, now: da
     system's has its name.
     """
     point, of_instances = points[0], rule.level is DrillLevel.INSTANCE
-    system, size_gib = point.tags[MANAGED], sum(one.size_gib for one in points)
+    system, size_gib = point.tags[MANAGED], sum(restored.size_gib for restored in points)
     digest = hashlib.sha256(f"{system}/{rule.name}".encode()).hexdigest()[:6]
     volume_id = subject or point.origin.volume_id
-    instances, usd_per_hour = len({one.tags.get(INSTANCE) for one in points}), rule.instance_usd_per_hour
+    instances, usd_per_hour = len({restored.tags.get(INSTANCE) for restored in points}), rule.instance_usd_per_hour
     return DrillRun(
         # The name of an execution has 80 characters at most, a client token 64; a group's name may have 64 by itself.
         id=f"drill-{due:%Y%m%dT%H%M%S}-{volume_id[:24]}-{digest}",
@@ -385,7 +385,7 @@ def make_run(rule: DrillRule, points: Sequence[Snapshot], due: datetime, now: da
         volume_id=volume_id,
         region=point.region,
         point="" if of_instances else point.id,
-        point_start=max(one.origin.start_time for one in points),
+        point_start=max(restored.origin.start_time for restored in points),
         size_gib=size_gib,
         asked_at=now,
         ends_at=now + LONGEST_DRILL,

@@ -210,11 +210,11 @@ def _hardware_parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, 
         yield volume.size_gib <= selector.max_size_gib, f"{volume.size_gib} GiB (at most {selector.max_size_gib} allowed)"
 
 
-def _instance_part(volume: Volume, wanted: Mapping[str, tuple[str, ...]]) -> tuple[bool, str]:
+def _instance_part(volume: Volume, patterns_by_key: Mapping[str, tuple[str, ...]]) -> tuple[bool, str]:
     """Return whether one of the volume's instances has all the tags, and why in words."""
     text = "attached to no instance"
     for instance_id, tags in zip(volume.instance_ids, volume.instance_tags, strict=False):
-        parts = [_tag_part(tags, key, patterns) for key, patterns in wanted.items()]
+        parts = [_tag_part(tags, key, patterns) for key, patterns in patterns_by_key.items()]
         failed = next((why for fits, why in parts if not fits), "")
         if not failed:
             return True, f"attached to {instance_id} with {', '.join(why for _, why in parts)}"

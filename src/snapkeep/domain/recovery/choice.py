@@ -32,7 +32,7 @@ class Lineages:
     def last_seen(self, volume_id: str, at: datetime) -> Snapshot | None:
         """Return the snapshot that says where a volume was: its newest point, or the newest snapshot where it has none."""
         snapshots = self.by_volume.get(volume_id, ())
-        return self.newest(volume_id, at) or next((one for one in snapshots if one.origin.start_time <= at), None)
+        return self.newest(volume_id, at) or next((snapshot for snapshot in snapshots if snapshot.origin.start_time <= at), None)
 
     def why_none(self, volume_id: str, at: datetime) -> str:
         """Return why a volume has no recovery point, in words."""

@@ -106,7 +106,7 @@ class VolumePlan(LineagePlan):
     def name(self) -> str:
         """The tag Name of the volume; of one that is not here, that of its newest snapshot."""
         tagged = [self.volume] if self.volume else [verdict.snapshot for verdict in reversed(self.verdicts)]
-        return next((name for one in tagged if (name := one.tags.get("Name", ""))), "")
+        return next((name for snapshot in tagged if (name := snapshot.tags.get("Name", ""))), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,11 @@ class MissingLock(NamedTuple):
 
 def wanted_locks(snapshots: Iterable[Snapshot], policies: PolicySet, system: str) -> list[Snapshot]:
     """Return the completed snapshots that their policies want locked."""
-    return [one for one in snapshots if one.completed and lock_rule_of(policies, one, system) is not None]
+    return [snapshot for snapshot in snapshots if snapshot.completed and lock_rule_of(policies, snapshot, system) is not None]
 
 
 def missing_locks(
-    wanted: Iterable[Snapshot],
+    to_lock: Iterable[Snapshot],
     locks: Mapping[str, SnapshotLock],
     policies: PolicySet,
     now: datetime,
@@ -39,7 +39,7 @@ def missing_locks(
 ) -> list[MissingLock]:
     """Return the snapshots that are not locked as their policies want, until the moment that these want, or not at all."""
     missing = []
-    for snapshot in wanted:
+    for snapshot in to_lock:
         rule, lock = lock_rule_of(policies, snapshot, system), locks.get(snapshot.id)
         if rule is None:
             continue

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 
-from snapkeep.domain.json_codec import OPTIONAL, inline
+from snapkeep.domain.json_codec import OPTIONAL, inline, named
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
@@ -39,5 +39,5 @@ class SweepMemory:
     """The ids of snapshots that the system does not manage: the tags of a deleted one cannot be read."""
     deletions: Mapping[str, int] = field(default_factory=dict, metadata=OPTIONAL)
     """The number of managed snapshots that disappeared, by day."""
-    told: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    notified: tuple[str, ...] = field(default=(), metadata=OPTIONAL | named("told"))
     """Ids of the volumes of which it was said that EC2 copies their snapshots to no other region: once is enough."""

@@ -92,23 +92,23 @@ def unproved_findings(
     `sources` has the snapshots that exist, by region and id. A region that is missing could not be read: nothing is started.
     """
     findings: dict[Lineage, Finding] = {}
-    for one in unproved:
-        origin = one.copy.origin
-        if origin.lineage not in findings and (finding := _finding(one, sources.get(origin.region), now)) is not None:
+    for unproved_copy in unproved:
+        origin = unproved_copy.copy.origin
+        if origin.lineage not in findings and (finding := _finding(unproved_copy, sources.get(origin.region), now)) is not None:
             findings[origin.lineage] = finding
     return list(findings.values())
 
 
-def _finding(one: UnprovedCopy, existing: Mapping[str, Snapshot] | None, now: datetime) -> Finding | None:
-    copy = one.copy
-    arrived = f"{one.arrived_at:%Y-%m-%d %H:%M} UTC"
+def _finding(unproved_copy: UnprovedCopy, existing: Mapping[str, Snapshot] | None, now: datetime) -> Finding | None:
+    copy = unproved_copy.copy
+    arrived = f"{unproved_copy.arrived_at:%Y-%m-%d %H:%M} UTC"
     text = f"it arrived at {arrived}, and no comparison with {copy.origin.snapshot_id} has ended in a proof"
     if existing is None:
         text += f"; {copy.origin.region} cannot be read now"
-        return Finding(FindingKind.COPY_UNPROVED, copy.id, copy.origin.volume_id, text, one.arrived_at)
+        return Finding(FindingKind.COPY_UNPROVED, copy.id, copy.origin.volume_id, text, unproved_copy.arrived_at)
     source = existing.get(copy.origin.snapshot_id)
     if source is None or not source.completed or source.unusable is not None:
         return None
     # One name for the time that a comparison has: sweeps in between start no second one.
-    repair = VerifyRepair(copy.id, one.method, f"{copy.id}-again-{one.attempt(now)}", one.month_usd)
-    return Finding(FindingKind.COPY_UNPROVED, copy.id, copy.origin.volume_id, text, one.arrived_at, repair)
+    repair = VerifyRepair(copy.id, unproved_copy.method, f"{copy.id}-again-{unproved_copy.attempt(now)}", unproved_copy.month_usd)
+    return Finding(FindingKind.COPY_UNPROVED, copy.id, copy.origin.volume_id, text, unproved_copy.arrived_at, repair)

@@ -33,6 +33,8 @@ def parse_vault_word(event: Mapping[str, Any]) -> VaultWord:
     if event.get("source") != SOURCE or event.get("detail-type") != DETAIL_TYPE or not isinstance(detail, Mapping):
         raise InvalidEvent(f"this is not an event '{DETAIL_TYPE}' of {SOURCE}")
     ids = detail.get("snapshot"), detail.get("copy")
-    if detail.get("result") != SUCCEEDED or not all(isinstance(one, str) and _SNAPSHOT.fullmatch(one) for one in ids):
+    if detail.get("result") != SUCCEEDED or not all(
+        isinstance(snapshot_id, str) and _SNAPSHOT.fullmatch(snapshot_id) for snapshot_id in ids
+    ):
         raise InvalidEvent(f"'{DETAIL_TYPE}' needs snapshot, copy and result = {SUCCEEDED}; it is {dict(detail)}")
     return VaultWord(str(ids[0]), str(ids[1]), str(event.get("account", "")))

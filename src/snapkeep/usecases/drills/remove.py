@@ -50,7 +50,7 @@ class RemoveAfterDrill:
 
     def _end_machines(self, run_id: str, left: list[str], between: list[str]) -> set[str]:
         """Terminate the instances and deregister the AMIs of a drill; return the instances."""
-        instances = [one for one in self.ec2.instances_of({DRILL: run_id}) if self._is_own(one.tags, run_id)]
+        instances = [instance for instance in self.ec2.instances_of({DRILL: run_id}) if self._is_own(instance.tags, run_id)]
         for instance in instances:
             if instance.state == "shutting-down":
                 between.append(f"{instance.id} is still {instance.state}")

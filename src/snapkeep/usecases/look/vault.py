@@ -36,7 +36,10 @@ def list_vault(
     locks = reader.locks([snapshot.id for snapshot in snapshots])
     protected = protected_ids(reader, snapshots, now, locks)
     facts = RegionFacts(reader.region, (), snapshots)
-    plans = [plan_region(facts, one, now, system=system, protected_ids=protected, placed=placed) for one in policies]
+    plans = [
+        plan_region(facts, of_one_policy, now, system=system, protected_ids=protected, placed=placed)
+        for of_one_policy in policies
+    ]
     managed = [[verdict for verdict in plan.outcomes if verdict.snapshot.managed_by(system)] for plan in plans]
     points = [
         [VaultPoint(verdict.snapshot, locks.get(verdict.snapshot.id), verdict) for verdict in verdicts] for verdicts in managed
@@ -46,8 +49,8 @@ def list_vault(
 
 def of_volumes(points: Iterable[VaultPoint], volume_ids: Iterable[str]) -> list[VaultPoint]:
     """Return the points of source volumes; of all without ids."""
-    wanted = set(volume_ids)
-    return [point for point in points if not wanted or point.copy.origin.volume_id in wanted]
+    named = set(volume_ids)
+    return [point for point in points if not named or point.copy.origin.volume_id in named]
 
 
 def newly_deleted(before: Iterable[VaultPoint], after: Iterable[VaultPoint]) -> list[VaultPoint]:

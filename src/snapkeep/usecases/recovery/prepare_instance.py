@@ -192,8 +192,8 @@ class PrepareInstance:
         if self.network is not None:
             record = isolated(record, self.network)
             instance = record.instance or instance
-        wanted, problems = volumes_wanted(record, options.without)
-        choice = choose_points(lineages, wanted, request.at)
+        volume_ids, problems = volumes_wanted(record, options.without)
+        choice = choose_points(lineages, volume_ids, request.at)
         words = translate(instance, options.names, same_region=same_region)
         site = self.looks.site(
             subnet_id=words.subnet,

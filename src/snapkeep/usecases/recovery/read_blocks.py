@@ -142,13 +142,13 @@ class ReadBlocks:
 
     def _tokens(self, snapshot_id: str, group: list[int]) -> tuple[list[tuple[int, str]], int]:
         """Return the tokens of the blocks of a group that are listed, and the number of requests."""
-        wanted, first, last = set(group), group[0], group[-1]
+        of_group, first, last = set(group), group[0], group[-1]
         tokens: list[tuple[int, str]] = []
         requests = 0
         while first <= last:
             page, made = self._page(partial(self.api.page, snapshot_id), first, max(SMALLEST_PAGE_BLOCKS, last - first + 1))
             requests += made
-            tokens.extend(item for item in zip(page.indexes, page.tokens, strict=True) if item[0] in wanted)
+            tokens.extend(item for item in zip(page.indexes, page.tokens, strict=True) if item[0] in of_group)
             if not page.more:
                 break
             first = page.indexes[-1] + 1

@@ -200,7 +200,7 @@ def make_plans(
     `adopt` and `former`: see `plan_region`. `lock_limits` are the locks that the stack of each region allows.
     """
     locks = [
-        guard.locks([one.id for one in region.snapshots]) if region.snapshots else {}
+        guard.locks([snapshot.id for snapshot in region.snapshots]) if region.snapshots else {}
         for guard, region in zip(guards, facts, strict=True)
     ]
     protected = [

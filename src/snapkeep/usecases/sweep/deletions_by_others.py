@@ -31,12 +31,12 @@ class WatchResult:
     findings: list[Finding]
     deletions: Mapping[str, int]
     """The number of managed snapshots that disappeared, by day."""
-    told: frozenset[str] = frozenset()
+    notified: frozenset[str] = frozenset()
     """Ids of the volumes of which an earlier sweep said that EC2 copies their snapshots to no other region."""
 
     def new(self, findings: Iterable[Finding]) -> list[Finding]:
         """Return the findings without those that are said once, and were."""
-        return [item for item in findings if item.kind is not FindingKind.NOT_COPYABLE or item.subject not in self.told]
+        return [item for item in findings if item.kind is not FindingKind.NOT_COPYABLE or item.subject not in self.notified]
 
     def unusual(self, today: date, times: int) -> list[Finding]:
         """Return a finding where today's deletions are more than so many times the usual; none where `times` is 0."""
@@ -71,7 +71,7 @@ class DeletionWatch:
         held = PlacedHolds(tuple(hold for hold in placed.holds if hold.since <= memory.at))
         deleted = deleted_by_others(memory.snapshots, facts, policies, now, system=system, placed=held)
         findings = findings_of(deleted, self._deleters(deleted, memory.at), memory.at, system)
-        return WatchResult(findings, after(memory.deletions, now.date(), absent), frozenset(memory.told))
+        return WatchResult(findings, after(memory.deletions, now.date(), absent), frozenset(memory.notified))
 
     def _deleters(self, deleted: list[KeptSnapshot], since: datetime) -> dict[str, str]:
         by: dict[str, str] = {}

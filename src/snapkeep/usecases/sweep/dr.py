@@ -158,7 +158,7 @@ class DrSweep(RegionSweep):
         except SnapkeepError as error:
             return [Finding(FindingKind.OUT_OF_REACH, "shared snapshots", "", str(error))]
         problem = [Finding(FindingKind.VAULT_IDLE, "vault", "", result.problem)] if result.problem else []
-        return problem + [Finding(FindingKind.SHARE_REFUSED, one.snapshot_id, "", one.why) for one in result.refused]
+        return problem + [Finding(FindingKind.SHARE_REFUSED, share.snapshot_id, "", share.why) for share in result.refused]
 
     def _unusual(self, snapshots: Iterable[Snapshot], now: datetime) -> list[Finding]:
         """Return the unusual changes of the last days in sources of copies that are still there."""
@@ -181,8 +181,8 @@ class DrSweep(RegionSweep):
             return []
         unproved = unproved_copies(snapshots, policies, now, system=self.system, leaving=leaving)
         source_ids: dict[str, set[str]] = defaultdict(set)
-        for one in unproved:
-            source_ids[one.copy.origin.region].add(one.copy.origin.snapshot_id)
+        for comparison in unproved:
+            source_ids[comparison.copy.origin.region].add(comparison.copy.origin.snapshot_id)
         sources: dict[str, Mapping[str, Snapshot]] = {}
         for region, ids in source_ids.items():
             # A source that cannot be looked for is not known to be deleted: its copy stays a finding.

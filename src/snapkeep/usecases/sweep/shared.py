@@ -221,13 +221,13 @@ class RegionSweep:
 
     def locks_missing(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime) -> list[ReportItem]:
         """Have those snapshots locked that their policies want locked and that are not; return what was found (INV-23)."""
-        wanted = wanted_locks(snapshots, policies, self.system)
+        to_lock = wanted_locks(snapshots, policies, self.system)
         try:
-            locks = self.guards.locks([one.id for one in wanted]) if wanted else {}
+            locks = self.guards.locks([snapshot.id for snapshot in to_lock]) if to_lock else {}
         except SnapkeepError as error:
             return [item_of(Finding(FindingKind.OUT_OF_REACH, "locks", "", str(error)), Handling.NEEDS_ATTENTION)]
-        missing = missing_locks(wanted, locks, policies, now, self.lock_limits, system=self.system)
-        due = [one.finding.subject for one in missing if one.allowed][: self.limits.repairs]
+        missing = missing_locks(to_lock, locks, policies, now, self.lock_limits, system=self.system)
+        due = [lock.finding.subject for lock in missing if lock.allowed][: self.limits.repairs]
         handling, cause = Handling.REPAIRED, ""
         try:
             if due and self.locks is not None:
@@ -236,10 +236,10 @@ class RegionSweep:
             handling, cause = Handling.FAILED, str(error)
         requested = frozenset(due if self.locks is not None else ())
         return [
-            item_of(one.finding, handling, cause)
-            if one.finding.subject in requested
-            else item_of(one.finding, Handling.NEEDS_ATTENTION)
-            for one in missing
+            item_of(lock.finding, handling, cause)
+            if lock.finding.subject in requested
+            else item_of(lock.finding, Handling.NEEDS_ATTENTION)
+            for lock in missing
         ]
 
     def stopped_by(self, unusual: list[Finding], now: datetime) -> list[Finding]:

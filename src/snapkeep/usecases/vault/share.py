@@ -76,8 +76,8 @@ class ShareWithVault:
         share = share_of(copy.tags)
         vaults = {vault.name: vault for vault in self.policies().vaults if vault.account == word.account}
         # An account may have two vaults: the tag names the right one; without the tag, the policy does.
-        wanted = vault_for(copy, self.policies())
-        vault = vaults.get(share.vault if share else wanted.name if wanted else "")
+        of_policy = vault_for(copy, self.policies())
+        vault = vaults.get(share.vault if share else of_policy.name if of_policy else "")
         if share and vault is None and vaults:
             return False  # one vault does not speak for another
         self.sharer.unshare(copy.id, word.account)
@@ -112,15 +112,15 @@ class ShareWithVault:
 
     def _repairs(self, listed: Sequence[Snapshot], policies: PolicySet) -> Iterator[tuple[Snapshot, Vault | None]]:
         """Yield tagged copies whose share is not there, with their vaults, and those that are to be shared no more, with None."""
-        wanted: list[tuple[Snapshot, Vault]] = []
+        shared: list[tuple[Snapshot, Vault]] = []
         for copy in listed:
             vault = vault_for(copy, policies)
             if vault is not None and is_wanted(copy, policies) and vault.account in self.accounts:
-                wanted.append((copy, vault))
+                shared.append((copy, vault))
             elif share_of(copy.tags):
                 yield copy, None
         # A call for each: while a vault copies nothing for days, rounds take turns.
-        looked_at = rotating_sample(sorted(wanted, key=lambda pair: pair[0].id), MOST_SHARES, self.clock.now())
+        looked_at = rotating_sample(sorted(shared, key=lambda pair: pair[0].id), MOST_SHARES, self.clock.now())
         readers = self.permissions.shared_with([copy.id for copy, _ in looked_at])
         for copy, vault in looked_at:
             if vault.account not in readers.get(copy.id, ()):
