@@ -220,7 +220,6 @@ class _Planner:
         copies = _KnownCopies(
             copy_facts(self.facts.snapshots, listings, self.facts.waiting, self.facts.confirmed), frozenset(failed), listed
         )
-        # A volume without snapshots has a plan too: it shows which policy governs.
         for lineage in sorted(by_lineage.keys() | volumes.keys()):
             snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
             if lineage.region == self.facts.region:
