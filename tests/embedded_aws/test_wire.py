@@ -149,3 +149,12 @@ def test_the_direct_api_reads_the_parameters_that_botocore_sends(action: str, da
     headers = {name.lower(): str(value) for name, value in request["headers"].items()}
     body = request["body"] if isinstance(request["body"], bytes) else str(request["body"]).encode()
     assert rest_json.parse_request(operation, labels, query, headers, body) == parameters
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\ufffe", "\ud800"])
+def test_a_character_that_no_answer_can_carry_is_refused(character: str) -> None:
+    """One escape in a tag made each listing of the world unreadable for good."""
+    fields = {"ResourceId.1": "vol-1", "Tag.1.Key": "Name", "Tag.1.Value": f"a{character}b"}
+    with pytest.raises(WireError, match=r"The parameter Tag.1.Value has a character that XML 1.0 does not have"):
+        ec2_query.parse_parameters("CreateTags", fields)
+    assert ec2_query.parse_parameters("CreateTags", fields | {"Tag.1.Value": "\t\n\x7f\x9b\u202e\U0001f600"})

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from snapkeep.domain.errors import (
     RETRYABLE,
@@ -67,7 +68,8 @@ def translate(error: Exception, doing: str) -> SnapkeepError:
     """Return our error for one of botocore's; `doing` names the call."""
     # No answer at all: a time-out, a broken connection, no route. The request may have been carried out.
     if not isinstance(error, ClientError):
-        return AwsUnavailable(f"{doing}: {error}")
+        # The error of an answer that is no XML has the whole answer in its further lines.
+        return AwsUnavailable(f"{doing}: {str(error).partition(chr(10))[0]}")
     code, text = code_of(error), f"{doing}: {code_of(error)}: {message_of(error)}"
     if code in THROTTLED:
         return AwsThrottled(text)
@@ -87,7 +89,7 @@ def translated(doing: str) -> Iterator[None]:
     """Raise our errors instead of botocore's; `doing` names the call."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError) as error:
         raise translate(error, doing) from error
 
 
@@ -138,7 +140,7 @@ def pages(
     while True:
         try:
             page = call(**query)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             if isinstance(error, ClientError) and code_of(error) in nothing:
                 return
             raise translate(error, doing) from error

@@ -70,7 +70,9 @@ def one_line(error: Exception) -> str:
 
 def _line_of(error: Exception) -> str:
     name = type(error).__name__
-    text = " ".join(str(error).split()) or name
+    # The error of an answer that is no XML has the whole answer in its further lines.
+    shown = str(error).partition("\n")[0] if _is_of_an_unreadable_answer(error) else str(error)
+    text = " ".join(shown.split()) or name
     if isinstance(error, OSError) and _is_of_a_file(error):
         return f"{error.filename}: {error.strerror}"
     if not _is_botocore(error):
@@ -97,4 +99,10 @@ def _is_of_a_file(error: Exception) -> bool:
 def _is_botocore(error: Exception) -> bool:
     """Whether botocore raised it. Does not import botocore, which takes half a second."""
     exceptions = sys.modules.get("botocore.exceptions")
-    return exceptions is not None and isinstance(error, exceptions.BotoCoreError | exceptions.ClientError)
+    known = exceptions is not None and isinstance(error, exceptions.BotoCoreError | exceptions.ClientError)
+    return known or _is_of_an_unreadable_answer(error)
+
+
+def _is_of_an_unreadable_answer(error: Exception) -> bool:
+    parsers = sys.modules.get("botocore.parsers")
+    return parsers is not None and isinstance(error, parsers.ResponseParserError)

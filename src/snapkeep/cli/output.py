@@ -45,10 +45,15 @@ def _visible(character: str) -> str:
     return f"\\x{code:02x}" if code < 1 << 8 else f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
 
 
+def in_one_line(text: str) -> str:
+    r"""Return a printable text without line breaks, each as `\n`: no line of an output comes from a tag."""
+    return printable(text).replace("\n", "\\n")
+
+
 def write_lines(lines: Iterable[str]) -> None:
     """Write lines for people: printable, without empty ones, and on a terminal as wide as it is."""
     wrap = sys.stdout.isatty()
-    for line in filter(None, map(printable, lines)):
+    for line in filter(None, map(in_one_line, lines)):
         text = "\n".join(wrapped(line, shutil.get_terminal_size().columns)) if wrap else line
         sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
@@ -71,17 +76,16 @@ def wrapped(line: str, columns: int) -> list[str]:
 
 
 def literal(text: str, style: str = "", link: str = "") -> Text:
-    """Return a text for rich: printable, never read as markup, and a hyperlink (OSC 8) where the terminal has them."""
+    """Return a text for rich: printable, in one line, never read as markup, and a hyperlink (OSC 8) where there are any."""
     from rich.style import Style  # noqa: PLC0415 - only commands that print tables need it
     from rich.text import Text  # noqa: PLC0415
 
-    return Text(printable(text), Style.parse(style) + Style(link=link) if link else style)
+    return Text(in_one_line(text), Style.parse(style) + Style(link=link) if link else style)
 
 
 def titled(name: str, identifier: str) -> str:
     """Return a name before its id, in one line; the id alone where there is no name."""
-    # A line of a plan must not come from a tag.
-    return f"{printable(name)}  {identifier}".replace("\n", "\\n") if name else identifier
+    return f"{in_one_line(name)}  {identifier}" if name else identifier
 
 
 def hyperlink(text: str, url: str) -> str:

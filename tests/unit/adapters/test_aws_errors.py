@@ -7,6 +7,7 @@ import re
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.parsers import ResponseParserError
 
 from snapkeep.adapters.aws_errors import dry_run, translate, translated
 from snapkeep.deploy.operations import OPERATIONS
@@ -54,6 +55,7 @@ def failed(code: str, status: int = 400) -> ClientError:
         (failed("ConcurrentSnapshotLimitExceeded"), CopyQuotaReached),
         (failed("PendingSnapshotLimitExceeded"), CopyQuotaReached),
         (ConnectTimeoutError(endpoint_url="https://ec2"), AwsUnavailable),
+        (ResponseParserError("no XML:\nb'<all of the answer'"), AwsUnavailable),
     ],
     ids=str,
 )

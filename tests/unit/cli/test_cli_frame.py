@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 from typer.testing import CliRunner
 
 from snapkeep.cli import application
@@ -143,6 +144,8 @@ def test_a_profile_that_does_not_exist_is_wrong_use(monkeypatch: pytest.MonkeyPa
 def test_missing_configuration_is_wrong_use_and_defects_have_no_status() -> None:
     assert exit_status(EndpointConnectionError(endpoint_url="http://127.0.0.1:1")) == 1
     assert exit_status(NoCredentialsError()) == 2
+    unreadable = ResponseParserError("no XML:\nb'<all of the answer'")
+    assert (exit_status(unreadable), one_line(unreadable)) == (1, "no XML:")
     assert exit_status(KeyError("x")) is None
     assert "\n" not in one_line(PlanRefused("two\nlines"))
 

@@ -35,6 +35,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> DrillLab:
     monkeypatch.setattr(RegionalAdapters, "points_of", lambda *_: runner.composition.points(DR))
     monkeypatch.setattr(AwsSettings, "client", lambda _, service, region="": made.lab.world.client(_modelled(service), region))
     monkeypatch.setattr(InstalledSystem, "dr_region_seen", lambda *_: RegionReading(DR, {"Retention": "1"}, made.lab.policies))
+    monkeypatch.setattr(InstalledSystem, "primary_seen", lambda *_: RegionReading(PRIMARY, {}, made.lab.policies))
     monkeypatch.setattr(InstalledSystem, "stack_outputs", lambda *_: {"DrillStateMachineArn": "arn"})
     monkeypatch.setattr(clock, "WallClock", lambda: KernelClock(runner.kernel))
     monkeypatch.setattr(stepfunctions_drills, "StepFunctionsDrills", lambda **_: runner.composition.drill_runs_of(DR))

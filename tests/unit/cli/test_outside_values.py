@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from snapkeep.cli.output import csv_cell, literal, printable, prometheus_label, titled
+from snapkeep.cli.output import csv_cell, literal, printable, prometheus_label, titled, write_lines
 from snapkeep.cli.views.explain import print_story
 from snapkeep.cli.views.plan import LineLayout, write_csv, write_plan
 from snapkeep.domain.model import Snapshot
@@ -84,8 +84,15 @@ def test_printable_writes_out_what_steers_a_terminal(text: str, shown: str) -> N
     assert printable(text) == shown
 
 
-def test_a_literal_is_never_markup() -> None:
+def test_a_literal_is_never_markup_nor_a_line_of_its_own() -> None:
+    """A volume's name with a line break made a line of its own in `status`."""
     assert literal("[red]x").plain == "[red]x"
+    assert literal("web\n✗ all is lost").plain == r"web\n✗ all is lost"
+
+
+def test_lines_for_people_stay_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    write_lines(["held: because\n✗ all is lost", "", "next"])
+    assert capsys.readouterr().out == "held: because\\n✗ all is lost\nnext\n"
 
 
 def test_an_ordinary_cell_stays_as_it_is() -> None:

@@ -13,7 +13,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import print_json, printable, warn
+from snapkeep.cli.output import in_one_line, print_json, printable, warn
 from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
 from snapkeep.cli.regions import known_partitions, require_region
 from snapkeep.domain.plural import counted
@@ -301,7 +301,7 @@ def _installed(settings: AwsSettings) -> InstalledSystem:
 
 
 def _print_lines(lines: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
+    sys.stdout.writelines(f"{in_one_line(line)}\n" for line in lines)
 
 
 def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:

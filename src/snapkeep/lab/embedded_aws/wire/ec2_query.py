@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,8 @@ from snapkeep.lab.embedded_aws.wire.models import operation_model
 _PROTOCOL_FIELDS = frozenset({"Action", "Version"})
 # Fields of a signed or presigned request that are no parameters.
 _SIGNATURE_PREFIX = "X-Amz-"
+_NOT_IN_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Answers are XML 1.0: one such character in a tag would make every listing unreadable for good."""
 
 Tree = dict[str, Any]
 
@@ -50,6 +53,8 @@ def _tree(fields: Mapping[str, str]) -> Tree:
     for name, value in fields.items():
         if name in _PROTOCOL_FIELDS or name.startswith(_SIGNATURE_PREFIX):
             continue
+        if _NOT_IN_XML.search(value):
+            raise WireError("InvalidParameterValue", f"The parameter {name} has a character that XML 1.0 does not have")
         node = root
         *parents, last = name.split(".")
         for parent in parents:
