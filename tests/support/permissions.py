@@ -43,6 +43,7 @@ _READ_POLICY = Permission("reads the policy in force, and the last good one", ("
 _READ_HOLDS = Permission("sees which holds people placed, in every region of the system", ("ssm:GetParametersByPath",))
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
 _DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
+_COUNTED_BY_SWEEP = Permission("knows whether the last sweep saw AMIs or locks, and need not look", ("s3:GetObject",))
 _LOOK_AT_KEYS = Permission("sees which snapshots can be restored, by the state of their keys", ("kms:DescribeKey",))
 _OWN_KEY = Permission(
     "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
@@ -168,6 +169,7 @@ _RECEIVE = (
 )
 _DELETE_COPIES = (
     _DELETE,
+    _COUNTED_BY_SWEEP,
     _READ_SNAPSHOTS,
     _LOOK_FOR_HOLDS,
     _LOOK_AT_KEYS,
@@ -228,7 +230,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         ),
         "ReadBlocks": _READ_BLOCKS,
         "CountSnapshots": _PLAN_SOURCES,
-        "DeleteOldSnapshots": (_DELETE, *_PLAN_SOURCES),
+        "DeleteOldSnapshots": (_DELETE, _COUNTED_BY_SWEEP, *_PLAN_SOURCES),
         "MakeSnapshots": (
             _READ_SNAPSHOTS,
             _READ_VOLUMES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from snapkeep.domain.json_codec import to_object
@@ -14,11 +15,12 @@ from snapkeep.functions.payloads import DeletionCall
 from snapkeep.functions.plan_retention import build as build_planner
 from snapkeep.functions.state_budget import deletion_answer
 from snapkeep.usecases.retention.delete import DeleteSnapshots
+from snapkeep.usecases.sweep.guarded_count import StoredCount
 
 
 def build(parts: Composition) -> DeleteSnapshots:
     """Make the use case of the composition: it plans snapshots in the primary stack, and copies in the others."""
-    planner = build_planner(parts)
+    planner = replace(build_planner(parts), counted=lambda: StoredCount(parts.documents).load())
     return DeleteSnapshots(
         plan=planner.plan_sources if parts.environment.stack == StackKind.PRIMARY else planner.plan_copies,
         reader=parts.reader,

@@ -27,6 +27,7 @@ from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
 from snapkeep.usecases.sweep.exposure import ExposureCheck
+from snapkeep.usecases.sweep.guarded_count import StoredCount
 from snapkeep.usecases.sweep.memory import StoredMemory
 from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
 from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions, SweepResult, complete, stopped, with_left
@@ -109,6 +110,7 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         stack=StackKind(parts.environment.stack),
         locks=parts.locks,
         lock_limits=parts.environment.lock_limits,
+        count_store=StoredCount(parts.documents),
         tagger=parts.tagger,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,
@@ -162,6 +164,7 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
         limits=adapters.limits,
         locks=parts.locks,
         lock_limits=parts.environment.lock_limits,
+        count_store=StoredCount(parts.documents),
         hold_store=partial(parts.hold_store_of, parts.environment.region),
     )
 

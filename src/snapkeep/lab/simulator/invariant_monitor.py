@@ -27,6 +27,8 @@ from snapkeep.lab.simulator.truth import Truth
 
 HELD_TOLERANCE_SECONDS = 20 * 60.0
 """Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
+FIRST_HELD_SECONDS = 12 * 3600.0 + HELD_TOLERANCE_SECONDS
+"""Runs look at AMIs and locks only where a sweep saw one, or none has looked for twelve hours: EC2 refuses the first ones."""
 POLICY_TOLERANCE_SECONDS = 20 * 60.0
 CLOCK_CHANGE_SECONDS = 3600.0
 KEY_TOLERANCE_SECONDS = 25 * 60.0
@@ -130,7 +132,7 @@ class InvariantMonitor:
         self.writes += 1
         if not self._managed(snapshot):
             self._broken("INV-01", place, snapshot.id, "deleted, and it is not ours")
-        if self._held_since(place, snapshot) < self.runner.world.now() - HELD_TOLERANCE_SECONDS:
+        if self._is_known_to_be_held(place, snapshot):
             self._broken("INV-06", place, snapshot.id, "given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it")
         if self.truths[snapshot.id].is_held(snapshot.id, self.runner.composition.hold_stores.values()):
             self._broken("INV-26", place, snapshot.id, "given to DeleteSnapshot while a person holds it")
@@ -158,9 +160,16 @@ class InvariantMonitor:
         key = keys.find(self.runner.world.state, snapshot.key_arn)
         return not snapshot.encrypted or (key is not None and key.state == "Enabled")
 
-    def _held_since(self, place: RegionAccount, snapshot: SnapshotRecord) -> float:
+    def _is_known_to_be_held(self, place: RegionAccount, snapshot: SnapshotRecord) -> bool:
+        now = self.runner.world.now()
         if BACKUP_TAG in snapshot.tags[::2]:
-            return snapshot.start
+            return snapshot.start < now - HELD_TOLERANCE_SECONDS
+        if self._held_since(place, snapshot) >= now - HELD_TOLERANCE_SECONDS:
+            return False
+        held = (one for one in map(place.snapshots.get, {*place.image_uses, *place.locks}) if one and self._managed(one))
+        return any(self._held_since(place, one) < now - FIRST_HELD_SECONDS for one in held)
+
+    def _held_since(self, place: RegionAccount, snapshot: SnapshotRecord) -> float:
         images = [place.images[image].created for image in place.image_uses.get(snapshot.id, ())]
         lock = place.locks.get(snapshot.id)
         return min([*images, *([lock.created] if lock and not lock.expired else [])], default=float("inf"))

@@ -22,6 +22,7 @@ from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_h
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.retention.tag_holds import NO_SOURCES, TaggedSources, holding_keys
+from snapkeep.domain.retention.unguarded import GuardedCount
 from snapkeep.domain.tags import with_source_starts
 from snapkeep.domain.vault.shares import vault_holds
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
@@ -32,18 +33,21 @@ def protected_ids(
     snapshots: Iterable[Snapshot],
     now: datetime,
     locks: Mapping[str, SnapshotLock] | None = None,
+    counted: GuardedCount | None = None,
 ) -> dict[str, tuple[Reason, ...]]:
     """Return the snapshots that an AMI uses, that are locked, that another tool owns (INV-06), a recovery restores (INV-18), ….
 
-    Copies that a vault may be copying are held too. `locks` are those of the snapshots, where they are known already.
+    Copies that a vault may be copying are held too. `locks` are those of the snapshots, where they are known already;
+    `counted` is what the last sweep saw: `guards` are not asked about snapshots that it shows to be unguarded.
     """
     listed = list(snapshots)
-    ids = [snapshot.id for snapshot in listed]
-    if not ids:
-        return {}
+    ids = [snapshot.id for snapshot in listed if counted is None or not counted.shows_unguarded(snapshot, now)]
+    images = guards.images_using(ids) if ids else {}
+    if locks is None:
+        locks = guards.locks(ids) if ids else {}
     return merge_holds(
-        image_holds(guards.images_using(ids)),
-        lock_holds(guards.locks(ids) if locks is None else locks, listed, now),
+        image_holds(images),
+        lock_holds(locks, listed, now),
         tool_holds(listed),
         recovery_holds(listed),
         vault_holds(listed, now),
@@ -58,14 +62,16 @@ def guarded_plan(
     *,
     system: str,
     placed: Callable[[Sequence[Snapshot]], PlacedHolds],
+    counted: Callable[[], GuardedCount | None] = lambda: None,
 ) -> RegionPlan:
     """Return a region's plan as a run or a sweep carries it out.
 
-    `guards`, and `placed` for the holds that people placed, are asked only about what it would delete.
+    `guards`, and `placed` for the holds that people placed, are asked only about what it would delete; `guards` not where the
+    last sweep `counted` none.
     """
     plan = plan_region(facts, policies, now, system=system)
     to_delete = [verdict.snapshot for verdict in plan.verdicts if verdict.action is Action.DELETE]
-    held = protected_ids(guards, to_delete, now)
+    held = protected_ids(guards, to_delete, now, counted=counted() if to_delete else None)
     holds = placed(to_delete) if to_delete else NOTHING_HELD
     # Planned again, and not only filtered: a held snapshot counts in the limits and in the numbers of the others.
     return plan_region(facts, policies, now, system=system, protected_ids=held, placed=holds) if held or holds else plan

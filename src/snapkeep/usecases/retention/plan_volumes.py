@@ -25,6 +25,7 @@ from snapkeep.domain.policy.selection import select_for_retention, tells_what_go
 from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.region_plan import RegionFacts
+from snapkeep.domain.retention.unguarded import GuardedCount
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.placed_holds import HoldReader
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader
@@ -54,6 +55,8 @@ class RetentionPlanner:
     queue_of: Callable[[str], CopyQueue]
     fault_of_key: Callable[[str, str], KeyFault | None]
     """Returns why a key cannot be used, given its region and ARN; None where it can."""
+    counted: Callable[[], GuardedCount | None] = lambda: None
+    """Returns how many managed snapshots AMIs or locks held at the last sweep; None where that is not known."""
 
     def plan_sources(
         self, volume_ids: Sequence[str], results: Sequence[CopyResult] = (), *, as_sweep: bool = False
@@ -174,7 +177,8 @@ class RetentionPlanner:
 
     def _plan(self, facts: RegionFacts, policies: PolicySet) -> DeletionPlan:
         region, now = self.reader.region, self.clock.now()
-        plan = guarded_plan(self.guards, facts, policies, now, system=self.system, placed=self.holds.placed)
+        placed = self.holds.placed
+        plan = guarded_plan(self.guards, facts, policies, now, system=self.system, placed=placed, counted=self.counted)
         verdicts = tuple(plan.outcomes)
         refusals = tuple(Refusal(volume.lineage, volume.refusal) for volume in plan.volumes if volume.refusals)
         return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, refusals, plan.governing)

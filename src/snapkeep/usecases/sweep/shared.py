@@ -7,6 +7,7 @@ deletes for every other run; `complete` then adds their results to the report.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from datetime import datetime
 
@@ -22,6 +23,7 @@ from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
+from snapkeep.domain.retention.unguarded import GuardedCount
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision
 from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
 from snapkeep.domain.sweep.memory import SweepMemory
@@ -40,6 +42,7 @@ from snapkeep.usecases.retention.plan_volumes import plan_id
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
 from snapkeep.usecases.sweep.exposure import ExposureCheck
+from snapkeep.usecases.sweep.guarded_count import StoredCount
 
 FINDING_OF_DELETION = {
     DeletionKind.RETENTION: FindingKind.PAST_RETENTION,
@@ -218,6 +221,22 @@ class RegionSweep:
     locks: LockRequests | None = None
     """Has snapshots locked; None where the stack allows no locks."""
     lock_limits: LockLimits = LockLimits()
+    count_store: StoredCount | None = None
+    """Keeps how many snapshots AMIs and locks hold; None: every run looks itself."""
+
+    def count_guarded(self, snapshots: Iterable[Snapshot], options: SweepOptions, listed_at: datetime) -> None:
+        """Keep how many managed snapshots AMIs use or locks hold, for the runs until the next sweep.
+
+        Where that cannot be read or kept, runs look themselves once the last count is too old. `listed_at` is before the listing.
+        """
+        if self.count_store is None:
+            return
+        # What becomes managed by consent may be due at once.
+        adopts = options.adopt or bool(options.former)
+        ids = [one.id for one in snapshots if adopts or one.managed_by(self.system)]
+        with suppress(SnapkeepError):
+            guarded = {*self.guards.images_using(ids), *self.guards.locks(ids)} if ids else set()
+            self.count_store.save(GuardedCount(listed_at, len(guarded)))
 
     def locks_missing(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime) -> list[ReportItem]:
         """Have those snapshots locked that their policies want locked and that are not; return what was found (INV-23)."""

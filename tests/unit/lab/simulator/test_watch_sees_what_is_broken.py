@@ -17,7 +17,7 @@ from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
-from snapkeep.lab.simulator.invariant_monitor import HELD_TOLERANCE_SECONDS, InvariantMonitor
+from snapkeep.lab.simulator.invariant_monitor import FIRST_HELD_SECONDS, HELD_TOLERANCE_SECONDS, InvariantMonitor
 from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.model_clients import CALLER
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
@@ -204,9 +204,26 @@ def test_inv_06_a_deletion_of_a_held_snapshot_is_seen(held_by: str) -> None:
         lab.ec2().lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1)
     violation = f"INV-06: {snapshot_id} in {PRIMARY}: given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it"
     delete(lab, snapshot_id)
+    lab.runner.advance(FIRST_HELD_SECONDS - 1)
+    delete(lab, snapshot_id)
+    assert violation not in watch.violations
+    lab.runner.advance(2)
+    delete(lab, snapshot_id)
+    assert violation in watch.violations
+
+
+def test_inv_06_a_second_held_snapshot_is_known_at_once() -> None:
+    lab, watch = watched()
+    volume = lab.make_volume()
+    first, second = lab.protect(volume), lab.protect(volume)
+    lab.ec2().lock_snapshot(SnapshotId=first, LockMode="governance", LockDuration=1)
+    lab.runner.advance(FIRST_HELD_SECONDS + 1)
+    lab.ec2().lock_snapshot(SnapshotId=second, LockMode="governance", LockDuration=1)
+    violation = f"INV-06: {second} in {PRIMARY}: given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it"
+    delete(lab, second)
     assert violation not in watch.violations
     lab.runner.advance(HELD_TOLERANCE_SECONDS + 1)
-    delete(lab, snapshot_id)
+    delete(lab, second)
     assert violation in watch.violations
 
 

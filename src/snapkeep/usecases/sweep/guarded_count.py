@@ -1,0 +1,33 @@
+"""The store of what a sweep counted of AMIs and locks, for the runs until the next one."""
+
+from __future__ import annotations
+
+from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
+from snapkeep.domain.json_codec import from_text, to_text
+from snapkeep.domain.records import dataclass
+from snapkeep.domain.retention.unguarded import GuardedCount
+from snapkeep.usecases.recovery.record_ports import Documents
+
+KEY = "memory/guarded.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCount:
+    """The count in the stack's bucket."""
+
+    documents: Documents
+
+    def load(self) -> GuardedCount | None:
+        """Return the last count; None where there is none that can be read: then a run looks itself."""
+        try:
+            return from_text(GuardedCount, self.documents.get(KEY).text)
+        except (SnapkeepError, ValueError):
+            return None
+
+    def save(self, counted: GuardedCount) -> None:
+        """Keep a count in place of the last one. Raise DocumentChanged where another sweep did so meanwhile, AwsRefused, …."""
+        try:
+            version = self.documents.get(KEY).version
+        except DocumentNotFound:
+            version = ""
+        self.documents.put(KEY, to_text(counted), version)

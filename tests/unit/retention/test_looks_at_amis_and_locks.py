@@ -1,0 +1,166 @@
+"""Runs look at AMIs and locks before they delete, but for a region where the last sweep saw none: there EC2 alone refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.lab.simulator.model_clients import CALLER
+from snapkeep.lab.simulator.sweeps import Sweeper
+from snapkeep.usecases.sweep.guarded_count import KEY
+from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set
+
+LOOKS = ("DescribeImages", "DescribeLockedSnapshots")
+BOTH = pytest.mark.parametrize("region", [PRIMARY, DR])
+HELD_BY = pytest.mark.parametrize("held_by", ["lock", "ami"])
+
+
+class Looks:
+    """The looks of the system at AMIs and locks, by region."""
+
+    def __init__(self, lab: Laboratory) -> None:
+        self.made: list[str] = []
+        call = lab.world.call
+
+        def counted(service: str, action: str, *arguments: Any, **keywords: Any) -> Any:
+            if action in LOOKS and keywords.get("caller") == CALLER:
+                self.made.append(keywords["region"])
+            return call(service, action, *arguments, **keywords)
+
+        lab.world.call = counted  # type: ignore[method-assign]
+
+    def of(self, region: str) -> int:
+        return self.made.count(region)
+
+
+def steady(adopt: bool = False) -> tuple[Laboratory, str, Sweeper]:
+    """Return a laboratory in which each further snapshot lets one snapshot and one copy go."""
+    lab = Laboratory(policies=policy_set(keep=2, keep_copies=2))
+    volume = lab.make_volume()
+    for _ in range(2):
+        lab.protect(volume)
+    lab.runner.advance(HOUR)
+    return lab, volume, Sweeper(lab.runner, adopt=adopt)
+
+
+def sweep(lab: Laboratory, sweeper: Sweeper) -> None:
+    sweeper.start()
+    lab.runner.advance(HOUR)
+
+
+def protect(lab: Laboratory, volume: str) -> None:
+    """Protect a new snapshot, without waiting for the end of locks."""
+    lab.start_snapshot(volume)
+    lab.runner.advance(2 * HOUR)
+
+
+def hold(lab: Laboratory, region: str, snapshot_id: str, held_by: str) -> None:
+    if held_by == "lock":
+        lab.ec2(region).lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=5)
+        return
+    mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}]
+    lab.ec2(region).register_image(Name="mine", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
+
+
+def test_a_run_looks_where_no_sweep_has_counted() -> None:
+    lab, volume, _ = steady()
+    looks = Looks(lab)
+    lab.protect(volume)
+    assert (looks.of(PRIMARY), looks.of(DR)) == (2, 2)
+
+
+@BOTH
+def test_no_run_looks_where_the_last_sweep_saw_neither(region: str) -> None:
+    lab, volume, sweeper = steady()
+    oldest = lab.ids(region)[0]
+    sweep(lab, sweeper)
+    looks = Looks(lab)
+    protect(lab, volume)
+    assert oldest not in lab.ids(region)
+    assert looks.of(region) == 0
+
+
+@HELD_BY
+@BOTH
+def test_runs_look_where_the_last_sweep_saw_one(region: str, held_by: str) -> None:
+    lab, volume, sweeper = steady()
+    oldest = lab.ids(region)[0]
+    hold(lab, region, oldest, held_by)
+    sweep(lab, sweeper)
+    looks = Looks(lab)
+    protect(lab, volume)
+    assert oldest in lab.ids(region)
+    assert looks.of(region) == 2
+    assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"] * 3
+
+
+@HELD_BY
+@BOTH
+def test_ec2_refuses_the_first_one_since_the_sweep(region: str, held_by: str) -> None:
+    lab, volume, sweeper = steady()
+    sweep(lab, sweeper)
+    oldest = lab.ids(region)[0]
+    hold(lab, region, oldest, held_by)
+    protect(lab, volume)
+    assert oldest in lab.ids(region)
+    assert any(subject == oldest for _, subject in lab.notified)
+    sweep(lab, sweeper)
+    told = len(lab.notified)
+    protect(lab, volume)
+    assert oldest in lab.ids(region)
+    assert len(lab.notified) == told, "what a sweep saw is not attempted again"
+
+
+@pytest.mark.parametrize(("hours", "looked"), [(10.5, 0), (12.5, 2)])
+def test_a_count_is_good_for_twelve_hours(hours: float, looked: int) -> None:
+    lab, volume, sweeper = steady()
+    sweep(lab, sweeper)
+    lab.runner.advance(hours * HOUR)
+    looks = Looks(lab)
+    lab.protect(volume)
+    assert looks.of(PRIMARY) == looked
+
+
+def test_a_run_looks_at_what_is_younger_than_the_count() -> None:
+    lab, volume, sweeper = steady()
+    sweep(lab, sweeper)
+    lab.policies = policy_set(keep=1, keep_copies=1)
+    lab.runner.advance(60)
+    lab.protect(volume)
+    looks = Looks(lab)
+    lab.protect(volume)  # gives up the one before, which no sweep saw
+    assert (looks.of(PRIMARY), looks.of(DR)) == (2, 2)
+
+
+def test_a_count_that_cannot_be_read_is_none() -> None:
+    lab, volume, sweeper = steady()
+    sweep(lab, sweeper)
+    documents = lab.runner.composition.documents[PRIMARY]
+    documents.put(KEY, "{", documents.get(KEY).version)
+    looks = Looks(lab)
+    lab.protect(volume)
+    assert (looks.of(PRIMARY), looks.of(DR)) == (2, 0)
+
+
+def test_a_sweep_that_cannot_count_leaves_the_last_count() -> None:
+    lab, volume, sweeper = steady()
+    lab.world.set_faults(Faults(script=(FaultRule("api_error", action="DescribeLockedSnapshots"),)))
+    sweep(lab, sweeper)
+    assert lab.runner.composition.documents[PRIMARY].keys(KEY) == []
+    lab.world.set_faults(Faults())
+    looks = Looks(lab)
+    lab.protect(volume)
+    assert looks.of(PRIMARY) == 2
+
+
+def test_snapshots_that_consent_would_manage_count_too() -> None:
+    lab, volume, sweeper = steady(adopt=True)
+    unmanaged = lab.make_volume({})
+    foreign = lab.protect(unmanaged)
+    hold(lab, PRIMARY, foreign, "lock")
+    sweep(lab, sweeper)
+    looks = Looks(lab)
+    lab.protect(volume)
+    assert looks.of(PRIMARY) == 2
