@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from snapkeep.domain.locks import SnapshotLock
 from snapkeep.domain.model import Action, DeletionPlan, Origin, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.lab.simulator.memory_ports import no_notice
 from snapkeep.usecases.ports import DeletionOutcome, DeletionResult, SnapshotReader
@@ -42,6 +43,12 @@ class Reader:
 
     def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, None]:
         return dict.fromkeys(snapshot_ids) if self._exists else {}
+
+    def images_using(self, _: Collection[str]) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def locks(self, _: Collection[str]) -> dict[str, SnapshotLock]:
+        return {}
 
 
 @pytest.mark.parametrize(("there", "outcome"), [(False, DeletionOutcome.ALREADY_GONE), (True, DeletionOutcome.NOT_ALLOWED)])

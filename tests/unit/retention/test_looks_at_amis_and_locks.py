@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.sweep.guarded_count import KEY
@@ -33,6 +35,24 @@ class Looks:
 
     def of(self, region: str) -> int:
         return self.made.count(region)
+
+
+class Refusals:
+    """The snapshots whose deletion by the system EC2 refused."""
+
+    def __init__(self, lab: Laboratory) -> None:
+        self.of: list[str] = []
+        call = lab.world.call
+
+        def watched(service: str, action: str, params: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
+            try:
+                return call(service, action, params, **keywords)
+            except ApiError:
+                if action == "DeleteSnapshot":
+                    self.of.append(str((params or {})["SnapshotId"]))
+                raise
+
+        lab.world.call = watched  # type: ignore[method-assign]
 
 
 def steady(adopt: bool = False) -> tuple[Laboratory, str, Sweeper]:
@@ -103,14 +123,29 @@ def test_ec2_refuses_the_first_one_since_the_sweep(region: str, held_by: str) ->
     sweep(lab, sweeper)
     oldest = lab.ids(region)[0]
     hold(lab, region, oldest, held_by)
+    refused = Refusals(lab)
     protect(lab, volume)
     assert oldest in lab.ids(region)
-    assert any(subject == oldest for _, subject in lab.notified)
+    assert refused.of == [oldest]
     sweep(lab, sweeper)
-    told = len(lab.notified)
     protect(lab, volume)
     assert oldest in lab.ids(region)
-    assert len(lab.notified) == told, "what a sweep saw is not attempted again"
+    assert refused.of == [oldest], "what a sweep saw is not attempted again"
+    assert {run.status for run in lab.ended} == {"SUCCEEDED"}, "a snapshot that stays is no failure"
+    assert lab.notified == []
+
+
+@BOTH
+def test_a_refusal_without_ami_and_lock_is_a_failure(region: str) -> None:
+    lab, volume, sweeper = steady()
+    sweep(lab, sweeper)
+    oldest = lab.ids(region)[0]
+    refusal = {"code": "UnauthorizedOperation", "message": "blocked by a policy", "http_status": 403}
+    rule = FaultRule("api_error", action="DeleteSnapshot", region=region, **refusal)  # type: ignore[arg-type]
+    lab.world.set_faults(Faults(script=(rule,)))
+    lab.protect(volume)
+    assert [subject for _, subject in lab.notified] == [oldest]
+    assert oldest in lab.ids(region)
 
 
 @pytest.mark.parametrize(("hours", "looked"), [(10.5, 0), (12.5, 2)])

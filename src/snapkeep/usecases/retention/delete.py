@@ -39,6 +39,8 @@ class Planner(Protocol):
         ...
 
 
+_REFUSED_BY_EC2 = (DeletionOutcome.IN_USE, DeletionOutcome.LOCKED, DeletionOutcome.NOT_ALLOWED)
+
 Audit = Callable[[DeletionOrder, DeletionResult, str], None]
 """Keeps a deletion, its result and the id of the plan that it is of."""
 
@@ -129,19 +131,27 @@ class DeleteSnapshots:
                 left.pop(0)
                 for order in of_volume:
                     snapshot = snapshots[order.snapshot_id]
-                    self._carry_out(order, snapshot, plan.governing.get(snapshot.origin.lineage, ""), plan.id, done)
+                    policy = plan.governing.get(snapshot.origin.lineage, "")
+                    self._carry_out(order, snapshot, policy, plan.id, done, by_run=asked is None)
                 if asked is None:
                     done.refusals += [refusal for refusal in plan.refusals if refusal.lineage.volume_id == volume_id]
                 else:
                     deleted_ids = {order.snapshot_id for order in of_volume}
                     self._refuse([order for order in asked_of_volume if order.snapshot_id not in deleted_ids], plan, done)
 
-    def _carry_out(self, order: DeletionOrder, snapshot: Snapshot, policy: str, plan_id: str, done: Deletions) -> None:
+    def _carry_out(
+        self, order: DeletionOrder, snapshot: Snapshot, policy: str, plan_id: str, done: Deletions, *, by_run: bool = False
+    ) -> None:
         # Within the burst the bucket has tokens, so that a usual run, with a few deletions, waits for nothing.
         if done.calls >= self.burst:
             self.pacer.pause(self.seconds_between)
         done.calls += 1
-        self._note(order, self._unless_gone(self._delete(snapshot, policy)), plan_id, done)
+        result = self._unless_gone(self._delete(snapshot, policy))
+        if by_run and self._is_guarded(result):
+            # It stays, as it would have if the plan had looked: no failure of the run. The audit line says why.
+            self.audit(order, result, plan_id)
+        else:
+            self._note(order, result, plan_id, done)
 
     def _note(self, order: DeletionOrder, result: DeletionResult, plan_id: str, done: Deletions) -> None:
         # At once, and not at the end: a function that is killed has logged what it has done.
@@ -186,6 +196,13 @@ class DeleteSnapshots:
         ):
             return DeletionResult(result.snapshot_id, DeletionOutcome.ALREADY_GONE)
         return result
+
+    def _is_guarded(self, result: DeletionResult) -> bool:
+        """Whether EC2 refused because of an AMI or a lock that is younger than the last sweep, so that no plan looked for it."""
+        if result.outcome not in _REFUSED_BY_EC2:
+            return False
+        ids = [result.snapshot_id]
+        return bool(self.reader.images_using(ids) or self.reader.locks(ids))
 
     def _delete(self, snapshot: Snapshot, policy: str) -> DeletionResult:
         for attempt in count():

@@ -101,7 +101,7 @@ class DrSweep(RegionSweep):
             sources=tagged_sources(managed, self.reader.region, policies, self.reader_of),
         )
         placed = self.holds.placed(managed)
-        self.count_guarded(snapshots, options, started)
+        self.count_guarded(snapshots, policies, options, started)
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system, placed=lambda _: placed)
         facts = DrFacts(
             system=self.system,

@@ -83,7 +83,7 @@ class PrimarySweep(RegionSweep):
         )
         # The plan is made before the repairs, so that no repair of this sweep can be the reason for a deletion in it.
         placed = self.holds.placed([snapshot for snapshot in listing.snapshots if snapshot.managed_by(self.system)])
-        self.count_guarded(listing.snapshots, options, started)
+        self.count_guarded(listing.snapshots, policies, options, started)
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system, placed=lambda _: placed)
         runs = self._runs_seen(dr, plan, listing.snapshots, started)
         facts = PrimaryFacts(

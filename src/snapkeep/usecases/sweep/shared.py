@@ -224,8 +224,10 @@ class RegionSweep:
     count_store: StoredCount | None = None
     """Keeps how many snapshots AMIs and locks hold; None: every run looks itself."""
 
-    def count_guarded(self, snapshots: Iterable[Snapshot], options: SweepOptions, listed_at: datetime) -> None:
-        """Keep how many managed snapshots AMIs use or locks hold, for the runs until the next sweep.
+    def count_guarded(
+        self, snapshots: Sequence[Snapshot], policies: PolicySet, options: SweepOptions, listed_at: datetime
+    ) -> None:
+        """Keep how many managed snapshots AMIs use or locks hold, or will soon, for the runs until the next sweep.
 
         Where that cannot be read or kept, runs look themselves once the last count is too old. `listed_at` is before the listing.
         """
@@ -236,6 +238,8 @@ class RegionSweep:
         ids = [one.id for one in snapshots if adopts or one.managed_by(self.system)]
         with suppress(SnapkeepError):
             guarded = {*self.guards.images_using(ids), *self.guards.locks(ids)} if ids else set()
+            if self.locks is not None:
+                guarded.update(one.id for one in wanted_locks(snapshots, policies, self.system))
             self.count_store.save(GuardedCount(listed_at, len(guarded)))
 
     def locks_missing(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime) -> list[ReportItem]:
