@@ -121,8 +121,9 @@ class Ec2Recovery:
         return dry_run(self._client, "create_volume", **request, TagSpecifications=tag_specifications({"volume": tags}))
 
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
-        """Return why CreateTags would be refused, by a dry run; empty if it would not."""
-        return dry_run(self._client, "create_tags", Resources=snapshot_ids, Tags=tag_list(tags))
+        """Return why CreateTags, or DeleteTags afterwards, would be refused, by dry runs; empty if they would not."""
+        request = {"Resources": snapshot_ids, "Tags": tag_list(tags)}
+        return dry_run(self._client, "create_tags", **request) or dry_run(self._client, "delete_tags", **request)
 
     def zones(self) -> list[str]:
         """Return the region's Availability Zones that can be used."""

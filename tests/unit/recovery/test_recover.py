@@ -276,6 +276,13 @@ def test_ec2_that_refuses_to_tag_a_point_begins_nothing(ready: RecoveryLab) -> N
     ready.carry_out(run.id, Recover.undo)
 
 
+@pytest.mark.parametrize(("action", "operation"), [("CreateTags", "create_tags"), ("DeleteTags", "delete_tags")])
+def test_a_hold_that_could_not_be_written_or_removed_is_an_obstacle(ready: RecoveryLab, action: str, operation: str) -> None:
+    refusal = FaultRule("api_error", region=DR, action=action, code="UnauthorizedOperation", http_status=403, times=1)
+    ready.lab.world.add_fault(refusal)
+    assert [obstacle.partition(":")[0] for obstacle in ready.plan().obstacles] == [operation]
+
+
 def test_a_volume_with_as_many_tags_as_ec2_takes_is_recovered() -> None:
     lab = RecoveryLab()
     volume_id = lab.lab.make_volume({"Backup": "yes", **{f"team-{number:02}": "x" for number in range(TAG_LIMIT - 1)}})

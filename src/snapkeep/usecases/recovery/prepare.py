@@ -48,7 +48,7 @@ class RecoveryLooks(Protocol):
         ...
 
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
-        """Return why CreateTags would be refused; empty if it would not."""
+        """Return why CreateTags, or DeleteTags afterwards, would be refused; empty if they would not."""
         ...
 
     def zones(self) -> list[str]:

@@ -54,7 +54,7 @@ class InstanceLooks(Protocol):
         ...
 
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
-        """Return why CreateTags would be refused, by a dry run; empty if it would not."""
+        """Return why CreateTags, or DeleteTags afterwards, would be refused; empty if they would not."""
         ...
 
     def site(
