@@ -186,6 +186,7 @@ def test_a_named_snapshot_without_a_copy_is_not_passed_over(account: Account) ->
         ("--volume", "vol-1", "--policy", "gold"),
         ("snap-1", "--full", "--structure"),
         ("snap-1", "--subset", "3/2"),
+        ("snap-1", "--sample", "0"),
         ("snap-1",),
     ],
 )

@@ -38,11 +38,13 @@ def verify(
     policy: Annotated[str, typer.Option("--policy", metavar="NAME", help="The newest copy of each volume of a policy.")] = "",
     in_region: Annotated[str, typer.Option("--in", metavar="REGION", help="The copies in this DR region.")] = "",
     structure: Annotated[bool, typer.Option("--structure", help="Compare the lists of blocks alone.")] = False,
-    sample: Annotated[int, typer.Option("--sample", metavar="N", help="Compare N blocks too (default: 300).")] = 0,
+    sample: Annotated[int | None, typer.Option("--sample", metavar="N", help="Compare N blocks too (default: 300).")] = None,
     subset: Annotated[str, typer.Option("--subset", metavar="n/t", help="Compare part n of t parts.")] = "",
     changed: Annotated[bool, typer.Option("--changed", help="Compare changes since a full proof.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Compare every block.")] = False,
-    budget: Annotated[float, typer.Option("--budget", metavar="USD", min=0.0, help="Spend at most this on each copy.")] = 0.0,
+    budget: Annotated[
+        float, typer.Option("--budget", metavar="USD", min=0.0, show_default=False, help="Spend at most this on each copy.")
+    ] = 0.0,
     estimate: Annotated[bool, typer.Option("--estimate", help="Print blocks, time and price; read nothing.")] = False,
     json: Json = False,
 ) -> None:
@@ -81,7 +83,7 @@ def verify(
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def _method(*, structure: bool, sample: int, subset: str, changed: bool, full: bool) -> Method:
+def _method(*, structure: bool, sample: int | None, subset: str, changed: bool, full: bool) -> Method:
     """Return the method of the options. Raise WrongUse for more than one, or a number that no proof has."""
     from snapkeep.domain.recovery.methods import (  # noqa: PLC0415
         DEFAULT_SAMPLE,
@@ -92,16 +94,17 @@ def _method(*, structure: bool, sample: int, subset: str, changed: bool, full: b
         parse_part,
     )
 
-    if structure + bool(sample and not changed) + bool(subset) + changed + full > 1:
+    blocks = DEFAULT_SAMPLE if sample is None else sample
+    if structure + (sample is not None and not changed) + bool(subset) + changed + full > 1:
         raise WrongUse("--structure, --sample, --subset, --changed, --full: choose one")
     try:
         if subset:
             return parse_part(subset)
         if changed:
-            return Method(MethodKind.CHANGED, sample=sample or DEFAULT_SAMPLE)
+            return Method(MethodKind.CHANGED, sample=blocks)
         if structure or full:
             return STRUCTURE if structure else FULL
-        return Method(MethodKind.SAMPLE, sample=sample or DEFAULT_SAMPLE)
+        return Method(MethodKind.SAMPLE, sample=blocks)
     except ValueError as error:
         raise WrongUse(str(error)) from error
 
