@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from snapkeep.domain.locks import LockLimits
+from snapkeep.domain.policy.model import LockMode, LockRule, PolicySet
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.ebs_model.errors import ApiError
+from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.sweeps import Sweeper
-from snapkeep.usecases.sweep.guarded_count import KEY
+from snapkeep.usecases.sweep.guarded_count import KEY, StoredCount
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set
 
 LOOKS = ("DescribeImages", "DescribeLockedSnapshots")
@@ -199,3 +204,15 @@ def test_snapshots_that_consent_would_manage_count_too() -> None:
     looks = Looks(lab)
     lab.protect(volume)
     assert looks.of(PRIMARY) == 2
+
+
+def test_snapshots_that_policies_want_locked_count_before_their_locks() -> None:
+    (policy,) = policy_set(keep=2).policies
+    lab = Laboratory(policy_set(keep=2), layout=SystemLayout(lock_limits=LockLimits(30)))
+    volume, sweeper = lab.make_volume(), Sweeper(lab.runner)
+    for _ in range(2):
+        lab.protect(volume)
+    lab.policies = PolicySet((replace(policy, lock=LockRule(LockMode.GOVERNANCE, timedelta(days=7))),))
+    sweep(lab, sweeper)
+    counts = {region: StoredCount(lab.runner.composition.documents[region]).load() for region in (PRIMARY, DR)}
+    assert {region: counted and counted.number for region, counted in counts.items()} == {PRIMARY: 2, DR: 0}
