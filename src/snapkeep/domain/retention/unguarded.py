@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.model import CLOCK_SKEW, Snapshot
 from snapkeep.domain.records import dataclass
 
 GOOD_FOR = timedelta(hours=12)
@@ -26,4 +26,6 @@ class GuardedCount:
 
     def shows_unguarded(self, snapshot: Snapshot, now: datetime) -> bool:
         """Whether no look is needed: the sweep saw this snapshot, and nothing that holds any, lately."""
-        return self.number == 0 and snapshot.start_time < self.at and now - self.at <= GOOD_FOR
+        # EC2 may list a snapshot late, and by its own clock.
+        seen = snapshot.start_time < self.at - CLOCK_SKEW
+        return self.number == 0 and seen and now - self.at <= GOOD_FOR
