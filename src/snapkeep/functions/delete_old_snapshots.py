@@ -15,7 +15,7 @@ from snapkeep.functions.payloads import DeletionCall
 from snapkeep.functions.plan_retention import build as build_planner
 from snapkeep.functions.state_budget import deletion_answer
 from snapkeep.usecases.retention.delete import DeleteSnapshots
-from snapkeep.usecases.sweep.guarded_count import StoredCount
+from snapkeep.usecases.sweep.count_store import StoredCount
 
 
 def build(parts: Composition) -> DeleteSnapshots:

@@ -24,10 +24,10 @@ from snapkeep.functions.log import logger, started
 from snapkeep.functions.payload_reader import from_json
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, step_error, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
+from snapkeep.usecases.sweep.count_store import StoredCount
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
 from snapkeep.usecases.sweep.exposure import ExposureCheck
-from snapkeep.usecases.sweep.guarded_count import StoredCount
 from snapkeep.usecases.sweep.memory import StoredMemory
 from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
 from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions, SweepResult, complete, stopped, with_left

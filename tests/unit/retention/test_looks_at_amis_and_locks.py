@@ -16,7 +16,7 @@ from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.sweeps import Sweeper
-from snapkeep.usecases.sweep.guarded_count import KEY, StoredCount
+from snapkeep.usecases.sweep.count_store import KEY, StoredCount
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set
 
 LOOKS = ("DescribeImages", "DescribeLockedSnapshots")

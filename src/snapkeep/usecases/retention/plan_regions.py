@@ -18,11 +18,11 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
+from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.retention.tag_holds import NO_SOURCES, TaggedSources, holding_keys
-from snapkeep.domain.retention.unguarded import GuardedCount
 from snapkeep.domain.tags import with_source_starts
 from snapkeep.domain.vault.shares import vault_holds
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader

@@ -24,8 +24,8 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_retention, tells_what_governs
 from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.recovery.verdict import is_proved
+from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.region_plan import RegionFacts
-from snapkeep.domain.retention.unguarded import GuardedCount
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.placed_holds import HoldReader
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader

@@ -22,8 +22,8 @@ from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
+from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
-from snapkeep.domain.retention.unguarded import GuardedCount
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision
 from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
 from snapkeep.domain.sweep.memory import SweepMemory
@@ -39,10 +39,10 @@ from snapkeep.usecases.ports import (
     SnapshotTagger,
 )
 from snapkeep.usecases.retention.plan_volumes import plan_id
+from snapkeep.usecases.sweep.count_store import StoredCount
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
 from snapkeep.usecases.sweep.exposure import ExposureCheck
-from snapkeep.usecases.sweep.guarded_count import StoredCount
 
 FINDING_OF_DELETION = {
     DeletionKind.RETENTION: FindingKind.PAST_RETENTION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.retention.unguarded import GuardedCount
+from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.usecases.recovery.record_ports import Documents
 
 KEY = "memory/guarded.json"
