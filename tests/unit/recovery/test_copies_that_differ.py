@@ -62,7 +62,8 @@ def test_every_arriving_copy_is_compared_and_tagged_with_its_proof() -> None:
 def test_a_differing_copy_is_marked_and_made_again() -> None:
     lab = laboratory()
     lab.world.add_fault(FaultRule("copy_wrong_blocks", times=1, blocks=1))
-    source = lab.protect(volume(lab))
+    volume_id = volume(lab)
+    source = lab.protect(volume_id)
     wrong, good = lab.ids(DR)
     assert verdicts(lab) == ["DIFFERS", "PROVED"]
     assert lab.tags(wrong, DR)[CHECK] == WRONG
@@ -70,6 +71,7 @@ def test_a_differing_copy_is_marked_and_made_again() -> None:
     assert lab.tags(good, DR)[PROOF].startswith("PROVED ")
     assert lab.sources_of_copies() == [source, source]
     assert lab.notified == [("CopyDiffers", wrong)]
+    assert [notice.detail for notice in lab.runner.composition.notices.added] == [f"volume {volume_id}"]
     assert [(run.status, run.error) for run in lab.runs("verify")] == [("FAILED", "CopyDiffers"), ("SUCCEEDED", "")]
 
 
