@@ -9,7 +9,7 @@ from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, SweepReport
 from snapkeep.domain.vault.word import VaultWord
 from snapkeep.lab.simulator.functions import sharing_of
-from snapkeep.usecases.look.status import Destination, StatusTotal, gather_status
+from snapkeep.usecases.look.status import Destination, StatusTotal, SystemStatus, gather_status
 from support.flows import DAY, DR, HOUR, PRIMARY
 from support.sweeping_world import SweepingWorld, gold
 
@@ -61,17 +61,24 @@ def test_a_share_older_than_a_day_is_counted_and_found() -> None:
 def test_the_status_counts_what_vaults_have_and_wait_for() -> None:
     world, _, copy = shared_copy()
 
-    def totals() -> dict[StatusTotal, int]:
+    def seen() -> SystemStatus:
         composition = world.composition()
         destination = Destination(reader=composition.reader(DR), queue=composition.queue_of(DR))
-        status = gather_status(
+        return gather_status(
             composition.reader(PRIMARY), [destination], world.policies, composition.clock.now(), system="snapkeep"
         )
-        return {total: count for total, count in status.totals.items() if total.value in ("copies_shared", "copies_in_vault")}
+
+    def totals() -> dict[StatusTotal, int]:
+        return {total: count for total, count in seen().totals.items() if total.value in ("copies_shared", "copies_in_vault")}
 
     assert totals() == {StatusTotal.COPIES_SHARED: 1, StatusTotal.COPIES_IN_VAULT: 0}
+    assert [(one.vault.name, one.shared, one.late) for one in seen().vaults] == [("bunker", 1, False)]
+    world.later(DAY)
+    assert [one.late for one in seen().vaults] == [True]
+    assert not seen().healthy
     sharing_of(world.composition(), DR).withdraw(VaultWord(copy, "snap-0fedcba9876543210", ACCOUNT))
     assert totals() == {StatusTotal.COPIES_SHARED: 0, StatusTotal.COPIES_IN_VAULT: 1}
+    assert [(one.copied, one.shared, one.late) for one in seen().vaults] == [(1, 0, False)]
 
 
 def test_a_stranger_beside_the_vault_is_found_by_the_next_sweep() -> None:

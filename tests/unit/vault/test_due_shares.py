@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from snapkeep.cli.views.vault import standing_text
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.model import Action, KeyFault, Snapshot, SnapshotState, Unusable
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, Vault
@@ -15,7 +16,17 @@ from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.shares import share_findings, stale_findings, unshared_findings, vault_findings
 from snapkeep.domain.tag_names import CHECK, OWN_TAGS, PROOF, VAULT, VAULT_COPY, WRONG
 from snapkeep.domain.tags import format_time
-from snapkeep.domain.vault.shares import due_shares, is_wanted, share_counts, share_of, share_tag, vault_copy_tag, vault_holds
+from snapkeep.domain.vault.shares import (
+    VaultStanding,
+    due_shares,
+    is_wanted,
+    share_counts,
+    share_of,
+    share_tag,
+    vault_copy_tag,
+    vault_holds,
+    vault_standings,
+)
 from snapkeep.domain.vault.word import VaultWord, parse_vault_word
 from support.lineages import SYSTEM, copy_of, snapshot
 
@@ -191,6 +202,48 @@ def test_managed_copies_that_are_shared_and_copied_are_counted() -> None:
     shared, copied = copy(1, **share_tag(BUNKER, NOW)), copy(1, **vault_copy_tag(BUNKER, "snap-0123456789abcdef0"))
     foreign = replace(shared, tags={VAULT: "bunker"})
     assert share_counts([shared, copied, copied, copy(1), foreign], SYSTEM) == (1, 2)
+
+
+def standing(*copies: Snapshot) -> VaultStanding:
+    bunker, attic = vault_standings({DR: copies}, POLICIES, NOW, system=SYSTEM)
+    assert bunker.vault == BUNKER
+    assert (attic.vault, attic.known, attic.late) == (ATTIC, False, False)
+    return bunker
+
+
+def test_a_vault_has_what_it_said_and_waits_for_the_rest() -> None:
+    copied = [copy(days, number, **{VAULT_COPY: "bunker snap-1"}) for number, days in ((1, 5), (2, 3))]
+    shared, due_now = copy(0.8, 3, **share_tag(BUNKER, NOW - 0.5 * DAY)), copy(0.5, 4)
+    others = [copy(1, 5, policy="plain"), copy(1, 6, policy="west", **share_tag(ATTIC, NOW - 9 * DAY))]
+    found = standing(*copied, shared, due_now, *others)
+    assert found == VaultStanding(BUNKER, True, 2, copied[1].origin.start_time, 1, NOW - 0.5 * DAY, to_share=1, late=False)
+    assert standing_text(found) == (
+        f"2 copies in account {ACCOUNT}, us-east-2, the newest of 2026-11-20 12:00 UTC; "
+        "1 shared and not copied yet, the first since 2026-11-23 00:00 UTC; 1 to be shared"
+    )
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        copy(3, **share_tag(BUNKER, NOW - 1.1 * DAY)),
+        copy(3, **{VAULT: "bunker"}),
+        copy(1.2),
+    ],
+)
+def test_a_vault_is_late_after_a_day(waiting: Snapshot) -> None:
+    found = standing(waiting)
+    assert found.late
+    assert standing_text(found).endswith("(late: see `snapkeep report list`)")
+
+
+def test_a_vault_that_has_everything_is_not_late() -> None:
+    assert not standing(copy(9, **{VAULT_COPY: "bunker snap-1"})).late
+
+
+def test_what_a_vault_has_is_not_known_without_a_listing() -> None:
+    (_, attic) = vault_standings({DR: []}, POLICIES, NOW, system=SYSTEM)
+    assert standing_text(attic) == f"what account {ACCOUNT} has is not known while eu-west-1 could not be read"
 
 
 def test_times_of_shares_are_written_as_all_others() -> None:

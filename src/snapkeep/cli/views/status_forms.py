@@ -12,6 +12,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProtection
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.tags import format_time
+from snapkeep.domain.vault.shares import VaultStanding
 from snapkeep.usecases.look.budgets import CopyBudget
 from snapkeep.usecases.look.queued_copies import QueuedCopy
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
@@ -46,7 +47,14 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
         "volumes": [_volume(protection) for protection in status.volumes],
         "queue": [_row(row) for row in status.queue],
         "copy_budgets": [to_object(budget) for budget in status.budgets],
+        "vaults": [_vault(standing) for standing in status.vaults],
     }
+
+
+def _vault(standing: VaultStanding) -> dict[str, Any]:
+    vault = standing.vault
+    place = {"name": vault.name, "account": vault.account, "region": vault.region, "from": vault.from_region}
+    return to_object(standing) | {"vault": place}
 
 
 def hold_as_data(hold: PlacedHold) -> dict[str, Any]:

@@ -14,9 +14,24 @@ from snapkeep.domain.recovery.choice import is_point, why_unusable
 from snapkeep.domain.recovery.copy_steps import CopyPlan
 from snapkeep.domain.tag_names import PROOF
 from snapkeep.domain.tags import format_time
+from snapkeep.domain.vault.shares import VaultStanding
 from snapkeep.usecases.look.vault import VaultPoint
 
 NOT_COMPARED = "size and key checked on arrival; the copy that was shared is compared in production"
+
+
+def standing_text(standing: VaultStanding) -> str:
+    """Return how far a vault has the copies that it should have, in words."""
+    vault = standing.vault
+    if not standing.known:
+        return f"what account {vault.account} has is not known while {vault.from_region} could not be read"
+    newest = f", the newest of {standing.newest:%Y-%m-%d %H:%M} UTC" if standing.newest else ""
+    parts = [f"{counted(standing.copied, 'copy', 'copies')} in account {vault.account}, {vault.region}{newest}"]
+    if standing.shared:
+        since = f", the first since {standing.shared_since:%Y-%m-%d %H:%M} UTC" if standing.shared_since else ""
+        parts.append(f"{standing.shared:,} shared and not copied yet{since}")
+    parts += [f"{standing.to_share:,} to be shared"] if standing.to_share else []
+    return "; ".join(parts) + (" (late: see `snapkeep report list`)" if standing.late else "")
 
 
 def points_lines(points: Sequence[VaultPoint], region: str, now: datetime) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from snapkeep.domain.model import Lineage, Reason, Snapshot
 from snapkeep.domain.policy.model import PolicySet, Vault
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.tag_names import VAULT, VAULT_COPY
 from snapkeep.domain.tags import format_time, parse_time
@@ -101,6 +102,54 @@ def share_counts(copies: Iterable[Snapshot], system: str) -> tuple[int, int]:
     """Return how many managed copies are shared with vaults, and how many vaults have copied."""
     managed = [copy.tags for copy in copies if copy.managed_by(system)]
     return sum(VAULT in tags for tags in managed), sum(VAULT_COPY in tags for tags in managed)
+
+
+@dataclass(frozen=True, slots=True)
+class VaultStanding:
+    """How far a vault has the copies that it should have, as the tags of the DR copies say."""
+
+    vault: Vault
+    known: bool
+    """Whether the region could be listed whose copies it gets; where it could not, every figure is zero."""
+    copied: int = 0
+    """Copies there of which the vault has said that it has copied them."""
+    newest: datetime | None = None
+    """The start of the newest source among them; None without any."""
+    shared: int = 0
+    """Copies that are shared with it, and that it has not copied yet."""
+    shared_since: datetime | None = None
+    """When the first of these was shared; None without any, or where no tag says."""
+    to_share: int = 0
+    """Proved copies that are to be shared with it."""
+    late: bool = False
+    """Whether one of the shared has waited for more than a day, or one that is to be shared."""
+
+
+def vault_standings(
+    listings: Mapping[str, Iterable[Snapshot]], policies: PolicySet, now: datetime, *, system: str
+) -> list[VaultStanding]:
+    """Return the standing of each vault of the policies, given the copies of the regions that could be listed."""
+    return [_standing(vault, listings.get(vault.from_region), policies, now, system) for vault in policies.vaults]
+
+
+def _standing(vault: Vault, listed: Iterable[Snapshot] | None, policies: PolicySet, now: datetime, system: str) -> VaultStanding:
+    if listed is None:
+        return VaultStanding(vault, known=False)
+    copies = [copy for copy in listed if copy.managed_by(system)]
+    copied = [copy.origin.start_time for copy in copies if is_in(vault, copy)]
+    shares = [share.since for copy in copies if (share := share_of(copy.tags)) and share.vault == vault.name]
+    due = [copy for copy, wanted in due_shares(copies, policies, [vault.account], now, system=system) if wanted == vault]
+    waiting = [*shares, *(copy.completed_at or copy.start_time for copy in due)]
+    return VaultStanding(
+        vault,
+        known=True,
+        copied=len(copied),
+        newest=max(copied, default=None),
+        shared=len(shares),
+        shared_since=min((since for since in shares if since), default=None),
+        to_share=len(due),
+        late=any(since is None or now - since > STALE_AFTER for since in waiting),
+    )
 
 
 def vault_holds(copies: Iterable[Snapshot], now: datetime) -> dict[str, tuple[Reason, ...]]:

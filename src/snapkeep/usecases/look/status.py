@@ -30,7 +30,7 @@ from snapkeep.domain.recovery.recoverability import Recoverability, recoverabili
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.system import StackKind, stack_name
-from snapkeep.domain.vault.shares import share_counts
+from snapkeep.domain.vault.shares import VaultStanding, share_counts, vault_standings
 from snapkeep.domain.wildcards import matches_any
 from snapkeep.usecases.look.budgets import CopyBudget, copy_budgets
 from snapkeep.usecases.look.queued_copies import QueuedCopy, queued_copies
@@ -156,6 +156,8 @@ class SystemStatus:
     """Whether those of every region could be read; where they could not, there may be more."""
     budgets: tuple[CopyBudget, ...] = ()
     """The budgets of time-based copies, of the regions that could be read."""
+    vaults: tuple[VaultStanding, ...] = ()
+    """The vaults of the policies; none where some volumes are asked about."""
 
     @property
     def recoverability(self) -> Recoverability:
@@ -170,6 +172,7 @@ class SystemStatus:
             or self.keys
             or any(protection.needs_attention for protection in self.volumes)
             or any(copy.needs_attention for copy in self.queue)
+            or any(standing.late for standing in self.vaults)
         )
 
 
@@ -267,6 +270,7 @@ def gather_status(
         primary_known=not source.problem,
         keys=tuple(keys),
         budgets=tuple(budget for reading in readings for budget in reading.budgets),
+        vaults=tuple(vault_standings(listings, policies, now, system=system)) if chosen == EVERY_VOLUME else (),
     )
 
 
