@@ -32,7 +32,8 @@ def test_reports_are_encrypted_private_versioned_and_expire(stack: str) -> None:
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"] if "Prefix" in rule}
     of_dr = {"proofs/": {"Ref": "ReportRetentionDays"}, "drill-plans/": 7} if stack == "dr" else {}
-    assert days == {"reports/": {"Ref": "ReportRetentionDays"}, "interim/": 7, **of_dr}
+    kept = {key: {"Ref": "ReportRetentionDays"} for key in ("reports/", "signals/")}
+    assert days == {**kept, "interim/": 7, **of_dr}
     (denied,) = resources(stack, "AWS::S3::BucketPolicy")["ReportsPolicy"]["PolicyDocument"]["Statement"]
     assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 

@@ -81,6 +81,7 @@ _SIGNAL = (
     Permission("counts the recovery points that a call touches", ("ec2:DescribeSnapshots",)),
     Permission("knows which snapshots were managed before they were deleted", ("s3:GetObject",)),
     Permission("sees that there was no sweep yet, instead of a refusal", ("s3:ListBucket",), "S3"),
+    Permission("keeps the signals, to be listed", ("s3:PutObject",)),
     Permission("takes calls from their queue", ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), "Lambda"),
     Permission("puts the system on hold, where HoldOnSignals says so", ("ssm:PutParameter",)),
     _TAG_HOLD,

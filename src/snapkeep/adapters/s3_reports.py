@@ -43,9 +43,9 @@ class S3Reports:
                     raise ReportNotFound(f"there is no {self.location(name)}") from error
                 raise
 
-    def names_since(self, day: date) -> list[str]:
-        """Return the names of the reports of sweeps (JSON) from a day on, the oldest first."""
+    def names_since(self, day: date, prefix: str = REPORTS) -> list[str]:
+        """Return the names of the reports of sweeps (JSON), or of what has another prefix, from a day on, the oldest first."""
         pages = self._client.get_paginator("list_objects_v2")
-        with translated(f"list_objects_v2 {REPORTS}"):
-            found = pages.paginate(Bucket=self._bucket, Prefix=REPORTS, StartAfter=f"{REPORTS}{day:%Y/%m/%d}")
+        with translated(f"list_objects_v2 {prefix}"):
+            found = pages.paginate(Bucket=self._bucket, Prefix=prefix, StartAfter=f"{prefix}{day:%Y/%m/%d}")
             return [name for page in found for item in page.get("Contents", ()) if (name := item["Key"]).endswith(".json")]

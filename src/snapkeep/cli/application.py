@@ -51,7 +51,7 @@ COMMANDS = (
     LazyCommand("drill", "snapkeep.cli.commands.drill", "Drill recoveries, and audit the evidence of drills."),
     LazyCommand("sweep", "snapkeep.cli.commands.sweep", "Find and repair what events missed, now."),
     LazyCommand("runs", "snapkeep.cli.commands.runs", "List the latest executions of the state machines."),
-    LazyCommand("report", "snapkeep.cli.commands.report", "List the reports of sweeps, and show one again."),
+    LazyCommand("report", "snapkeep.cli.commands.report", "List the reports of sweeps, show one again, and list the signals."),
     LazyCommand("hold", "snapkeep.cli.commands.hold", "Keep snapshots, whatever the rules say, until they are released."),
     LazyCommand("vault", "snapkeep.cli.commands.vault", "Prepare and use the vault in another account."),
     LazyCommand("explain", "snapkeep.cli.commands.explain", "Show the story of one snapshot."),

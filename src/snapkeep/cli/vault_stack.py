@@ -34,8 +34,8 @@ def refuse_vault(settings: AwsSettings) -> None:
     if stack.parameters:
         raise VaultAlone(
             f"{settings.region} of this account has the vault {stack.name} and no primary stack: use `snapkeep vault list`, "
-            f"`vault sweep`, `vault push` and `vault restore`, `snapkeep hold` and `doctor`, and for recoveries `recover resume` "
-            f"and `recover undo` with --in {settings.region}"
+            f"`vault sweep`, `vault push` and `vault restore`, `snapkeep hold`, `report` and `doctor`, and for recoveries "
+            f"`recover resume` and `recover undo` with --in {settings.region}"
         )
 
 

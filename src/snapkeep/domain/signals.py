@@ -7,13 +7,14 @@ events); CloudTrail user guide, "CloudTrail record contents".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.plural import counted
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import MANAGED, PREFIX
 from snapkeep.domain.tags import parse_time
@@ -117,6 +118,69 @@ class Signal:
     def attempt(self) -> bool:
         """Whether the call failed."""
         return bool(self.error)
+
+
+MOST_OBJECTS = 20
+"""Objects that a record names; it says how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRecord:
+    """Like calls of one principal that were notified together."""
+
+    region: str
+    call: str
+    principal: str
+    address: str
+    first_at: datetime
+    calls: int
+    error: str = ""
+    """The error code of calls that failed: they were attempts."""
+    objects: tuple[str, ...] = ()
+    """The first ids or names in the requests."""
+    object_count: int = 0
+    points: int | None = None
+    """The recovery points that the calls touch, as far as that is known; None where it is known of no call."""
+    unknown: int = 0
+    """Calls of which it is not known."""
+
+    @property
+    def subject(self) -> str:
+        """The call and its objects in words."""
+        more = f" and {self.object_count - 1} more" if self.object_count > 1 else ""
+        return f"{self.call} {self.objects[0] if self.objects else '(the record names no object)'}{more}"
+
+    @property
+    def detail(self) -> str:
+        """The rest in words."""
+        attempt = f"attempt, {self.error}; " if self.error else ""
+        touched = [] if self.points is None else [f"touches {counted(self.points, 'recovery point')}"]
+        if self.unknown:
+            touched.append(f"of {counted(self.unknown, 'call')} it is not known which recovery points are touched")
+        at = f"{self.first_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{attempt}by {self.principal} from {self.address}, first at {at}; {', '.join(touched)}"
+
+
+def record_of(region: str, group: Sequence[tuple[Signal, int | None]]) -> SignalRecord:
+    """Return the record of like signals, each with the number of points that it touches; None where that is not known."""
+    first = min((signal for signal, _ in group), key=lambda signal: signal.at)
+    objects = list(dict.fromkeys(name for signal, _ in group for name in signal.objects))
+    known = [touched for _, touched in group if touched is not None]
+    # Calls on single snapshots add up; the others of one kind concern the same points.
+    points = sum(known) if first.concern in (Concern.SNAPSHOT, Concern.TAGS) else max(known, default=0)
+    return SignalRecord(
+        region=region,
+        call=first.call,
+        principal=first.principal,
+        address=first.address,
+        first_at=first.at,
+        calls=len(group),
+        error=first.error,
+        objects=tuple(objects[:MOST_OBJECTS]),
+        object_count=len(objects),
+        points=points if known else None,
+        unknown=len(group) - len(known),
+    )
 
 
 def worth_a_hold(signals: Iterable[Signal]) -> Signal | None:

@@ -24,6 +24,7 @@ def build(parts: Composition) -> NotifySignals:
         reader=parts.reader,
         last_sweep=StoredMemory(parts.reports),
         notices=parts.notices,
+        history=parts.reports,
         clock=parts.clock,
         hold_store=partial(parts.hold_store_of, environment.region) if environment.hold_on_signals else None,
     )

@@ -6,20 +6,23 @@ Calls of one kind by one principal become one notice with their number, so that 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import field
 from functools import cached_property
+from hashlib import sha256
 from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.plural import counted
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import PlacedHold
-from snapkeep.domain.signals import OF_SINGLE_POINTS, Concern, Signal, worth_a_hold
+from snapkeep.domain.signals import OF_SINGLE_POINTS, Concern, Signal, SignalRecord, record_of, worth_a_hold
 from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.placed_holds import HoldStore
 from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind
+from snapkeep.usecases.sweep.report_names import JSON, SIGNALS
 
 CAUSE = "Calls that are not Snapkeep's can delete, expose or unprotect recovery points, or silence Snapkeep."
 
@@ -44,6 +47,14 @@ class LastSweep(Protocol):
         ...
 
 
+class SignalHistory(Protocol):
+    """Keeps the records of signals, in the bucket of reports."""
+
+    def put(self, name: str, content: str, content_type: str) -> str:
+        """Keep a record; return where it is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifySignals:
     """Leaves notices of signals that concern managed snapshots, their keys, or the system itself."""
@@ -53,6 +64,7 @@ class NotifySignals:
     reader: PointReader
     last_sweep: LastSweep
     notices: Notices
+    history: SignalHistory
     clock: Clock
     hold_store: Callable[[], HoldStore] | None = None
     """Returns the store of the hold that covers everything; None where signals put nothing on hold."""
@@ -67,7 +79,10 @@ class NotifySignals:
                 key = (signal.call, signal.principal, signal.address, signal.error)
                 groups.setdefault(key, []).append((signal, touched))
         for group in groups.values():
-            self.notices.add(self._notice(group))
+            record = record_of(self.region, group)
+            about, now = (record.subject, record.detail), self.clock.now()
+            self.notices.add(Notice(ProblemKind.SIGNAL, CAUSE, *about, self.region, now, count=len(group)))
+            self._keep(record)
         self._hold([signal for group in groups.values() for signal, _ in group])
         return sum(map(len, groups.values()))
 
@@ -84,27 +99,17 @@ class NotifySignals:
             cause = f"the hold could not be placed: {error}"
             self.notices.add(Notice(type(error).__name__, cause, "hold on signals", reason, self.region, now))
 
-    def _notice(self, group: Sequence[tuple[Signal, int | None]]) -> Notice:
-        signal = min((signal for signal, _ in group), key=lambda one: one.at)
-        names = list(dict.fromkeys(name for one, _ in group for name in one.objects))
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        attempt = f"attempt, {signal.error}; " if signal.attempt else ""
-        detail = (
-            f"{attempt}by {signal.principal} from {signal.address}, first at {signal.at:%Y-%m-%d %H:%M:%S} UTC; {_touched(group)}"
-        )
-        subject = f"{signal.call} {names[0] if names else '(the record names no object)'}{more}"
-        return Notice(ProblemKind.SIGNAL, CAUSE, subject, detail, self.region, self.clock.now(), count=len(group))
+    def _keep(self, record: SignalRecord) -> None:
+        """Keep a record, to be listed later. Its notice is on its way: without the record, only the list lacks it."""
+        with suppress(SnapkeepError):
+            self.history.put(record_name(record), to_text(record), JSON)
 
 
-def _touched(group: Sequence[tuple[Signal, int | None]]) -> str:
-    known = [touched for _, touched in group if touched is not None]
-    # Calls on single snapshots add up; the others of one kind concern the same points.
-    concern = group[0][0].concern
-    number = sum(known) if concern in (Concern.SNAPSHOT, Concern.TAGS) else max(known, default=0)
-    unknown = len(group) - len(known)
-    texts = [f"touches {counted(number, 'recovery point')}"] if known else []
-    texts += [f"of {counted(unknown, 'call')} it is not known which recovery points are touched"] if unknown else []
-    return ", ".join(texts)
+def record_name(record: SignalRecord) -> str:
+    """Return the name of a record, which begins with its time: the same for a batch that is delivered again."""
+    parts = (record.principal, record.address, record.error, *record.objects, str(record.calls))
+    unique = sha256("\0".join(parts).encode()).hexdigest()[:12]
+    return f"{SIGNALS}{record.first_at:%Y/%m/%d/%H%M%SZ}-{record.call}-{unique}.json"
 
 
 @dataclass()

@@ -16,8 +16,11 @@ from snapkeep.adapters.s3_reports import S3Reports
 from snapkeep.cli import common
 from snapkeep.cli.commands.report import app
 from snapkeep.cli.errors import WrongUse
+from snapkeep.domain.json_codec import to_text
+from snapkeep.domain.signals import SignalRecord
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport
+from snapkeep.usecases.signals import record_name
 from snapkeep.usecases.sweep.publish_report import PublishReport
 from support.installed_stacks import Settings, Stacks
 
@@ -69,6 +72,57 @@ def run(*arguments: str) -> Result:
     if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
+
+
+def signal(region: str, days_ago: float, call: str) -> SignalRecord:
+    at = NOW - timedelta(days=days_ago)
+    return SignalRecord(region, call, "arn:aws:iam::1:user/mallory", "203.0.113.5", at, 2, "", ("snap-1",), 2, 2)
+
+
+def keep(buckets: dict[str, PublishReport], record: SignalRecord) -> str:
+    return buckets[record.region].store.put(record_name(record), to_text(record), "application/json")
+
+
+def test_signals_of_every_region_are_listed_newest_first(buckets: dict[str, PublishReport]) -> None:
+    assert run("signals").output == "no signal\n"
+    older, newer = signal(PRIMARY, 3, "DeleteSnapshot"), signal(DR, 1, "StopLogging")
+    for record in (older, newer, signal(DR, 20, "DeleteTrail")):
+        keep(buckets, record)
+    done = run("signals")
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == [
+        f"{newer.first_at:%Y-%m-%d %H:%M}  {DR}  StopLogging snap-1 and 1 more (2 calls)",
+        f"    by arn:aws:iam::1:user/mallory from 203.0.113.5, first at {newer.first_at:%Y-%m-%d %H:%M:%S} UTC; touches 2 recovery points",
+        f"{older.first_at:%Y-%m-%d %H:%M}  {PRIMARY}  DeleteSnapshot snap-1 and 1 more (2 calls)",
+        f"    by arn:aws:iam::1:user/mallory from 203.0.113.5, first at {older.first_at:%Y-%m-%d %H:%M:%S} UTC; touches 2 recovery points",
+        "2 signals",
+    ]
+    listed = json.loads(run("signals", "--json").stdout)["signals"]
+    assert [(one["call"], one["region"], one["objects"]) for one in listed] == [
+        ("StopLogging", DR, ["snap-1"]),
+        ("DeleteSnapshot", PRIMARY, ["snap-1"]),
+    ]
+
+
+def test_a_signal_that_cannot_be_read_is_named(buckets: dict[str, PublishReport]) -> None:
+    keep(buckets, signal(DR, 1, "StopLogging"))
+    name = record_name(signal(DR, 2, "DeleteTrail"))
+    buckets[DR].store.put(name, "{}", "application/json")
+    done = run("signals")
+    assert done.exit_code == 1
+    assert "StopLogging" in done.output
+    assert name in done.output
+
+
+def test_only_the_newest_signals_of_a_storm_are_read(buckets: dict[str, PublishReport], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snapkeep.cli.commands.report.MOST_SIGNALS", 1)
+    for days_ago in (1, 2):
+        keep(buckets, signal(DR, days_ago, f"Call{days_ago}"))
+    done = run("signals")
+    assert "Call1" in done.output
+    assert "Call2" not in done.output
+    assert "1 older signals are not shown" in done.output
+    assert done.exit_code == 1
 
 
 def test_reports_of_every_region_are_listed_newest_first(buckets: dict[str, PublishReport]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.errors import AwsUnavailable, InvalidEvent
+from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.retention.placed_holds import PlacedHold
-from snapkeep.domain.signals import GRAVEST, LISTED_CALLS, SEVERAL, OwnNames, signal_of
+from snapkeep.domain.signals import GRAVEST, LISTED_CALLS, SEVERAL, OwnNames, SignalRecord, signal_of
 from snapkeep.domain.sweep.memory import KeptSnapshot, SweepMemory
 from snapkeep.domain.system import FUNCTIONS
 from snapkeep.usecases.ports import Notice
@@ -61,6 +63,7 @@ class Region:
     unreachable: bool = False
     added: list[Notice] = field(default_factory=list)
     holds: list[PlacedHold] = field(default_factory=list)
+    kept: dict[str, SignalRecord] = field(default_factory=dict)
     holding: bool = False
 
     def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
@@ -80,6 +83,12 @@ class Region:
 
     def add(self, notice: Notice) -> None:
         self.added.append(notice)
+
+    def put(self, name: str, content: str, content_type: str) -> str:
+        assert content_type == "application/json"
+        self._reach()
+        self.kept[name] = from_json(SignalRecord, json.loads(content))
+        return name
 
     def now(self) -> datetime:
         return NOW
@@ -104,6 +113,7 @@ class Region:
             reader=self,
             last_sweep=self,
             notices=self,
+            history=self,
             clock=self,
             hold_store=(lambda: self) if self.holding else None,
         )
@@ -278,3 +288,20 @@ def test_a_hold_that_cannot_be_placed_is_notified() -> None:
     region = Region(holding=True, unreachable=True)
     kinds = [notice.kind for notice in region.notified(called("StopLogging"))]
     assert kinds == ["Signal", "AwsUnavailable"]
+
+
+def test_a_signal_is_kept_with_its_principal_objects_and_points_once() -> None:
+    region, events = Region(), [called("DeleteSnapshot"), called("DeleteSnapshot", eventTime="2026-11-30T01:59:00Z")]
+    region.notified(*events)
+    region.notified(*events)
+    ((name, record),) = region.kept.items()
+    assert name.startswith("signals/2026/11/30/015900Z-DeleteSnapshot-")
+    assert (record.region, record.call, record.calls, record.principal) == ("us-east-1", "DeleteSnapshot", 2, MALLORY)
+    assert (record.objects, record.object_count, record.points, record.unknown) == ((SNAPSHOT,), 1, 2, 0)
+    assert (record.address, record.error) == ("203.0.113.5", "")
+
+
+def test_a_bucket_that_does_not_answer_loses_no_notice() -> None:
+    region = Region(unreachable=True)
+    assert len(region.notified(called("StopLogging"))) == 1
+    assert region.kept == {}

@@ -263,7 +263,6 @@ COMMANDS_OF_PRODUCTION = {
     "plan": (),
     "explain": ("snap-0123456789abcdef0",),
     "recoverable": (),
-    "report": ("list",),
     "sweep": (),
     "policy": ("show",),
     "recover": ("volume", "vol-0123456789abcdef0"),

@@ -1,4 +1,4 @@
-"""`snapkeep report`: the reports of sweeps that the buckets keep."""
+"""`snapkeep report`: the reports of sweeps, and the signals, that the buckets keep."""
 
 from __future__ import annotations
 
@@ -7,28 +7,37 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, one_line
-from snapkeep.cli.output import print_json, warn
+from snapkeep.cli.output import print_json, warn, write_lines
 from snapkeep.cli.side_by_side import side_by_side
+from snapkeep.cli.vault_stack import vault_stack
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
+from snapkeep.usecases.sweep.report_names import SIGNALS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from snapkeep.adapters.s3_reports import S3Reports
     from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.domain.signals import SignalRecord
     from snapkeep.usecases.sweep.publish_report import KeptReport
 
-app = typer.Typer(help="List the reports of sweeps, and show one again.")
+T = TypeVar("T")
+
+app = typer.Typer(help="List the reports of sweeps, show one again, and list the signals.")
 
 AT_ONCE = 8
 """Reports that are read at the same time."""
+MOST_SIGNALS = 500
+"""Signals of a region that are read at most."""
 FIRST_DAY = date(2026, 1, 1)
 """A day before every report."""
 
@@ -64,6 +73,36 @@ def list_reports(
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
+@app.command("signals")
+@with_aws_settings
+def list_signals(
+    settings: AwsSettings,
+    *,
+    days: Annotated[int, typer.Option("--days", metavar="DAYS", min=1, help="How many days back.")] = 14,
+    json: Json = False,
+) -> None:
+    """List the signals of every region, the newest first: calls by others that were notified.
+
+    Exits with status 1 if a region, or a signal, could not be read.
+    """
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.views.signals import signal_lines  # noqa: PLC0415
+    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
+
+    first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
+    stores, problems = report_stores(InstalledSystem(replace(settings, read_only=True)))
+    found = side_by_side({region: partial(signals_and_problem, store, first_day) for region, store in stores.items()})
+    problems |= {region: problem for region, (_, problem) in found.items() if problem}
+    records = sorted((record for kept, _ in found.values() for record in kept), key=lambda one: one.first_at, reverse=True)
+    if json:
+        print_json({"signals": [to_object(record) for record in records], "problems": problems})
+    else:
+        write_lines(signal_lines(records))
+        warn(problems.values())
+    if problems:
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
 @app.command()
 @with_aws_settings
 def show(
@@ -88,10 +127,14 @@ def show(
 
 
 def report_stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dict[str, str]]:
-    """Return the reports of each region with a stack, and why a region could not be read."""
+    """Return the reports of each region with a stack, or of the vault, and why a region could not be read."""
     from snapkeep.adapters.s3_reports import S3Reports  # noqa: PLC0415 - imports botocore
+    from snapkeep.cli.installed_vault import is_vault  # noqa: PLC0415
 
     stores, problems, settings = {}, {}, installed.settings
+    if is_vault(installed):
+        bucket = vault_stack(settings).outputs["ReportsBucketName"]
+        return {settings.region: S3Reports(client=settings.client("s3", settings.region), bucket=bucket)}, {}
     for reading in installed.regions_in_use():
         region = reading.region
         if reading.problem:
@@ -114,9 +157,27 @@ def kept_report(store: S3Reports, report_id: str) -> KeptReport | None:
 
 def kept_and_problem(store: S3Reports, first_day: date) -> tuple[list[KeptReport], str]:
     """Return the reports of a store from a day on, and why there may be others."""
+    return _read_all(lambda: store.names_since(first_day), partial(_kept_or_problem, store))
+
+
+def signals_and_problem(store: S3Reports, first_day: date) -> tuple[list[SignalRecord], str]:
+    """Return the signals of a store from a day on, the newest MOST_SIGNALS, and why there may be others."""
+    names: list[str] = []
+
+    def newest() -> list[str]:
+        names.extend(store.names_since(first_day, SIGNALS))
+        return names[-MOST_SIGNALS:]
+
+    records, problem = _read_all(newest, partial(_signal_or_problem, store))
+    older = f"{len(names) - MOST_SIGNALS:,} older signals are not shown" if len(names) > MOST_SIGNALS else ""
+    return records, "; ".join(filter(None, [problem, older]))
+
+
+def _read_all(names: Callable[[], list[str]], read: Callable[[str], T | str]) -> tuple[list[T], str]:
+    """Return what is read of each name, and why there may be others."""
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            results = list(pool.map(partial(_kept_or_problem, store), store.names_since(first_day)))
+            results = list(pool.map(read, names()))
     except SnapkeepError as error:
         return [], one_line(error)
     problems = [result for result in results if isinstance(result, str)]
@@ -132,5 +193,15 @@ def _kept_or_problem(store: S3Reports, name: str) -> KeptReport | str:
     text = store.get(name)
     try:
         return KeptReport(from_json(SweepReport, json_module.loads(text)), store.location(name))
+    except ValueError as error:
+        return f"{store.location(name)}: {one_line(error)}"
+
+
+def _signal_or_problem(store: S3Reports, name: str) -> SignalRecord | str:
+    from snapkeep.domain.signals import SignalRecord  # noqa: PLC0415
+
+    text = store.get(name)
+    try:
+        return from_json(SignalRecord, json_module.loads(text))
     except ValueError as error:
         return f"{store.location(name)}: {one_line(error)}"

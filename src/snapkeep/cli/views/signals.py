@@ -1,0 +1,17 @@
+"""Signals as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from snapkeep.domain.plural import counted
+from snapkeep.domain.signals import SignalRecord
+
+
+def signal_lines(records: Sequence[SignalRecord]) -> Iterator[str]:
+    """Yield two lines for each record: its time, region and call, and by whom it was made and what it touches."""
+    for record in records:
+        calls = f" ({counted(record.calls, 'call')})" if record.calls > 1 else ""
+        yield f"{record.first_at:%Y-%m-%d %H:%M}  {record.region}  {record.subject}{calls}"
+        yield f"    {record.detail}"
+    yield counted(len(records), "signal") if records else "no signal"
