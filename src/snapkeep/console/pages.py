@@ -69,10 +69,19 @@ class Number:
     """Whether somebody is needed at once."""
     known: bool
     """Whether everything that could raise it was read."""
+    volumes: int
+    """The volumes that it counts among."""
+
+    @property
+    def tone(self) -> str:
+        """Its colour: none of no volumes is not good."""
+        if self.count:
+            return "bad" if self.urgent else "wait"
+        return "good" if self.known and self.volumes else "wait"
 
 
 def _numbers(reading: Reading, governed: Sequence[VolumeProtection]) -> Iterator[Number]:
-    missed = sum(volume.needs_attention for volume in governed)
+    missed, copied = sum(volume.needs_attention for volume in governed), sum(bool(volume.copies) for volume in governed)
     not_recoverable = reading.status.recoverability.not_recoverable
     figures = (
         ("Not recoverable", not_recoverable, f"/coverage?health={NOT_RECOVERABLE}", Figure.VOLUMES_NOT_RECOVERABLE, True),
@@ -82,13 +91,13 @@ def _numbers(reading: Reading, governed: Sequence[VolumeProtection]) -> Iterator
     for label, count, address, figure, urgent in figures:
         values = values_of(reading.trend, figure)
         trend = Trend("", "trend not known") if reading.trend_problem else trend_of(values, reading.at)
-        yield Number(label, count, address, trend, urgent, not reading.unread)
+        yield Number(label, count, address, trend, urgent, not reading.unread, len(governed) if urgent else copied)
     drills = coverage_of_drills(reading)
     days = [reading.at - timedelta(days=day) for day in range(DAYS, -1, -1)]
     by_day = [(day, len(drills.missing(governed, day))) for day in days]
     known = drills_known(reading)
     trend = trend_of(by_day, reading.at) if known else Trend("", "not known")
-    yield Number("Not drilled", by_day[-1][1], "/proofs?show=undrilled", trend, urgent=False, known=known)
+    yield Number("Not drilled", by_day[-1][1], "/proofs?show=undrilled", trend, urgent=False, known=known, volumes=copied)
 
 
 def _causes(volumes: Iterable[VolumeProtection]) -> Iterator[tuple[VolumeProtection, Sequence[VolumeProtection]]]:

@@ -36,6 +36,16 @@ def test_every_page_of_an_empty_account_is_shown(account: Account, browser: Test
     assert "<h1" in shown(browser, readings, f"/{page.name}")
 
 
+def test_nothing_is_green_while_no_policy_governs_a_volume(account: Account, browser: TestClient, readings: Readings) -> None:
+    """The sentence and four zeros were."""
+    for documents in (account.documents, {}):
+        account.documents = documents
+        renew(readings)
+        main = browser.get("/now").text.partition('<h1 class="sentence wait">')[2]
+        assert main.startswith("No policy governs a volume.")
+        assert 'class="good"' not in main
+
+
 def test_the_first_page_says_how_many_volumes_can_be_recovered(account: Account, browser: TestClient, readings: Readings) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
@@ -237,12 +247,15 @@ def test_hostile_tags_do_nothing_on_any_page(account: Account, browser: TestClie
     )
     readings.renew()
     readings.wait()
+    naming = set()
     for page in PAGES:
         answer = browser.get(f"/{page.name}?id={source.origin.volume_id}&q=alert")
-        if answer.status_code == 200:
-            assert "<script>alert" not in answer.text
-            assert "\x1b" not in answer.text
-            assert "\u202e" not in answer.text
+        assert answer.status_code == (404 if page.name in ("drill", "instance") else 200)
+        assert "<script>alert" not in answer.text
+        assert "\x1b" not in answer.text
+        assert "\u202e" not in answer.text
+        naming |= {page.name} if "&lt;script&gt;alert" in answer.text.partition("<main")[2] else set()
+    assert naming == {"now", "recover", "coverage", "proofs", "volume"}
     rows = browser.get("/coverage.csv").text
     assert not re.search(r"^=", rows, re.MULTILINE)
     assert "\x1b" not in rows
