@@ -82,6 +82,7 @@ def states_of_functions() -> dict[str, set[tuple[str, str]]]:
     return states
 
 
+FILE_ENDINGS = (".py", ".yaml", ".md", ".json", ".j2", ".css")
 SWEEPS = {"PrimarySweep": PrimarySweep, "DrSweep": DrSweep}
 """Names that functions/sweep.py imports for the type checker alone: a cold start needs one of them."""
 
@@ -130,6 +131,15 @@ def test_the_file_to_open_first_defines_what_the_row_names(row: list[str]) -> No
     symbol = re.search(r"\([^`)]*`(\w+)`", row[1])
     assert symbol, "the row names nothing that its file defines"
     assert homes_of(symbol[1]) == set(PATH.findall(row[1].partition("(")[0]))
+
+
+def test_every_symbol_of_a_row_is_defined() -> None:
+    table = " ".join(" ".join(row) for row in rows("Where a change goes"))
+    symbols = {name.split(".")[-1] for name in re.findall(r"`([A-Za-z_][\w.]*)`", table) if not name.endswith(FILE_ENDINGS)}
+    assert len(symbols) > 50
+    source = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*") if path.suffix in (".py", ".yaml"))
+    defined = set(re.findall(r"^\s*(?:(?:class|def) (\w+)|(\w+)(?=: | = |:$))", source, re.MULTILINE))
+    assert symbols - {name for names in defined for name in names} == set()
 
 
 @pytest.mark.parametrize("document", ["docs/source-code.md", "docs/design.md", "CONTRIBUTING.md"])
