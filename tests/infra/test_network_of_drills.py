@@ -9,6 +9,7 @@ import pytest
 from snapkeep.domain.drills.commands import AGENT_ACTIONS
 from snapkeep.domain.drills.network import NOWHERE, DrillNetwork, NetworkFacts, VpcEndpoint, missing_for_commands
 from snapkeep.domain.tag_names import DRILL_NETWORK
+from snapkeep.lab.embedded_aws.patches.stack_firewalls import FirewallError, check_domains, check_rules
 from support.templates import template
 
 SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
@@ -36,7 +37,8 @@ def test_the_network_has_nothing_that_leads_out() -> None:
 def test_for_commands_only_https_to_the_three_endpoints_is_added() -> None:
     added = {name: one for name, one in made(commands=True).items() if name not in made(commands=False)}
     kinds = sorted(one["Type"].rpartition("::")[2] for one in added.values())
-    assert kinds == ["InstanceProfile", "Role", "SecurityGroup", "SecurityGroupEgress", *["VPCEndpoint"] * 3]
+    firewall = [*["FirewallDomainList"] * 2, "FirewallRuleGroup", "FirewallRuleGroupAssociation"]
+    assert kinds == [*firewall, "InstanceProfile", "Role", "SecurityGroup", "SecurityGroupEgress", *["VPCEndpoint"] * 3]
     egress, group = added["EgressToEndpoints"]["Properties"], added["EndpointGroup"]["Properties"]
     https = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
     assert {
@@ -47,6 +49,36 @@ def test_for_commands_only_https_to_the_three_endpoints_is_added() -> None:
     [ingress] = group["SecurityGroupIngress"]
     assert {**https, "SourceSecurityGroupId": {"Ref": "Group"}}.items() <= ingress.items()
     assert [rule["CidrIp"] for rule in group["SecurityGroupEgress"]] == [NOWHERE]
+
+
+def test_the_resolver_answers_the_names_of_endpoints_alone() -> None:
+    """A name that is looked up would carry data out: `<data>.attacker.example`."""
+    added = {name: one["Properties"] for name, one in made(commands=True).items()}
+    allowed, blocked = added["NameRules"]["FirewallRules"]
+    assert (allowed["Action"], blocked["Action"], blocked["BlockResponse"]) == ("ALLOW", "BLOCK", "NXDOMAIN")
+    assert allowed["Priority"] < blocked["Priority"], "the first rule that matches decides"
+    lists = [added[rule["FirewallDomainListId"]["Fn::GetAtt"][0]]["Domains"] for rule in (allowed, blocked)]
+    names = [{"Fn::Sub": f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"} for service in AGENT_ACTIONS]
+    assert lists == [names, ["*"]]
+    association = added["NameFirewall"]
+    assert (association["VpcId"], association["FirewallRuleGroupId"]) == ({"Ref": "Network"}, {"Fn::GetAtt": ["NameRules", "Id"]})
+    assert 100 < association["Priority"] < 9000, "Route 53 Resolver API reference: AssociateFirewallRuleGroup"
+
+
+@pytest.mark.parametrize(
+    ("check", "properties"),
+    [
+        (check_domains, {"Domains": []}),
+        (check_domains, {"Domains": ["ssm.*.amazonaws.com"]}),
+        (check_rules, {"FirewallRules": [{"Priority": 1, "Action": "DENY", "FirewallDomainListId": "rslvr-fdl-1"}]}),
+        (check_rules, {"FirewallRules": [{"Priority": 1, "Action": "BLOCK", "FirewallDomainListId": "rslvr-fdl-1"}]}),
+        (check_rules, {"FirewallRules": [{"Priority": 1, "Action": "ALLOW", "FirewallDomainListId": "AllNames"}]}),
+        (check_rules, {"FirewallRules": [{"Priority": 1, "Action": "ALLOW", "FirewallDomainListId": "rslvr-fdl-1"}] * 2}),
+    ],
+)
+def test_the_embedded_aws_refuses_a_firewall_that_aws_refuses(check: Any, properties: dict[str, Any]) -> None:
+    with pytest.raises(FirewallError):
+        check(properties)
 
 
 def test_without_older_agents_the_endpoint_that_new_regions_lack_is_left_out() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.templates import ROLE, STACKS, resources, statements
+from support.templates import ROLE, STACKS, resources, statements, template
 
 
 def test_the_log_services_principal_has_the_partitions_suffix() -> None:
@@ -10,6 +10,12 @@ def test_the_log_services_principal_has_the_partitions_suffix() -> None:
     statements = resources("dr", "AWS::KMS::Key")["Key"]["KeyPolicy"]["Statement"]
     (logs,) = (statement for statement in statements if statement["Sid"] == "Logs")
     assert logs["Principal"] == {"Service": {"Fn::Sub": "logs.${AWS::Region}.${AWS::URLSuffix}"}}
+
+
+def test_the_role_of_drilled_instances_trusts_ec2_of_the_partition() -> None:
+    """ec2.amazonaws.com.cn in China (IAM user guide for China: roles for EC2)."""
+    trust = template("drill")["Resources"]["AgentRole"]["Properties"]["AssumeRolePolicyDocument"]
+    assert [statement["Principal"] for statement in trust["Statement"]] == [{"Service": {"Fn::Sub": "ec2.${AWS::URLSuffix}"}}]
 
 
 def test_services_that_use_keys_have_one_name_in_every_partition() -> None:

@@ -160,6 +160,15 @@ MAKING = {
     "AWS::EC2::VPC": ("ec2:CreateVpc", "ec2:DeleteVpc", "ec2:ModifyVpcAttribute"),
     "AWS::EC2::SecurityGroupEgress": ("ec2:AuthorizeSecurityGroupEgress", "ec2:RevokeSecurityGroupEgress"),
     "AWS::EC2::VPCEndpoint": ("ec2:CreateVpcEndpoint", "ec2:DeleteVpcEndpoints", "ec2:DescribeVpcEndpoints"),
+    "AWS::Route53Resolver::FirewallRuleGroup": (
+        *made_and_deleted("AWS::Route53Resolver::FirewallRuleGroup"),
+        *made_and_deleted("AWS::Route53Resolver::FirewallRule"),
+    ),
+    "AWS::Route53Resolver::FirewallRuleGroupAssociation": (
+        "route53resolver:AssociateFirewallRuleGroup",
+        "route53resolver:DisassociateFirewallRuleGroup",
+        "ec2:DescribeVpcs",
+    ),
     "AWS::IAM::InstanceProfile": (*made_and_deleted("AWS::IAM::InstanceProfile"), "iam:AddRoleToInstanceProfile", "iam:PassRole"),
 }
 """The actions of kinds of resources that are made by others than Create and Delete with the kind's name."""

@@ -102,6 +102,10 @@ def missing_for_commands(network: DrillNetwork, facts: NetworkFacts) -> list[str
 
 
 def _services(network: DrillNetwork) -> dict[str, str]:
+    """Return the agents' services by the names of their endpoints.
+
+    They are the same in China, where services such as EC2 have names with the prefix `cn.` (EC2: DescribeVpcEndpointServices).
+    """
     return {f"com.amazonaws.{network.region}.{service}": service for service in AGENT_ACTIONS}
 
 

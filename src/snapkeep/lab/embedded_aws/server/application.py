@@ -35,6 +35,7 @@ from snapkeep.lab.embedded_aws.patches import (
     service_metrics,
     service_quotas,
     sns,
+    stack_firewalls,
     stack_networks,
     stack_properties,
     stepfunctions,
@@ -82,6 +83,7 @@ def build(options: ServerOptions) -> Application:
     run_command.apply(locked_world)
     service_metrics.apply(locked_world)
     service_quotas.apply(locked_world)
+    stack_firewalls.apply(locked_world)
     stack_networks.apply(locked_world)
     stack_properties.apply()
     sns.apply(locked_world, inbox)
