@@ -1,26 +1,114 @@
 """A copy with a planted wrong block in the deployed system: found, marked, not counted, and made again; and drills.
 
-IAM is enforced.
+Before that, instances of every kind come back in another region, or are refused. IAM is enforced.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from snapkeep.cli.common import forget_sessions
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.domain.system import StackKind
+from snapkeep.lab.ebs_model.conditions.quotas import Speeds
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployment import DR, PRIMARY, Installation, Quiet, install
+from support.embedded import FAST_WORLD
+from support.kinds_of_instances import KINDS, UEFI_DATA, Machines, Recoveries
 from support.stacks import wait_for
+
+pytestmark = pytest.mark.xdist_group("a-copy-that-differs")
 
 COPIES = [{"region": DR, "retention": {"keep_last": 5}}]
 DEFAULT = {"name": "default", "select": {}, "retention": {"keep_last": 5}, "copies": COPIES}
+DATABASES: dict[str, Any] = {
+    "name": "databases",
+    "select": {"tags": {"Role": "database"}},
+    "rpo": "8h",
+    "snapshots": {"every": "4h"},
+    "retention": {"keep_last": 5},
+    "before": {"ssm_document": "freeze"},
+    "after": {"ssm_document": "thaw"},
+}
+SCRATCH = {"name": "scratch", "select": {"tags": {"Scratch": "*"}}, "retention": {"keep_last": 5}}
+MACHINES = {**DEFAULT, "name": "machines", "select": {"tags": {"Kind": "*"}}}
+POLICIES: dict[str, Any] = {
+    "version": 1,
+    "policies": [DATABASES, SCRATCH, MACHINES, DEFAULT],
+    "groups": [{"name": "shop", "instances": {"tags": {"App": "shop"}}, "order": ["db", "app", "web"]}],
+}
 FULL = {"kind": "full", "sample": 0, "part": 0, "parts": 0}
 
 
-def test_a_copy_with_a_wrong_block_is_found_and_made_again(embedded_alone: EmbeddedAws) -> None:
-    installation = install(embedded_alone)
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Installation]:
+    """A system with a server of its own: the tests put the clock forward and take the primary region away."""
+    with EmbeddedAws(world_document=FAST_WORLD) as aws:
+        installation = install(aws)
+        for region in (PRIMARY, DR):
+            parameter = {"Name": "/snapkeep/policy", "Value": json.dumps(POLICIES), "Type": "String"}
+            installation.client("ssm", region).put_parameter(**parameter)
+        yield installation
+
+
+@pytest.fixture
+def recoveries(deployed: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recoveries]:
+    """An instance of each kind with copies in the DR region, after the primary region is gone; commands run in this process."""
+    deployed.aws.admin("POST", "speeds", {"status_check_seconds": 0})
+    machines = Machines(deployed)
+    for name, value in deployed.aws.environment(PRIMARY, deployed.account_id).items():
+        monkeypatch.setenv(name, value)
+    forget_sessions()
+    deployed.aws.admin("POST", "regions/away", {"region": PRIMARY})
+    yield Recoveries(machines, tmp_path)
+    deployed.aws.admin("POST", "regions/back", {"region": PRIMARY})
+    deployed.aws.admin("POST", "speeds", {"status_check_seconds": Speeds().status_check_seconds})
+    forget_sessions()
+
+
+def test_every_kind_of_instance_comes_back_or_is_refused_without_its_region(recoveries: Recoveries) -> None:
+    machines, made = recoveries.machines, recoveries.group("shop")
+    assert list(made) == ["db", "app", "web"], "by one command, in the group's order"
+    for kind in ("uefi", "graviton", "legacy-bios"):
+        recoveries.assert_whole(kind, made[KINDS[kind].tags["Name"]])
+    assert recoveries.uefi_data(made["db"]) == UEFI_DATA
+    for kind in ("ena", "no-ena", "tpm", "unusual-root", "replaced", "replacement"):
+        recoveries.assert_whole(kind, recoveries.instance(kind).made)
+
+    spot = recoveries.instance("spot")
+    assert machines.source["spot"]["InstanceLifecycle"] == "spot"
+    assert "InstanceLifecycle" not in spot.made
+    assert "it was a spot instance: it becomes an On-Demand one" in spot.remarks
+    recoveries.assert_whole("spot", spot.made)
+
+    keyed = recoveries.instance("customer-key", kms_keys={machines.keys[PRIMARY]: machines.keys[DR]}).made
+    recoveries.assert_whole("customer-key", keyed)
+    assert machines.volumes(DR, keyed)["/dev/sdf"]["KmsKeyId"] == machines.keys[DR]
+
+    logs = machines.attached["two-policies"]["/dev/sdg"]["VolumeId"]
+    assert f"obstacle: /dev/sdg {logs}: no snapshot of it in {DR}" in recoveries.refused("two-policies")
+    without = recoveries.instance("two-policies", "--without", "/dev/sdg")
+    assert "without /dev/sdg: its volume is not restored" in without.remarks
+    recoveries.assert_whole("two-policies", without.made, without="/dev/sdg")
+
+    both = ", ".join(sorted((machines.ids["replaced"], machines.ids["replacement"])))
+    assert f"obstacle: replaced: several instances: {both}; name one" in recoveries.refused("replaced", named=True)
+    assert "obstacle: m5.large needs ENA" in recoveries.refused("no-ena", instance_types={"t2.large": "m5.large"})
+    for kind in ("windows", "rhel", "marketplace"):
+        words = recoveries.refused(kind)
+        assert f"would be billed as Linux/UNIX (RunInstances), the instance was billed as {KINDS[kind].billed}: " in words
+        assert f"`snapkeep recover volume {machines.ids[kind]} --in {DR} --zone {DR}a`" in words
+        assert f"`aws ec2 create-replace-root-volume-task --region {DR}" in words
+    assert len(recoveries.standing()) == len(KINDS) - 3
+
+
+def test_a_copy_with_a_wrong_block_is_found_and_made_again(deployed: Installation) -> None:
+    installation = deployed
     assert_commands_run_around_snapshots(installation, launch_database(installation))
     volume_id = installation.volume(Name="database")
     extent = {"region": PRIMARY, "account": installation.account_id, "volume_id": volume_id, "first_block": 0, "count": 8}
@@ -74,9 +162,16 @@ def begin_drill(installation: Installation) -> None:
     """Push a policy document with drills that are always due, and let the schedule begin the one that has a copy to restore."""
     drill = {"name": "daily", "policies": ["default"], "in": DR, "schedule": {"cron": "* * * * ? *"}, "rto": "1h"}
     machines = {"name": "machines", "level": "instance", "command": {"document": "snapkeep-drill-check"}}
-    document = json.dumps({"version": 1, "policies": [DEFAULT], "drills": [drill, {**drill, **machines}]})
-    installation.client("ssm", DR).put_parameter(Name="/snapkeep/policy", Value=document, Type="String")
-    fire_schedule(installation)
+    document = json.dumps({**POLICIES, "drills": [drill, {**drill, **machines}]})
+    parameter = {"Name": "/snapkeep/policy", "Value": document, "Type": "String", "Overwrite": True}
+    installation.client("ssm", DR).put_parameter(**parameter)
+
+    def begun() -> bool:
+        fire_schedule(installation)  # again, as Drill knows the document of a minute ago where its schedule has invoked it before
+        runs = json.loads(ledger_text(installation) or "{}")
+        return bool(runs.get("open") or runs.get("ended"))
+
+    wait_for(begun)
 
 
 def fire_schedule(installation: Installation) -> None:
@@ -142,18 +237,10 @@ def assert_an_instance_is_drilled_with_a_command(installation: Installation) -> 
 
 
 def assert_commands_run_around_snapshots(installation: Installation, instance_id: str) -> None:
-    """The role of MakeSnapshots suffices for the commands before and after.
-
-    Before its schedule has invoked it: for a minute, it would know the policies of then.
-    """
-    rules: dict[str, Any] = {"rpo": "8h", "snapshots": {"every": "4h"}, "retention": {"keep_last": 5}}
-    rules |= {"before": {"ssm_document": "freeze"}, "after": {"ssm_document": "thaw"}}
-    policy = {"name": "databases", "select": {"tags": {"Role": "database"}}, **rules}
+    """The role of MakeSnapshots suffices for the commands before and after."""
     ssm, ec2 = installation.client("ssm"), installation.client("ec2")
     for document in ("freeze", "thaw"):
         ssm.create_document(Name=document, Content="{}", DocumentType="Command")
-    text = json.dumps({"version": 1, "policies": [policy, DEFAULT]})
-    ssm.put_parameter(Name="/snapkeep/policy", Value=text, Type="String")
     installation.aws.admin("POST", "clock", {"seconds": 60})  # for the agent
     installation.client("lambda").invoke(FunctionName="MakeSnapshots", InvocationType="Event", Payload="{}")
 
@@ -171,9 +258,12 @@ def assert_commands_run_around_snapshots(installation: Installation, instance_id
 
 
 def ledger(installation: Installation) -> dict[str, Any]:
+    return dict(json.loads(wait_for(lambda: ledger_text(installation))))
+
+
+def ledger_text(installation: Installation) -> str:
     key = {"Bucket": installation.outputs["dr"]["ReportsBucketName"], "Key": "drills/ledger.json"}
-    text = wait_for(lambda: object_text(installation.client("s3", DR), key))
-    return dict(json.loads(text))
+    return object_text(installation.client("s3", DR), key)
 
 
 def ended(installation: Installation) -> list[str]:

@@ -178,7 +178,7 @@ def test_a_recoverer_may_recover_an_instance_and_undo_it(installation: Installat
     for each in made:
         installation.copied(each["SnapshotId"])
     wait_for(lambda: all("snapkeep:record" in installation.tags_of(each["SnapshotId"]) for each in made))
-    group, there = launched["SecurityGroups"][0]["GroupId"], network(installation, DR)
+    group, there = launched["SecurityGroups"][0]["GroupId"], installation.network(DR)
     names = tmp_path / "map.yaml"
     names.write_text(json.dumps({"subnets": {launched["SubnetId"]: there[0]}, "security_groups": {group: there[1]}}))
     assert_permitted(snapkeep(user, "recover", "map", instance_id, "--in", DR))
@@ -193,14 +193,6 @@ def test_a_recoverer_may_recover_an_instance_and_undo_it(installation: Installat
     undone = snapkeep(user, "recover", "undo", run["id"], "--in", DR, "--yes", "--json")
     assert undone.returncode == 0, undone.stdout + undone.stderr
     assert ec2.describe_volumes(Filters=own)["Volumes"] == []
-
-
-def network(installation: Installation, region: str) -> tuple[str, str]:
-    """Return a subnet and the default security group of a region's default VPC."""
-    ec2 = installation.client("ec2", region)
-    subnet = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"][0]
-    wanted = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
-    return subnet["SubnetId"], ec2.describe_security_groups(Filters=wanted)["SecurityGroups"][0]["GroupId"]
 
 
 def test_a_recoverer_removes_and_tags_nothing_else(recoverer: dict[str, str], installation: Installation, snapshot: str) -> None:

@@ -77,6 +77,13 @@ class Installation:
         (snapshot,) = self.client("ec2", region).describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
         return {tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])}
 
+    def network(self, region: str) -> tuple[str, str]:
+        """Return a subnet and the default security group of a region's default VPC."""
+        ec2 = self.client("ec2", region)
+        subnet = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"][0]
+        chosen = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
+        return subnet["SubnetId"], ec2.describe_security_groups(Filters=chosen)["SecurityGroups"][0]["GroupId"]
+
     def run(self, stack: str, machine: str, event: dict[str, Any]) -> dict[str, Any]:
         """Start a state machine, wait for its end, and return the execution."""
         client = self.client("stepfunctions", REGIONS[stack])
