@@ -97,6 +97,34 @@ def test_a_group_is_recovered_to_one_moment_and_in_its_order(shop: Shop) -> None
     assert shop.lab.left_of(run) == ([], [], [])
 
 
+def test_a_group_with_one_snapshot_of_each_member_is_recovered() -> None:
+    """On its first day: at the moment of the one that was copied first, there was nothing of the others."""
+    lab = InstanceLab()
+    members = {name: launched(name, lab) for name in ("web", "app", "db")}
+    for instance_id in members.values():
+        protect_set(lab.lab, instance_id)
+        lab.lab.runner.advance(HOUR)
+    shop = Shop(lab, members)
+    plan = shop.plan()
+    starts = [volume.point.origin.start_time for stage in plan.stages for each in stage for volume in each.volumes]
+    assert (plan.hindered, len(starts), plan.moment) == (False, 3, max(starts))
+    run = lab.carry_out(shop.begin(plan), Recover.run)
+    assert [len(things) for things in lab.left_of(run)] == [3, 3, 0]
+
+
+def test_a_group_goes_back_to_before_a_root_volume_was_replaced(shop: Shop) -> None:
+    """The volume that replaced it has points of later moments alone; the one before was whole at the group's moment."""
+    lab, web = shop.lab, shop.members["web"]
+    lab.lab.world.bring_region_back(PRIMARY)
+    former = lab.described(web, PRIMARY)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    lab.lab.ec2().create_replace_root_volume_task(InstanceId=web)
+    lab.lab.runner.advance(600)
+    protect_set(lab.lab, web)
+    plan = shop.plan()
+    assert not plan.hindered
+    assert former in [volume.point.origin.volume_id for stage in plan.stages for each in stage for volume in each.volumes]
+
+
 def named(lab: InstanceLab, instance_id: str) -> str:
     tags = {tag["Key"]: tag["Value"] for tag in lab.described(instance_id)["Tags"]}
     return tags["Name"]

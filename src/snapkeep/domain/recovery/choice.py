@@ -29,6 +29,10 @@ class Lineages:
         points = self.by_volume.get(volume_id, ())
         return next((point for point in points if point.origin.start_time <= at and is_point(point)), None)
 
+    def oldest(self, volume_id: str) -> Snapshot | None:
+        """Return the oldest recovery point of a volume; None if it has none."""
+        return next((point for point in reversed(self.by_volume.get(volume_id, ())) if is_point(point)), None)
+
     def last_seen(self, volume_id: str, at: datetime) -> Snapshot | None:
         """Return the snapshot that says where a volume was: its newest point, or the newest snapshot where it has none."""
         snapshots = self.by_volume.get(volume_id, ())

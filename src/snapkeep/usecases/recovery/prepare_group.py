@@ -7,7 +7,7 @@ from datetime import datetime
 
 from snapkeep.domain.policy.model import RecoveryGroup
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.choice import Lineages, choose_points
+from snapkeep.domain.recovery.choice import Lineages, choose_points, volumes_of_instance
 from snapkeep.domain.recovery.group import GroupPlan, is_member, one_moment, stages_of
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.record import RecoveryRecord
@@ -33,6 +33,8 @@ class PrepareGroup:
             if choice.points:
                 newest[instance_id] = max(point.origin.start_time for point in choice.points)
         moment, behind = one_moment(newest)
+        if moment:
+            moment = max([moment, *(whole_from(lineages, instance_id, members[instance_id], moment) for instance_id in newest)])
         requests = [InstanceRequest(instance_id, moment or at, options) for instance_id in members]
         plans, exceeded = self.prepare.with_room([self.prepare.plan_from(lineages, request) for request in requests])
         stages, missing = stages_of(group, plans)
@@ -54,3 +56,15 @@ class PrepareGroup:
             elif record.instance and is_member(group, record.instance):
                 members[instance_id] = record
         return members, obstacles
+
+
+def whole_from(lineages: Lineages, instance_id: str, record: RecoveryRecord, moment: datetime) -> datetime:
+    """Return the first moment, not before another, at which an instance can be whole: its first points may be newer than it.
+
+    An instance that had other volumes then, because its root volume was replaced since, is whole with those.
+    """
+    volumes = [volume.volume_id for volume in record.volumes]
+    if not set(volumes_of_instance(lineages, instance_id, moment)) <= set(volumes):
+        return moment
+    first = [point.origin.start_time for volume_id in volumes if (point := lineages.oldest(volume_id))]
+    return max([moment, *first])
