@@ -32,7 +32,7 @@ from snapkeep.console.trend import DAYS, Trend, trend_of, values_of
 from snapkeep.console.volume_pages import instance_context, points_data, recover_context, volume_context
 from snapkeep.domain.json_codec import to_json, to_object
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
-from snapkeep.domain.recovery.changes import UnusualChange
+from snapkeep.domain.recovery.changes import NEWS_FOR, UnusualChange
 from snapkeep.domain.retention.deletion_forecast import deletion_forecasts
 from snapkeep.domain.sweep.report import Figure
 
@@ -43,6 +43,7 @@ def _now(reading: Reading, _: Query) -> Context:
     status = reading.status
     governed = [volume for volume in status.volumes if volume.health is not VolumeHealth.NO_POLICY]
     causes, copies = list(_causes(status.volumes)), [copy for copy in status.queue if copy.needs_attention]
+    signals = [record for record in reading.signals if reading.at - record.first_at <= NEWS_FOR]
     unusual = sorted(_unusual_changes(reading), key=lambda change: change.start_time, reverse=True)
     return {
         "sentence": recovery_sentence(status),
@@ -52,7 +53,8 @@ def _now(reading: Reading, _: Query) -> Context:
         "causes": causes,
         "copies": copies,
         "unusual": unusual,
-        "needs_somebody": bool(causes or copies or unusual or status.keys or status.holds),
+        "signals": signals,
+        "needs_somebody": bool(causes or copies or unusual or signals or status.keys or status.holds),
         "recoveries": [run for run in reading.recoveries if run.open],
     }
 
@@ -115,6 +117,10 @@ def _unusual_changes(reading: Reading) -> Iterator[UnusualChange]:
         points = chain.from_iterable(reading.snapshots_of(change.volume_id).values())
         if change.is_news(reading.at) and any(point.origin.snapshot_id == change.snapshot_id for point in points):
             yield change
+
+
+def _signals(reading: Reading, query: Query) -> Context:
+    return {"records": rows_of(reading.signals, query)}
 
 
 # Coverage, copies, policies, proofs
@@ -236,6 +242,10 @@ def _plan_data(reading: Reading, query: Query) -> Any:
     }
 
 
+def _signals_data(reading: Reading, _: Query) -> Any:
+    return {"signals": [to_object(record) for record in reading.signals], "problems": dict(reading.unread_signals)}
+
+
 def _recoveries_data(reading: Reading, _: Query) -> Any:
     return [run_as_data(run) for run in reading.recoveries]
 
@@ -248,6 +258,7 @@ STATUS: PageData = {"snapkeep status --json": _status_data}
 RECOVERABLE: PageData = {"snapkeep recoverable --json": points_data}
 RECOVERIES: PageData = {"snapkeep recover list --json": _recoveries_data}
 DRILLS: PageData = {"snapkeep drill list --json": _drills_data}
+SIGNALS: PageData = {"snapkeep report signals --json": _signals_data}
 VOLUME: PageData = {
     "snapkeep plan VOLUME --json": _plan_data,
     "snapkeep recoverable VOLUME --json": points_data,
@@ -255,13 +266,14 @@ VOLUME: PageData = {
 }
 
 PAGES = (
-    Page("now", "Now", _now, {**STATUS, **RECOVERABLE, **RECOVERIES, **DRILLS}),
+    Page("now", "Now", _now, {**STATUS, **RECOVERABLE, **RECOVERIES, **DRILLS, **SIGNALS}),
     Page("recover", "Recover", recover_context, {**RECOVERABLE, **RECOVERIES}),
     Page("coverage", "Coverage", _coverage, STATUS),
     Page("copies", "Copies", _copies, STATUS),
     Page("proofs", "Drills and proofs", proofs_context, {**DRILLS, **RECOVERABLE}),
     Page("policies", "Policies", policies_context, POLICIES),
     Page("runs", "Runs", _runs, {"snapkeep runs --json": _runs_data}),
+    Page("signals", "Signals", _signals, SIGNALS),
     Page("volume", "Volume", volume_context, VOLUME, listed=False),
     Page("drill", "Drill", drill_context, {"snapkeep drill show --json": evidence_data}, listed=False),
     Page("instance", "Instance", instance_context, {"snapkeep recoverable INSTANCE --json": points_data}, listed=False),

@@ -21,6 +21,7 @@ from snapkeep.cli.drill_times import passed_by_volume
 from snapkeep.cli.errors import one_line
 from snapkeep.cli.executions import Run, latest_runs
 from snapkeep.cli.installed_system import CliClients, InstalledSystem, PlanMaker
+from snapkeep.console.signals import SignalReader
 from snapkeep.console.trend import TrendPoint, TrendReader
 from snapkeep.domain.drills.ledger import DrillLedger, EndedDrill
 from snapkeep.domain.errors import SnapkeepError
@@ -31,6 +32,7 @@ from snapkeep.domain.recovery.changes import UnusualChange, newest_by_volume
 from snapkeep.domain.recovery.choice import Lineages, lineages_of
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
+from snapkeep.domain.signals import SignalRecord
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.look.status import SystemStatus
 from snapkeep.usecases.policies import ShowResult, history
@@ -89,6 +91,11 @@ class Reading:
     unread_changes: tuple[str, ...] = ()
     """Why others may be there."""
 
+    signals: tuple[SignalRecord, ...] = ()
+    """The signals of the last days, the newest first."""
+    unread_signals: Mapping[str, str] = field(default_factory=dict)
+    """Why others may be there, by region."""
+
     @property
     def at(self) -> datetime:
         """The moment of the reading."""
@@ -141,6 +148,7 @@ class SystemReader:
     _caller: Mapping[str, str] | None = None
     """The caller's identity: its account stays the same."""
     _trend: TrendReader = field(default_factory=TrendReader)
+    _signals: SignalReader = field(default_factory=SignalReader)
 
     def read(self) -> Reading:
         """Read every region once. Raise SnapkeepError, or botocore's errors, where the primary region refuses to be read."""
@@ -183,6 +191,7 @@ class SystemReader:
             *self._trend.read(system, status.at),
             _versions(system),
             *_unusual_changes(documents),
+            *self._signals.read(system, listed, status.at),
         )
 
     def _identity(self, region: str) -> Mapping[str, str]:

@@ -12,6 +12,8 @@ from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery.changes import NEWS_FOR, UnusualChange
 from snapkeep.domain.retention.placed_holds import PlacedHold
+from snapkeep.domain.signals import SignalRecord
+from snapkeep.usecases.signals import record_name
 from support.console_pages import renew, shown, text_of
 from support.several_regions import DOCUMENT, NEAR, PRIMARY, Account, Client
 
@@ -84,6 +86,33 @@ def test_changes_are_not_known_where_the_bucket_is_unread(
     words = "unusual changes are not known: the bucket of us-east-2 could not be read"
     assert words in shown(browser, readings, "/now")
     assert words in browser.get(f"/volume?id={points[0].origin.volume_id}").text
+
+
+def test_signals_of_a_week_need_somebody_and_are_listed(
+    account: Account, browser: TestClient, readings: Readings, points: list[Snapshot]
+) -> None:
+    now = datetime.now(UTC)
+    for days, region, call in ((1, NEAR, "StopLogging"), (9, PRIMARY, "DeleteTrail")):
+        record = SignalRecord(region, call, "arn:aws:iam::1:user/<b>", "203.0.113.5", now - timedelta(days=days), 2)
+        account.objects.setdefault(region, {})[record_name(record)] = to_text(record)
+    page = text_of(shown(browser, readings, "/now"))
+    assert "1 signal in a week" in page
+    assert "! StopLogging" in page
+    assert "DeleteTrail" not in page
+    listed = browser.get("/signals").text
+    assert "DeleteTrail" in listed
+    assert "user/&lt;b&gt;" in listed
+    assert [each["call"] for each in browser.get("/signals.json").json()["signals"]] == ["StopLogging", "DeleteTrail"]
+    assert "Nothing. Every volume" not in page
+
+
+def test_signals_are_not_known_where_the_bucket_is_unread(
+    account: Account, browser: TestClient, readings: Readings, points: list[Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_listing(monkeypatch, "signals/")
+    words = "the signals in the bucket of us-east-2 are not known"
+    assert words in shown(browser, readings, "/now")
+    assert "None in two weeks that could be read." in browser.get("/signals").text
 
 
 def test_a_hold_needs_somebody_and_names_its_release(

@@ -168,7 +168,7 @@ def signals_and_problem(store: S3Reports, first_day: date) -> tuple[list[SignalR
         names.extend(store.names_since(first_day, SIGNALS))
         return names[-MOST_SIGNALS:]
 
-    records, problem = _read_all(newest, partial(_signal_or_problem, store))
+    records, problem = _read_all(newest, partial(signal_or_problem, store))
     older = f"{len(names) - MOST_SIGNALS:,} older signals are not shown" if len(names) > MOST_SIGNALS else ""
     return records, "; ".join(filter(None, [problem, older]))
 
@@ -197,7 +197,8 @@ def _kept_or_problem(store: S3Reports, name: str) -> KeptReport | str:
         return f"{store.location(name)}: {one_line(error)}"
 
 
-def _signal_or_problem(store: S3Reports, name: str) -> SignalRecord | str:
+def signal_or_problem(store: S3Reports, name: str) -> SignalRecord | str:
+    """Return the record of signals, or why it cannot be read."""
     from snapkeep.domain.signals import SignalRecord  # noqa: PLC0415
 
     text = store.get(name)

@@ -1,0 +1,60 @@
+"""The signals that the buckets keep, read with each reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.adapters.s3_reports import S3Reports
+from snapkeep.cli.commands.report import MOST_SIGNALS, signal_or_problem
+from snapkeep.cli.errors import one_line
+from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.signals import SignalRecord
+from snapkeep.domain.system import StackKind
+from snapkeep.usecases.sweep.report_names import SIGNALS
+
+DAYS = 14
+"""The days whose signals are listed, as `snapkeep report signals` does."""
+
+
+@dataclass(slots=True)
+class SignalReader:
+    """Reads each record once: it never changes."""
+
+    _known: dict[str, SignalRecord | str] = field(default_factory=dict)
+
+    def read(
+        self, system: InstalledSystem, regions: Iterable[str], now: datetime
+    ) -> tuple[tuple[SignalRecord, ...], dict[str, str]]:
+        """Return the signals of the last days in regions, the newest first, and why there may be others, by region."""
+        records: list[SignalRecord] = []
+        problems: dict[str, str] = {}
+        known: dict[str, SignalRecord | str] = {}
+        for region in regions:
+            try:
+                if (store := _store(system, region)) is None:
+                    continue
+                names = store.names_since((now - timedelta(days=DAYS - 1)).date(), SIGNALS)
+                for name in names[-MOST_SIGNALS:]:
+                    place = store.location(name)
+                    known[place] = self._known[place] if place in self._known else signal_or_problem(store, name)
+            except (SnapkeepError, BotoCoreError, ClientError) as error:
+                problems[region] = f"the signals in the bucket of {region} are not known: {one_line(error)}"
+                continue
+            of_region = [known[store.location(name)] for name in names[-MOST_SIGNALS:]]
+            records += [record for record in of_region if not isinstance(record, str)]
+            if unread := [text for text in of_region if isinstance(text, str)]:
+                problems[region] = "; ".join(unread[:3])
+        self._known = known
+        return tuple(sorted(records, key=lambda record: record.first_at, reverse=True)), problems
+
+
+def _store(system: InstalledSystem, region: str) -> S3Reports | None:
+    """Return the bucket of a region's stack; None without a stack, whose functions would keep signals there."""
+    kind = StackKind.PRIMARY if region == system.settings.region else StackKind.DR
+    bucket = system.stack(kind, region).outputs.get("ReportsBucketName", "")
+    return S3Reports(client=system.settings.client("s3", region), bucket=bucket) if bucket else None
