@@ -201,6 +201,13 @@ def test_the_region_is_listed_once_for_a_group(shop: Shop) -> None:
     assert len(listed) == 2 * 2, "before and after each call: the storage in use, and what recoveries made of the points"
 
 
+def test_an_instance_is_left_out_by_its_id_alone(shop: Shop) -> None:
+    """A name that says nothing would let the instance be launched that a person wants to leave out."""
+    assert shop.plan(without=("db",)).obstacles == ("--without db: no recovery point is of an instance with this id",)
+    chosen = shop.plan(RecoveryGroup("shop", SHOP.instances), without=(shop.members["db"],))
+    assert (chosen.obstacles, [len(stage) for stage in chosen.stages]) == ((), [2])
+
+
 def test_a_name_that_no_instance_has_is_an_obstacle(shop: Shop) -> None:
     wrong = RecoveryGroup("shop", SHOP.instances, ("cache", "*"))
     assert shop.plan(wrong).obstacles == ("order: no instance of shop that can be recovered is named cache",)

@@ -45,8 +45,12 @@ class PrepareGroup:
     ) -> tuple[dict[str, RecoveryRecord], list[str]]:
         """Return the records of the members, and which instances are perhaps members."""
         points = [point for volume_id in lineages.by_volume if (point := lineages.newest(volume_id, at))]
-        members, obstacles = {}, []
-        for instance_id in sorted({point.tags[INSTANCE] for point in points if INSTANCE in point.tags}.difference(without)):
+        known = {point.tags[INSTANCE] for point in points if INSTANCE in point.tags}
+        members = {}
+        obstacles = [
+            f"--without {name}: no recovery point is of an instance with this id" for name in without if name not in known
+        ]
+        for instance_id in sorted(known.difference(without)):
             record, notes = self.prepare.record_at(lineages, instance_id, at)
             if record is None:
                 obstacles.append(
