@@ -58,6 +58,12 @@ def test_a_share_older_than_a_day_is_counted_and_found() -> None:
     assert (report.counts[Figure.COPIES_SHARED], report.counts[Figure.COPIES_IN_VAULT]) == (0, 1)
 
 
+def test_the_word_of_another_account_withdraws_no_share() -> None:
+    world, _, copy = shared_copy()
+    assert not sharing_of(world.composition(), DR).withdraw(VaultWord(copy, "snap-0fedcba9876543210", STRANGER))
+    assert world.sweep(DR).counts[Figure.COPIES_SHARED] == 1
+
+
 def test_the_status_counts_what_vaults_have_and_wait_for() -> None:
     world, _, copy = shared_copy()
 
