@@ -221,7 +221,8 @@ STORIES = {
         four_snapshots,
         good(4, 4),
         (2, 2),
-        parameters={"primary": {"Retention": 2}},
+        # Two copies: of one, the former stays or goes by whether the proof of the last is there before its plan.
+        parameters={"primary": {"Retention": 2}, "dr": {"Retention": 2}},
     ),
     "a volume is not included": Story(
         one_snapshot, {("protect", "SUCCEEDED", ""): 1}, (1, 0), parameters={"primary": {"tagKeyValue": "Backup"}}

@@ -174,11 +174,12 @@ def test_a_run_looks_at_what_is_younger_than_the_count() -> None:
     assert (looks.of(PRIMARY), looks.of(DR)) == (2, 2)
 
 
-def test_a_count_that_cannot_be_read_is_none() -> None:
+@pytest.mark.parametrize("text", ["{", '{"at": "2099-01-01T00:00:00.000Z", "number": 0}'])
+def test_a_count_that_cannot_be_read_or_is_of_the_future_is_none(text: str) -> None:
     lab, volume, sweeper = steady()
     sweep(lab, sweeper)
     documents = lab.runner.composition.documents[PRIMARY]
-    documents.put(KEY, "{", documents.get(KEY).version)
+    documents.put(KEY, text, documents.get(KEY).version)
     looks = Looks(lab)
     lab.protect(volume)
     assert (looks.of(PRIMARY), looks.of(DR)) == (2, 0)

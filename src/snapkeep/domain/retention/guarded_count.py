@@ -28,4 +28,4 @@ class GuardedCount:
         """Whether no look is needed: the sweep saw this snapshot, and nothing that holds any, lately."""
         # EC2 may list a snapshot late, and by its own clock.
         seen = snapshot.start_time < self.at - CLOCK_SKEW
-        return self.number == 0 and seen and now - self.at <= GOOD_FOR
+        return self.number == 0 and seen and -CLOCK_SKEW <= now - self.at <= GOOD_FOR
