@@ -11,11 +11,14 @@ import pytest
 
 from snapkeep.domain.locks import LockLimits
 from snapkeep.domain.policy.model import LockMode, LockRule, PolicySet
+from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
 from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.sweeps import Sweeper
+from snapkeep.usecases.ports import DeletionOutcome
 from snapkeep.usecases.sweep.count_store import KEY, StoredCount
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set
 
@@ -138,6 +141,17 @@ def test_ec2_refuses_the_first_one_since_the_sweep(region: str, held_by: str) ->
     assert refused.of == [oldest], "what a sweep saw is not attempted again"
     assert {run.status for run in lab.ended} == {"SUCCEEDED"}, "a snapshot that stays is no failure"
     assert lab.notified == []
+
+
+def test_a_sweep_hears_of_the_deletion_that_was_refused() -> None:
+    lab, volume, sweeper = steady()
+    sweep(lab, sweeper)
+    lab.policies = policy_set(keep=1, keep_copies=1)
+    oldest = lab.ids()[0]
+    hold(lab, PRIMARY, oldest, "lock")
+    order = DeletionOrder(oldest, volume, utc(0), "default", (), DeletionKind.RETENTION)
+    (result,) = lab.runner.composition.delete_snapshots(PRIMARY).run((), asked=[order]).results
+    assert (result.snapshot_id, result.outcome) == (oldest, DeletionOutcome.LOCKED)
 
 
 @BOTH
