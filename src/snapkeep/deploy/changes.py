@@ -12,6 +12,7 @@ from snapkeep.domain.errors import SnapkeepError
 
 ADOPT_HISTORY, FORMER_SYSTEM = "AdoptHistory", "FormerSystem"
 COMPLIANCE_LOCKS, LOCK_DAYS = "AllowComplianceLocks", "MaxLockDays"
+HOLD_ON_SIGNALS = "HoldOnSignals"
 VAULT_ACCOUNTS, OWNER_ACCOUNTS = "VaultAccounts", "OwnerAccounts"
 _BEFORE = {COMPLIANCE_LOCKS: "no"}
 """Values that hold in stacks of versions without the parameter, where a new value is a risk."""
@@ -218,6 +219,12 @@ _RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
         _lower,
         Risk.ENDS_PROTECTION,
         "policies lock for {after} days at most from now on, and with 0 not at all; existing locks stay",
+    ),
+    (
+        HOLD_ON_SIGNALS,
+        lambda _, after: after == "no",
+        Risk.ENDS_PROTECTION,
+        "grave calls by others no longer put the system on hold: deletions go on while somebody attacks",
     ),
     (
         VAULT_ACCOUNTS,

@@ -255,6 +255,15 @@ def test_recoverable_fails_for_a_governed_volume_without_a_copy(account: Account
     assert run("recoverable", *options).exit_code == 0
 
 
+def test_recoverable_names_a_governed_volume_without_a_snapshot_in_each_region(account: Account, source: Snapshot) -> None:
+    client: Any = account.world.client("ec2", PRIMARY)
+    volume_id = client.create_volume(AvailabilityZone=f"{PRIMARY}a", Size=8)["VolumeId"]
+    lines = run("recoverable").stdout.splitlines()
+    assert {f"{volume_id}  not recoverable: no snapshot of it in {region}" for region in (PRIMARY, NEAR, FAR)} <= set(lines)
+    past = run("recoverable", "--at", "2026-01-01T00:00Z").stdout
+    assert volume_id not in past, "it may not have existed then"
+
+
 def test_recoverable_says_that_the_governed_volumes_are_not_known(account: Account, source: Snapshot) -> None:
     account.take_away(PRIMARY)
     result = run("recoverable", "--in", FAR)

@@ -123,6 +123,8 @@ def test_a_change_that_loses_protection_is_asked(
         ("MaxLockDays", "35", "34", True),
         ("MaxLockDays", "0", "35", False),
         ("AllowComplianceLocks", "yes", "no", True),
+        ("HoldOnSignals", "yes", "no", True),
+        ("HoldOnSignals", "no", "yes", False),
         ("VaultAccounts", "210987654321", "", True),
         ("VaultAccounts", "210987654321", "999999999999", True),
         ("VaultAccounts", "210987654321", "999999999999,210987654321", False),
@@ -130,7 +132,7 @@ def test_a_change_that_loses_protection_is_asked(
         ("OwnerAccounts", "111122223333,123456789012", "123456789012", True),
     ],
 )
-def test_fewer_locks_and_fewer_accounts_of_vaults_are_asked(name: str, before: str, after: str, asked: bool) -> None:
+def test_less_defence_is_asked(name: str, before: str, after: str, asked: bool) -> None:
     """Locks and sharing with a vault ended without a question."""
     (change,) = parameter_changes("snapkeep-dr", DR, {name: before}, {name: after})
     assert change.risk is (Risk.ENDS_PROTECTION if asked else Risk.NONE)
