@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapkeep.domain.drills.ledger import page_key
 from snapkeep.domain.protection import age_text
-from snapkeep.domain.sweep.report import Handling, SweepReport, groups_of, subject_of, summary_of
+from snapkeep.domain.sweep.report import FindingGroup, Handling, SweepReport, groups_of, subject_of, summary_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jinja2 import Environment
 
@@ -19,11 +21,16 @@ if TYPE_CHECKING:
     from snapkeep.usecases.sweep.publish_report import KeptReport
 
 FOLDER = Path(__file__).parent
+ROOM = 800_000
+"""The bytes that findings may have on a page, so that it opens at once, and a mail can have it."""
+HEADING, LINE = 1_000, 200
+"""The bytes of a group and of a finding beside their texts: advice, ids and markup."""
 
 
 def render_page(report: SweepReport) -> str:
     """Return the page of a report. Everything that comes from tags or from AWS is escaped."""
-    groups = groups_of(report.items, examples=len(report.items))
+    groups = list(_that_fit(groups_of(report.items, examples=len(report.items)), report.names))
+    shown = sum(len(group.examples) for group in groups)
     return (
         page_templates()
         .get_template("sweep.html.j2")
@@ -32,10 +39,32 @@ def render_page(report: SweepReport) -> str:
             subject=subject_of(report),
             summary=summary_of(report),
             sections=[(handling, [group for group in groups if group.handling is handling]) for handling in Handling],
+            left_out=len(report.items) - shown,
             age_text=age_text,
             seconds=round((report.ended_at - report.started_at).total_seconds()),
         )
     )
+
+
+def _that_fit(groups: Iterable[FindingGroup], names: Mapping[str, str]) -> Iterator[FindingGroup]:
+    """Yield the first groups, with their first findings, for which the page has room."""
+    left = ROOM
+    for group in groups:
+        left -= HEADING + _bytes(group.text)
+        examples = []
+        for item in group.examples:
+            left -= LINE + _bytes(item.text) + _bytes(names.get(item.volume_id, ""))
+            if left < 0:
+                break
+            examples.append(item)
+        if examples:
+            yield replace(group, examples=tuple(examples))
+        if left < 0:
+            return
+
+
+def _bytes(text: str) -> int:
+    return len(escape(text).encode())
 
 
 def render_index(reports: Sequence[KeptReport], drills: Sequence[EndedDrill], last: SweepReport) -> str:

@@ -98,6 +98,19 @@ def test_a_thousand_failures_with_one_cause_are_one_line() -> None:
     assert len(text.splitlines()) < 20
 
 
+def test_the_page_of_ten_thousand_failures_is_small_and_says_so() -> None:
+    items = [
+        ReportItem(FindingKind.COPY_FAILED, f"snap-{n}", "vol-1", f"<{'&' * 200}{chr(97 + n % 7)}", Handling.NEEDS_ATTENTION)
+        for n in range(10_000)
+    ]
+    page = render_page(report(*items))
+    assert len(page.encode()) < 1_000_000
+    shown = page.count("<code>snap-")
+    assert 100 < shown < 10_000
+    assert f"{10_000 - shown:,} more findings are in the JSON file" in page
+    assert "Every failure is listed here" in render_page(report(*items[:100]))
+
+
 def test_a_cut_report_keeps_failures_and_counts() -> None:
     noted = [ReportItem(FindingKind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(5000)]
     failed = [

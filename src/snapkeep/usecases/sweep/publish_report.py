@@ -66,7 +66,7 @@ class PublishReport:
         """Cut, keep and publish a finished report; return where it is. The message comes last, since it names the page."""
         report = cut(whole).with_names_used()
         name = f"{REPORTS}{report.started_at:%Y/%m/%d}/{report.id}"
-        # Page and JSON are cut alike: neither shows what the other does not.
+        # Page and JSON are cut alike; a page without room for every failure says how many the JSON has beside.
         page = self.store.put(f"{name}.html", self.render(report), PAGE)
         kept = self.store.put(f"{name}.json", json.dumps(report_to_json(report), indent=1), JSON)
         self._keep_index(report)
