@@ -8,10 +8,9 @@ from functools import partial
 from typing import Any
 
 from snapkeep.adapters.s3_reports import S3Reports
-from snapkeep.cli.commands.report import kept_and_problem, kept_report, report_stores
+from snapkeep.cli.commands.report import kept_and_problem, kept_everywhere, kept_report, report_stores
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed_system import InstalledSystem
-from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.cli.views.sweep import list_as_data
 from snapkeep.console.page import Context, NotThere, Page, Query, rows_of
 from snapkeep.console.reading import Reading
@@ -54,9 +53,7 @@ class ReportPages:
     def _kept(self, reading: Reading) -> tuple[list[KeptReport], dict[str, str]]:
         stores, problems = self._stores()
         first_day = (reading.at - timedelta(days=DAYS - 1)).date()
-        found = side_by_side({region: partial(kept_and_problem, store, first_day) for region, store in stores.items()})
-        problems |= {region: problem for region, (_, problem) in found.items() if problem}
-        reports = [report for kept, _ in found.values() for report in kept]
+        reports, problems = kept_everywhere(stores, problems, partial(kept_and_problem, first_day=first_day))
         return sorted(reports, key=lambda kept: kept.report.started_at, reverse=True), problems
 
     def _context(self, reading: Reading, query: Query) -> Context:

@@ -23,7 +23,7 @@ from snapkeep.domain.system import StackKind
 from snapkeep.usecases.sweep.report_names import SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from snapkeep.adapters.s3_reports import S3Reports
     from snapkeep.cli.installed_system import InstalledSystem
@@ -60,9 +60,7 @@ def list_reports(
     installed = InstalledSystem(replace(settings, read_only=True))
     first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
     stores, problems = report_stores(installed)
-    found = side_by_side({region: partial(kept_and_problem, store, first_day) for region, store in stores.items()})
-    problems |= {region: problem for region, (_, problem) in found.items() if problem}
-    reports = [report for kept, _ in found.values() for report in kept]
+    reports, problems = kept_everywhere(stores, problems, partial(kept_and_problem, first_day=first_day))
     reports.sort(key=lambda kept: kept.report.started_at, reverse=True)
     if json:
         print_json({"reports": list(list_as_data(reports)), "problems": problems})
@@ -91,9 +89,8 @@ def list_signals(
 
     first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
     stores, problems = report_stores(InstalledSystem(replace(settings, read_only=True)))
-    found = side_by_side({region: partial(signals_and_problem, store, first_day) for region, store in stores.items()})
-    problems |= {region: problem for region, (_, problem) in found.items() if problem}
-    records = sorted((record for kept, _ in found.values() for record in kept), key=lambda one: one.first_at, reverse=True)
+    records, problems = kept_everywhere(stores, problems, partial(signals_and_problem, first_day=first_day))
+    records.sort(key=lambda record: record.first_at, reverse=True)
     if json:
         print_json({"signals": [to_object(record) for record in records], "problems": problems})
     else:
@@ -153,6 +150,15 @@ def kept_report(store: S3Reports, report_id: str) -> KeptReport | None:
     if isinstance(kept, str):
         raise WrongUse(kept)
     return kept
+
+
+def kept_everywhere(
+    stores: Mapping[str, S3Reports], problems: Mapping[str, str], read: Callable[[S3Reports], tuple[list[T], str]]
+) -> tuple[list[T], dict[str, str]]:
+    """Return what is read of each region's bucket, and the problems with those of the buckets that could not be read wholly."""
+    found = side_by_side({region: partial(read, store) for region, store in stores.items()})
+    unread = {region: problem for region, (_, problem) in found.items() if problem}
+    return [item for kept, _ in found.values() for item in kept], {**problems, **unread}
 
 
 def kept_and_problem(store: S3Reports, first_day: date) -> tuple[list[KeptReport], str]:

@@ -54,7 +54,6 @@ from snapkeep.usecases.sweep.shared import (
     Repairs,
     SweepOptions,
     SweepResult,
-    deletion_plan,
     held_count,
     not_done,
     queue_counts,
@@ -114,9 +113,7 @@ class DrSweep(RegionSweep):
         )
         decision = decide_dr(facts, policies)
         watched = self.watch.run(replace(listing, snapshots=snapshots), policies, started, self.system, placed)
-        unusual = self.stopped_by(watched.unusual(started.date(), self.limits.times_usual), started)
-        most = 0 if unusual else self.limits.deletions
-        deletions, postponed = deletion_plan(decision, self.reader.region, started, most)
+        deletions, postponed, unusual = self.deletions(decision, watched, started)
         actor = _Actor(self)
         repairs = Repairs(self.limits.repairs)
         keys = key_findings(keys_at_risk(self.reader.region, snapshots, self.system))

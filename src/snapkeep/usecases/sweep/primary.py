@@ -47,7 +47,6 @@ from snapkeep.usecases.sweep.shared import (
     Repairs,
     SweepOptions,
     SweepResult,
-    deletion_plan,
     held_count,
     not_done,
     queue_counts,
@@ -106,9 +105,7 @@ class PrimarySweep(RegionSweep):
         )
         decision = decide_primary(facts, policies, started)
         watched = self.watch.run(listing, policies, started, self.system, placed)
-        unusual = self.stopped_by(watched.unusual(started.date(), self.limits.times_usual), started)
-        most = 0 if unusual else self.limits.deletions
-        deletions, postponed = deletion_plan(decision, self.reader.region, started, most)
+        deletions, postponed, unusual = self.deletions(decision, watched, started)
         protections = volume_protections(
             self.reader.region, listing.volumes, listing.snapshots, dr.copies, policies, started, system=self.system
         )

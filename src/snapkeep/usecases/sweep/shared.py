@@ -41,7 +41,7 @@ from snapkeep.usecases.ports import (
 from snapkeep.usecases.retention.plan_volumes import plan_id
 from snapkeep.usecases.sweep.count_store import StoredCount
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
+from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch, WatchResult
 from snapkeep.usecases.sweep.exposure import ExposureCheck
 
 FINDING_OF_DELETION = {
@@ -264,6 +264,14 @@ class RegionSweep:
             else item_of(lock.finding, Handling.NEEDS_ATTENTION)
             for lock in missing
         ]
+
+    def deletions(
+        self, decision: SweepDecision, watched: WatchResult, now: datetime
+    ) -> tuple[DeletionPlan, list[ReportItem], list[Finding]]:
+        """Return the plan of a sweep's deletions, those that are left, and the findings of an unusual day, which has none."""
+        unusual = self.stopped_by(watched.unusual(now.date(), self.limits.times_usual), now)
+        plan, left = deletion_plan(decision, self.reader.region, now, 0 if unusual else self.limits.deletions)
+        return plan, left, unusual
 
     def stopped_by(self, unusual: list[Finding], now: datetime) -> list[Finding]:
         """Put the system on hold if there is an unusual finding; return the finding, and why there is no hold.
