@@ -220,8 +220,7 @@ STORIES = {
     "snapshots are copied and the oldest go": Story(
         four_snapshots,
         good(4, 4),
-        (2, 2),
-        # Two copies: of one, the former stays or goes by whether the proof of the last is there before its plan.
+        (2, 2),  # two copies: of one, the former stays or goes by whether the last is proved before its plan
         parameters={"primary": {"Retention": 2}, "dr": {"Retention": 2}},
     ),
     "a volume is not included": Story(
