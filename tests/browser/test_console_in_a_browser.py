@@ -15,7 +15,7 @@ from snapkeep.lab.embedded_aws import EmbeddedAws
 
 pytestmark = pytest.mark.xdist_group("browser")  # one world, and one browser
 
-WIDTHS = (390, 1280, 1900)
+WIDTHS = (390, 1000, 1900)
 THEMES = ("light", "dark")
 LISTED = ["/reports", *(f"/{page.name}" for page in PAGES if page.listed)]
 
@@ -38,6 +38,16 @@ def test_every_page_is_accessible_at_every_width(visitor: Visitor, theme: str) -
             overflow = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overflow <= 0, f"{path} at {width} is {overflow} pixels too wide"
     assert [fault for fault in visitor.faults if "404" not in fault] == []
+
+
+def test_pages_fit_on_paper(visitor: Visitor) -> None:
+    """Tables were cut at the edge of the paper, and dark pages printed dark."""
+    visitor.page.emulate_media(media="print", color_scheme="dark")
+    visitor.page.set_viewport_size({"width": 760, "height": 1000})
+    for path in ("/now", "/coverage", "/proofs"):
+        visitor.open(path)
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 760, path
+        assert visitor.page.evaluate("getComputedStyle(document.querySelector('.wide')).backgroundColor") == "rgb(255, 255, 255)"
 
 
 def test_a_volume_is_found_by_keyboard_and_shown_at_a_moment(visitor: Visitor) -> None:
