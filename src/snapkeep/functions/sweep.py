@@ -29,10 +29,13 @@ from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
 from snapkeep.usecases.sweep.exposure import ExposureCheck
 from snapkeep.usecases.sweep.memory import StoredMemory
-from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
+from snapkeep.usecases.sweep.publish_report import KeptReport, PublishedReport, PublishReport
 from snapkeep.usecases.sweep.shared import SweepLimits, SweepOptions, SweepResult, complete, stopped, with_left
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from snapkeep.domain.drills.ledger import EndedDrill
     from snapkeep.usecases.copies.pull import PullShares
     from snapkeep.usecases.drills.watch import DrillWatch
     from snapkeep.usecases.recovery.ports import Verifications
@@ -176,9 +179,19 @@ def _watch(parts: Composition) -> DeletionWatch:
 
 def build_reports(parts: Composition) -> PublishReport:
     """Make the use case that keeps and publishes reports."""
-    from snapkeep.reports.page import render_index, render_page  # noqa: PLC0415 - the repairs need no pages
+    return PublishReport(store=parts.reports, publisher=parts.publisher, render=_render, render_index=_render_index)
 
-    return PublishReport(store=parts.reports, publisher=parts.publisher, render=render_page, render_index=render_index)
+
+def _render(report: SweepReport) -> str:
+    from snapkeep.reports.page import render_page  # noqa: PLC0415 - the repairs need no pages
+
+    return render_page(report)
+
+
+def _render_index(reports: Sequence[KeptReport], drills: Sequence[EndedDrill], last: SweepReport) -> str:
+    from snapkeep.reports.page import render_index  # noqa: PLC0415
+
+    return render_index(reports, drills, last)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snapkeep.domain.commands import CommandResult
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_fit import Billing
-from snapkeep.domain.recovery.instance_plan import InstancePlan
+
+if TYPE_CHECKING:
+    from snapkeep.domain.recovery.instance_plan import InstancePlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
 
 from snapkeep.domain.drills.instances import DrillPlan, InstanceRequests, drill_plan, plan_key
 from snapkeep.domain.drills.run import DrillRun
@@ -11,13 +12,15 @@ from snapkeep.domain.errors import DocumentChanged, DocumentNotFound, NotIsolate
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.domain.policy.model import GroupWait, PolicySet, RecoveryGroup
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.instance_fit import InstanceOptions
-from snapkeep.domain.recovery.instance_map import InstanceMap
-from snapkeep.usecases.drills.ports import PlanningLooks
-from snapkeep.usecases.recovery.find_points import SnapshotLister
-from snapkeep.usecases.recovery.prepare_group import PrepareGroup
-from snapkeep.usecases.recovery.prepare_instance import InstanceRequest, PrepareInstance
+from snapkeep.usecases.drills.ports import DrillNetworks
 from snapkeep.usecases.recovery.record_ports import Documents
+
+if TYPE_CHECKING:
+    from snapkeep.usecases.recovery.find_points import SnapshotLister
+    from snapkeep.usecases.recovery.prepare_instance import InstanceLooks
+
+    class PlanningLooks(InstanceLooks, DrillNetworks, Protocol):
+        """Reads what the plan of a drill of instances needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,12 @@ class DrillPlanner:
         return from_text(DrillPlan, self.documents.get(plan_key(run.id)).text)
 
     def _make(self, run: DrillRun, group: RecoveryGroup | None) -> tuple[DrillPlan, list[str]]:
+        # Only the first step of a drill of instances plans: no other cold start needs these.
+        from snapkeep.domain.recovery.instance_fit import InstanceOptions  # noqa: PLC0415
+        from snapkeep.domain.recovery.instance_map import InstanceMap  # noqa: PLC0415
+        from snapkeep.usecases.recovery.prepare_group import PrepareGroup  # noqa: PLC0415
+        from snapkeep.usecases.recovery.prepare_instance import InstanceRequest, PrepareInstance  # noqa: PLC0415
+
         network = self.looks.drill_network(run.system)
         prepare = PrepareInstance(snapshots=self.points, looks=self.looks, documents=self.documents, network=network)
         options = InstanceOptions(InstanceMap(instance_types=run.instance_types))

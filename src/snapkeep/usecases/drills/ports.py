@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import Commands
-from snapkeep.usecases.recovery.actions import VolumeState
-from snapkeep.usecases.recovery.instance_actions import ImageState, InstanceState
-from snapkeep.usecases.recovery.prepare_instance import InstanceLooks
+
+if TYPE_CHECKING:
+    from snapkeep.usecases.recovery.actions import VolumeState
+    from snapkeep.usecases.recovery.instance_actions import ImageState, InstanceState
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,6 @@ class DrillNetworks(Protocol):
     def network_facts(self, network: DrillNetwork) -> NetworkFacts:
         """Return what can lead out of a network."""
         ...
-
-
-class PlanningLooks(InstanceLooks, DrillNetworks, Protocol):
-    """Reads what the plan of a drill of instances needs."""
 
 
 class DrillLooks(Protocol):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
 from snapkeep.usecases.recovery.holding import PointHolds, SnapshotTags
-from snapkeep.usecases.retention.delete import Pacer
+
+if TYPE_CHECKING:
+    from snapkeep.usecases.retention.delete import Pacer
 
 
 class Attachment(NamedTuple):

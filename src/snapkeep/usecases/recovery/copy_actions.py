@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.model import SnapshotState
@@ -12,7 +12,9 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
 from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, POLL_SECONDS, VISIBLE_SECONDS, StepActions
-from snapkeep.usecases.retention.delete import Pacer
+
+if TYPE_CHECKING:
+    from snapkeep.usecases.retention.delete import Pacer
 
 
 @dataclass(frozen=True, slots=True)

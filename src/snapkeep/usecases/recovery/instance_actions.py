@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.json_codec import from_json
@@ -14,7 +14,9 @@ from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
 from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, POLL_SECONDS, VISIBLE_SECONDS, RecoveryEc2, VolumeState
-from snapkeep.usecases.retention.delete import Pacer
+
+if TYPE_CHECKING:
+    from snapkeep.usecases.retention.delete import Pacer
 
 TASK_ENDED, TASK_FAILED = ("succeeded", "failed", "failed-detached"), ("failed", "failed-detached")
 """States of a replacement of a root volume (botocore: ec2 2016-11-15, ReplaceRootVolumeTaskState)."""

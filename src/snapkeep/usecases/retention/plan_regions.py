@@ -10,14 +10,12 @@ from itertools import chain
 from types import MappingProxyType
 
 from snapkeep.domain.copies.known_copies import KnownCopies
-from snapkeep.domain.creation.due_times import next_snapshots
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.locks import LockFacts, LockLimits, SnapshotLock
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
-from snapkeep.domain.retention.forecast import with_copies_made
 from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
@@ -205,6 +203,10 @@ def make_plans(
     region. A copy in a region that was not listed is not known: it is not missing, and its source is kept. `placed`,
     `adopt` and `former`: see `plan_region`. `lock_limits` are the locks that the stack of each region allows.
     """
+    # The commands forecast; no function does.
+    from snapkeep.domain.creation.due_times import next_snapshots  # noqa: PLC0415
+    from snapkeep.domain.retention.forecast import with_copies_made  # noqa: PLC0415
+
     locks = [
         guard.locks([snapshot.id for snapshot in region.snapshots]) if region.snapshots else {}
         for guard, region in zip(guards, facts, strict=True)

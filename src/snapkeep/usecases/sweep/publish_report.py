@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, EndedDrill
 from snapkeep.domain.errors import ReportNotFound, SnapkeepError
 from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.records import dataclass
@@ -16,6 +15,9 @@ from snapkeep.domain.sweep.report import SweepReport, cut, report_to_json, subje
 from snapkeep.usecases.ports import Publisher
 from snapkeep.usecases.sweep.ports import ReportStore
 from snapkeep.usecases.sweep.report_names import JSON, PAGE, REPORTS
+
+if TYPE_CHECKING:
+    from snapkeep.domain.drills.ledger import EndedDrill
 
 INDEX = "index.html"
 """The page that lists the newest reports and drills. Its links hold in a copy of the bucket: S3 serves each object by itself."""
@@ -92,6 +94,8 @@ class PublishReport:
 
     def _drills(self) -> list[EndedDrill]:
         """Return the newest drills; none in a region without a ledger."""
+        from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger  # noqa: PLC0415 - the repairs need no drills
+
         try:
             ledger = from_json(DrillLedger, json.loads(self.store.get(LEDGER_KEY)))
         except (ValueError, ReportNotFound):
