@@ -2,7 +2,8 @@
 
 To mypy this is `dataclasses.dataclass`, and a change of a frozen instance an error. Python does not check it again: the methods
 that would raise FrozenInstanceError take a third of the time that a class takes to be made, and most of an instance's. `==`,
-`hash` and `repr` are as usual, from functions that are not compiled anew for each class. `replace` takes a fifth of the time of
+`hash` and `repr` are as usual, from functions that are not compiled anew for each class. `__init__`, most of the rest, is made
+for the first instance: a cold start makes instances of few of its classes. `replace` takes a fifth of the time of
 `dataclasses.replace`: every step of an entry of the queue is one.
 """
 
@@ -34,7 +35,9 @@ else:
         """Return a decorator as `dataclasses.dataclass` does, without what checks at runtime that nothing is changed."""
 
         def make(cls: type) -> type:
-            made = dataclasses.dataclass(repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
+            cls.__doc__ = cls.__doc__ or cls.__name__  # or else it would be made of the signature
+            made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
+            made.__init__ = _init_when_used(made)
             made.__repr__ = _text
             if eq:
                 _compare_by_fields(made, hashed=frozen)
@@ -62,6 +65,24 @@ def _copier(cls: type) -> Callable[[Any], Any] | None:
         return None
     values = attrgetter(*[field.name for field in fields])
     return lambda record: cls(*values(record))
+
+
+def _init_when_used(cls: Any) -> Callable[..., None]:
+    """Return an `__init__` that makes the usual one when the first instance is made."""
+
+    def init(self: Any, *arguments: Any, **named: Any) -> None:
+        same = ("default", "default_factory", "init", "kw_only")
+        fields = [
+            (field.name, Any, dataclasses.field(**{name: getattr(field, name) for name in same}))
+            for field in dataclasses.fields(cls)
+        ]
+        after = {"__post_init__": cls.__post_init__} if hasattr(cls, "__post_init__") else {}
+        slots = hasattr(cls, "__slots__")
+        usual = dataclasses.make_dataclass(cls.__name__, fields, repr=False, eq=False, slots=slots, namespace=after)
+        cls.__init__ = vars(usual)["__init__"]
+        cls.__init__(self, *arguments, **named)
+
+    return init
 
 
 def _compare_by_fields(cls: Any, *, hashed: bool) -> None:

@@ -75,6 +75,33 @@ def test_records_that_check_or_make_their_fields_do_so_when_replaced() -> None:
         records.replace(Checked(count=1), count=-1)
 
 
+def test_records_are_made_as_usual_for_the_first_time_and_later() -> None:
+    @records.dataclass(slots=True)
+    class Base:
+        name: str
+        parts: list[str] = field(default_factory=list)
+        made: int = field(default=3, init=False)
+
+    @records.dataclass(slots=True, kw_only=True)
+    class Derived(Base):
+        size: int = 1
+
+        def __post_init__(self) -> None:
+            self.made = self.size
+
+    for _ in range(2):
+        derived, base = Derived("d", size=2), Base("b")
+        assert (derived.name, derived.parts, derived.made, derived.size) == ("d", [], 2, 2)
+        assert (base.name, base.parts, base.made) == ("b", [], 3)
+        assert base.parts is not Base("b").parts
+        with pytest.raises(TypeError, match="argument"):
+            Derived()  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="argument"):
+            Derived("d", [], 5)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="other"):
+            Base("b", other=1)  # type: ignore[call-arg]
+
+
 def test_records_have_slots() -> None:
     point = OURS[0](1)
     with pytest.raises(AttributeError):
