@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from snapkeep.domain.creation import batch
 from snapkeep.domain.policy.model import CONSISTENT_VOLUME, PolicySet, Selector, SnapshotRule
 from snapkeep.domain.policy.scripts import Script
 from snapkeep.domain.tag_names import CONSISTENCY
@@ -296,3 +297,17 @@ def test_no_instance_is_stopped_where_another_snapshot_was_throttled() -> None:
     world.lab.runner.advance(TICK)
     world.tick()
     assert (documents(world), len(world.made())) == (["freeze", "thaw"], 2)
+
+
+def test_only_the_first_calls_of_a_tick_have_the_time_for_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "MOST_PENDING", 10)
+    world, _ = world_of(volumes=1)
+    world.tick()
+    world.lab.runner.advance(7 * HOUR)
+    for _ in range(15):
+        world.lab.make_volume()
+    world.tick()
+    assert (documents(world), len(world.made())) == (["freeze", "thaw"], 1 + 15)
+    world.lab.runner.advance(TICK)
+    world.tick()
+    assert (documents(world), len(world.made())) == (["freeze", "thaw"] * 2, 2 + 15)

@@ -51,10 +51,13 @@ class Creation:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The calls to make now, the most overdue first, and whether the quota of snapshots stops further ones."""
+    """The calls to make now, the most overdue first."""
 
     creations: tuple[Creation, ...] = ()
     quota_near: bool = False
+    """Whether the quota of snapshots stops further ones."""
+    more_wait: bool = False
+    """Whether more may start as soon as fewer are pending."""
 
 
 def choose(
@@ -75,7 +78,7 @@ def choose(
     if not waiting:
         return Batch()
     chooser = _Chooser(snapshots, intentions, now)
-    pending, total, near = chooser.pending_total, len(snapshots), False
+    pending, total, near, more_wait = chooser.pending_total, len(snapshots), False, False
     creations: list[Creation] = []
     for creation in _grouped([item for item in waiting if chooser.may_start(item.volume)], volumes):
         number = len(creation.volume_ids)
@@ -85,7 +88,9 @@ def choose(
         elif pending + number <= MOST_PENDING:
             creations.append(creation)
             pending, total = pending + number, total + number
-    return Batch(tuple(creations), near)
+        else:
+            more_wait = True
+    return Batch(tuple(creations), near, more_wait)
 
 
 class _Chooser:

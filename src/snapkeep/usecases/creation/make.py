@@ -40,6 +40,10 @@ INTENTIONS = "creation/intentions.json"
 """The key of the document of intentions."""
 BETWEEN_CALLS = 0.2
 """Seconds: EC2 refills the bucket of CreateSnapshot with 5 requests a second (EC2 developer guide: API throttling)."""
+BETWEEN_ROUNDS = 60.0
+"""Seconds until a tick looks again where more are due than may be pending: most snapshots of few changes end earlier."""
+LAST_ROUND_WITHIN = timedelta(seconds=170)
+"""A round of calls then ends within the function's time-out of 280 seconds."""
 REFUSED_FOR = timedelta(minutes=50)
 """How much longer than without an answer no other call is made for a volume whose call was refused.
 
@@ -68,6 +72,8 @@ class MakeResult:
     """Ids of snapshots."""
     stopped: str = ""
     """Why it made no more, in words; empty if nothing stopped it."""
+    more_wait: bool = False
+    """Whether more are due than may be pending at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +117,18 @@ class MakeSnapshots:
 
     def run(self) -> MakeResult:
         """Make what is due. Raise AwsThrottled or AwsUnavailable where that is not known; the next tick follows anyway."""
-        policies = self.policies()
+        policies, last_at = self.policies(), self.clock.now() + LAST_ROUND_WITHIN
         if not any(policy.snapshots for policy in policies.policies):
             return MakeResult()
+        result = self._make_due(policies, first=True)
+        while result.more_wait and not result.stopped and self.clock.now() + timedelta(seconds=BETWEEN_ROUNDS) <= last_at:
+            self.clock.pause(BETWEEN_ROUNDS)
+            further = self._make_due(policies, first=False)
+            result = replace(further, due=result.due, made=(*result.made, *further.made))
+        return result
+
+    def _make_due(self, policies: PolicySet, *, first: bool) -> MakeResult:
+        """Make what is due and may be pending. Only the first round of a tick has the time for commands."""
         # The intentions before the listing: what another tick intends meanwhile changes their version.
         known, version = self._load()
         intended, now = known.moments, self.clock.now()
@@ -132,8 +147,9 @@ class MakeSnapshots:
         if creations and (held := self._held()):
             creations, stopped = (), held
         plain, groups = _grouped(creations, chosen, {volume.id: volume for volume in volumes}, owed, now)
+        groups = groups if first else []
         if not (plain or groups) and warned is (self.reader.region in recent) and tuple(owed) == known.owed:
-            return MakeResult(len(due), stopped=stopped)
+            return MakeResult(len(due), stopped=stopped, more_wait=batch.more_wait)
         intending = [*plain, *(creation for group in groups for creation in group.creations)]
         recent |= {volume_id: now for creation in intending for volume_id in creation.volume_ids}
         owed += [item for group in groups if (item := group.owed)]
@@ -142,7 +158,8 @@ class MakeSnapshots:
             version = self._save(intentions, version)
         except DocumentChanged:
             return MakeResult(len(due), stopped="another tick is at work")
-        return self._make(plain, groups, _Round(intentions, stopped=stopped), version, len(due))
+        made = self._make(plain, groups, _Round(intentions, stopped=stopped), version, len(due))
+        return replace(made, more_wait=batch.more_wait)
 
     def _held(self) -> str:
         """Return the hold that stops all making; empty where there is none. Raise AwsUnavailable where that is not known."""
