@@ -20,10 +20,16 @@ def main(days: int = DAYS, volumes: int = VOLUMES, seed: int = SEED) -> int:
 
     experiment = CreationExperiment(volumes, seed=seed)
 
+    shown = 0
+
     def progress(day: int) -> None:
-        if day % 30 == 0:
-            found = len(experiment.result.violations)
-            print(f"day {day}: {time.perf_counter() - began:.0f} s, violations: {found}", flush=True)
+        nonlocal shown
+        found = experiment.result.violations
+        if day % 30 == 0 or len(found) > shown:
+            print(
+                f"day {day}: {time.perf_counter() - began:.0f} s, violations: {len(found)}", *found[shown:], sep="\n", flush=True
+            )
+            shown = len(found)
 
     result = experiment.run(days, progress)
     made = ", ".join(f"{group} {count:,}" for group, count in sorted(result.made.items()))
@@ -31,7 +37,7 @@ def main(days: int = DAYS, volumes: int = VOLUMES, seed: int = SEED) -> int:
     print(f"{result.ticks:,} ticks, {result.kills:,} killed; snapshots made: {made}")
     print(f"faults: {faults}")
     print(f"RPOs missed after a fault of the volume: {result.missed}; violations: {len(result.violations)}")
-    for violation in result.violations:
+    for violation in result.violations[shown:]:
         print(violation)
     return int(bool(result.violations))
 

@@ -56,6 +56,22 @@ def test_where_nobody_makes_them_the_rpo_is_kept() -> None:
     assert 12 < len(world.made(volume)) <= 16
 
 
+def test_two_calls_without_an_answer_before_each_snapshot_cost_no_rpo() -> None:
+    world = MakingWorld(making(BY_RPO))
+    world.lab.make_volume()
+    made, ended = -1, world.began + 2 * DAY
+    while world.lab.world.now() < ended:
+        if len(world.made()) != made:
+            made = len(world.made())
+            world.lab.world.add_fault(FaultRule("api_timeout", action="CreateSnapshot", times=2, effect="before"))
+        world.tick()
+        for _ in range(5):
+            world.lab.runner.advance(TICK / 5)
+            world.look()
+    assert made > 6
+    assert world.missed == []
+
+
 def test_when_others_stop_the_system_begins() -> None:
     world = MakingWorld(making(BY_RPO))
     volume = world.lab.make_volume()
@@ -93,6 +109,28 @@ def test_an_answer_that_is_lost_makes_no_second_snapshot() -> None:
     assert intended(world).count(volume) == 1
     world.run(HOUR)
     assert len(world.made()) == 1
+
+
+def test_one_call_without_an_answer_costs_other_volumes_nothing() -> None:
+    world = MakingWorld(making(EVERY))
+    for _ in range(3):
+        world.lab.make_volume()
+    world.lab.world.add_fault(FaultRule("api_timeout", action="CreateSnapshot", times=1, effect="before"))
+    world.tick()
+    assert len(world.made()) == 2
+
+
+def test_after_two_calls_without_an_answer_no_further_one_is_made() -> None:
+    world = MakingWorld(making(EVERY))
+    for _ in range(4):
+        world.lab.make_volume()
+    world.lab.world.add_fault(FaultRule("api_timeout", action="CreateSnapshot", times=2, effect="before"))
+    result = world.lab.runner.make_snapshots(PRIMARY)
+    assert result is not None
+    assert (result.made, "timeout" in result.stopped) == ((), True)
+    world.lab.runner.advance(TICK)
+    world.tick()
+    assert len(world.made()) == 2, "those that were not called"
 
 
 def test_calls_are_as_far_apart_as_ec2_refills_their_bucket() -> None:

@@ -16,8 +16,8 @@ from snapkeep.domain.policy.model import WHEN_RPO, CopyRule, Policy, PolicySet, 
 from snapkeep.domain.policy.selection import select, why_left_out
 from snapkeep.domain.tag_names import MADE
 
-SLACK = timedelta(minutes=20)
-"""The time of some ticks, and of the calls of one."""
+SLACK = timedelta(minutes=30)
+"""The time of a call without an answer, which is repeated after ten minutes, and of some ticks."""
 AFTER_FAILURE = timedelta(minutes=30)
 """How long no other snapshot is made after one of the system's own failed."""
 LEAST_DURATION = timedelta(minutes=15)

@@ -40,6 +40,8 @@ INTENTIONS = "creation/intentions.json"
 """The key of the document of intentions."""
 BETWEEN_CALLS = 0.2
 """Seconds: EC2 refills the bucket of CreateSnapshot with 5 requests a second (EC2 developer guide: API throttling)."""
+UNREACHABLE_AFTER = 2
+"""Calls without an answer after which no further one is made: one may be chance, and must not cost other volumes their RPO."""
 BETWEEN_ROUNDS = 60.0
 """Seconds until a tick looks again where more are due than may be pending: most snapshots of few changes end earlier."""
 LAST_ROUND_WITHIN = timedelta(seconds=170)
@@ -94,6 +96,7 @@ class _Round:
     stopped: str = ""
     made: list[str] = field(default_factory=list)
     called: bool = False
+    no_answers: int = 0
     over: bool = False
     """Whether no further call is made."""
 
@@ -238,8 +241,10 @@ class MakeSnapshots:
                     self._quota_reached(str(error), intended, self.clock.now())
                 break
             except AwsUnavailable as error:
-                # It may have been made: the intention stays, and the next tick looks for it.
-                round_.stopped, round_.over = str(error), True
+                # It may have been made: the intention stays, and a later tick looks for it.
+                round_.no_answers += 1
+                if round_.no_answers == UNREACHABLE_AFTER:
+                    round_.stopped, round_.over = str(error), True
             remaining.pop(0)
         self._not_made(remaining, round_)
 
