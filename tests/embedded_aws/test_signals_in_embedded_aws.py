@@ -41,6 +41,13 @@ def held(installation: Installation) -> str:
     return "\n".join(f"{one['subject']} ({one['detail']})" for one in notices if not one.get("published"))
 
 
+def kept(installation: Installation) -> str:
+    """The names of the signals that are kept to be listed."""
+    bucket = installation.outputs["primary"]["ReportsBucketName"]
+    listed = installation.client("s3").list_objects_v2(Bucket=bucket, Prefix="signals/")
+    return "\n".join(item["Key"] for item in listed.get("Contents", []))
+
+
 def test_calls_of_others_are_notified_and_own_calls_are_not(recorded: Installation) -> None:
     snapshot_id = recorded.snapshot(recorded.volume(Backup="gold"))
     copy = recorded.copied(snapshot_id)
@@ -85,3 +92,4 @@ def test_calls_of_others_are_notified_and_own_calls_are_not(recorded: Installati
     assert "assumed-role" not in everything, "the calls of Snapkeep's own roles are no signals"
     assert "CreateTags" not in everything
     assert copy["SnapshotId"] not in everything
+    wait_for(lambda: "-StopLogging-" in kept(recorded))
