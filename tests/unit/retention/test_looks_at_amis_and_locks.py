@@ -12,6 +12,7 @@ import pytest
 from snapkeep.domain.locks import LockLimits
 from snapkeep.domain.policy.model import LockMode, LockRule, PolicySet
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
+from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.errors import ApiError
@@ -21,6 +22,7 @@ from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.ports import DeletionOutcome
 from snapkeep.usecases.sweep.count_store import KEY, StoredCount
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set
+from support.lineages import lineage
 
 LOOKS = ("DescribeImages", "DescribeLockedSnapshots")
 BOTH = pytest.mark.parametrize("region", [PRIMARY, DR])
@@ -231,3 +233,10 @@ def test_snapshots_that_policies_want_locked_count_before_their_locks() -> None:
     sweep(lab, sweeper)
     counts = {region: StoredCount(lab.runner.composition.documents[region]).load() for region in (PRIMARY, DR)}
     assert {region: counted and counted.number for region, counted in counts.items()} == {PRIMARY: 2, DR: 0}
+
+
+@pytest.mark.parametrize(("minutes", "unguarded"), [(14, False), (16, True)])
+def test_a_snapshot_from_shortly_before_the_count_may_not_be_listed(minutes: int, unguarded: bool) -> None:
+    (snapshot,) = lineage(["2026-10-01T03:00"])
+    counted_at = snapshot.start_time + timedelta(minutes=minutes)
+    assert GuardedCount(counted_at, 0).shows_unguarded(snapshot, counted_at) is unguarded
