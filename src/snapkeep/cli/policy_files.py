@@ -55,6 +55,7 @@ def parse_file(
 
 
 def print_problems(invalid: InvalidPolicy, file: PolicyFile) -> None:
-    """Print the errors of a file with their lines, a line for each."""
-    problems = (f"{file.place(problem.path)}: {problem}" for problem in invalid.problems)
+    """Print the errors of a file in the order of their lines, a line for each."""
+    in_order = sorted(invalid.problems, key=lambda problem: file.line(problem.path))
+    problems = (f"{file.place(problem.path)}: {problem}" for problem in in_order)
     warn([*problems, counted(len(invalid.problems), "error")])

@@ -48,6 +48,25 @@ def test_volumes_that_lose_their_policy_are_counted_apart() -> None:
 
 
 POLICIES = {"version": 1, "policies": [{"name": "all", "select": {}, "retention": {}}]}
+
+
+def test_what_a_policy_says_of_tags_and_of_single_volumes_is_shown() -> None:
+    gold = POLICIES["policies"][0] | {
+        "snapshots": {"when": "rpo"},
+        "consistent": "volume",
+        "leave_alone": {"tags": {"OwnedBy": ["team-*", "ops"], "Keep": "*"}},
+        "hold_tags": {"Protected": "true"},
+        "carry_tags": {"except": ["team:*", "cost"]},
+    }
+    assert list(summary_lines(parse_document({**POLICIES, "policies": [gold]}), ()))[2:-1] == [
+        "    make snapshots in time for the rpo, where nobody else does",
+        "        of each volume by itself",
+        "    never delete snapshots with tag OwnedBy=team-* or ops or Keep=*",
+        "    hold snapshots with tag Protected=true",
+        "    of the volume's tags, snapshots and copies do not get team:*, cost",
+    ]
+
+
 SHOP = {"name": "shop", "instances": {"tags": {"App": "shop"}}, "order": ["db", "web*"], "wait": "running"}
 
 

@@ -124,6 +124,11 @@ def test_every_error_is_reported_at_once() -> None:
     }
 
 
+@pytest.mark.parametrize("snapshots", [{"when": "rto"}, {"evry": "4h"}, {"cron": "0 3 * * *"}])
+def test_what_could_not_be_read_is_not_called_empty_as_well(snapshots: dict[str, Any]) -> None:
+    assert set(problems(document(snapshots=snapshots))) == {f"policies[0].snapshots.{next(iter(snapshots))}"}
+
+
 @pytest.mark.parametrize(
     ("rule", "between", "copy_within"),
     [
@@ -237,6 +242,8 @@ def test_a_typing_error_is_reported_with_the_nearest_valid_word(data: object, pa
         (copying(completion="auto", copy_budget="5 EUR/month"), "policies[0].copies[0].copy_budget", "50 USD/month"),
         (copying(completion_duration="49h"), "policies[0].copies[0].completion_duration", "from 15m to 2d"),
         (copying(carry_tags="yes"), "policies[0].copies[0].carry_tags", "true or false"),
+        (document(select={"tags": {"": "x"}}), "policies[0].select.tags", "a key before each value"),
+        (document(before={"ssm_document": "thaw", "timeout": "5m"}), "policies[0].before.timeout", "60s, from 10s to 120s"),
     ],
 )
 def test_a_wrong_value_is_reported_with_valid_ones(data: object, path: str, right: str) -> None:

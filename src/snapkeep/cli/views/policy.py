@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.policy.model import (
     AWS_MANAGED,
+    CONSISTENT_INSTANCE,
     CopyRule,
     GroupWait,
     LockRule,
@@ -48,6 +49,8 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
         yield f"    rpo {format_duration(policy.rpo)}, keep {retention_text(policy.retention)}"
         if policy.snapshots is not None:
             yield f"    make snapshots {_snapshots_text(policy.snapshots)}{_scripts_text(policy)}"
+            if policy.consistent != CONSISTENT_INSTANCE:
+                yield "        of each volume by itself"
         if policy.lock is not None:
             yield f"    {_lock_text(policy.lock)}"
         for rule in policy.copies:
@@ -56,6 +59,7 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
             yield f"    copies are shared with vault {policy.vault}"
         if policy.gone is not None:
             yield f"    of deleted volumes keep {retention_text(policy.gone)}"
+        yield from _tag_lines(policy)
     for drill in policies.drills:
         yield f"drill {drill.name} in {drill.region}: {drill_text(drill)}"
     yield from map(_group_line, policies.groups)
@@ -67,6 +71,18 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
     else:
         complete = len(limits) == len(fields(policies.limits))
         yield f"limits: {', '.join(limits)}" + ("" if complete else f"; the others are {inherited}")
+
+
+def _tag_lines(policy: Policy) -> Iterator[str]:
+    for what, tags in (("never delete", policy.leave_alone.tags), ("hold", policy.hold_tags)):
+        if tags:
+            yield f"    {what} snapshots with tag " + " or ".join(_tag_texts(tags))
+    if policy.carry_tags.excluded:
+        yield f"    of the volume's tags, snapshots and copies do not get {', '.join(policy.carry_tags.excluded)}"
+
+
+def _tag_texts(tags: Mapping[str, Collection[str]]) -> list[str]:
+    return [f"{key}={' or '.join(patterns)}" for key, patterns in tags.items()]
 
 
 def _rule_lines(rule: CopyRule) -> Iterator[str]:
@@ -106,7 +122,7 @@ def drill_text(drill: DrillRule) -> str:
 
 def _group_line(group: RecoveryGroup) -> str:
     """Describe a recovery group."""
-    tags = [f"tag {key}={' or '.join(patterns)}" for key, patterns in group.instances.tags.items()]
+    tags = [f"tag {text}" for text in _tag_texts(group.instances.tags)]
     order = f", in the order {', '.join(group.order)}" if group.order else ""
     waits = "have passed their status checks" if group.wait is GroupWait.CHECKS else "run"
     return f"group {group.name}: instances with {', '.join(tags)}{order}; each stage waits until those before it {waits}"
@@ -155,13 +171,13 @@ def retention_text(retention: Retention) -> str:
 def selector_text(selector: Selector) -> str:
     """Describe a selector."""
     parts = [
-        f"{what} {key}={' or '.join(patterns)}"
+        f"{what} {text}"
         for what, tags in (
             ("tag", selector.tags),
             ("not tag", selector.exclude_tags),
             ("instance tag", selector.instance_tags),
         )
-        for key, patterns in tags.items()
+        for text in _tag_texts(tags)
     ]
     parts += [
         f"{what} {_any_of(values)}"

@@ -189,9 +189,10 @@ def _in_frequency(rule: Parsed, rpo: timedelta, between: timedelta, path: str) -
             right = "write retention with keep_hourly to keep_yearly alone, or every: other words keep each new copy"
             yield PolicyProblem(f"{path}.only", rule["only"], right)
     if between and between >= rpo:
-        key = "every" if every else "only"
+        shown = format_duration(between)
+        key, value = ("every", shown) if every else ("only", f"{rule['only']}, one copy each {shown}")
         right = f"write a shorter time between copies, or a longer rpo, which is {format_duration(rpo)}"
-        yield PolicyProblem(f"{path}.{key}", format_duration(between), right)
+        yield PolicyProblem(f"{path}.{key}", value, right)
 
 
 def _divides_days(every: timedelta) -> bool:

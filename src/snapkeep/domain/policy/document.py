@@ -46,8 +46,8 @@ def parse_document(
     """
     reader = _Reader()
     parsed = reader.read_object(DOCUMENT, data, "")
-    # A value that could not be read is not among the parsed ones, and must not be called missing as well.
-    reported = {problem.path for problem in reader.problems}
+    # A value that could not be read is not among the parsed ones: neither it nor what holds it must be called missing as well.
+    reported = {path for problem in reader.problems for path in (problem.path, problem.path.rpartition(".")[0])}
     problems = reader.problems + [found for found in contradictions(parsed, region) if found.path not in reported]
     if partitions:
         problems += region_problems(parsed, region, partitions)
@@ -155,7 +155,9 @@ class _Reader:
         tags: dict[str, tuple[str, ...]] = {}
         for key, patterns in value.items():
             listed = patterns if isinstance(patterns, list) else [patterns]
-            if not _is_text(key) or not listed or any(text != "" and not _is_text(text) for text in listed):
+            if key == "":
+                self.note(path, value, "write a key before each value: no tag has an empty one")
+            elif not _is_text(key) or not listed or any(text != "" and not _is_text(text) for text in listed):
                 right = 'write a value or a list of values as text, in quotes if it looks like a number or yes or no; "*" is any'
                 self.note(join_path(path, str(key)), patterns, right)
             else:
@@ -225,7 +227,7 @@ def _text(field: Field, value: object) -> str:
     if field.choices and value not in field.choices:
         raise _InvalidValue("write one of " + ", ".join(field.choices), nearest_word(value, field.choices))
     if field.pattern and not re.fullmatch(field.pattern, value):
-        raise _InvalidValue(f"write something like {field.example}")
+        raise _InvalidValue(f"write something like {field.example}" + (f", {field.units}" if field.units else ""))
     if field.name == "timezone":
         _check_timezone(value)
     if field.name == "cron":

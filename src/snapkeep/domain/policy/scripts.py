@@ -43,6 +43,7 @@ SCRIPT = Shape(
             "The time after which it counts as failed: 10s to 120s.",
             pattern=TIMEOUT_PATTERN,
             example="60s",
+            units="from 10s to 120s",
         ),
     ),
 )

@@ -62,7 +62,7 @@ class Field:
     example: str = ""
     """A right value, for messages."""
     units: str = ""
-    """The units of a duration, for messages, where not every unit is valid."""
+    """The units of a duration, for messages, where not every unit is valid; or in words what a pattern permits."""
     shape: Shape | None = None
     missing: str = ""
     """The right value in words, where a missing key is an error; empty where the key may be left out."""
