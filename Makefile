@@ -89,6 +89,7 @@ clean: ## Remove what was built, except the environments
 # Environments. A stamp is newer than the requirements that were installed.
 
 $(BIN)/python:
+	@$(PYTHON) -c '' || { echo "$(PYTHON) cannot be run. Give Python 3.11 or newer: make PYTHON=/path/to/python3 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Give one: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' \

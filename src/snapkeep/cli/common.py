@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.call_log import log_calls, start_log
-from snapkeep.cli.configuration import settings_file, settings_from_file, variable_of
+from snapkeep.cli.configuration import refuse_mistyped_variables, settings_file, settings_from_file, variable_of
 from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import NotConfirmed, WrongUse
 from snapkeep.cli.output import warn
@@ -278,14 +278,14 @@ def default_dr_region(settings: AwsSettings) -> str:
 def completed_by_file(options: Mapping[str, str | None]) -> dict[str, str]:
     """Return the options; those that neither an option nor a variable gave, from the settings' file, else empty.
 
-    Raise WrongUse for a mistake in the file.
+    Raise WrongUse for a mistake in the file or in a variable's name.
     """
+    refuse_mistyped_variables(os.environ, AWS_SETTINGS)
     from_file = settings_from_file(AWS_SETTINGS) if None in options.values() else {}
     completed = {name: from_file.get(name, "") if value is None else value for name, value in options.items()}
     if completed.get("endpoint_url") and options["endpoint_url"] is None:
-        warn(
-            [f"endpoint_url is {completed['endpoint_url']}, from {settings_file()}"]
-        )  # the file's author would see every request
+        # The file's author would see every request.
+        warn([f"endpoint_url is {completed['endpoint_url']}, from {settings_file()}"])
     return completed
 
 
@@ -380,7 +380,7 @@ def require_consent(question: str, *, yes: bool, json: bool, otherwise: str) -> 
     """
     if yes:
         return
-    if json or not _at_a_terminal():
+    if not can_ask(json=json):
         raise WrongUse(f"{otherwise}: give --yes to confirm")
     try:
         confirmed = typer.confirm(question)
@@ -392,8 +392,9 @@ def require_consent(question: str, *, yes: bool, json: bool, otherwise: str) -> 
 
 def consents(question: str, *, json: bool) -> bool:
     """Ask a question where a user sits at a terminal, and return the answer; elsewhere the answer is no."""
-    return not json and _at_a_terminal() and typer.confirm(question)
+    return can_ask(json=json) and typer.confirm(question)
 
 
-def _at_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+def can_ask(*, json: bool) -> bool:
+    """Whether a user sits at a terminal who can answer a question."""
+    return not json and sys.stdin.isatty() and sys.stdout.isatty()

@@ -15,12 +15,27 @@ from snapkeep.cli.errors import WrongUse
 from snapkeep.domain.policy.model import REGION_PATTERN
 
 FILE = "snapkeep.toml"
+_PREFIX = "SNAPKEEP_"
 _REGIONS = frozenset({"region", "dr_region"})
 
 
 def variable_of(setting: str) -> str:
     """Return the environment variable of a setting."""
-    return f"SNAPKEEP_{setting.upper()}"
+    return f"{_PREFIX}{setting.upper()}"
+
+
+def refuse_mistyped_variables(variables: Collection[str], names: Collection[str]) -> None:
+    """Raise WrongUse for a variable that resembles a setting's and is none.
+
+    Others that begin with SNAPKEEP_ stay: Kubernetes sets such variables in every container beside a service `snapkeep`.
+    """
+    for variable in sorted(variables):
+        setting = variable.removeprefix(_PREFIX).lower()
+        if variable.startswith(_PREFIX) and setting not in names:
+            near = difflib.get_close_matches(setting, names, 1, cutoff=0.7)
+            if near:
+                meant, all_of_them = variable_of(near[0]), ", ".join(sorted(map(variable_of, names)))
+                raise WrongUse(f"{variable} is not a variable of Snapkeep; did you mean {meant}? The variables are {all_of_them}")
 
 
 def settings_file() -> Path | None:

@@ -142,9 +142,9 @@ class Deployment:
         `kinds` names the stacks, the DR one first: a system has one primary stack, and a DR stack in each region that it
         copies to. A vault's stack is deployed alone, into an account of its own. A parameter that is not given keeps its value.
         `may_change` is called with all changes of parameters, and later with those of resources, when one of them can lose
-        data, or lose or move protection. `examine` looks at the account, and raises where a deployment would fail.
-        Everything that can be checked is checked before anything changes. Raise InvalidParameters, ChangeNotConfirmed,
-        StackFailed, StackBusy, StackLeftover, BucketNotOurs.
+        data, or lose or move protection; it shows those that can. `examine` looks at the account, and raises where a deployment
+        would fail. Everything that can be checked is checked before anything changes. Raise InvalidParameters,
+        ChangeNotConfirmed, StackFailed, StackBusy, StackLeftover, BucketNotOurs.
         """
         target = self._target
         parameters_of = {
@@ -251,13 +251,14 @@ class Deployment:
         kinds: Sequence[StackKind],
         may_change: Callable[[Sequence[Change]], bool],
     ) -> None:
-        """Show what changes on the deployed stacks. Raise ChangeNotConfirmed if a risky change is not confirmed."""
+        """Show changes without a risk. Raise ChangeNotConfirmed if a risky one, which `may_change` shows, is not confirmed."""
         changes: list[ParameterChange] = []
         for kind in kinds:
             stack, region = self._stack(kind), self._target.region_of(kind)
             changes += parameter_changes(stack.name, region, stack.parameters(), parameters_of[kind])
         for change in changes:
-            self._watcher.note(": ".join(filter(None, (change.region, change.text, change.consequence))))
+            if change.risk is Risk.NONE:
+                self._watcher.note(f"{change.region}: {change.text}")
         _require_consent(changes, may_change)
 
     def destroy(

@@ -15,6 +15,7 @@ LIMITS = ("MaxDeletions", "MaxDeletionSharePercent", "DeletionsTimesUsual")
 SUFFIX = "FunctionNameSuffix"
 TAG_KEY = "tagKeyValue"
 COPY_KEY, STACK_KEY = "DRKmsKey", "KmsKeyArn"
+LONGEST_SHOWN = 80
 
 
 class InvalidParameters(InvalidConfiguration):
@@ -69,13 +70,18 @@ def _problems(declared: Mapping[str, Any], name: str, value: str) -> list[str]:
     return [problem for problem in problems if problem][:1]
 
 
+def _shown(value: str) -> str:
+    """Return a value for a message of one line: of a long list, its beginning."""
+    return value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}… ({len(value)} characters)"
+
+
 def _number_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
     if rule.get("Type") != "Number":
         return ""
     least, most = rule.get("MinValue"), rule.get("MaxValue")
     expected = _range(least, most)
     if not re.fullmatch(r"-?\d+", value):  # CloudFormation takes 7.5 and 1e2 for a Number; what the stacks use them for does not
-        return f"{name} is '{value}'; {expected} is right"
+        return f"{name} is '{_shown(value)}'; {expected} is right"
     too_small = least is not None and int(value) < int(least)
     too_large = most is not None and int(value) > int(most)
     return f"{name} is {value}; {expected} is right" if too_small or too_large else ""
@@ -91,14 +97,14 @@ def _range(least: Any, most: Any) -> str:
 
 def _values_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
     allowed = [str(item).lower() if isinstance(item, bool) else str(item) for item in rule.get("AllowedValues", ())]
-    return f"{name} is '{value}'; one of {', '.join(allowed)} is right" if allowed and value not in allowed else ""
+    return f"{name} is '{_shown(value)}'; one of {', '.join(allowed)} is right" if allowed and value not in allowed else ""
 
 
 def _length_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
     if "MinLength" in rule and len(value) < int(rule["MinLength"]):
-        return f"{name} is '{value}'; {rule['MinLength']} or more characters are right"
+        return f"{name} is '{_shown(value)}'; {rule['MinLength']} or more characters are right"
     if "MaxLength" in rule and len(value) > int(rule["MaxLength"]):
-        return f"{name} is '{value}'; at most {rule['MaxLength']} characters are right"
+        return f"{name} is '{_shown(value)}'; at most {rule['MaxLength']} characters are right"
     return ""
 
 
@@ -106,4 +112,7 @@ def _pattern_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
     pattern = rule.get("AllowedPattern")
     if not pattern or re.fullmatch(pattern, value):
         return ""
-    return f"{name} is '{value}'; {rule.get('ConstraintDescription') or f'what matches {pattern} is right'}"
+    description = str(rule.get("ConstraintDescription", "")).removesuffix(".")
+    # A sentence of the template becomes a part of ours: "A whole number" does, and the acronym of "ARN of a key" stays.
+    expected = description[:1].lower() + description[1:] if description[1:2].islower() or description[1:2] == " " else description
+    return f"{name} is '{_shown(value)}'; right is: {expected or f'what matches {pattern}'}"

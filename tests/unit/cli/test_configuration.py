@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from snapkeep.cli import configuration
 from snapkeep.cli.application import make_application
 from snapkeep.cli.common import AWS_SETTINGS, AwsSettings, with_aws_settings
+from snapkeep.cli.errors import WrongUse
 
 seen: list[AwsSettings] = []
 
@@ -98,3 +99,13 @@ def test_options_for_everything_need_no_file(folder: Path) -> None:
     write(folder, "broken")
     options = [f"--{name.replace('_', '-')}={'us-east-1' if name == 'region' else ''}" for name in AWS_SETTINGS]
     assert run(*options).exit_code == 0
+
+
+def test_a_mistyped_variable_is_refused_and_others_are_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("SNAPKEEP_PORT", "SNAPKEEP_SERVICE_HOST", "SNAPKEEP_VERSION"):
+        monkeypatch.setenv(variable, "x")
+    assert run("--region", "us-east-1").exit_code == 0
+    monkeypatch.setenv("SNAPKEEP_DRREGION", "eu-west-1")
+    result = run("--region", "us-east-1")
+    assert isinstance(result.exception, WrongUse)
+    assert "SNAPKEEP_DRREGION is not a variable of Snapkeep; did you mean SNAPKEEP_DR_REGION? " in str(result.exception)

@@ -91,7 +91,7 @@ def test_the_question_names_every_region(destroyed: list[Any], monkeypatch: pyte
         questions.append(question)
         return False
 
-    monkeypatch.setattr(common, "_at_a_terminal", lambda: True)
+    monkeypatch.setattr(common, "can_ask", lambda *, json: not json)
     monkeypatch.setattr("typer.confirm", refuse)
     with pytest.raises(NotConfirmed):
         destroy()

@@ -23,7 +23,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool | Exception]:
             raise answer
         return answer
 
-    monkeypatch.setattr(common, "_at_a_terminal", lambda: True)
+    monkeypatch.setattr(common, "can_ask", lambda *, json: not json)
     monkeypatch.setattr(typer, "confirm", confirm)
     return queue
 

@@ -100,9 +100,9 @@ def test_names_that_are_none_of_systems_are_refused(names: tuple[str, str]) -> N
 def test_the_consent_to_a_rename_covers_no_other_change() -> None:
     named = ParameterChange("snapkeep2-dr", DR, FORMER_SYSTEM, "", "snapkeep", Risk.DELETES_SNAPSHOTS, "deletes some")
     table = ResourceChange(DR, "Modify", "Queue", "AWS::DynamoDB::Table", "True")
-    assert command._may_change([named], yes=False, json=False)
-    assert not command._may_change([named, table], yes=False, json=True)
-    assert command._may_change([named, table], yes=True, json=True)
+    assert command._may_change([named], Notes(), yes=False, json=False)
+    assert not command._may_change([named, table], Notes(), yes=False, json=True)
+    assert command._may_change([named, table], Notes(), yes=True, json=True)
 
 
 def test_a_deployment_shows_warnings_and_refuses_problems() -> None:

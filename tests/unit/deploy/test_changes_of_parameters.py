@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+import typer
 from botocore.exceptions import ClientError
+from rich.console import Console
 
+from snapkeep.cli import common
+from snapkeep.cli.commands import deploy as commands
 from snapkeep.cli.commands.deploy import are_confirmed
-from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.views.deploy import changes_question
+from snapkeep.cli.errors import NotConfirmed, WrongUse
+from snapkeep.cli.views.deploy import LiveWatcher, changes_question
 from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, ResourceChange, Risk, parameter_changes, resource_lines
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget, StackOfAnotherSystem
 from snapkeep.deploy.parameters import InvalidParameters
 from snapkeep.deploy.progress import SilentWatcher
+from support.silent_watcher import Notes
 
 PRIMARY, DR, OTHER_DR = "eu-central-1", "eu-west-1", "eu-north-1"
 DEPLOYED = {
@@ -200,13 +206,39 @@ LESS = ParameterChange("snapkeep-primary", PRIMARY, "Retention", "7", "6", Risk.
 
 def test_yes_alone_never_moves_the_dr_region() -> None:
     with pytest.raises(WrongUse, match="give --move-dr-region too"):
-        are_confirmed([MOVE], yes=True, move_dr_region=False, json=False)
-    assert are_confirmed([MOVE], yes=True, move_dr_region=True, json=False)
-    assert are_confirmed([LESS], yes=True, move_dr_region=False, json=False)
+        are_confirmed([MOVE], Notes(), yes=True, move_dr_region=False, json=False)
+    assert are_confirmed([MOVE], Notes(), yes=True, move_dr_region=True, json=False)
+    assert are_confirmed([LESS], Notes(), yes=True, move_dr_region=False, json=False)
 
 
 def test_without_a_terminal_and_without_yes_nothing_changes() -> None:
-    assert not are_confirmed([LESS], yes=False, move_dr_region=True, json=False)
+    assert not are_confirmed([LESS], Notes(), yes=False, move_dr_region=True, json=False)
+
+
+def test_a_risky_change_is_shown_once() -> None:
+    """In the error where nobody can be asked, as a note with `--yes`, and in the question of a person, who says no."""
+    notes, target = Notes(), DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR)
+    with pytest.raises(ChangeNotConfirmed, match="MaxDeletions from '100' to '200': deletions that"):
+        Deployment(target, notes).deploy({"Retention": "9", "MaxDeletions": "200"}, {})
+    assert notes.notes == [f"{PRIMARY}: Retention from '7' to '9'"]
+    notes = Notes()
+    assert are_confirmed([LESS], notes, yes=True, move_dr_region=False, json=False)
+    assert notes.notes == [f"{PRIMARY}: Retention from '7' to '6': deletes"]
+
+
+def test_a_no_finishes_the_step_before_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (common, commands):
+        monkeypatch.setattr(module, "can_ask", lambda *, json: not json)
+    monkeypatch.setattr(typer, "confirm", lambda _: False)
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, color_system=None, width=80)
+    watcher = LiveWatcher(console)
+    watcher.step("Checking the account")
+    with pytest.raises(NotConfirmed, match=r"^nothing was changed$"), watcher:
+        are_confirmed([LESS], watcher, yes=False, move_dr_region=False, json=False)
+    shown = file.getvalue()
+    assert "✓ Checking the account" in shown
+    assert "✗" not in shown
 
 
 def test_another_primary_regions_dr_stack_is_refused_before_any_change() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Yes, consents, pairs_of, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, can_ask, consents, pairs_of, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.output import make_console, print_json, warn
 from snapkeep.domain.errors import SnapkeepError
@@ -111,7 +111,7 @@ def deploy(
             return remove_failed or consents(f"{reason}. Delete it?", json=json)
 
         def may_change(changes: Sequence[Change]) -> bool:
-            return are_confirmed(changes, yes=yes, move_dr_region=move_dr_region, json=json)
+            return are_confirmed(changes, watcher, yes=yes, move_dr_region=move_dr_region, json=json)
 
         def examine() -> None:
             watcher.step("Checking the account")
@@ -249,15 +249,27 @@ def _refuse_problems(results: Sequence[CheckResult], watcher: Watcher) -> None:
         raise AccountNotReady("nothing was changed. " + "; ".join(result_line(result) for result in refused))
 
 
-def are_confirmed(changes: Sequence[Change], *, yes: bool, move_dr_region: bool, json: bool) -> bool:
-    """Return whether changes that can lose or move protection are confirmed. `--yes` alone never moves the DR region."""
-    from snapkeep.cli.views.deploy import changes_question  # noqa: PLC0415 - imports rich
+def are_confirmed(changes: Sequence[Change], watcher: Any, *, yes: bool, move_dr_region: bool, json: bool) -> bool:
+    """Return whether changes that can lose or move protection are confirmed. `--yes` alone never moves the DR region.
+
+    They are shown once: in the question, with `--yes` as notes, or in the caller's error where nobody can be asked. Raise
+    NotConfirmed on a no.
+    """
+    from snapkeep.cli.views.deploy import changes_question, risky_lines  # noqa: PLC0415 - imports rich
     from snapkeep.deploy.changes import Risk  # noqa: PLC0415
 
     moves = any(change.risk is Risk.MOVES_COPIES for change in changes)
     if yes and moves and not move_dr_region:
         raise WrongUse("nothing was changed: --yes does not move the DR region; give --move-dr-region too")
-    return yes or consents(changes_question(changes), json=json)
+    if yes:
+        for line in risky_lines(changes):
+            watcher.note(line)
+        return True
+    if not can_ask(json=json):
+        return False
+    with watcher.asking():
+        require_consent(changes_question(changes), yes=False, json=json, otherwise="nothing was changed")
+    return True
 
 
 def make_watcher(*, json: bool) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,7 +71,7 @@ def rename(
                 parameters if StackKind.PRIMARY in kinds else {},
                 parameters,
                 kinds=kinds,
-                may_change=lambda changes: _may_change(changes, yes=yes, json=json),
+                may_change=lambda changes: _may_change(changes, watcher, yes=yes, json=json),
             )
     if json:
         print_json({"former": former, "system": successor, "snapshots_to_adopt": adopted})
@@ -79,11 +79,11 @@ def rename(
         make_console().print(f"The next sweeps of {successor} adopt them; now: `snapkeep sweep --name '{settings.suffix}'`")
 
 
-def _may_change(changes: Sequence[Change], *, yes: bool, json: bool) -> bool:
+def _may_change(changes: Sequence[Change], watcher: Any, *, yes: bool, json: bool) -> bool:
     """Return whether the changes are confirmed: the question before named those of FormerSystem, and no others."""
     risky = [change for change in changes if change.risk is not Risk.NONE]
     unnamed = [change for change in risky if not (isinstance(change, ParameterChange) and change.name == FORMER_SYSTEM)]
-    return not unnamed or are_confirmed(unnamed, yes=yes, move_dr_region=False, json=json)
+    return not unnamed or are_confirmed(unnamed, watcher, yes=yes, move_dr_region=False, json=json)
 
 
 def _refuse_deployed(settings: AwsSettings, former: str, regions: Sequence[str]) -> None:

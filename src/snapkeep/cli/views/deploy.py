@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -48,6 +49,11 @@ class LineWatcher:
         """Print the note."""
         self._console.print(f"note: {text}", soft_wrap=True, markup=False)
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Ask a question meanwhile; nothing to do."""
+        yield
+
     def expect(self, resources: int) -> None:
         """Print the number of resources."""
         self._console.print(f"{resources} resources", soft_wrap=True, markup=False)
@@ -91,6 +97,14 @@ class LiveWatcher:
     def note(self, text: str) -> None:
         """Print the note above the bar."""
         self._console.print(Text.assemble(("! ", WARN), text))
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Ask a question between two steps: the former is finished, and nothing is drawn over the answer."""
+        self._finish_step(failed=False)
+        self._live.stop()
+        yield
+        self._live.start()
 
     def expect(self, resources: int) -> None:
         """Show a bar for that number of resources."""
@@ -140,7 +154,12 @@ def print_outputs(console: Console, title: str, outputs: Mapping[str, str]) -> N
         console.print(Text.assemble("  ", (f"{name:<{width}}", "cyan"), f"  {value}"), soft_wrap=True)
 
 
+def risky_lines(changes: Sequence[Change]) -> list[str]:
+    """Return a line for each change that can lose data, or lose or move protection."""
+    return [f"{change.region}: {change.text}: {change.consequence}" for change in changes if change.consequence]
+
+
 def changes_question(changes: Sequence[Change]) -> str:
     """Return the question before a change, with a line for each that can lose data, or lose or move protection."""
-    lines = [f"  {change.region}: {change.text}: {change.consequence}" for change in changes if change.consequence]
+    lines = [f"  {line}" for line in risky_lines(changes)]
     return "\n".join(["These changes can lose data, or lose or move protection:", *lines, "Deploy them?"])
