@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.stacks import Builder, wait_for
+from support.stacks import Builder, statement, wait_for
 
 TABLE = {
     "TableName": "queue",
@@ -156,7 +156,15 @@ def test_a_stack_s_encryption_recovery_and_logging_are_in_force(embedded: Embedd
     key = str(build.client("kms").create_key()["KeyMetadata"]["Arn"])
     rule = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}, "BucketKeyEnabled": True}
     encryption = {"ServerSideEncryptionConfiguration": [rule]}
+    machine_role = build.role("logs", "states.amazonaws.com", statement("logs:*"))
+    group = f"arn:aws:logs:us-east-1:{account_id}:log-group:/aws/vendedlogs/states/logs:*"
+    logging = {"Level": "ERROR", "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": group}}]}
+    definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Pass", "End": True}}})
     body = template(
+        Machine=(
+            "AWS::StepFunctions::StateMachine",
+            {"RoleArn": machine_role, "DefinitionString": definition, "LoggingConfiguration": logging},
+        ),
         Table=(
             "AWS::DynamoDB::Table",
             TABLE | {"SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}},
@@ -175,6 +183,9 @@ def test_a_stack_s_encryption_recovery_and_logging_are_in_force(embedded: Embedd
         "ServerSideEncryptionConfiguration"
     ]["Rules"]
     assert encryption_rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
+    (machine,) = build.client("stepfunctions").list_state_machines()["stateMachines"]
+    described = build.client("stepfunctions").describe_state_machine(stateMachineArn=machine["stateMachineArn"])
+    assert described["loggingConfiguration"]["level"] == "ERROR"
 
 
 def test_items_of_a_stack_s_table_expire(embedded_alone: EmbeddedAws) -> None:

@@ -134,6 +134,12 @@ def test_a_schedule_can_be_fired_at_once(home: Builder) -> None:
     assert json.loads(str(messages(home, url)[0]["Body"]))["detail-type"] == "Scheduled Event"
 
 
+@pytest.mark.parametrize("schedule", ["rate(1 hours)", "rate(6 hour)", "rate(0 hours)"])
+def test_a_rate_that_eventbridge_refuses_is_refused(home: Builder, schedule: str) -> None:
+    with pytest.raises(ClientError, match="ScheduleExpression is not valid"):
+        home.client("events").put_rule(Name="each-hour", ScheduleExpression=schedule)
+
+
 def test_the_inbox_keeps_published_messages_with_their_email_addresses(home: Builder) -> None:
     sns = home.client("sns")
     topic = sns.create_topic(Name="news")["TopicArn"]

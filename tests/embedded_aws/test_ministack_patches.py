@@ -46,6 +46,7 @@ FUNCTIONS = [
     (f"{SERVICES}.eventbridge", "_archive_event", "event view", "eventbridge"),
     (f"{SERVICES}.eventbridge", "_tick_scheduled_rules", "", "eventbridge"),
     (f"{SERVICES}.eventbridge", "_now_ts", "", "eventbridge"),
+    (f"{SERVICES}.eventbridge", "_validate_schedule_expression", "expr", "eventbridge"),
     (f"{SERVICES}.eventbridge", "_put_events", "data allow_aws_source", "event_buses"),
     (f"{SERVICES}.eventbridge", "_put_permission", "data", "event_buses"),
     (f"{SERVICES}.eventbridge", "_remove_permission", "data", "event_buses"),

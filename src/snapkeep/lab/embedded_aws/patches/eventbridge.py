@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 from snapkeep.lab.embedded_aws.world.locked_world import Event, LockedWorld
+
+_RATE = re.compile(r"rate\((1\s+(minute|hour|day)|([2-9]|[1-9]\d+)\s+(minutes|hours|days))\)")
 
 
 def apply(locked_world: LockedWorld) -> None:
@@ -16,8 +21,18 @@ def apply(locked_world: LockedWorld) -> None:
     locked_world.world.subscribe(publish)
     # The countdown of rate() and the calendar of cron() follow the world's clock.
     eventbridge._now_ts = locked_world.clock.now
+    replace(eventbridge, "_validate_schedule_expression", _with_singular_units)
     # Real seconds between two evaluations of the schedules: half a minute of world time, at most one second.
     eventbridge._SCHEDULER_TICK_INTERVAL = min(1.0, max(0.05, 30.0 / locked_world.scale))
+
+
+def _with_singular_units(is_valid: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Refuse rates of 0, a unit in the plural for 1 and in the singular for more (EventBridge user guide: rate expressions)."""
+
+    def validate(expression: str) -> bool:
+        return is_valid(expression) and (not expression.startswith("rate(") or _RATE.fullmatch(expression) is not None)
+
+    return validate
 
 
 def publish(event: Event) -> None:
