@@ -68,6 +68,8 @@ STALE = timedelta(minutes=1)
 """The age of a reading that pages show beside its time."""
 LOOK_SECONDS = 1.0
 """How often an open page's connection looks for a new reading."""
+END_SECONDS = 5
+"""How long requests may take after Ctrl-C: longer than an open page's connection looks away."""
 MOST_FORM_BYTES = 256 * 1024
 """The largest form that is read: it may have a map of hundreds of instances."""
 MOST_ADDRESS_BYTES = 512 * 1024
@@ -111,7 +113,9 @@ class Console:
             routes.append(Route(f"/{page.name}", self._acting(page, act), methods=["POST"]))
         routes.append(Route("/static/palette.css", lambda _: FileResponse(FOLDER / "palette.css")))
         files = Mount("/static", StaticFiles(directory=HERE / "static"))
-        return Starlette(routes=[*routes, files], exception_handlers={HTTPStatus.NOT_FOUND: self._not_found})
+        application = Starlette(routes=[*routes, files], exception_handlers={HTTPStatus.NOT_FOUND: self._not_found})
+        application.state.ends = lambda: False  # whether the server ends: open pages wait for news as long as it runs
+        return application
 
     @property
     def pages(self) -> tuple[Page, ...]:
@@ -277,7 +281,7 @@ def _changes(request: Request, version: Callable[[], str]) -> Response:
 
     async def versions() -> AsyncIterator[str]:
         sent = ""
-        while not await request.is_disconnected():
+        while not request.app.state.ends() and not await request.is_disconnected():
             now = await run_in_threadpool(version)
             if now != sent:
                 sent = now
@@ -354,16 +358,23 @@ def serve(
     )
     with _listening(port) as listener:
         port = listener.getsockname()[1]
-        guard = VisitorGuard(console.application(), port, allow_actions=allow_actions)
+        application = console.application()
+        guard = VisitorGuard(application, port, allow_actions=allow_actions)
         address = f"http://{HOST}:{port}/?{TOKEN}={guard.token}"
         sys.stdout.write(f"The console is at {address}\nCtrl-C ends it.\n")
         sys.stdout.flush()
         if open_browser:
             webbrowser.open(address)
         config = uvicorn.Config(
-            guard, log_level="warning", timeout_graceful_shutdown=1, http="h11", h11_max_incomplete_event_size=MOST_ADDRESS_BYTES
+            guard,
+            log_level="warning",
+            timeout_graceful_shutdown=END_SECONDS,
+            http="h11",
+            h11_max_incomplete_event_size=MOST_ADDRESS_BYTES,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Server(config)
+        application.state.ends = lambda: server.should_exit
+        server.run(sockets=[listener])
     warn(f"{run.id} is not finished. To continue: {recoveries.command('resume', run)}" for run in recoveries.working())
 
 

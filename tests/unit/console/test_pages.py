@@ -1,5 +1,6 @@
 """The console's pages over an account in memory."""
 
+import asyncio
 import json
 import re
 from dataclasses import replace
@@ -361,3 +362,21 @@ def test_the_page_of_a_volume_shows_the_lock_of_a_point(account: Account, browse
     ends = ec2.lock_snapshot(SnapshotId=copy["SnapshotId"], LockMode="governance", LockDuration=14)["LockExpiresOn"]
     page = text_of(shown(browser, readings, f"/volume?id={source.origin.volume_id}"))
     assert f"locked until {ends:%Y-%m-%d %H:%M} UTC (governance)" in page
+
+
+def test_an_open_page_does_not_keep_the_server_from_ending(account: Account, console: Console) -> None:
+    """Ctrl-C printed a traceback while a page was open."""
+    application = console.application()
+    application.state.ends = iter([False, True]).__next__
+    sent = []
+
+    async def receive() -> dict[str, str]:
+        await asyncio.sleep(3600)
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message.get("body", b""))
+
+    scope = {"type": "http", "method": "GET", "path": "/news", "query_string": b"", "headers": []}
+    asyncio.run(asyncio.wait_for(application(scope, receive, send), 30))
+    assert sum(b"data:" in bytes(body) for body in sent) == 1
