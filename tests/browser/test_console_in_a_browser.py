@@ -68,6 +68,17 @@ def test_a_volume_is_found_by_keyboard_and_shown_at_a_moment(visitor: Visitor) -
     assert visitor.faults == []
 
 
+def test_the_page_of_the_search_renews_itself_until_somebody_types(visitor: Visitor) -> None:
+    """It did not, because its field has the focus: recoveries of others did not appear."""
+    visitor.open("/recover")
+    field = visitor.page.locator("main input[type=search]")
+    field.evaluate("field => { field.dataset.old = 'yes' }")
+    visitor.page.locator("main input[type=search]:not([data-old])").wait_for()
+    visitor.page.keyboard.type("orders")
+    assert field.input_value() == "orders"
+    assert visitor.faults == []
+
+
 def test_a_region_that_goes_away_is_shown_on_the_open_page(visitor: Visitor, aws: EmbeddedAws) -> None:
     chip = visitor.page.locator(".chips", has_text=f"{DR_REGION} not read")
     assert chip.count() == 0

@@ -30,7 +30,9 @@ function changed(field) {
 
 // Replace what the page shows. A person who is typing is not disturbed; what was opened and typed stays.
 async function renew() {
-  stale = document.activeElement !== null && document.activeElement.matches("main input, main select, main textarea");
+  const active = document.activeElement;
+  const waits = active !== null && active.matches("main input[autofocus]") && !changed(active) && active;  // nobody has typed yet
+  stale = active !== null && !waits && active.matches("main input, main select, main textarea");
   if (stale) return;
   const answer = await fetch(location.href).catch(() => null);
   if (!answer || answer.redirected) return;
@@ -43,6 +45,8 @@ async function renew() {
   for (const summary of main.querySelectorAll("summary")) summary.parentElement.open ||= opened.includes(summary.textContent);
   for (const [key, field] of fields(main)) if (typed.has(key)) field.replaceWith(typed.get(key));
   if (refused) main.querySelector("h1").after(refused);
+  const field = waits && main.querySelector("input[autofocus]");
+  if (field) { field.focus(); field.setSelectionRange(waits.selectionStart, waits.selectionEnd); }
   prepare();
 }
 document.addEventListener("focusout", () => setTimeout(() => { if (stale) renew(); }));
