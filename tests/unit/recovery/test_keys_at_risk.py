@@ -61,7 +61,7 @@ def test_a_key_pending_deletion_is_found_in_both_regions() -> None:
         [item] = [item for item in report.items if item.kind is FindingKind.KEY_AT_RISK]
         assert item.subject == world.key
         assert f"2 copies of {world.volume_id} (policy gold) cannot be restored" in item.text
-        assert f"aws kms cancel-key-deletion --key-id {world.key} --region {DR}, then aws kms enable-key" in item.text
+        assert f"aws kms cancel-key-deletion --key-id {world.key} --region {DR} && aws kms enable-key" in item.text
     status = world.status()
     [volume] = status.volumes
     assert (status.healthy, volume.health, volume.age) == (False, VolumeHealth.NO_RECOVERY_POINT, None)

@@ -15,8 +15,8 @@ from snapkeep.domain.records import dataclass
 
 _VOLUMES_NAMED = 5
 _STEPS = {
-    Unusable.KEY_PENDING_DELETION: "aws kms cancel-key-deletion --key-id {key} --region {region}, "
-    "then aws kms enable-key --key-id {key} --region {region}",
+    Unusable.KEY_PENDING_DELETION: "aws kms cancel-key-deletion --key-id {key} --region {region} "
+    "&& aws kms enable-key --key-id {key} --region {region}",
     Unusable.KEY_DISABLED: "aws kms enable-key --key-id {key} --region {region}",
     Unusable.KEY_PENDING_IMPORT: "import its key material again: aws kms import-key-material --key-id {key} --region {region}",
     Unusable.KEY_UNAVAILABLE: "look at its key store: aws kms describe-key --key-id {key} --region {region}",
