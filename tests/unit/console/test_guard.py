@@ -21,6 +21,12 @@ def test_without_the_token_every_page_is_refused(stranger: TestClient) -> None:
         assert "snapkeep console" in answer.text
 
 
+def test_a_part_of_the_token_is_refused(stranger: TestClient, guard: VisitorGuard) -> None:
+    for part in ("", guard.token[:-1], f"{guard.token}x"):
+        assert stranger.get(f"/now?token={part}").status_code == 401, part
+        assert stranger.get("/now", headers={"cookie": f"{guard.cookie}={part}"}).status_code == 401, part
+
+
 def test_the_printed_address_moves_the_token_into_a_cookie(stranger: TestClient, guard: VisitorGuard) -> None:
     answer = stranger.get(f"/coverage?token={guard.token}&q=a%20b")
     assert (answer.status_code, answer.headers["location"]) == (303, "/coverage?q=a+b")
