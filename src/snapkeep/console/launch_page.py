@@ -45,8 +45,7 @@ class LaunchPage:
     @property
     def page(self) -> Page:
         """The page."""
-        data = {"snapkeep recover instance --plan --json": self._data}
-        return Page("launch", "Recovery of instances", self._context, data, listed=False)
+        return Page("launch", "Recovery of instances", self._context, {_printed_by("instance"): self._data}, listed=False)
 
     def start(self, reading: Reading, fields: Query) -> RecoveryRun:
         """Begin the recovery of a form. Raise WrongUse where it is not the plan that was shown, or was not confirmed."""
@@ -73,6 +72,7 @@ class LaunchPage:
         steps = () if plan.hindered else _steps(plan, checks=checks)
         return {
             "target": query.get("group", "") or query["id"],
+            "printed_by": [_printed_by("group" if query.get("group") else "instance")],
             "region": lineages.region,
             "plan": plan,
             "obstacles": list(_obstacles(plan)),
@@ -117,6 +117,10 @@ class LaunchPage:
         plan, _ = self._planned(reading, query, map_of(query.get("map", ""), "the map"))
         of_group = group_as_data(plan) if query.get("group") else {}
         return {**of_group, "plans": [plan_as_data(each) for each in _plans(plan)]}
+
+
+def _printed_by(kind: str) -> str:
+    return f"snapkeep recover {kind} --plan --json"
 
 
 def _group(reading: Reading, region: str, name: str) -> RecoveryGroup:

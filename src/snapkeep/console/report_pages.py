@@ -35,8 +35,8 @@ class ReportPages:
         return Page("reports", "Reports", self._context, {"snapkeep report list --json": self._data})
 
     def render(self, query: Query) -> str:
-        """Return the page of a report, as the bucket has it. Raise NotThere, and errors of ours and botocore's."""
-        return render_page(self._one(query).report)
+        """Return the page of a report, with a link to the list. Raise NotThere, and errors of ours and botocore's."""
+        return render_page(self._one(query).report, back="/reports")
 
     def _one(self, query: Query) -> KeptReport:
         stores, problems = self._stores()

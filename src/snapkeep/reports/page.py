@@ -27,8 +27,8 @@ HEADING, LINE = 1_000, 200
 """The bytes of a group and of a finding beside their texts: advice, ids and markup."""
 
 
-def render_page(report: SweepReport) -> str:
-    """Return the page of a report. Everything that comes from tags or from AWS is escaped."""
+def render_page(report: SweepReport, back: str = "") -> str:
+    """Return the page of a report, with a link to the address `back`. Everything that comes from tags or from AWS is escaped."""
     groups = list(_that_fit(groups_of(report.items, examples=len(report.items)), report.names))
     shown = sum(len(group.examples) for group in groups)
     return (
@@ -41,6 +41,7 @@ def render_page(report: SweepReport) -> str:
             sections=[(handling, [group for group in groups if group.handling is handling]) for handling in Handling],
             left_out=len(report.items) - shown,
             age_text=age_text,
+            back=back,
             seconds=round((report.ended_at - report.started_at).total_seconds()),
         )
     )

@@ -225,6 +225,7 @@ def test_reports_are_listed_and_shown_as_the_bucket_has_them(
     newest = browser.get("/reports.json").json()["reports"][0]
     answer = browser.get("/report", params={"in": PRIMARY, "id": newest["id"]})
     assert "no such key" in answer.text
+    assert 'href="/reports"' in answer.text
     assert "<b></b>" not in answer.text
     assert "script" not in answer.headers["content-security-policy"]
     assert browser.get("/report", params={"in": PRIMARY, "id": "../memory/snapshots"}).status_code == 404

@@ -192,6 +192,7 @@ def test_a_group_is_recovered_in_one_run(browser: TestClient, lab: InstanceLab, 
     assert f"snapkeep recover group shop --in {DR}" in groups
     page = page_of(browser, group="shop", propose="yes")
     assert "Stage 1: db" in text_of(page)
+    assert "as snapkeep recover group --plan --json prints it" in text_of(page)
     status, text = send(browser, fields_of(page), typed=instance)
     assert (status, "type shop to confirm" in text) == (409, True)
     status, address = send(browser, fields_of(page_of(browser, group="shop", map=map_of(page))), typed="shop")

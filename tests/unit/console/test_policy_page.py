@@ -118,6 +118,7 @@ def test_a_simulation_takes_a_sample_of_the_volumes(readings: Readings, account:
     volumes = [volume.volume for volume in readings.latest.status.volumes]
     page = simulated(volumes, {"in force": readings.latest.policies[PRIMARY]}, PRIMARY, days=1)
     assert f"{-(-len(volumes) // 3)} volumes for 1 day" in page
+    assert 'href="/policies"' in page
 
 
 async def wanted() -> bool:

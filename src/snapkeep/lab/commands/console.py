@@ -49,7 +49,7 @@ SIMULATED_DAYS, MOST_VOLUMES = 30, 30
 
 
 def simulated(volumes: Sequence[Volume], policy_sets: Mapping[str, PolicySet], region: str, days: int = SIMULATED_DAYS) -> str:
-    """Return the simulator's page of an account's volumes under policies, by their names."""
+    """Return the simulator's page of an account's volumes under policies, by their names, with a link to the console."""
     from snapkeep.lab.commands.simulate import CHANGED_SHARE_PER_DAY  # noqa: PLC0415
     from snapkeep.lab.simulator import fleet  # noqa: PLC0415
     from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions  # noqa: PLC0415
@@ -63,7 +63,7 @@ def simulated(volumes: Sequence[Volume], policy_sets: Mapping[str, PolicySet], r
         world = fleet.make_world(fleet.from_account(sample, CHANGED_SHARE_PER_DAY), region, dr_regions, seed=1, faults=None)
         fleet.give_keys(world, policies)
         results.append(Experiment(name, world, policies, options).run())
-    return render(results, datetime.now(UTC))
+    return render(results, datetime.now(UTC), back="/policies")
 
 
 def _demo_system() -> AbstractContextManager[AwsSettings]:

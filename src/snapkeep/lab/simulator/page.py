@@ -28,8 +28,8 @@ SMALL_NAME = f"{TRANSITIONS}, {FUNCTIONS}, {VERIFICATION}"
 NONE_WAITED = "No copy ever waited: the quota of the destination was never full at a full hour."
 
 
-def render(results: Sequence[ExperimentResult], made_at: datetime) -> str:
-    """Return the page of one or two policies' results. Names of policies and regions are escaped."""
+def render(results: Sequence[ExperimentResult], made_at: datetime, back: str = "") -> str:
+    """Return the page of one or two policies' results, with a link to `back`. Names of policies and regions are escaped."""
     first = results[0]
     return (
         page_templates(Path(__file__).parent)
@@ -37,6 +37,7 @@ def render(results: Sequence[ExperimentResult], made_at: datetime) -> str:
         .render(
             results=results,
             made_at=made_at,
+            back=back,
             version=__version__,
             title=" and ".join(result.name for result in results),
             subtitle=f"{counted(first.volumes, 'volume')} for {counted(first.options.days, 'day')}, "
