@@ -1,4 +1,4 @@
-"""Limits that the deployed stacks set to documents: locks, and sharing with vaults."""
+"""Limits that the deployed stacks set to documents: locks, sharing with vaults, and commands around snapshots."""
 
 from __future__ import annotations
 
@@ -66,6 +66,22 @@ def vaults_not_allowed(installed: Stacks, policies: PolicySet) -> Iterator[str]:
             yield (
                 f"vault {vault.name}: nothing is shared with it, as its account {vault.account} is not in VaultAccounts of the "
                 f"stack in {vault.from_region}: add it with `snapkeep deploy --dr-parameter VaultAccounts={value}`"
+            )
+
+
+def documents_not_allowed(installed: Stacks, policies: PolicySet) -> Iterator[str]:
+    """Yield the SSM documents of policies that the primary stack does not allow, as far as that is known."""
+    region = installed.settings.region
+    parameters = _parameters(installed, StackKind.PRIMARY, region)
+    allowed = {text.strip() for text in parameters.get("SsmDocuments", "").split(",")}
+    allowed |= {arn.partition(":document/")[2] for arn in allowed}
+    for policy in policies.policies if parameters else ():
+        named = dict.fromkeys(script.ssm_document for script in (policy.before, policy.after) if script)
+        missing = [document for document in named if document not in allowed]
+        if missing:
+            yield (
+                f"policy {policy.name}: AWS refuses {', '.join(missing)}, as SsmDocuments of the stack in {region} does not have "
+                f"the ARN: deploy with `--parameter SsmDocuments=…` and the ARNs of all documents, with commas between them"
             )
 
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from snapkeep.cli.commands.plan import app as plan_app
 from snapkeep.cli.commands.policy import app
 from snapkeep.cli.installed_system import InstalledSystem
-from snapkeep.cli.stack_limits import check_locks, vaults_not_allowed
+from snapkeep.cli.stack_limits import check_locks, documents_not_allowed, vaults_not_allowed
 from snapkeep.domain.policy.document import parse_document
 from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.system import StackKind
@@ -89,6 +89,30 @@ def test_a_push_names_a_vault_that_the_stack_may_not_share_with(accounts: str | 
     assert len(notes) == (0 if allowed else 1)
     value = ",".join(filter(None, [accounts, "210987654321"]))
     assert all(f"VaultAccounts={value}`" in note for note in notes), "the accounts that it has stay"
+
+
+ARN_OF_FREEZE = "arn:aws:ssm:us-east-1:123456789012:document/freeze"
+ARN_OF_AWS = "arn:aws:ssm:us-east-1::document/AWSEC2-CreateVssSnapshot"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "missing"),
+    [
+        ("", "freeze, AWSEC2-CreateVssSnapshot"),
+        (ARN_OF_FREEZE, "AWSEC2-CreateVssSnapshot"),
+        (f"{ARN_OF_FREEZE}, {ARN_OF_AWS}", ""),
+        (f"{ARN_OF_FREEZE}-more,{ARN_OF_AWS}", "freeze"),
+        (None, ""),
+    ],
+)
+def test_a_push_names_commands_that_the_stack_does_not_allow(allowed: str | None, missing: str) -> None:
+    """The document was put in force without a word, and its snapshots were not application-consistent."""
+    scripts = {"before": {"ssm_document": "freeze"}, "after": {"ssm_document": "AWSEC2-CreateVssSnapshot"}}
+    policy = {"name": "gold", "select": {}, "retention": {}, "snapshots": {"every": "4h"}, **scripts}
+    installed: Any = Installed({PRIMARY: None if allowed is None else {"SsmDocuments": allowed, "Retention": "7"}})
+    notes = list(documents_not_allowed(installed, parse_document({"version": 1, "policies": [policy]})))
+    assert len(notes) == bool(missing)
+    assert all(f"policy gold: AWS refuses {missing}, as SsmDocuments of the stack in us-east-1" in note for note in notes)
 
 
 LOCKED = DOCUMENT.replace("keep_last: 3}", "keep_last: 3}\n    lock: {mode: governance, for: 3650d}")

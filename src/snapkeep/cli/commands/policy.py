@@ -243,7 +243,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """Show what a document or a former version would change. Writes nothing."""
-    from snapkeep.cli.stack_limits import lock_problems, vaults_not_allowed  # noqa: PLC0415
+    from snapkeep.cli.stack_limits import documents_not_allowed, lock_problems, vaults_not_allowed  # noqa: PLC0415
     from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
@@ -258,7 +258,7 @@ def diff(
     warn([*(policy_set.problem for policy_set in before.values()), *map(str, lock_problems(installed, policies))])
     fields = field_changes(before[region], policies)
     comparisons, full = _compare(installed, before, dict.fromkeys(before, policies))
-    warn(vaults_not_allowed(installed, policies))
+    warn([*vaults_not_allowed(installed, policies), *documents_not_allowed(installed, policies)])
     if json:
         print_json({"fields": [change._asdict() for change in fields], **changes_as_data(comparisons, full)})
         return
@@ -306,7 +306,7 @@ def _print_lines(lines: Iterable[str]) -> None:
 
 def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
     """Show what the policies change, ask, and push the text to every region that they or a former version copy to."""
-    from snapkeep.cli.stack_limits import vaults_not_allowed  # noqa: PLC0415
+    from snapkeep.cli.stack_limits import documents_not_allowed, vaults_not_allowed  # noqa: PLC0415
     from snapkeep.cli.views.policy import dropped_line, pushed_line  # noqa: PLC0415
     from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
@@ -325,7 +325,7 @@ def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, qu
     _print_comparisons(comparisons, full, json=json)
     for region in dropped:
         typer.echo(printable(dropped_line(region)), err=json or bool(region.problem))
-    warn(vaults_not_allowed(installed, policies))
+    warn([*vaults_not_allowed(installed, policies), *documents_not_allowed(installed, policies)])
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
     # The dropped regions come last: what fails there holds up no other region.
     pushed = push_to([*stores, *(installed.adapters.policy_store_of(region.region) for region in readable)], text)
