@@ -101,18 +101,23 @@ def _values_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
 
 
 def _length_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
+    otherwise = ""
     if "MinLength" in rule and len(value) < int(rule["MinLength"]):
-        return f"{name} is '{_shown(value)}'; {rule['MinLength']} or more characters are right"
+        otherwise = f"{rule['MinLength']} or more characters"
     if "MaxLength" in rule and len(value) > int(rule["MaxLength"]):
-        return f"{name} is '{_shown(value)}'; at most {rule['MaxLength']} characters are right"
-    return ""
+        otherwise = f"at most {rule['MaxLength']} characters"
+    return f"{name} is '{_shown(value)}'; right is: {_described(rule, otherwise)}" if otherwise else ""
 
 
 def _pattern_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
     pattern = rule.get("AllowedPattern")
     if not pattern or re.fullmatch(pattern, value):
         return ""
-    description = str(rule.get("ConstraintDescription", "")).removesuffix(".")
-    # A sentence of the template becomes a part of ours: "A whole number" does, and the acronym of "ARN of a key" stays.
-    expected = description[:1].lower() + description[1:] if description[1:2].islower() or description[1:2] == " " else description
-    return f"{name} is '{_shown(value)}'; right is: {expected or f'what matches {pattern}'}"
+    return f"{name} is '{_shown(value)}'; right is: {_described(rule, f'what matches {pattern}')}"
+
+
+def _described(rule: Mapping[str, Any], otherwise: str) -> str:
+    """Return what a template says of a parameter's values, as a part of a sentence."""
+    description = str(rule.get("ConstraintDescription", "")).removesuffix(".") or otherwise
+    # "A whole number" begins small; "ARN of a key" does not.
+    return description[:1].lower() + description[1:] if description[1:2].islower() or description[1:2] == " " else description

@@ -95,6 +95,12 @@ DECLARED = {
         },
         "LogLevel": {"Type": "String", "AllowedValues": ["INFO", "DEBUG"], "Default": "INFO"},
         "Suffix": {"Type": "String", "MaxLength": 3, "Default": ""},
+        "Accounts": {
+            "Type": "String",
+            "MaxLength": 3,
+            "ConstraintDescription": "Empty, or at most 2 accounts.",
+            "Default": "",
+        },
         "Needed": {"Type": "String"},
     }
 }
@@ -111,7 +117,8 @@ DECLARED = {
         ({"DRRegion": "Ohio"}, "DRRegion is 'Ohio'; right is: a region"),
         ({"LogLevel": "LOUD"}, "LogLevel is 'LOUD'; one of INFO, DEBUG is right"),
         ({"DRRegion": "X" * 200}, f"DRRegion is '{'X' * 80}… (200 characters)'; right is: a region"),
-        ({"Suffix": "-long"}, "Suffix is '-long'; at most 3 characters are right"),
+        ({"Suffix": "-long"}, "Suffix is '-long'; right is: at most 3 characters"),
+        ({"Accounts": "1,2,3"}, "Accounts is '1,2,3'; right is: empty, or at most 2 accounts"),
         ({"Retentoin": "7"}, "Retentoin is not a parameter; did you mean Retention?"),
         ({}, "Needed has no value and no default"),
     ],
