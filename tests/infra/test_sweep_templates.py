@@ -33,7 +33,7 @@ def test_reports_are_encrypted_private_versioned_and_expire(stack: str) -> None:
     days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"] if "Prefix" in rule}
     of_dr = {"proofs/": {"Ref": "ReportRetentionDays"}, "drill-plans/": 7} if stack == "dr" else {}
     kept = {key: {"Ref": "ReportRetentionDays"} for key in ("reports/", "signals/")}
-    assert days == {**kept, "interim/": 7, **of_dr}
+    assert days == {**kept, "interim/": 7, "deletions/": 7, **of_dr}
     (denied,) = resources(stack, "AWS::S3::BucketPolicy")["ReportsPolicy"]["PolicyDocument"]["Statement"]
     assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 

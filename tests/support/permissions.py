@@ -44,6 +44,7 @@ _READ_HOLDS = Permission("sees which holds people placed, in every region of the
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
 _DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
 _COUNTED_BY_SWEEP = Permission("knows whether the last sweep saw AMIs or locks, and need not look", ("s3:GetObject",))
+_ANNOUNCE = Permission("announces deletions, and makes none on a day with far more than usual", ("s3:ListBucket", "s3:PutObject"))
 _LOOK_AT_KEYS = Permission("sees which snapshots can be restored, by the state of their keys", ("kms:DescribeKey",))
 _OWN_KEY = Permission(
     "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
@@ -171,6 +172,7 @@ _RECEIVE = (
 _DELETE_COPIES = (
     _DELETE,
     _COUNTED_BY_SWEEP,
+    _ANNOUNCE,
     _READ_SNAPSHOTS,
     _LOOK_FOR_HOLDS,
     _LOOK_AT_KEYS,
@@ -231,7 +233,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         ),
         "ReadBlocks": _READ_BLOCKS,
         "CountSnapshots": _PLAN_SOURCES,
-        "DeleteOldSnapshots": (_DELETE, _COUNTED_BY_SWEEP, *_PLAN_SOURCES),
+        "DeleteOldSnapshots": (_DELETE, _COUNTED_BY_SWEEP, _ANNOUNCE, *_PLAN_SOURCES),
         "MakeSnapshots": (
             _READ_SNAPSHOTS,
             _READ_VOLUMES,

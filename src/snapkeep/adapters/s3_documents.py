@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, pages, translated
 from snapkeep.domain.errors import DocumentChanged, DocumentNotFound
-from snapkeep.usecases.recovery.record_ports import Document
+from snapkeep.usecases.recovery.record_ports import LISTED, Document
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -70,3 +70,9 @@ class S3Documents:
             self._client, "list_objects_v2", query, f"list {prefix}", more="NextContinuationToken", sent_as="ContinuationToken"
         )
         return [item["Key"] for page in listing for item in page.get("Contents", ())]
+
+    def first_keys(self, prefix: str) -> list[str]:
+        """Return the first `LISTED` keys that begin with a prefix, in order, by one request."""
+        with translated(f"list {prefix}"):
+            page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=LISTED)
+        return [item["Key"] for item in page.get("Contents", ())]

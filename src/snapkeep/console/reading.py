@@ -258,6 +258,7 @@ class DocumentsReadOnce:
     def __init__(self, documents: Documents) -> None:
         self.get = cache(documents.get)
         self.keys = cache(documents.keys)
+        self.first_keys = cache(documents.first_keys)
 
     def put(self, key: str, text: str, version: str = "") -> str:
         """Raise PermissionError: a reading writes nothing."""

@@ -15,6 +15,7 @@ from snapkeep.functions.payloads import DeletionCall
 from snapkeep.functions.plan_retention import build as build_planner
 from snapkeep.functions.state_budget import deletion_answer
 from snapkeep.usecases.retention.delete import DeleteSnapshots
+from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions, DayLimit
 from snapkeep.usecases.sweep.count_store import StoredCount
 
 
@@ -29,6 +30,13 @@ def build(parts: Composition) -> DeleteSnapshots:
         pacer=parts.clock,
         audit=audit_deletion,
         planned=log_plan,
+        day_limit=DayLimit(
+            announced=AnnouncedDeletions(parts.documents),
+            times_usual=parts.environment.deletions_times_usual,
+            notices=parts.notices,
+            region=parts.environment.region,
+            clock=parts.clock,
+        ),
     )
 
 

@@ -115,7 +115,7 @@ class Environment:
     hold_on_signals = Variable("SNAPKEEP_HOLD_ON_SIGNALS", _yes)
     """Whether grave signals put the system on hold."""
     deletions_times_usual = Variable("SNAPKEEP_DELETIONS_TIMES_USUAL", _number(2, 1000))
-    """How many times the usual deletions of a day stop those of a sweep."""
+    """How many times the usual deletions of a day stop those of runs and sweeps."""
     max_lock_days = Variable("SNAPKEEP_MAX_LOCK_DAYS", _number(0, 3650))
     """The most days for which policies may lock snapshots of this region; 0: no locks."""
     _compliance_locks = Variable("SNAPKEEP_ALLOW_COMPLIANCE_LOCKS", _yes)

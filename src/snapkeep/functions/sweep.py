@@ -24,6 +24,7 @@ from snapkeep.functions.log import logger, started
 from snapkeep.functions.payload_reader import from_json
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, step_error, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
+from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions
 from snapkeep.usecases.sweep.count_store import StoredCount
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch
@@ -114,6 +115,7 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         locks=parts.locks,
         lock_limits=parts.environment.lock_limits,
         count_store=StoredCount(parts.documents),
+        announced=AnnouncedDeletions(parts.documents),
         tagger=parts.tagger,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,
@@ -168,6 +170,7 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
         locks=parts.locks,
         lock_limits=parts.environment.lock_limits,
         count_store=StoredCount(parts.documents),
+        announced=AnnouncedDeletions(parts.documents),
         hold_store=partial(parts.hold_store_of, parts.environment.region),
     )
 

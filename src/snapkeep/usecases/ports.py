@@ -124,6 +124,8 @@ class DeletionOutcome(LabelledEnum):
     """It was planned elsewhere, and the plan of the deleting function keeps it."""
     HELD = "held", "held"
     """A person placed a hold that covers it (INV-26)."""
+    UNUSUAL = "unusual", "stays: far more deletions today than usual"
+    """Runs delete no more on this day, or whether they may is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,8 @@ class ProblemKind(StrEnum):
     """A command before or after snapshots failed on its instance."""
     NOT_SHARED = "NotShared"
     """A copy could not be shared with its vault, or its share not be taken back."""
+    DELETIONS_UNUSUAL = "DeletionsUnusual"
+    """Runs planned far more deletions on a day than usual, and make no more."""
     SIGNAL = "Signal"
     """A call of another principal that can weaken what protects recovery points."""
 

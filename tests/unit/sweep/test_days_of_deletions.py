@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.sweep.deletion_days import DAYS, FEWEST_DAYS, LEAST, after, is_unusual, usual
-from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.findings import FindingKind, SweepDecision
 from snapkeep.domain.sweep.report import Handling
+from snapkeep.lab.simulator.memory_ports import MemoryDocuments
 from snapkeep.usecases.placed_holds import HoldStore
+from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions
 from snapkeep.usecases.sweep.deletions_by_others import WatchResult
 from snapkeep.usecases.sweep.memory import MEMORY
-from snapkeep.usecases.sweep.shared import SweepLimits
+from snapkeep.usecases.sweep.shared import RegionSweep, SweepLimits
 from support.sweeping_world import HOUR, PRIMARY, SweepingWorld, gold
 
 TODAY = date(2026, 11, 30)
@@ -108,3 +110,32 @@ def test_a_hold_that_cannot_be_placed_is_a_finding() -> None:
     unusual = WatchResult([], after(days_of([10] * 8), TODAY, 101)).unusual(TODAY, 10)
     kinds = [finding.kind for finding in sweep.stopped_by(unusual, datetime(2026, 11, 30, tzinfo=UTC))]
     assert kinds == [FindingKind.DELETIONS_UNUSUAL, FindingKind.OUT_OF_REACH]
+
+
+def sweep_of(usual_number: int, since: datetime | None = None) -> tuple[RegionSweep, AnnouncedDeletions, WatchResult]:
+    world = SweepingWorld(policies=gold(keep=3, keep_copies=3), limits=SweepLimits(times_usual=10))
+    announced = AnnouncedDeletions(MemoryDocuments())
+    store = SimpleNamespace(place=lambda _: None)
+    sweep = replace(world.make_sweep(PRIMARY), announced=announced, hold_store=lambda: store)
+    return sweep, announced, WatchResult([], after(days_of([usual_number] * 8), TODAY, 0), since=since)
+
+
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
+NOTHING = SweepDecision((), ())
+
+
+def test_a_sweep_lets_runs_know_the_usual_number() -> None:
+    sweep, announced, watched = sweep_of(7)
+    assert sweep.deletions(NOTHING, watched, NOON)[2] == []
+    assert [announced.of(TODAY + timedelta(days=more)).usual for more in (0, 1, 2)] == [7, 7, None]
+
+
+@pytest.mark.parametrize(("day", "since", "found"), [(0, 0, 1), (1, 1, 1), (1, 0, 0)])
+def test_a_sweep_finds_the_day_on_which_runs_stopped(day: int, since: int, found: int) -> None:
+    sweep, announced, watched = sweep_of(1, NOON - timedelta(days=since))
+    stopped_on = TODAY - timedelta(days=day)
+    announced.write_usual(stopped_on, 1)
+    announced.announce(stopped_on, [f"snap-{number}" for number in range(LEAST + 1)])
+    unusual = sweep.deletions(NOTHING, watched, NOON)[2]
+    text = f"runs planned {LEAST + 1} deletions on {stopped_on}, usual are 1 a day"
+    assert [(finding.kind, finding.text) for finding in unusual] == [(FindingKind.DELETIONS_UNUSUAL, text)] * found

@@ -32,7 +32,12 @@ def usual(days: Mapping[str, int], today: date) -> int | None:
     return int(median(before)) if len(before) >= FEWEST_DAYS else None
 
 
+def limit(normal: int, times: int) -> int:
+    """Return the most deletions of a day that are not unusual, given the usual number."""
+    return max(LEAST, times * normal)
+
+
 def is_unusual(days: Mapping[str, int], today: date, times: int) -> bool:
     """Whether the deletions of today are more than so many times the usual."""
     normal = usual(days, today)
-    return normal is not None and days.get(str(today), 0) > max(LEAST, times * normal)
+    return normal is not None and days.get(str(today), 0) > limit(normal, times)

@@ -66,6 +66,7 @@ class StackComposition(Composition):
             "SNAPKEEP_ACCOUNT": layout.account_id or system.world.account_id,
             "SNAPKEEP_OWNER_ACCOUNTS": ",".join(layout.owner_accounts),
             "SNAPKEEP_PARTITION": "aws",
+            "SNAPKEEP_DELETIONS_TIMES_USUAL": "10",
         }
         super().__init__(Environment(variables), system.clients(region), system.clock)
         self._system = system

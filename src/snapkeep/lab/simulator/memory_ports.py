@@ -17,7 +17,7 @@ from snapkeep.usecases.copies.pull import OwnerBuses, SharedSnapshot
 from snapkeep.usecases.drills.ports import DrillRuns
 from snapkeep.usecases.placed_holds import HoldStore
 from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, LockRequests, Notice, Notices, TaskTokens
-from snapkeep.usecases.recovery.record_ports import Document, Documents
+from snapkeep.usecases.recovery.record_ports import LISTED, Document, Documents
 
 Hook = Callable[[str], None]
 """Called with `port.method` before and after every call of a port. It may raise to end the step there."""
@@ -119,6 +119,10 @@ class MemoryDocuments(Documents):
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with a prefix, in order."""
         return sorted(key for key in self.documents if key.startswith(prefix))
+
+    def first_keys(self, prefix: str) -> list[str]:
+        """Return the first `LISTED` keys that begin with a prefix, in order."""
+        return self.keys(prefix)[:LISTED]
 
 
 class MemoryHolds(HoldStore):

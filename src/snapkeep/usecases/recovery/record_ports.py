@@ -43,6 +43,10 @@ class Document(NamedTuple):
     version: str
 
 
+LISTED = 1000
+"""The most keys in one answer of S3 (S3 API reference: ListObjectsV2)."""
+
+
 class Documents(Protocol):
     """Small documents in the bucket of a DR region; a write says which version it replaces."""
 
@@ -56,4 +60,8 @@ class Documents(Protocol):
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with a prefix, in order."""
+        ...
+
+    def first_keys(self, prefix: str) -> list[str]:
+        """Return the first `LISTED` keys that begin with a prefix, in order: all, if they are fewer."""
         ...

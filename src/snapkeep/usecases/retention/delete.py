@@ -72,6 +72,8 @@ class DeleteSnapshots:
     audit: Audit
     planned: Callable[[DeletionPlan], None]
     """Hears of each plan before it is carried out."""
+    day_limit: Callable[[Sequence[str]], str] | None = None
+    """Hears of a run's deletions before they are made, and returns why they must not be: `DayLimit`."""
     burst: int = 50
     most: int = 400
     """The deletions after which no other volume is begun: the next run, or sweep, plans and deletes the rest."""
@@ -129,6 +131,8 @@ class DeleteSnapshots:
                 if done.calls > before and (full or self.pacer.now() - plan.made_at > self.fresh_for):
                     break
                 left.pop(0)
+                if asked is None and self._is_stopped(of_volume, plan.id):
+                    of_volume = []
                 for order in of_volume:
                     snapshot = snapshots[order.snapshot_id]
                     policy = plan.governing.get(snapshot.origin.lineage, "")
@@ -138,6 +142,15 @@ class DeleteSnapshots:
                 else:
                     deleted_ids = {order.snapshot_id for order in of_volume}
                     self._refuse([order for order in asked_of_volume if order.snapshot_id not in deleted_ids], plan, done)
+
+    def _is_stopped(self, orders: Sequence[DeletionOrder], plan_id: str) -> bool:
+        """Whether a run must not make these deletions, on this day. It is no failure of the run: the audit lines say why."""
+        if not orders or self.day_limit is None:
+            return False
+        why = self.day_limit([order.snapshot_id for order in orders])
+        for order in orders if why else ():
+            self.audit(order, DeletionResult(order.snapshot_id, DeletionOutcome.UNUSUAL, why), plan_id)
+        return bool(why)
 
     def _carry_out(
         self, order: DeletionOrder, snapshot: Snapshot, policy: str, plan_id: str, done: Deletions, *, by_run: bool = False

@@ -33,6 +33,8 @@ class WatchResult:
     """The number of managed snapshots that disappeared, by day."""
     notified: frozenset[str] = frozenset()
     """Ids of the volumes of which an earlier sweep said that EC2 copies their snapshots to no other region."""
+    since: datetime | None = None
+    """The time of the last sweep."""
 
     def new(self, findings: Iterable[Finding]) -> list[Finding]:
         """Return the findings without those that are said once, and were."""
@@ -71,7 +73,7 @@ class DeletionWatch:
         held = PlacedHolds(tuple(hold for hold in placed.holds if hold.since <= memory.at))
         deleted = deleted_by_others(memory.snapshots, facts, policies, now, system=system, placed=held)
         findings = findings_of(deleted, self._deleters(deleted, memory.at), memory.at, system)
-        return WatchResult(findings, after(memory.deletions, now.date(), absent), frozenset(memory.notified))
+        return WatchResult(findings, after(memory.deletions, now.date(), absent), frozenset(memory.notified), memory.at)
 
     def _deleters(self, deleted: list[KeptSnapshot], since: datetime) -> dict[str, str]:
         by: dict[str, str] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from snapkeep import __version__
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
@@ -24,6 +24,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
+from snapkeep.domain.sweep.deletion_days import usual
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision
 from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
 from snapkeep.domain.sweep.memory import SweepMemory
@@ -39,6 +40,7 @@ from snapkeep.usecases.ports import (
     SnapshotTagger,
 )
 from snapkeep.usecases.retention.plan_volumes import plan_id
+from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions
 from snapkeep.usecases.sweep.count_store import StoredCount
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deletions_by_others import DeletionWatch, WatchResult
@@ -223,6 +225,8 @@ class RegionSweep:
     lock_limits: LockLimits = LockLimits()
     count_store: StoredCount | None = None
     """Keeps how many snapshots AMIs and locks hold; None: every run looks itself."""
+    announced: AnnouncedDeletions | None = None
+    """The deletions that runs announce, beside the usual number; None: runs are not compared with it."""
 
     def count_guarded(
         self, snapshots: Sequence[Snapshot], policies: PolicySet, options: SweepOptions, listed_at: datetime
@@ -269,9 +273,24 @@ class RegionSweep:
         self, decision: SweepDecision, watched: WatchResult, now: datetime
     ) -> tuple[DeletionPlan, list[ReportItem], list[Finding]]:
         """Return the plan of a sweep's deletions, those that are left, and the findings of an unusual day, which has none."""
-        unusual = self.stopped_by(watched.unusual(now.date(), self.limits.times_usual), now)
+        found = watched.unusual(now.date(), self.limits.times_usual) or self._planned_by_runs(watched, now.date())
+        unusual = self.stopped_by(found, now)
         plan, left = deletion_plan(decision, self.reader.region, now, 0 if unusual else self.limits.deletions)
         return plan, left, unusual
+
+    def _planned_by_runs(self, watched: WatchResult, today: date) -> list[Finding]:
+        """Let runs know the usual number; return a finding where they planned far more since the last sweep."""
+        if self.announced is None or not self.limits.times_usual:
+            return []
+        # The first sweep of tomorrow may be hours after its first runs.
+        for day in (today, today + timedelta(days=1)):
+            if (number := usual(watched.deletions, day)) is not None:
+                self.announced.write_usual(day, number)
+        # Runs that stopped after the last sweep of yesterday are not forgotten.
+        yesterday = [watched.since.date()] if watched.since and watched.since.date() < today else []
+        days = [self.announced.of(day) for day in (today, *yesterday)]
+        unusual = [day for day in days if day.is_unusual(self.limits.times_usual)]
+        return [Finding(FindingKind.DELETIONS_UNUSUAL, "", "", day.text) for day in unusual]
 
     def stopped_by(self, unusual: list[Finding], now: datetime) -> list[Finding]:
         """Put the system on hold if there is an unusual finding; return the finding, and why there is no hold.

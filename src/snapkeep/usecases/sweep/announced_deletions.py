@@ -1,0 +1,132 @@
+"""Runs announce deletions in their stack's bucket before they make them, and make none on a day with far more than usual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import date
+from hashlib import sha256
+
+from snapkeep.domain.errors import RETRYABLE, DocumentChanged, SnapkeepError
+from snapkeep.domain.records import dataclass
+from snapkeep.domain.sweep.deletion_days import limit
+from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind
+from snapkeep.usecases.recovery.record_ports import LISTED, Documents
+
+PREFIX = "deletions/"
+HASH_DIGITS = 16
+# Both come before every hash in a listing, which is in the order of UTF-8 (S3 API reference: ListObjectsV2).
+NOTIFIED = "-notified"
+USUAL = "-usual-"
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfDeletions:
+    """The deletions that runs announced on a day, as far as one listing shows them."""
+
+    day: date
+    number: int
+    """Exact below a thousand, an estimate beyond."""
+    usual: int | None = None
+    """The usual deletions of a day, as sweeps know them; None: not known yet."""
+    notified: bool = False
+    """Whether a notice says that runs make no more deletions."""
+
+    def is_unusual(self, times: int) -> bool:
+        """Whether there are more than so many times the usual; not where that is not known."""
+        return self.usual is not None and self.number > limit(self.usual, times)
+
+    @property
+    def text(self) -> str:
+        """Both numbers, in words."""
+        return f"runs planned {self.number} deletions on {self.day}, usual are {self.usual} a day"
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedDeletions:
+    """One empty object for each snapshot, below its day: announcing one again, or from several runs at once, counts it once.
+
+    Objects are written before they are listed, and S3 lists what was written (S3 user guide: consistency model). Of runs at the
+    same time, the last to write sees all, so that together they never exceed the limit.
+    """
+
+    documents: Documents
+
+    def announce(self, day: date, snapshot_ids: Iterable[str]) -> None:
+        """Write the announcements of a day's deletions. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
+        for snapshot_id in snapshot_ids:
+            self._write(day, f"{_hash(snapshot_id)}-{snapshot_id}")
+
+    def write_usual(self, day: date, number: int) -> None:
+        """Write the usual deletions of a day. Of several that sweeps wrote the largest counts."""
+        self._write(day, f"{USUAL}{number}")
+
+    def mark_notified(self, day: date) -> None:
+        """Keep that a notice was sent."""
+        self._write(day, NOTIFIED)
+
+    def of(self, day: date) -> DayOfDeletions:
+        """Return the deletions of a day, by one listing. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
+        prefix = _prefix(day)
+        names = [key.removeprefix(prefix) for key in self.documents.first_keys(prefix)]
+        marks = [name for name in names if name.startswith("-")]
+        hashes = names[len(marks) :]
+        usual = [text for mark in marks if mark.startswith(USUAL) and (text := mark.removeprefix(USUAL)).isdecimal()]
+        number = len(hashes) if len(names) < LISTED else _estimate(hashes)
+        return DayOfDeletions(day, number, max(map(int, usual), default=None), NOTIFIED in marks)
+
+    def _write(self, day: date, name: str) -> None:
+        with suppress(DocumentChanged):  # it is there already
+            self.documents.put(_prefix(day) + name, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayLimit:
+    """Tells a run whether it may make its deletions, on this day."""
+
+    announced: AnnouncedDeletions
+    times_usual: int
+    notices: Notices
+    region: str
+    clock: Clock
+
+    def __call__(self, snapshot_ids: Sequence[str]) -> str:
+        """Announce deletions. Return why they must not be made; nothing if they may. Raise AwsThrottled or AwsUnavailable."""
+        now = self.clock.now()
+        today = now.date()
+        try:
+            self.announced.announce(today, snapshot_ids)
+            found = self.announced.of(today)
+            if not found.is_unusual(self.times_usual):
+                return ""
+            if not found.notified:
+                self.notices.add(Notice(ProblemKind.DELETIONS_UNUSUAL, found.text, str(today), _STAYS, self.region, now))
+                self.announced.mark_notified(today)
+        except RETRYABLE:  # the state machine repeats the step
+            raise
+        except SnapkeepError as error:
+            why = f"whether there are far more deletions today than usual is not known: {error}"
+            self.notices.add(Notice(type(error).__name__, why, str(today), _STAYS, self.region, now))
+            return why
+        return found.text
+
+
+_STAYS = "nothing more is deleted by runs, and the next sweep looks at it"
+
+
+def _prefix(day: date) -> str:
+    return f"{PREFIX}{day}/"
+
+
+def _hash(snapshot_id: str) -> str:
+    return sha256(snapshot_id.encode()).hexdigest()[:HASH_DIGITS]
+
+
+def _estimate(hashes: Sequence[str]) -> int:
+    """Return how many hashes there are, given the smallest of them: those of k lie k times as close as one alone.
+
+    The estimate by the k-th smallest value has a standard error of 1 / sqrt(k - 2), which is 3 % (Bar-Yossef et al.: Counting
+    distinct elements in a data stream). So a run lists once, however many deletions a day has.
+    """
+    largest = int(hashes[-1][:HASH_DIGITS], 16) + 1
+    return (len(hashes) - 1) * (1 << 4 * HASH_DIGITS) // largest
