@@ -110,6 +110,7 @@ def test_an_audit_finds_changed_evidence(lab: DrillLab) -> None:
     result = drill("audit")
     assert result.exit_code == 1
     assert "was changed" in result.output
+    assert "1 drill, the newest evidence is" in result.output
     assert len(json.loads(drill("audit", "--json").stdout)["problems"]) == 1
 
 

@@ -136,7 +136,7 @@ def audit(settings: AwsSettings, *, in_region: In = "", json: Json = False) -> N
     if json:
         print_json({"drills": len(ledger.ended), "last": ledger.last_hash, "problems": problems})
     else:
-        write_lines([*problems, f"{len(ledger.ended)} drills, the newest evidence is {ledger.last_hash or 'none'}"])
+        write_lines([*problems, f"{counted(len(ledger.ended), 'drill')}, the newest evidence is {ledger.last_hash or 'none'}"])
     if problems:
         raise typer.Exit(NOT_ALL_RIGHT)
 
