@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.ec2_drills import Ec2Drills
+from snapkeep.cli.views.deploy import risky_lines
 from snapkeep.deploy.changes import ChangeNotConfirmed
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget, StackOfAnotherSystem
 from snapkeep.deploy.package import Package, write_zip
@@ -138,7 +139,10 @@ def test_both_stacks_are_created_unchanged_updated_and_deleted(target: Deploymen
 
     with pytest.raises(ChangeNotConfirmed, match="Retention from '7' to '2'"):
         deployment.deploy({}, {"Retention": "2"}, build=build)
-    changed = deployment.deploy({}, {"Retention": "2"}, may_change=lambda _: True, build=build)
+    asked: list[str] = []
+    changed = deployment.deploy(
+        {}, {"Retention": "2"}, may_change=lambda changes: asked.extend(risky_lines(changes)) is None, build=build
+    )
     assert [s.outcome for s in changed.stacks] == [StackOutcome.UPDATED, StackOutcome.UNCHANGED], (
         "what is not given keeps its value"
     )
@@ -146,7 +150,7 @@ def test_both_stacks_are_created_unchanged_updated_and_deleted(target: Deploymen
         ("Modify", "Machine"),
         ("Modify", "Work"),
     ]
-    assert any(note.startswith(f"{DR}: Retention from '7' to '2': ") for note in watcher.notes)
+    assert any(line.startswith(f"{DR}: Retention from '7' to '2': ") for line in asked)
     assert f"{DR}: modify AWS::Lambda::Function: Work" in watcher.notes
     described = target.client("cloudformation", DR).describe_stacks(StackName="snapkeep-test-dr")["Stacks"][0]
     tags = {tag["Key"]: tag["Value"] for tag in described["Tags"]}
