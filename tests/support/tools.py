@@ -17,14 +17,14 @@ ASL_VALIDATOR = TOOLS / "node_modules" / ".bin" / "asl-validator"
 CFN_LINT = Path(sys.executable).with_name("cfn-lint")
 
 
-def start(tool: Path, *arguments: str | Path) -> subprocess.Popen[str]:
-    """Start a validator; two cores run two of them at once."""
+def start(tool: Path, *arguments: str | Path, folder: Path = ROOT) -> subprocess.Popen[str]:
+    """Start a validator in a folder; two cores run two of them at once."""
     assert tool.exists(), f"{tool} is not there: run `make tools`"
     own = {"AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0", "LOG_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
     path = os.pathsep.join([str(TOOLS / "node" / "bin"), os.environ["PATH"]])
     return subprocess.Popen(
         [tool, *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **own, "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

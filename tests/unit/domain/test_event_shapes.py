@@ -85,7 +85,7 @@ def test_an_undocumented_value_is_refused_with_its_field(received: dict[str, Any
 
 @pytest.mark.parametrize("arn", ["arn:aws:ec2::us-east-1:image/ami-1", "arn:aws:ec2::us-east-1:snapshot/", "snap-1"])
 def test_an_arn_of_something_else_is_refused(arn: str) -> None:
-    with pytest.raises(InvalidEvent, match="no ARN of a snapshot or a volume"):
+    with pytest.raises(InvalidEvent, match="not an ARN of a snapshot or a volume"):
         parse_arn(arn)
 
 
