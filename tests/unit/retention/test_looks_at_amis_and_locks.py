@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +18,13 @@ from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.simulator.layout import SystemLayout
+from snapkeep.lab.simulator.memory_ports import MemoryDocuments
 from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.ports import DeletionOutcome
+from snapkeep.usecases.recovery.record_ports import Document
 from snapkeep.usecases.sweep.count_store import KEY, StoredCount
+from snapkeep.usecases.sweep.shared import RegionSweep, SweepOptions
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set
 from support.lineages import lineage
 
@@ -190,8 +194,17 @@ def test_a_run_looks_at_what_is_younger_than_the_count() -> None:
     assert (looks.of(PRIMARY), looks.of(DR)) == (2, 2)
 
 
-@pytest.mark.parametrize("text", ["{", '{"at": "2099-01-01T00:00:00.000Z", "number": 0}'])
-def test_a_count_that_cannot_be_read_or_is_of_the_future_is_none(text: str) -> None:
+FORGED = [
+    "{",
+    "[" * 100_000,
+    '{"at": "2099-01-01T00:00:00.000Z", "number": 0}',
+    '{"at": "9999-12-31T23:59:59.000Z", "number": 0}',
+    '{"at": "0001-01-01T00:00:00.000Z", "number": 0}',
+]
+
+
+@pytest.mark.parametrize("text", FORGED, ids=["broken", "deep", "future", "last", "first"])
+def test_a_count_that_cannot_be_read_or_is_of_another_time_is_none(text: str) -> None:
     lab, volume, sweeper = steady()
     sweep(lab, sweeper)
     documents = lab.runner.composition.documents[PRIMARY]
@@ -199,6 +212,35 @@ def test_a_count_that_cannot_be_read_or_is_of_the_future_is_none(text: str) -> N
     looks = Looks(lab)
     lab.protect(volume)
     assert (looks.of(PRIMARY), looks.of(DR)) == (2, 0)
+
+
+def test_a_count_that_is_no_text_stops_no_sweep_and_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    get = MemoryDocuments.get
+
+    def no_text(documents: MemoryDocuments, key: str) -> Document:
+        if key == KEY:
+            b"\xff".decode()
+        return get(documents, key)
+
+    lab, volume, sweeper = steady()
+    monkeypatch.setattr(MemoryDocuments, "get", no_text)
+    sweep(lab, sweeper)
+    looks = Looks(lab)
+    lab.protect(volume)
+    assert looks.of(PRIMARY) == 2
+    assert {run.status for run in lab.ended} == {"SUCCEEDED"}
+
+
+OPTIONS = [SweepOptions(), SweepOptions(adopt=True), SweepOptions(former="snapkeep-old")]
+
+
+@pytest.mark.parametrize(("options", "number"), list(zip(OPTIONS, (0, 1, 1), strict=True)))
+def test_a_count_is_of_the_moment_before_the_listing_and_of_what_the_sweep_adopts(options: SweepOptions, number: int) -> None:
+    store, snapshots = StoredCount(MemoryDocuments()), [replace(lineage(["2026-10-01T03:00"])[0], tags={})]
+    guards = SimpleNamespace(images_using=dict.fromkeys, locks=lambda _: {})
+    sweep_of: Any = SimpleNamespace(count_store=store, system="snapkeep", guards=guards, locks=None)
+    RegionSweep.count_guarded(sweep_of, snapshots, PolicySet(()), options, utc(0))
+    assert store.load() == GuardedCount(utc(0), number)
 
 
 def test_a_sweep_that_cannot_count_leaves_the_last_count() -> None:

@@ -27,5 +27,5 @@ class GuardedCount:
     def shows_unguarded(self, snapshot: Snapshot, now: datetime) -> bool:
         """Whether no look is needed: the sweep saw this snapshot, and nothing that holds any, lately."""
         # EC2 may list a snapshot late, and by its own clock.
-        seen = snapshot.start_time < self.at - CLOCK_SKEW
+        seen = self.at - snapshot.start_time > CLOCK_SKEW
         return self.number == 0 and seen and -CLOCK_SKEW <= now - self.at <= GOOD_FOR

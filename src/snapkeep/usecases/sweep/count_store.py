@@ -21,7 +21,7 @@ class StoredCount:
         """Return the last count; None where there is none that can be read: then a run looks itself."""
         try:
             return from_text(GuardedCount, self.documents.get(KEY).text)
-        except (SnapkeepError, ValueError):
+        except (SnapkeepError, ValueError, RecursionError):  # it may be somebody else's
             return None
 
     def save(self, counted: GuardedCount) -> None:

@@ -240,7 +240,7 @@ class RegionSweep:
         # What becomes managed by consent may be due at once.
         adopts = options.adopt or bool(options.former)
         ids = [one.id for one in snapshots if adopts or one.managed_by(self.system)]
-        with suppress(SnapkeepError):
+        with suppress(SnapkeepError, UnicodeDecodeError):  # what is kept there may be somebody else's
             guarded = {*self.guards.images_using(ids), *self.guards.locks(ids)} if ids else set()
             if self.locks is not None:
                 guarded.update(one.id for one in wanted_locks(snapshots, policies, self.system))
