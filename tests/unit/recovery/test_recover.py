@@ -170,11 +170,15 @@ def test_an_undo_ended_anywhere_is_continued(ready: RecoveryLab) -> None:
         assert (ready.made(run), ready.held()) == ([], []), moment
 
 
-def test_an_undo_leaves_what_others_attached_and_says_so() -> None:
+@pytest.mark.parametrize("attach", [False, True], ids=["attached", "attached elsewhere"])
+def test_an_undo_leaves_what_others_attached_and_says_so(*, attach: bool) -> None:
     lab = RecoveryLab()
-    run = lab.begin(lab.plan(attach=False))
+    run = lab.begin(lab.plan(attach=attach))
     lab.carry_out(run.id, Recover.run)
     first = lab.made(run)[0]["VolumeId"]
+    if attach:
+        lab.lab.ec2(DR).detach_volume(VolumeId=first)
+        lab.lab.runner.advance(60)
     lab.lab.ec2(DR).attach_volume(VolumeId=first, InstanceId=lab.target_id, Device="/dev/sdp")
     lab.lab.runner.advance(60)
     with pytest.raises(RecoveryFailed, match="detach it first"):
