@@ -21,7 +21,5 @@ def test_the_role_of_drilled_instances_trusts_ec2_of_the_partition() -> None:
 def test_services_that_use_keys_have_one_name_in_every_partition() -> None:
     """ "Use the .amazonaws.com suffix of the AWS KMS ViaService name in all AWS partitions" (KMS developer guide, condition keys)."""
     allowed = [statement for stack in STACKS for role in resources(stack, ROLE) for statement in statements(stack, role)]
-    services = {
-        statement.condition["StringLike"]["kms:ViaService"] for statement in allowed if "StringLike" in statement.condition
-    }
+    services = {like["kms:ViaService"] for item in allowed if "kms:ViaService" in (like := item.condition.get("StringLike", {}))}
     assert services == {"ec2.*.amazonaws.com", "dynamodb.*.amazonaws.com", "s3.*.amazonaws.com"}
