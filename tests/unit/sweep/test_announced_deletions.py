@@ -54,6 +54,14 @@ def test_fifty_deletions_of_a_day_are_never_unusual(usual: int) -> None:
     assert not world.may(IDS[LEAST : LEAST + 1])
 
 
+@pytest.mark.parametrize("name", ["-a-{}", "0z-{}", "{}"])
+def test_forged_names_count_nothing_and_stop_no_run(name: str) -> None:
+    documents = MemoryDocuments()
+    for snapshot_id in IDS[:1_000]:
+        documents.put(f"deletions/{TODAY}/{name.format(snapshot_id)}", "")
+    assert AnnouncedDeletions(documents).of(TODAY).number == 0
+
+
 def test_a_retried_run_counts_once() -> None:
     world = World()
     assert all(world.may(IDS[:LEAST]) for _ in range(3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import date
@@ -18,6 +19,8 @@ HASH_DIGITS = 16
 # Both come before every hash in a listing, which is in the order of UTF-8 (S3 API reference: ListObjectsV2).
 NOTIFIED = "-notified"
 USUAL = "-usual-"
+_ANNOUNCEMENT = re.compile(f"[0-9a-f]{{{HASH_DIGITS}}}-")
+"""Other names can only be forged, and count nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,9 @@ class AnnouncedDeletions:
         prefix = _prefix(day)
         names = [key.removeprefix(prefix) for key in self.documents.first_keys(prefix)]
         marks = [name for name in names if name.startswith("-")]
-        hashes = names[len(marks) :]
+        hashes = [name for name in names if _ANNOUNCEMENT.match(name)]
         usual = [text for mark in marks if mark.startswith(USUAL) and (text := mark.removeprefix(USUAL)).isdecimal()]
-        number = len(hashes) if len(names) < LISTED else _estimate(hashes)
+        number = _estimate(hashes) if hashes and len(names) >= LISTED else len(hashes)
         return DayOfDeletions(day, number, max(map(int, usual), default=None), NOTIFIED in marks)
 
     def _write(self, day: date, name: str) -> None:
