@@ -40,7 +40,7 @@ def days_of(counts: list[int]) -> dict[str, int]:
 def test_a_day_far_beyond_the_median_is_unusual(counts: list[int], number: int, times: int) -> None:
     days = after(days_of(counts), TODAY, number)
     normal = usual(days, TODAY)
-    assert (normal is None) == (len(counts) < FEWEST_DAYS)
+    assert (normal is None) == (len(counts) < FEWEST_DAYS or not any(counts[-DAYS:]))
     assert is_unusual(days, TODAY, times) == (normal is not None and number > max(LEAST, times * normal))
     assert len(days) <= DAYS + 1
 
@@ -53,9 +53,14 @@ def test_several_sweeps_of_a_day_add_up(counts: list[int], sweeps: list[int]) ->
     assert days.get(str(TODAY), 0) == sum(sweeps)
 
 
-def test_days_without_a_sweep_count_as_days_without_deletions() -> None:
-    days = after({str(TODAY - timedelta(days=10)): 500}, TODAY, 51)
-    assert usual(days, TODAY) == 0
+@pytest.mark.parametrize("earlier", [[], [100], [100, 100, 100]])
+def test_a_fleet_whose_snapshots_begin_to_expire_is_not_unusual(earlier: list[int]) -> None:
+    assert not is_unusual(after(days_of([0] * 14 + earlier), TODAY, 100), TODAY, 2)
+
+
+def test_days_without_deletions_do_not_lower_the_usual() -> None:
+    days = after({str(TODAY - timedelta(days=10)): 500}, TODAY, 5_001)
+    assert usual(days, TODAY) == 500
     assert is_unusual(days, TODAY, 10)
 
 

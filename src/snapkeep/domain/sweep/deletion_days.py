@@ -26,10 +26,14 @@ def after(days: Mapping[str, int], today: date, number: int) -> dict[str, int]:
 
 
 def usual(days: Mapping[str, int], today: date) -> int | None:
-    """Return the median of the days before today since the first one; None where there are too few."""
+    """Return the median of the days with deletions before today; None where there is none, or where sweeps began lately.
+
+    Days without deletions say nothing of the usual: a fleet whose snapshots begin to expire, or do once a week, has many.
+    """
     since = min((date.fromisoformat(day) for day in days), default=today)
     before = [days.get(str(since + timedelta(days=number)), 0) for number in range((today - since).days)]
-    return int(median(before)) if len(before) >= FEWEST_DAYS else None
+    counts = [count for count in before if count]
+    return int(median(counts)) if counts and len(before) >= FEWEST_DAYS else None
 
 
 def limit(normal: int, times: int) -> int:
