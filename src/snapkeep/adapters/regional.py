@@ -32,7 +32,6 @@ class AwsClients(Protocol):
 
         A client made with `once` never repeats a request.
         """
-        ...
 
 
 class SystemNames(Protocol):
@@ -41,22 +40,18 @@ class SystemNames(Protocol):
     @property
     def queue_table(self) -> str:
         """The table of the copy queue."""
-        ...
 
     @property
     def bucket_parameter(self) -> str:
         """The SSM parameter with the name of a DR region's bucket."""
-        ...
 
     @property
     def policy_parameter(self) -> str:
         """The SSM parameter of the policy document."""
-        ...
 
     @property
     def holds_path(self) -> str:
         """The path of the SSM parameters of holds."""
-        ...
 
 
 class RegionalAdapters:

@@ -47,7 +47,6 @@ class PlanMaker(Protocol):
         self, policies: Mapping[str, PolicySet], now: datetime, *, adopt: bool = False, former: str = ""
     ) -> list[RegionPlan]:
         """Return each region's plan under the policies in force there."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

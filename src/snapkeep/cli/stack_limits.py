@@ -23,11 +23,9 @@ class Stacks(Protocol):
     @property
     def settings(self) -> AwsSettings:
         """The settings, with the primary region."""
-        ...
 
     def stack_parameters(self, kind: StackKind, region: str) -> Mapping[str, str]:
         """Return the parameters of a region's stack; empty where there is no such stack."""
-        ...
 
 
 def limits_of(installed: Stacks, region: str) -> LockLimits | None:

@@ -37,19 +37,15 @@ class Watcher(Protocol):
 
     def step(self, text: str) -> None:
         """Begin a step, such as `us-east-2: uploading 3.1 MB`."""
-        ...
 
     def note(self, text: str) -> None:
         """Show something that a user should know and that is not an error."""
-        ...
 
     def expect(self, resources: int) -> None:
         """Announce how many resources the step changes."""
-        ...
 
     def event(self, event: StackEvent) -> None:
         """Show one event of a stack."""
-        ...
 
 
 class SilentWatcher:

@@ -98,15 +98,12 @@ class NoticeSource(Protocol):
 
     def receive(self) -> Iterable[HeldNotice]:
         """Return what is there. It comes back later unless it is deleted."""
-        ...
 
     def delete(self, held: Sequence[HeldNotice]) -> None:
         """Delete what was published."""
-        ...
 
     def add(self, notice: Notice) -> None:
         """Keep one notice for the next digest."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,15 +19,12 @@ class HoldStore(Protocol):
 
     def all(self) -> list[PlacedHold]:
         """Return every hold. Raise InvalidConfiguration, naming it, if one cannot be read."""
-        ...
 
     def place(self, hold: PlacedHold) -> None:
         """Write a hold. Writing the same one again changes nothing."""
-        ...
 
     def release(self, hold_id: str) -> bool:
         """Remove a hold; return False if there is none with this id."""
-        ...
 
 
 class HoldReader(Protocol):
@@ -35,7 +32,6 @@ class HoldReader(Protocol):
 
     def placed(self, snapshots: Iterable[Snapshot]) -> PlacedHolds:
         """Return the holds that may cover snapshots of this region. It raises nothing: an unread hold may hold everything."""
-        ...
 
 
 def read_holds(stores: Mapping[str, Callable[[], HoldStore]]) -> PlacedHolds:

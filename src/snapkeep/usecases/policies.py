@@ -53,23 +53,18 @@ class PolicyStore(Protocol):
     @property
     def region(self) -> str:
         """The region of the document."""
-        ...
 
     def current(self) -> StoredDocument:
         """Return the newest version. Raise DocumentAbsent if there is none."""
-        ...
 
     def history(self) -> list[StoredDocument]:
         """Return all stored versions, newest first, empty ones included."""
-        ...
 
     def put(self, text: str, *, advanced: bool) -> int:
         """Store a new version and return its number; `advanced` allows more than 4 KB."""
-        ...
 
     def remove(self) -> None:
         """Store an empty version: the stack's parameters are the policy again."""
-        ...
 
 
 def parse_stored(stored: StoredDocument, parameters: PolicySet) -> PolicySet:

@@ -28,7 +28,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the present moment, aware, in UTC."""
-        ...
 
 
 class DeletionGuards(Protocol):
@@ -36,11 +35,9 @@ class DeletionGuards(Protocol):
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the AMIs (disabled ones too) that use each snapshot; unused snapshots are absent."""
-        ...
 
     def locks(self, snapshot_ids: Collection[str]) -> dict[str, SnapshotLock]:
         """Return the lock of each snapshot; snapshots that are not locked are absent."""
-        ...
 
 
 class SnapshotReader(DeletionGuards, Protocol):
@@ -49,43 +46,33 @@ class SnapshotReader(DeletionGuards, Protocol):
     @property
     def region(self) -> str:
         """The region that is read."""
-        ...
 
     def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
         """Return the volumes that exist, by id."""
-        ...
 
     def all_volumes(self) -> Iterator[Volume]:
         """Return every volume of the region."""
-        ...
 
     def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
         """Return the snapshots that exist, by id."""
-        ...
 
     def snapshots_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
         """Return all snapshots of volumes of this region that were made here (managed or not, in any state)."""
-        ...
 
     def copies_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
         """Return the copies in this region of the snapshots of source volumes (of any region)."""
-        ...
 
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Return the copies in this region of source snapshots, by tag, in any state."""
-        ...
 
     def tagged_snapshots(self, keys: Collection[str]) -> list[Snapshot]:
         """Return the snapshots of this region that have a tag with one of these keys."""
-        ...
 
     def all_snapshots(self) -> Iterator[Snapshot]:
         """Return every snapshot that the account owns in the region."""
-        ...
 
     def copies_in_flight(self) -> list[Snapshot]:
         """Return every pending copy in this region, also those by others: each counts against the quota."""
-        ...
 
 
 class SnapshotTagger(Protocol):
@@ -93,7 +80,6 @@ class SnapshotTagger(Protocol):
 
     def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Write the tags. Raise SnapshotGone if a snapshot is not there, TagsDoNotFit if the limit of 50 is passed."""
-        ...
 
 
 class SnapshotCopier(Protocol):
@@ -101,7 +87,6 @@ class SnapshotCopier(Protocol):
 
     def start_copy(self, request: CopyRequest) -> str:
         """Start a copy with its tags in the call; return its id. Raise CopyQuotaReached, SnapshotGone, or AwsRefused."""
-        ...
 
 
 class Keys(Protocol):
@@ -109,7 +94,6 @@ class Keys(Protocol):
 
     def check(self, key: str) -> str:
         """Return the ARN of a key given by id, ARN or alias. Raise KeyNotUsable, naming the key and why."""
-        ...
 
 
 class DeletionOutcome(LabelledEnum):
@@ -147,7 +131,6 @@ class SnapshotDeleter(Protocol):
 
     def delete(self, snapshot_id: str) -> DeletionResult:
         """Delete one snapshot and return its outcome. A refusal is a result; only AwsThrottled and AwsUnavailable are raised."""
-        ...
 
 
 class SnapshotLocker(Protocol):
@@ -155,7 +138,6 @@ class SnapshotLocker(Protocol):
 
     def lock(self, order: LockOrder) -> None:
         """Lock a snapshot, or change its lock. Raise SnapshotGone, AwsRefused, AwsThrottled or AwsUnavailable."""
-        ...
 
 
 class LockRequests(Protocol):
@@ -163,7 +145,6 @@ class LockRequests(Protocol):
 
     def request(self, snapshot_ids: Sequence[str]) -> None:
         """Name snapshots of this region, or none for its pending copies. They are locked soon after, once or again alike."""
-        ...
 
 
 class Commands(Protocol):
@@ -174,11 +155,9 @@ class Commands(Protocol):
 
         It has no client token: callers look for the comment first. Raise AwsRefused, AwsThrottled or AwsUnavailable.
         """
-        ...
 
     def find(self, instance_id: str, comment: str, since: datetime) -> CommandResult | None:
         """Return the command with a comment that was sent since a moment; None if Systems Manager shows none, or not yet."""
-        ...
 
 
 class CopyQueue(Protocol):
@@ -187,62 +166,48 @@ class CopyQueue(Protocol):
     @property
     def region(self) -> str:
         """The destination region."""
-        ...
 
     def insert(self, entry: QueueEntry) -> QueueEntry:
         """Put a new entry in. Return it with its version. Raise EntryChanged if one with its key is there already."""
-        ...
 
     def get(self, key: str) -> QueueEntry:
         """Return the entry. Raise EntryNotFound if there is none."""
-        ...
 
     def write(self, entry: QueueEntry) -> QueueEntry:
         """Write an entry that was read, if it was not written since. Return it with its new version. Raise EntryChanged."""
-        ...
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
         """Return up to `count` waiting entries, those that must start first (`due`) first. The queue's length adds no cost."""
-        ...
 
     def due(self, now: datetime, count: int) -> list[QueueEntry]:
         """Return up to `count` delayed entries whose `not_before` has come, earliest first."""
-        ...
 
     def in_state(self, state: EntryState) -> Iterator[QueueEntry]:
         """Return all entries in a state, most urgent first."""
-        ...
 
     def recently_done(self, count: int) -> list[QueueEntry]:
         """Return up to `count` entries whose copies are done, those that had to start last first."""
-        ...
 
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
         """Return the entries of a source volume whose copies wait or run. Settled ones, however many, add no cost."""
-        ...
 
     def spending(self, policy: str, month: str) -> CopySpending:
         """Return the cost of a policy's time-based copies in a month, as `month_of` names it."""
-        ...
 
     def spend(self, policy: str, month: str, usd: float) -> None:
         """Add the cost of a time-based copy to a policy's month; a negative one takes it back."""
-        ...
 
     def mark_exhausted(self, policy: str, month: str) -> bool:
         """Note that a policy's budget did not cover a copy of a month; return whether it is the first one."""
-        ...
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
         """Take the dispatcher's lease if it is free or has expired; return when it was first taken in this table.
 
         A table that was lost and made anew begins anew. If another dispatcher holds it, ask that one to go on, and return None.
         """
-        ...
 
     def release_lease(self, holder: str) -> bool:
         """Give the lease back, unless another dispatcher asked to go on: then keep it and return False (dispatch once more)."""
-        ...
 
 
 class CopyResultStatus(StrEnum):
@@ -280,11 +245,9 @@ class TaskTokens(Protocol):
 
     def send_success(self, region: str, token: str, output: CopyResult) -> bool:
         """Answer with success. Return False if the execution waits no more (TaskTimedOut, TaskDoesNotExist, InvalidToken)."""
-        ...
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         """Answer with failure. Return False if the execution waits no more."""
-        ...
 
 
 class ProblemKind(StrEnum):
@@ -353,7 +316,6 @@ class Publisher(Protocol):
 
     def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         """Publish one message; subscriptions can filter by its attributes."""
-        ...
 
 
 class Notices(Protocol):
@@ -361,4 +323,3 @@ class Notices(Protocol):
 
     def add(self, notice: Notice) -> None:
         """Keep one notice for the next digest."""
-        ...

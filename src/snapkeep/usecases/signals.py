@@ -32,11 +32,9 @@ class PointReader(Protocol):
 
     def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
         """Return the snapshots that exist, by id."""
-        ...
 
     def managed_snapshots(self, system: str) -> Iterable[Snapshot]:
         """Return every snapshot with the system's tag."""
-        ...
 
 
 class LastSweep(Protocol):
@@ -44,7 +42,6 @@ class LastSweep(Protocol):
 
     def load(self) -> SweepMemory | None:
         """Return its memory; None before the first sweep."""
-        ...
 
 
 class SignalHistory(Protocol):
@@ -52,7 +49,6 @@ class SignalHistory(Protocol):
 
     def put(self, name: str, content: str, content_type: str) -> str:
         """Keep a record; return where it is."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

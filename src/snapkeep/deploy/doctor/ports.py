@@ -75,11 +75,9 @@ class AccountInventory(Protocol):
 
     def caller(self) -> Caller:
         """Return the caller."""
-        ...
 
     def denied(self, caller: Caller, question: PermissionQuestion) -> Sequence[str]:
         """Return the actions of a question that the caller's policies do not allow."""
-        ...
 
 
 class RegionInventory(Protocol):
@@ -87,48 +85,36 @@ class RegionInventory(Protocol):
 
     def opt_in_status(self, region: str) -> str:
         """Return `opted-in`, `opt-in-not-required` or `not-opted-in` for any region; empty for one that does not exist."""
-        ...
 
     def denied_reads(self) -> Sequence[str]:
         """Return the EC2 actions of the reading commands that a dry run refuses."""
-        ...
 
     def block_public_access(self) -> str:
         """Return `block-all-sharing`, `block-new-sharing` or `unblocked`."""
-        ...
 
     def encrypts_by_default(self) -> bool:
         """Return whether EBS encrypts new volumes and copies here by default."""
-        ...
 
     def managed_snapshots(self) -> Mapping[str, int]:
         """Return the number of snapshots of each system, by the value of `snapkeep:managed`."""
-        ...
 
     def copies_at_once(self) -> int:
         """Return the quota of concurrent snapshot copies into this region."""
-        ...
 
     def most_snapshots(self) -> int:
         """Return the quota of snapshots in this region."""
-        ...
 
     def concurrency(self) -> tuple[int, int]:
         """Return the account's concurrent executions of Lambda, and those of them that no function has reserved."""
-        ...
 
     def functions(self) -> Sequence[DeployedFunction]:
         """Return all Lambda functions."""
-        ...
 
     def existing(self, kind: ResourceKind, names: Sequence[str]) -> Sequence[str]:
         """Return those of the names that exist already."""
-        ...
 
     def trails(self) -> Sequence[RecordingTrail]:
         """Return the trails that record this region's writing management events now."""
-        ...
 
     def key(self, key: str) -> KeyFacts:
         """Return a key by id, ARN or alias."""
-        ...

@@ -60,15 +60,12 @@ class Audience(Watcher, Protocol):
 
     def begin_story(self, story: DemoHistory) -> None:
         """The stage is set; from now on `show` is called."""
-        ...
 
     def show(self, story: DemoHistory, runs: Sequence[FollowedExecution], messages: int) -> None:
         """Show how the story stands."""
-        ...
 
     def end_story(self) -> None:
         """Everything has come to rest."""
-        ...
 
 
 def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STORY_TIMEOUT_SECONDS) -> DemoResult:

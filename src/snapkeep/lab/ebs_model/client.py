@@ -63,11 +63,9 @@ class RequestHandler(Protocol):
         caller: str | None = None,
     ) -> Response:
         """Return the answer. Raise ApiError or NoAnswer."""
-        ...
 
     def wait_for_answer(self, action: str, answer: Response) -> None:
         """Let the time that the request takes pass."""
-        ...
 
 
 class Client:

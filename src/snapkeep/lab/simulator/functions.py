@@ -46,15 +46,12 @@ class Surroundings(Protocol):
 
     def wake_by_stream(self, region: str) -> None:
         """Let the queue's stream wake a DR region's dispatcher."""
-        ...
 
     def plan_made(self, plan: DeletionPlan) -> None:
         """Show a plan that is about to be carried out to the observers."""
-        ...
 
     def deleted(self, order: DeletionOrder, result: DeletionResult, plan_id: str) -> None:
         """Count a deletion, and show it to the observers."""
-        ...
 
 
 def sharing_of(composition: SystemComposition, region: str) -> ShareWithVault:

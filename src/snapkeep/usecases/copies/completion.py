@@ -47,7 +47,6 @@ class ChangedBlocks(Protocol):
 
     def page_of_changes(self, base_id: str, snapshot_id: str, first: int, most: int, token: str = "") -> BlockPage | None:
         """Return a page of the blocks that changed since another snapshot; None where AWS does not compare the two."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)

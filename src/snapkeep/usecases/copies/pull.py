@@ -37,7 +37,6 @@ class Shares(Protocol):
 
     def shared(self, snapshot_ids: Collection[str] = ()) -> list[SharedSnapshot]:
         """Return those of these ids, or all of them without ids. Snapshots of other owners are not among them."""
-        ...
 
 
 class OwnerBuses(Protocol):
@@ -45,7 +44,6 @@ class OwnerBuses(Protocol):
 
     def send_complete(self, copies: Sequence[tuple[SharedSnapshot, str]]) -> None:
         """Send each shared snapshot with the id of its copy to its owner's bus, in the region of the snapshot."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,6 @@ class SnapshotMaker(Protocol):
         Raise PendingQuotaReached, SnapshotQuotaReached, VolumeBusy, AwsThrottled or AwsRefused where none was made,
         AwsUnavailable where that is not known.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,11 +32,9 @@ class DrillNetworks(Protocol):
 
     def drill_network(self, system: str) -> DrillNetwork:
         """Return the network of a system's drills. Raise NotIsolated if there is none."""
-        ...
 
     def network_facts(self, network: DrillNetwork) -> NetworkFacts:
         """Return what can lead out of a network."""
-        ...
 
 
 class DrillLooks(Protocol):
@@ -44,27 +42,21 @@ class DrillLooks(Protocol):
 
     def volume(self, volume_id: str) -> VolumeState | None:
         """Return a volume; None if EC2 does not show it."""
-        ...
 
     def initialised_percent(self, volume_id: str) -> int | None:
         """Return how much of a volume is initialised; None where EC2 does not say."""
-        ...
 
     def made_snapshot(self, snapshot_id: str) -> MadeSnapshot | None:
         """Return a snapshot; None if EC2 does not show it."""
-        ...
 
     def images_of(self, tags: Mapping[str, str]) -> list[ImageState]:
         """Return the AMIs of the account that have all of these tags."""
-        ...
 
     def instance(self, instance_id: str) -> InstanceState | None:
         """Return an instance; None if EC2 does not show it."""
-        ...
 
     def checks_passed(self, instance_id: str) -> bool:
         """Whether both status checks of an instance are passed now."""
-        ...
 
 
 class InstanceCommands(Commands, Protocol):
@@ -72,7 +64,6 @@ class InstanceCommands(Commands, Protocol):
 
     def agent_is_online(self, instance_id: str) -> bool:
         """Whether the SSM agent of an instance is connected."""
-        ...
 
 
 class MadeThings(Protocol):
@@ -80,19 +71,15 @@ class MadeThings(Protocol):
 
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
         """Return the volumes that have all of these tags."""
-        ...
 
     def snapshots_of(self, tags: Mapping[str, str]) -> list[MadeSnapshot]:
         """Return the snapshots of the account that have all of these tags."""
-        ...
 
     def images_of(self, tags: Mapping[str, str]) -> list[ImageState]:
         """Return the AMIs of the account that have all of these tags."""
-        ...
 
     def instances_of(self, tags: Mapping[str, str]) -> list[InstanceState]:
         """Return the instances that have all of these tags."""
-        ...
 
 
 class DrillMaker(MadeThings, DrillNetworks, Protocol):
@@ -100,25 +87,20 @@ class DrillMaker(MadeThings, DrillNetworks, Protocol):
 
     def zones(self) -> list[str]:
         """Return the Availability Zones that can be used."""
-        ...
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Make a volume; return its id, and a remark where it differs from the request."""
-        ...
 
     def register_image(self, request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> bool:
         """Register an AMI; return False where its name is taken."""
-        ...
 
     def run_instance(
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
     ) -> tuple[str, str]:
         """Launch an instance with tags, its volumes with those of its own; return its id, and a remark."""
-        ...
 
     def create_snapshot(self, volume_id: str, description: str, tags: Mapping[str, str]) -> str:
         """Start a snapshot of a volume; return its id."""
-        ...
 
 
 class DrillRemover(MadeThings, Protocol):
@@ -126,19 +108,15 @@ class DrillRemover(MadeThings, Protocol):
 
     def delete_volume(self, volume_id: str) -> None:
         """Delete a volume; one that does not exist is deleted."""
-        ...
 
     def end_instance(self, instance_id: str) -> None:
         """Start to terminate an instance; one that does not exist is terminated."""
-        ...
 
     def deregister_image(self, image_id: str) -> None:
         """Deregister an AMI; one that does not exist is deregistered."""
-        ...
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Delete a snapshot; one that does not exist is deleted."""
-        ...
 
 
 class LeftThings(Protocol):
@@ -146,11 +124,9 @@ class LeftThings(Protocol):
 
     def tagged_machines(self, key: str) -> dict[str, Mapping[str, str]]:
         """Return the tags of the instances, but terminated ones, and of the AMIs that have a tag of this key, by id."""
-        ...
 
     def tagged_volumes(self, key: str) -> list[VolumeState]:
         """Return the volumes that have a tag of this key."""
-        ...
 
 
 class DrillRuns(Protocol):
@@ -158,7 +134,6 @@ class DrillRuns(Protocol):
 
     def start(self, run_id: str, name: str, *, end: bool = False) -> str:
         """Start an execution for a drill, or one that ends it; return its ARN. A name that was taken starts nothing anew."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +165,6 @@ class PageStore(Protocol):
 
     def put(self, name: str, content: str, content_type: str) -> str:
         """Keep a page under a name; return where it is."""
-        ...
 
 
 class PointHolder(Protocol):
@@ -198,8 +172,6 @@ class PointHolder(Protocol):
 
     def hold(self, snapshot_ids: Collection[str], run_id: str, since: datetime) -> list[str]:
         """Hold the points; return those whose tags leave no room for it. Raise SnapshotGone."""
-        ...
 
     def release(self, snapshot_ids: Collection[str], run_id: str) -> None:
         """Release the points that still exist."""
-        ...

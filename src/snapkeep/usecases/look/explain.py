@@ -43,7 +43,6 @@ class AuditTrail(Protocol):
 
     def lines(self, about: str, since: datetime) -> list[AuditLine]:
         """Return the audit lines since a time that name an id, oldest first."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,6 @@ class ExecutionHistory(Protocol):
 
     def about(self, words: frozenset[str], around: datetime) -> list[ExecutionSummary]:
         """Return the executions that started around or after a time and whose input names one of the ids."""
-        ...
 
 
 class OwnedReader(SnapshotReader, Protocol):
@@ -69,7 +67,6 @@ class OwnedReader(SnapshotReader, Protocol):
 
     def owner_of(self, snapshot_id: str) -> str:
         """Return the account that owns a snapshot, ours or another; empty where the snapshot is not visible to us."""
-        ...
 
 
 class StoryEventKind(StrEnum):

@@ -47,27 +47,21 @@ class RecoveryEc2(SnapshotTags, Protocol):
 
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
         """Return the volumes that have all of these tags."""
-        ...
 
     def volume(self, volume_id: str) -> VolumeState | None:
         """Return a volume; None if it does not exist."""
-        ...
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Make a volume; return its id, and a remark where it differs from the request."""
-        ...
 
     def attach(self, volume_id: str, instance_id: str, device: str) -> None:
         """Start to attach a volume."""
-        ...
 
     def detach(self, volume_id: str, instance_id: str) -> None:
         """Start to detach a volume."""
-        ...
 
     def delete_volume(self, volume_id: str) -> None:
         """Delete a volume; one that does not exist is deleted."""
-        ...
 
 
 class StepActions(Protocol):
@@ -75,11 +69,9 @@ class StepActions(Protocol):
 
     def do(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
         """Take a step, or find that it was taken; return it with its result. Raise RecoveryFailed where it cannot succeed."""
-        ...
 
     def undo(self, run: RecoveryRun, step: RecoveryStep) -> None:
         """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed where others use it."""
-        ...
 
 
 VISIBLE_SECONDS = 60.0

@@ -31,19 +31,15 @@ class CopyEc2(Protocol):
 
     def copies_of(self, tags: Mapping[str, str]) -> list[CopyState]:
         """Return the account's snapshots that have all of these tags."""
-        ...
 
     def copy_point(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Start a copy with its tags in the call; return its id."""
-        ...
 
     def share_copy(self, snapshot_id: str, account: str) -> None:
         """Let an account make volumes and copies of a snapshot."""
-        ...
 
     def delete_copy(self, snapshot_id: str) -> None:
         """Delete a snapshot, with its shares; one that does not exist is deleted."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

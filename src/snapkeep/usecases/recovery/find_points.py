@@ -26,7 +26,6 @@ class SnapshotLister(Protocol):
 
     def all_snapshots(self) -> Iterable[Snapshot]:
         """Return every snapshot that the account owns in the region. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

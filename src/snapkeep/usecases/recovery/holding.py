@@ -17,15 +17,12 @@ class SnapshotTags(Protocol):
 
     def tags_of(self, snapshot_ids: Collection[str]) -> dict[str, Mapping[str, str]]:
         """Return the tags of the snapshots that exist."""
-        ...
 
     def tag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
         """Write tags of snapshots."""
-        ...
 
     def untag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
         """Remove tags of snapshots, where they have these values."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,63 +62,49 @@ class InstanceEc2(Protocol):
 
     def images_named(self, name: str) -> list[ImageState]:
         """Return the account's AMIs of a name: one or none."""
-        ...
 
     def register_image(self, request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> bool:
         """Register an AMI; return False where its name is taken."""
-        ...
 
     def deregister_image(self, image_id: str) -> None:
         """Deregister an AMI; one that does not exist is deregistered."""
-        ...
 
     def refusals_to_launch(
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str]
     ) -> list[str]:
         """Return why RunInstances, or DeregisterImage afterwards, would be refused, by dry runs."""
-        ...
 
     def run_instance(
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
     ) -> tuple[str, str]:
         """Launch an instance with tags, its volumes with those of its own; return its id, and a remark as `create_volume`."""
-        ...
 
     def instances_of(self, tags: Mapping[str, str]) -> list[InstanceState]:
         """Return the instances that have all of these tags."""
-        ...
 
     def instance(self, instance_id: str) -> InstanceState | None:
         """Return an instance; None if it does not exist."""
-        ...
 
     def checks_passed(self, instance_id: str) -> bool:
         """Whether both status checks of an instance are passed now."""
-        ...
 
     def tag(self, resource_ids: list[str], tags: Mapping[str, str]) -> None:
         """Write tags."""
-        ...
 
     def set_source_dest_check(self, instance_id: str, *, enabled: bool) -> None:
         """Turn the source/destination check on or off."""
-        ...
 
     def stop_instance(self, instance_id: str) -> None:
         """Start to stop an instance."""
-        ...
 
     def terminate_instance(self, instance_id: str) -> None:
         """Start to terminate an instance, also one that is protected from it."""
-        ...
 
     def replace_root(self, instance_id: str, source: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Start to replace a root volume; return the task's id."""
-        ...
 
     def root_replacements(self, instance_id: str) -> list[RootReplacement]:
         """Return the tasks that replace, or replaced, the root volume of an instance."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,19 +35,15 @@ class BlockApi(Protocol):
     @property
     def region(self) -> str:
         """The region that is read."""
-        ...
 
     def page(self, snapshot_id: str, first: int, most: int, token: str = "") -> BlockPage:
         """Return a page from a block on, or the page of a token. Raise PageTokenExpired for a token that is too old."""
-        ...
 
     def page_of_changes(self, base_id: str, snapshot_id: str, first: int, most: int, token: str = "") -> BlockPage | None:
         """Return a page of the blocks that changed since another snapshot; None where AWS does not compare the two."""
-        ...
 
     def read(self, snapshot_id: str, index: int, token: str) -> BlockDigest:
         """Read one block and return its digest."""
-        ...
 
 
 class BlockReader(Protocol):
@@ -55,15 +51,12 @@ class BlockReader(Protocol):
 
     def listing(self, snapshot_id: str, first: int, most: int, size_gib: int) -> BlockList:
         """Return what is listed from a block on: at least `most` blocks' worth of indexes, or to the end."""
-        ...
 
     def changes(self, base_id: str, snapshot_id: str, first: int, most: int) -> BlockList:
         """Return the blocks that changed since another snapshot, in the same way."""
-        ...
 
     def digests(self, snapshot_id: str, extents: Sequence[Extent]) -> BlockDigests:
         """Read those of the blocks that are listed."""
-        ...
 
 
 class Workers(Protocol):
@@ -71,7 +64,6 @@ class Workers(Protocol):
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
         """Return the results in the order of the calls. Raise the error of the first call that failed."""
-        ...
 
 
 class Verifications(Protocol):
@@ -82,7 +74,6 @@ class Verifications(Protocol):
 
         `month_usd` is the budget of the copy's rule for a month; 0 for no limit.
         """
-        ...
 
 
 class ProofStore(Protocol):
@@ -90,12 +81,9 @@ class ProofStore(Protocol):
 
     def put(self, proof: Proof) -> str:
         """Keep a proof; return where it is."""
-        ...
 
     def spending(self, policy: str, month: datetime) -> MonthSpending:
         """Return the cost of a policy's comparisons with a budget that ended in the calendar month (UTC) of a moment."""
-        ...
 
     def last_base(self, volume_id: str, copy_region: str) -> Proof:
         """Return the newest proof of a volume's copies in a region that decides the base of changes. Raise ProofNotFound."""
-        ...

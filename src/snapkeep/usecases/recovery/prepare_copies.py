@@ -23,11 +23,9 @@ class CopyLooks(Protocol):
     @property
     def region(self) -> str:
         """The region."""
-        ...
 
     def refusal_to_copy(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Return why CopySnapshot would be refused; empty if it would not."""
-        ...
 
 
 class KeyLooks(Protocol):
@@ -35,11 +33,9 @@ class KeyLooks(Protocol):
 
     def fault_of(self, key_arn: str) -> KeyFault | None:
         """Return why a key cannot be used, None where it can. Raise AwsThrottled or AwsUnavailable."""
-        ...
 
     def managed_by_aws(self, key: str) -> bool:
         """Whether AWS manages a key; False where it may not be described."""
-        ...
 
 
 def prepare_copies(

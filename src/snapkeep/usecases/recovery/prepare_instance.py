@@ -43,45 +43,35 @@ class InstanceLooks(Protocol):
     @property
     def region(self) -> str:
         """The region."""
-        ...
 
     def refusal_of_image(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Return why RegisterImage would be refused, by a dry run; empty if it would not."""
-        ...
 
     def refusal_of_root(self, instance_id: str, snapshot_id: str, tags: Mapping[str, str]) -> str:
         """Return why CreateReplaceRootVolumeTask would be refused, by a dry run; empty if it would not."""
-        ...
 
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
         """Return why CreateTags, or DeleteTags afterwards, would be refused; empty if they would not."""
-        ...
 
     def site(
         self, *, subnet_id: str, group_ids: Collection[str], instance_type: str, key_pair: str, address: str, instance_id: str
     ) -> LaunchSite:
         """Return the place to launch in; `instance_id` is the recorded instance, empty if it is of another region."""
-        ...
 
     def inventory(self, instance_types: Collection[str]) -> LaunchInventory:
         """Return what the region has that instances can be launched with."""
-        ...
 
     def storage(self, volume_types: Collection[str]) -> RegionStorage:
         """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
-        ...
 
     def vcpus(self) -> RegionVcpus:
         """Return the vCPUs of the region's running On-Demand instances, and their quotas as far as they are known."""
-        ...
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it."""
-        ...
 
     def recovered_from(self, snapshot_ids: Collection[str]) -> list[VolumeState]:
         """Return the volumes that recoveries made of snapshots, and that exist."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

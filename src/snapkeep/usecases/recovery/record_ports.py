@@ -29,11 +29,9 @@ class RecordReader(Protocol):
 
     def observe(self, volume_ids: Collection[str]) -> Observation:
         """Return the volumes that exist and their records, without what `complete` adds."""
-        ...
 
     def complete(self, record: RecoveryRecord, *, user_data: bool) -> RecoveryRecord:
         """Return an instance's record with what costs more calls. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
-        ...
 
 
 class Document(NamedTuple):
@@ -52,16 +50,12 @@ class Documents(Protocol):
 
     def get(self, key: str) -> Document:
         """Return a document. Raise DocumentNotFound."""
-        ...
 
     def put(self, key: str, text: str, version: str = "") -> str:
         """Write a document over the version that was read, or a new one; return its version. Raise DocumentChanged."""
-        ...
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with a prefix, in order."""
-        ...
 
     def first_keys(self, prefix: str) -> list[str]:
         """Return the first `LISTED` keys that begin with a prefix, in order: all, if they are fewer."""
-        ...

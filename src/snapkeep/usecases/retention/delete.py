@@ -22,7 +22,6 @@ class Pacer(Protocol):
 
     def pause(self, seconds: float) -> None:
         """Wait."""
-        ...
 
 
 class PacingClock(Clock, Pacer, Protocol):
@@ -36,7 +35,6 @@ class Planner(Protocol):
         self, volume_ids: Sequence[str], results: Sequence[CopyResult] = (), /, *, as_sweep: bool = False
     ) -> DeletionPlan:
         """Return a plan for the volumes' snapshots, or for their copies, as EC2 shows them now."""
-        ...
 
 
 _REFUSED_BY_EC2 = (DeletionOutcome.IN_USE, DeletionOutcome.LOCKED, DeletionOutcome.NOT_ALLOWED)

@@ -23,15 +23,12 @@ class Memories(Protocol):
 
     def load(self) -> SweepMemory | None:
         """Return the last sweep's memory; None before the first sweep."""
-        ...
 
     def prepare(self, sweep_id: str, memory: SweepMemory) -> None:
         """Keep a sweep's memory apart until its report is published."""
-        ...
 
     def replace_by(self, sweep_id: str) -> None:
         """Replace the memory by the one that a sweep prepared; leave it where it prepared none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

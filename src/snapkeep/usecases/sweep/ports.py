@@ -16,11 +16,9 @@ class ProtectRuns(Protocol):
 
     def start(self, event: Mapping[str, Any], name: str) -> bool:
         """Start an execution with an event as its input. Return False if one of that name was started already."""
-        ...
 
     def deployed_at(self) -> datetime:
         """Return when the state machine was made: what was taken before is history."""
-        ...
 
 
 class WaitingRuns(Protocol):
@@ -28,11 +26,9 @@ class WaitingRuns(Protocol):
 
     def under_way(self) -> list[OpenRun]:
         """Return all that run, by one listing."""
-        ...
 
     def waits(self, run: str) -> list[CopyWait]:
         """Return the copies that a run waits for now. One call, and more only for a long history."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +46,9 @@ class DeadLetters(Protocol):
 
     def receive(self, most: int) -> Iterable[DeadLetter]:
         """Return up to so many messages. They come back later unless they are deleted."""
-        ...
 
     def delete(self, letters: Sequence[DeadLetter]) -> None:
         """Delete messages that were replayed, or that need nothing done any more."""
-        ...
 
 
 class Exposure(Protocol):
@@ -62,15 +56,12 @@ class Exposure(Protocol):
 
     def sharing_blocked(self) -> bool:
         """Whether block public access for snapshots is on (either of its states)."""
-        ...
 
     def public_snapshots(self) -> list[str]:
         """Return the ids of this account's snapshots that everybody can read."""
-        ...
 
     def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return for each shared snapshot the accounts that can read it. One call for each snapshot."""
-        ...
 
 
 class DeletionTrail(Protocol):
@@ -78,7 +69,6 @@ class DeletionTrail(Protocol):
 
     def deleted_by(self, snapshot_id: str, since: datetime) -> str:
         """Return the ARN of who deleted a snapshot since a time; empty if AWS does not show it (yet)."""
-        ...
 
 
 class ReportStore(Protocol):
@@ -86,12 +76,9 @@ class ReportStore(Protocol):
 
     def put(self, name: str, content: str, content_type: str) -> str:
         """Keep a report under a name; return where it is, as people write it (`s3://bucket/key`)."""
-        ...
 
     def get(self, name: str) -> str:
         """Return what was kept under a name. Raise ReportNotFound if there is nothing."""
-        ...
 
     def names_since(self, day: date) -> list[str]:
         """Return the names of the reports of sweeps (JSON) from a day on, the oldest first."""
-        ...

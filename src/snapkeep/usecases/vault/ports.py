@@ -14,15 +14,12 @@ class SharedCopies(Protocol):
     @property
     def region(self) -> str:
         """The region that is read."""
-        ...
 
     def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
         """Return the snapshots that exist, by id."""
-        ...
 
     def tagged_snapshots(self, keys: Collection[str]) -> list[Snapshot]:
         """Return the snapshots that have a tag with one of these keys."""
-        ...
 
 
 class Permissions(Protocol):
@@ -30,7 +27,6 @@ class Permissions(Protocol):
 
     def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the accounts that can read each shared snapshot; a deleted snapshot is shared with none."""
-        ...
 
 
 class SnapshotSharer(Protocol):
@@ -38,16 +34,12 @@ class SnapshotSharer(Protocol):
 
     def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Write tags. Raise SnapshotGone, or TagsDoNotFit if the limit of 50 is passed."""
-        ...
 
     def untag(self, snapshot_id: str, tags: Mapping[str, str]) -> None:
         """Remove tags that have these values; a deleted snapshot has none."""
-        ...
 
     def share(self, snapshot_id: str, account: str) -> None:
         """Let an account copy a snapshot; again it changes nothing. Raise SnapshotGone, or AwsRefused."""
-        ...
 
     def unshare(self, snapshot_id: str, account: str) -> None:
         """Take a share back; one that is not there, or of a deleted snapshot, is taken back."""
-        ...

@@ -17,7 +17,6 @@ class WorldClock(Protocol):
 
     def now(self) -> float:
         """Return seconds since the epoch."""
-        ...
 
 
 LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()

@@ -175,12 +175,10 @@ class ChainMember(Protocol):
     @property
     def generation(self) -> int:
         """Its position in the log."""
-        ...
 
     @property
     def seq(self) -> int:
         """Its order among all."""
-        ...
 
 
 class Chain:
