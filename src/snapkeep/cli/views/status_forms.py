@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,6 @@ from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProte
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.tags import format_time
 from snapkeep.domain.vault.shares import VaultStanding
-from snapkeep.usecases.look.budgets import CopyBudget
 from snapkeep.usecases.look.queued_copies import QueuedCopy
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
 
@@ -95,156 +94,98 @@ def _row(row: QueuedCopy) -> dict[str, Any]:
     return to_object(row) | {"state": row.state.value.lower()}
 
 
+Samples = list[tuple[Mapping[str, str], float]]
+"""The labels beside `system` and `region`, and the value, of each sample of a metric."""
+_HELP = {
+    "snapkeep_healthy": "1 when nothing needs attention.",
+    "snapkeep_read_timestamp_seconds": (
+        "When all of this was read, in seconds since 1970: samples that are old look like new ones."
+    ),
+    "snapkeep_volumes": "Volumes by health.",
+    "snapkeep_rpo_age_seconds": "Age of the data that could be restored, by volume.",
+    "snapkeep_copy_age_seconds": "Age of the newest copy, by volume and DR region.",
+    "snapkeep_rpo_seconds": "RPO of a policy.",
+    "snapkeep_volumes_recoverable": (
+        "Volumes that a policy governs and that have a copy that can be restored, or a snapshot where it makes no copies."
+    ),
+    "snapkeep_keys_at_risk": "KMS keys of snapshots or copies that cannot be used, or are not known.",
+    "snapkeep_holds": "Holds that people placed; without a sample while those of a region could not be read.",
+    "snapkeep_snapshots_managed": "Managed snapshots in the primary region; without a sample while that could not be read.",
+    "snapkeep_reachable": "1 for a region that could be read, the primary region and each DR region.",
+    "snapkeep_dr_region_known": "1 for a DR region that could be read; one that could not has no other samples.",
+    "snapkeep_copies": "Copies in the queue of a DR region by state.",
+    "snapkeep_copies_late": "Copies past their deadline, by DR region.",
+    "snapkeep_copies_managed": "Managed copies that are completed, by DR region.",
+    "snapkeep_copy_budget_dollars": "Budget of a month for time-based copies, by policy and DR region.",
+    "snapkeep_copy_budget_spent_dollars": (
+        "The part of this month's budget for time-based copies that is spent at most, by policy and DR region."
+    ),
+}
+"""Every metric, in the order of the output."""
+
+
 def status_as_prometheus(status: SystemStatus) -> str:
     """Return a status in Prometheus's text format, with a sample for each volume that a policy governs.
 
     Source: Prometheus documentation, "Exposition formats".
     """
-    families = [*_of_volumes(status), *_of_regions(status)]
-    return "".join(_family(name, text, samples) for name, text, samples in families)
-
-
-Family = tuple[str, str, list[tuple[Mapping[str, str], float]]]
-
-
-def _labels(status: SystemStatus) -> dict[str, str]:
-    return {"system": status.system, "region": status.region}
-
-
-def _of_volumes(status: SystemStatus) -> list[Family]:
-    base = _labels(status)
-    governed = [protection for protection in status.volumes if protection.policy]
-    return [
-        ("snapkeep_healthy", "1 when nothing needs attention.", [(base, float(status.healthy))]),
-        (
-            "snapkeep_read_timestamp_seconds",
-            "When all of this was read, in seconds since 1970: samples that are old look like new ones.",
-            [(base, float(int(status.at.timestamp())))],
-        ),
-        (
-            "snapkeep_volumes",
-            "Volumes by health.",
-            [
-                (base | {"health": health.value}, sum(protection.health is health for protection in status.volumes))
-                for health in VolumeHealth
-            ],
-        ),
-        (
-            "snapkeep_rpo_age_seconds",
-            "Age of the data that could be restored, by volume.",
-            [
-                (base | {"volume": protection.volume.id, "policy": protection.policy}, protection.age.total_seconds())
-                for protection in governed
-                if protection.age is not None
-            ],
-        ),
-        (
-            "snapkeep_copy_age_seconds",
-            "Age of the newest copy, by volume and DR region.",
-            [
-                (
-                    base | {"volume": protection.volume.id, "policy": protection.policy, "to": copy.region},
-                    copy.age(status.at).total_seconds(),
-                )
-                for protection in governed
-                for copy in protection.copies
-                if copy.there
-            ],
-        ),
-        (
-            "snapkeep_rpo_seconds",
-            "RPO of a policy.",
-            [(base | {"policy": ages.policy}, ages.rpo.total_seconds()) for ages in status.policies],
-        ),
-        (
-            "snapkeep_volumes_recoverable",
-            "Volumes that a policy governs and that have a copy that can be restored, or a snapshot where it makes no copies.",
-            [(base, status.recoverability.recoverable)],
-        ),
-        ("snapkeep_keys_at_risk", "KMS keys of snapshots or copies that cannot be used, or are not known.", _of_keys(status)),
-        (
-            "snapkeep_holds",
-            "Holds that people placed; without a sample while those of a region could not be read.",
-            [(base, len(status.holds))] if status.holds_known else [],
-        ),
-        (
-            "snapkeep_snapshots_managed",
-            "Managed snapshots in the primary region; without a sample while that could not be read.",
-            [(base, status.totals[total]) for total in (StatusTotal.SNAPSHOTS_MANAGED,) if total in status.totals],
-        ),
-    ]
-
-
-def _of_keys(status: SystemStatus) -> list[tuple[Mapping[str, str], float]]:
-    known = {status.region: status.primary_known} | {region.region: region.known for region in status.destinations}
-    return [
-        (_labels(status) | {"in": region}, float(sum(key.region == region for key in status.keys)))
-        for region in known
-        if known[region]
-    ]
-
-
-def _of_regions(status: SystemStatus) -> list[Family]:
-    base = _labels(status)
-    known = [destination for destination in status.destinations if destination.known]
-    reachable = {status.region: status.primary_known} | {region.region: region.known for region in status.destinations}
-    return [
-        (
-            "snapkeep_reachable",
-            "1 for a region that could be read, the primary region and each DR region.",
-            [(base | {"read": region}, float(known)) for region, known in reachable.items()],
-        ),
-        (
-            "snapkeep_dr_region_known",
-            "1 for a DR region that could be read; one that could not has no other samples.",
-            [(base | {"to": destination.region}, float(destination.known)) for destination in status.destinations],
-        ),
-        (
-            "snapkeep_copies",
-            "Copies in the queue of a DR region by state.",
-            [
-                (
-                    base | {"to": destination.region, "state": state.value.lower()},
-                    sum(row.state is state and row.region == destination.region for row in status.queue),
-                )
-                for destination in known
-                for state in EntryState
-                if state is not EntryState.DONE
-            ],
-        ),
-        (
-            "snapkeep_copies_late",
-            "Copies past their deadline, by DR region.",
-            [(base | {"to": destination.region}, destination.late) for destination in known],
-        ),
-        (
-            "snapkeep_copies_managed",
-            "Managed copies that are completed, by DR region.",
-            [(base | {"to": destination.region}, destination.copies) for destination in known],
-        ),
-        (
-            "snapkeep_copy_budget_dollars",
-            "Budget of a month for time-based copies, by policy and DR region.",
-            [(base | _budget_labels(budget), budget.limit_usd) for budget in status.budgets],
-        ),
-        (
-            "snapkeep_copy_budget_spent_dollars",
-            "The part of this month's budget for time-based copies that is spent at most, by policy and DR region.",
-            [(base | _budget_labels(budget), budget.spent_usd) for budget in status.budgets],
-        ),
-    ]
-
-
-def _budget_labels(budget: CopyBudget) -> dict[str, str]:
-    return {"policy": budget.policy, "to": budget.region}
-
-
-def _family(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> str:
-    lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
-    for labels, value in samples:
-        inside = ",".join(f'{key}="{prometheus_label(label)}"' for key, label in labels.items())
-        lines.append(f"{name}{{{inside}}} {_exact(value)}")
+    base = {"system": status.system, "region": status.region}
+    samples = _of_volumes(status) | _of_regions(status)
+    lines: list[str] = []
+    for name, text in _HELP.items():
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
+        for labels, value in samples[name]:
+            inside = ",".join(f'{key}="{prometheus_label(label)}"' for key, label in {**base, **labels}.items())
+            lines.append(f"{name}{{{inside}}} {_exact(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _of_volumes(status: SystemStatus) -> dict[str, Samples]:
+    governed = [({"volume": each.volume.id, "policy": each.policy}, each) for each in status.volumes if each.policy]
+    managed = StatusTotal.SNAPSHOTS_MANAGED
+    return {
+        "snapkeep_healthy": [({}, status.healthy)],
+        "snapkeep_read_timestamp_seconds": [({}, int(status.at.timestamp()))],
+        "snapkeep_volumes": [
+            ({"health": health.value}, sum(volume.health is health for volume in status.volumes)) for health in VolumeHealth
+        ],
+        "snapkeep_rpo_age_seconds": [(labels, each.age.total_seconds()) for labels, each in governed if each.age is not None],
+        "snapkeep_copy_age_seconds": [
+            (labels | {"to": copy.region}, copy.age(status.at).total_seconds())
+            for labels, each in governed
+            for copy in each.copies
+            if copy.there
+        ],
+        "snapkeep_rpo_seconds": [({"policy": ages.policy}, ages.rpo.total_seconds()) for ages in status.policies],
+        "snapkeep_volumes_recoverable": [({}, status.recoverability.recoverable)],
+        "snapkeep_holds": [({}, len(status.holds))] if status.holds_known else [],
+        "snapkeep_snapshots_managed": [({}, status.totals[managed])] if managed in status.totals else [],
+    }
+
+
+def _of_regions(status: SystemStatus) -> dict[str, Samples]:
+    known = [({"to": dr.region}, dr) for dr in status.destinations if dr.known]
+    reachable = {status.region: status.primary_known} | {dr.region: dr.known for dr in status.destinations}
+    budgets = [({"policy": budget.policy, "to": budget.region}, budget) for budget in status.budgets]
+    return {
+        "snapkeep_keys_at_risk": [
+            ({"in": region}, sum(key.region == region for key in status.keys))
+            for region, is_known in reachable.items()
+            if is_known
+        ],
+        "snapkeep_reachable": [({"read": region}, is_known) for region, is_known in reachable.items()],
+        "snapkeep_dr_region_known": [({"to": dr.region}, dr.known) for dr in status.destinations],
+        "snapkeep_copies": [
+            (labels | {"state": state.value.lower()}, sum((row.state, row.region) == (state, dr.region) for row in status.queue))
+            for labels, dr in known
+            for state in EntryState
+            if state is not EntryState.DONE
+        ],
+        "snapkeep_copies_late": [(labels, dr.late) for labels, dr in known],
+        "snapkeep_copies_managed": [(labels, dr.copies) for labels, dr in known],
+        "snapkeep_copy_budget_dollars": [(labels, budget.limit_usd) for labels, budget in budgets],
+        "snapkeep_copy_budget_spent_dollars": [(labels, budget.spent_usd) for labels, budget in budgets],
+    }
 
 
 def _exact(value: float) -> str:
