@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.commands import document_arn
+from snapkeep.usecases.sweep.announced_deletions import BY_RUNS, NOTIFIED, USUAL
 from support.permissions import EVERY_FUNCTION, PERMISSIONS, actions_of
 from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resources, statements, template
 
@@ -97,6 +99,22 @@ def test_only_managed_snapshots_can_be_deleted_beside_those_of_drills(stack: str
         "Null": {"aws:ResourceTag/snapkeep:hold": "true"},
     }
     assert deleting[0].resources == ({"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"},)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_runs_can_neither_write_nor_hide_the_usual_deletions_of_a_day(stack: str) -> None:
+    """A listing shows the first thousand names: none that the deleting role may write comes before the number."""
+    (writing,) = [one for one in statements(stack, "DeleteOldSnapshotsRole") if "s3:PutObject" in one.actions]
+    patterns = [resource["Fn::Sub"].removeprefix("${Reports.Arn}/") for resource in writing.resources]
+
+    def may_write(name: str) -> bool:
+        return any(fnmatchcase(f"deletions/2026-11-30/{name}", pattern) for pattern in patterns)
+
+    assert may_write(f"{BY_RUNS}0123456789abcdef-snap-1")
+    assert may_write(NOTIFIED)
+    assert f"{USUAL}:" < BY_RUNS, "a colon comes after the digits"
+    forged = ("-a-snap-1", "-a/runs/x-snap-1", "-a/-notified", "-notified-", "-snap-1/-notified", f"{USUAL}9", "runs", "")
+    assert [name for name in forged if may_write(name)] == []
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -16,10 +16,12 @@ from snapkeep.usecases.recovery.record_ports import LISTED, Documents
 
 PREFIX = "deletions/"
 HASH_DIGITS = 16
-# Both come before every hash in a listing, which is in the order of UTF-8 (S3 API reference: ListObjectsV2).
+# Both come before all that runs write in a listing, which is in the order of UTF-8 (S3 API reference: ListObjectsV2): runs cannot
+# hide the usual number.
 NOTIFIED = "-notified"
 USUAL = "-usual-"
-_ANNOUNCEMENT = re.compile(f"[0-9a-f]{{{HASH_DIGITS}}}-")
+BY_RUNS = "runs/"
+_ANNOUNCEMENT = re.compile(f"{BY_RUNS}([0-9a-f]{{{HASH_DIGITS}}})-")
 """Other names can only be forged, and count nothing."""
 
 
@@ -58,7 +60,7 @@ class AnnouncedDeletions:
     def announce(self, day: date, snapshot_ids: Iterable[str]) -> None:
         """Write the announcements of a day's deletions. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
         for snapshot_id in snapshot_ids:
-            self._write(day, f"{_hash(snapshot_id)}-{snapshot_id}")
+            self._write(day, f"{BY_RUNS}{_hash(snapshot_id)}-{snapshot_id}")
 
     def write_usual(self, day: date, number: int) -> None:
         """Write the usual deletions of a day. Of several that sweeps wrote the largest counts."""
@@ -73,7 +75,7 @@ class AnnouncedDeletions:
         prefix = _prefix(day)
         names = [key.removeprefix(prefix) for key in self.documents.first_keys(prefix)]
         marks = [name for name in names if name.startswith("-")]
-        hashes = [name for name in names if _ANNOUNCEMENT.match(name)]
+        hashes = [found[1] for name in names if (found := _ANNOUNCEMENT.match(name))]
         usual = [text for mark in marks if mark.startswith(USUAL) and (text := mark.removeprefix(USUAL)).isdecimal()]
         number = _estimate(hashes) if hashes and len(names) >= LISTED else len(hashes)
         return DayOfDeletions(day, number, max(map(int, usual), default=None), NOTIFIED in marks)
@@ -131,5 +133,5 @@ def _estimate(hashes: Sequence[str]) -> int:
     The estimate by the k-th smallest value has a standard error of 1 / sqrt(k - 2), which is 3 % (Bar-Yossef et al.: Counting
     distinct elements in a data stream). So a run lists once, however many deletions a day has.
     """
-    largest = int(hashes[-1][:HASH_DIGITS], 16) + 1
+    largest = int(hashes[-1], 16) + 1
     return (len(hashes) - 1) * (1 << 4 * HASH_DIGITS) // largest
