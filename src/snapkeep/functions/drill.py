@@ -67,7 +67,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if "state" not in event:
         begun = build_begin(parts).run()
         return to_object(BeginAnswer(tuple(run.id for run in begun)))
-    answer = advance(build(parts), from_json(DrillCall, event).state)
+    answer = advance(build(parts), from_json(DrillCall, event))
     if answer.verdict and answer.run is not None:
         from snapkeep.functions import drill_metrics, metrics  # noqa: PLC0415 - only the last step of a drill needs them
 
@@ -77,13 +77,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return to_object(answer)
 
 
-def advance(use_case: AdvanceDrill, state: DrillState) -> DrillAnswer:
+def advance(use_case: AdvanceDrill, call: DrillCall) -> DrillAnswer:
     """Return the answer to the state of an execution."""
+    state = call.state
     if state.drilled is None:
         run = use_case.begin(state.run, end=state.end)
     else:
         before = state.drilled.run
-        run = use_case.advance(before, _result(state, state.drilled.next)) if before is not None else None
+        result = _result(state, state.drilled.next)
+        run = use_case.advance(before, result, repeated=call.retries > 0) if before is not None else None
     if run is None:
         return _without_ledger(state)
     step = run.step()

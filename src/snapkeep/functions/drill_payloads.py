@@ -51,6 +51,8 @@ class DrillCall:
     """The call of Drill by the state machine; a schedule calls it without a state, for what is due."""
 
     state: DrillState
+    retries: int = field(default=0, metadata=OPTIONAL)
+    """How many calls with this state came before (Step Functions developer guide: context object, RetryCount)."""
 
 
 @dataclass(frozen=True, slots=True)

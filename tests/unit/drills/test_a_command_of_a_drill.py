@@ -17,6 +17,7 @@ from snapkeep.domain.drills.run import CheckOutcome, DrillVerdict
 from snapkeep.domain.policy.drill_rules import DrillCommand
 from snapkeep.domain.policy.model import GroupMembers, RecoveryGroup
 from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.lab.simulator.memory_ports import StepKill
 from support.databases import protect_set
 from support.drill_endpoints import ACCOUNT, https, make_endpoint, make_endpoints, policy_of
 from support.drilling_instances import INSTANCE_RULE, InstanceDrillLab
@@ -142,6 +143,29 @@ def test_a_command_whose_answer_is_lost_is_not_sent_twice(effect: str, listed_af
     lab = command_lab()
     lab.machines.protected()
     lab.lab.world.add_fault(replace(LOST, effect=effect, times=1))
+    lab.lab.world.add_fault(FaultRule("command_listed_late", delay_seconds=listed_after))
+    [execution] = lab.drill()
+    assert (execution.status, len(sent(lab))) == ("SUCCEEDED", 1)
+
+
+class EndedAfterSending:
+    """Ends Drill once, right after its SendCommand or right before it."""
+
+    def __init__(self, moment: int) -> None:
+        self.moment, self.seen = moment, 0
+
+    def __call__(self, name: str) -> None:
+        self.seen += name == "commands.send"
+        if name == "commands.send" and self.seen == self.moment:
+            raise StepKill(name)
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+@pytest.mark.parametrize("listed_after", [0, 240])
+def test_a_step_that_ended_at_its_command_sends_it_once(moment: int, listed_after: float) -> None:
+    """The repeated step sent it again where Systems Manager did not list it at once."""
+    lab = command_lab(hook=EndedAfterSending(moment))
+    lab.machines.protected()
     lab.lab.world.add_fault(FaultRule("command_listed_late", delay_seconds=listed_after))
     [execution] = lab.drill()
     assert (execution.status, len(sent(lab))) == ("SUCCEEDED", 1)

@@ -13,7 +13,7 @@ from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.system import StackKind
 from snapkeep.domain.tag_names import DRILL, DRILL_END, SYSTEM
 from snapkeep.functions import drill
-from snapkeep.functions.drill_payloads import DrillAnswer, DrillState
+from snapkeep.functions.drill_payloads import DrillAnswer, DrillCall, DrillState
 from snapkeep.lab.ebs_model import ContentFaults, Speeds
 from snapkeep.usecases.drills.ports import Removal
 from support.drilling import RULE, DrillLab
@@ -96,7 +96,7 @@ def test_an_execution_that_another_one_overtook_returns_the_ledgers_verdict() ->
     [evidence] = lab.evidences()
     overtaken = DrillAnswer(evidence.run.failed("its execution was stopped"), DrillStep.REMOVE, 0, "", None)
     state = DrillState(evidence.run.id, drilled=overtaken, removed=Removal(more=False, left=()))
-    answer = drill.advance(drill.build(lab.lab.runner.composition.stack(DR, StackKind.DR)), state)
+    answer = drill.advance(drill.build(lab.lab.runner.composition.stack(DR, StackKind.DR)), DrillCall(state))
     assert (answer.verdict, answer.run, answer.problems) == ("PASSED", None, ())
     assert lab.evidences() == [evidence]
 

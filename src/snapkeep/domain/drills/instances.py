@@ -42,7 +42,7 @@ class DrilledInstance:
     command_at: datetime | None = field(default=None, metadata=OPTIONAL)
     """When the command was sent."""
     command_lost_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When the answer to sending it was lost: it may run, and is not sent again before Systems Manager would list it."""
+    """When it was not known whether it was sent: it may run, and is not sent again before Systems Manager would list it."""
     command: CommandResult | None = field(default=None, metadata=OPTIONAL)
 
     @property

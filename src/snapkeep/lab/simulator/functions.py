@@ -113,7 +113,7 @@ class Functions:
     def drill(self, execution: Execution, payload: Mapping[str, Any]) -> DrillAnswer:
         """Take a drill to its next step."""
         use_case = drill.build(self._composition.stack(execution.region, StackKind.DR))
-        return drill.advance(use_case, from_json(DrillCall, payload).state)
+        return drill.advance(use_case, from_json(DrillCall, payload))
 
     def make_for_drill(self, execution: Execution, payload: Mapping[str, Any]) -> MadeResource:
         """Make what a drill needs next."""

@@ -85,6 +85,7 @@ class Interpreter:
         used = [0] * len(state.retriers)
         while True:
             yield self._step
+            context = {**context, "State": {"RetryCount": sum(used)}}
             try:
                 if state.waits_for_token:
                     return (yield from self._call_and_wait(execution, state, data, context))

@@ -76,15 +76,18 @@ class AdvanceDrill:
             return run.failed(f"its point was deleted: {error}")
         return run.failed(f"the tags of {', '.join(full)} leave no room to hold it") if full else run
 
-    def advance(self, run: DrillRun, result: StepResult) -> DrillRun:
-        """Return the drill after a step, and after a look at what it waits for."""
+    def advance(self, run: DrillRun, result: StepResult, *, repeated: bool = False) -> DrillRun:
+        """Return the drill after a step, and after a look at what it waits for.
+
+        `repeated`: a call before this one had the same run, and may have ended anywhere.
+        """
         now = self.clock.now()
         match result.step:
             case DrillStep.MAKE:
                 run = _after_making(run, result)
             case DrillStep.WAIT if run.of_instances:
                 for place in range(len(run.instances)):
-                    run = self._look_at_instance(run, place, now)
+                    run = self._look_at_instance(run, place, now, repeated=repeated)
             case DrillStep.WAIT:
                 run = self._look(run, now)
             case DrillStep.PROVE if result.failure:
@@ -117,7 +120,7 @@ class AdvanceDrill:
             run = replace(run, snapshot_at=now if snapshot is not None and snapshot.state == "completed" else None)
         return run
 
-    def _look_at_instance(self, run: DrillRun, place: int, now: datetime) -> DrillRun:
+    def _look_at_instance(self, run: DrillRun, place: int, now: datetime, *, repeated: bool) -> DrillRun:
         instance = run.instances[place]
         if instance.image_id and not instance.image_checked:
             return self._look_at_image(run, place)
@@ -138,19 +141,22 @@ class AdvanceDrill:
             percent = min(shown) if len(shown) == len(instance.volumes) else 0
             instance = replace(instance, progress_percent=percent, initialised_at=now if percent >= COMPLETE else None)
         if run.command and instance.checked_at and not instance.command_ended:
-            return self._look_at_command(run, run.command, place, instance, now)
+            return self._look_at_command(run, run.command, place, instance, now, repeated=repeated)
         return run.with_instance(place, instance)
 
     def _look_at_command(
-        self, run: DrillRun, command: DrillCommand, place: int, instance: DrilledInstance, now: datetime
+        self, run: DrillRun, command: DrillCommand, place: int, instance: DrilledInstance, now: datetime, *, repeated: bool
     ) -> DrillRun:
         """Send the command once the agent is there; look at one that was sent, perhaps by a call whose answer was lost.
 
-        Systems Manager may list that one late: it is sent again only where it is not listed for five minutes.
+        Systems Manager may list that one late: it is sent again only where it is not listed for five minutes. The call before a
+        repeated one may have sent it and ended, or may still run: Step Functions repeats calls that it no longer waits for.
         """
         result = self.commands.find(instance.restored_id, run.id, run.asked_at)
         if result is not None:
             instance = replace(instance, command=result, command_at=instance.command_at or now)
+        elif repeated and _may_send(instance, now):
+            instance = replace(instance, command_lost_at=now)
         elif _may_send(instance, now) and self.commands.agent_is_online(instance.restored_id):
             try:
                 self.commands.send(instance.restored_id, command.document, run.id, within=DELIVERED_WITHIN)
