@@ -124,4 +124,6 @@ def _refusal(code: str, message: str) -> DeletionOutcome:
         return DeletionOutcome.ALREADY_GONE
     if code == "InvalidSnapshot.InUse":
         return DeletionOutcome.IN_USE
-    return DeletionOutcome.LOCKED if "lock" in f"{code} {message}".lower() else DeletionOutcome.NOT_ALLOWED
+    # AWS does not document the code for a locked snapshot. A call that is "blocked" says nothing of a lock.
+    locked = "lock" in f"{code} {message}".lower().replace("block", "")
+    return DeletionOutcome.LOCKED if locked else DeletionOutcome.NOT_ALLOWED

@@ -280,6 +280,7 @@ def test_a_deleted_snapshot_is_shared_with_no_account() -> None:
         (refused("InvalidSnapshot.InUse", "in use by ami-1"), DeletionOutcome.IN_USE),
         (refused("OperationNotPermitted", "The snapshot is locked"), DeletionOutcome.LOCKED),
         (refused("UnauthorizedOperation", "You are not authorized"), DeletionOutcome.NOT_ALLOWED),
+        (refused("UnauthorizedOperation", "Blocked by a policy"), DeletionOutcome.NOT_ALLOWED),
     ],
 )
 def test_a_deletion_that_ec2_refuses_ends_as_what_it_was_refused_for(error: ClientError, outcome: DeletionOutcome) -> None:

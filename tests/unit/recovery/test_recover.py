@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.domain.errors import AwsRefused, RecoveryFailed
 from snapkeep.domain.recovery.choice import PointChoice, Target
 from snapkeep.domain.recovery.record import content_hash, newest_key
@@ -23,7 +21,6 @@ from snapkeep.domain.recovery.recovery_plan import (
 from snapkeep.domain.tag_names import HOLD, OWN_TAGS, RECOVERY
 from snapkeep.domain.tags import TAG_LIMIT
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.usecases.recovery.actions import RecoveryEc2, VolumeState
 from snapkeep.usecases.recovery.prepare import RecoveryRequest, begin
 from snapkeep.usecases.recovery.recover import Recover
 from support.databases import DEVICES
@@ -306,53 +303,6 @@ def test_a_refusal_to_tag_the_volume_is_an_obstacle(ready: RecoveryLab) -> None:
     ready.prepare(ec2=looks).plan(RecoveryRequest(Target((ready.instance_id,)), ready.clock.now()))
     assert [tags["Name"] for _, tags in requests] == ["db"] * 3
     assert all(RECOVERY in tags for _, tags in requests)
-
-
-def test_an_attachment_is_awaited_until_ec2_ends_it() -> None:
-    lab = RecoveryLab()
-    lab.lab.world.change_speeds(attachment_seconds=30.0)
-    run = lab.begin()
-    lab.carry_out(run.id, Recover.run)
-    assert {volume["Attachments"][0]["State"] for volume in lab.made(run)} == {"attached"}
-
-
-class LateEc2(Ec2Recovery):
-    """EC2 that does not show a new volume at first: its listings are eventually consistent."""
-
-    looks = 0
-
-    def volume(self, volume_id: str) -> VolumeState | None:
-        self.looks += 1
-        return None if self.looks <= 2 else super().volume(volume_id)
-
-
-def test_a_new_volume_that_ec2_does_not_show_yet_is_awaited() -> None:
-    lab = RecoveryLab()
-    run = lab.begin(lab.plan(attach=False))
-    recover = lab.recover()
-    ec2 = LateEc2(client=lab.lab.world.client("ec2", DR), region=DR)
-    late = replace_actions(recover, ec2)
-    assert late.run(late.journal.read(run.id)).state is RecoveryState.COMPLETED
-
-
-def replace_actions(recover: Recover, ec2: RecoveryEc2) -> Recover:
-    return Recover(journal=recover.journal, actions=replace(recover.actions, ec2=ec2), clock=recover.clock)
-
-
-class FailedEc2(Ec2Recovery):
-    """EC2 whose volumes are in state `error`."""
-
-    def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
-        return [replace(volume, state="error") for volume in super().volumes_of(tags)]
-
-
-def test_an_undo_deletes_volumes_in_state_error() -> None:
-    lab = RecoveryLab()
-    run = lab.begin(lab.plan(attach=False))
-    lab.carry_out(run.id, Recover.run)
-    undo = replace_actions(lab.recover(), FailedEc2(client=lab.lab.world.client("ec2", DR), region=DR))
-    undo.undo(undo.journal.read(run.id))
-    assert lab.made(run) == []
 
 
 def test_a_record_of_a_later_version_is_believed(ready: RecoveryLab) -> None:

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.locks import LockLimits
-from snapkeep.domain.policy.model import LockMode, LockRule, PolicySet
+from snapkeep.domain.model import Volume
+from snapkeep.domain.policy.model import Limits, LockMode, LockRule, PolicySet
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
 from snapkeep.domain.retention.guarded_count import GuardedCount
+from snapkeep.domain.retention.placed_holds import NOTHING_HELD
+from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.errors import ApiError
@@ -23,10 +26,11 @@ from snapkeep.lab.simulator.model_clients import CALLER
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.ports import DeletionOutcome
 from snapkeep.usecases.recovery.record_ports import Document
+from snapkeep.usecases.retention.plan_regions import guarded_plan
 from snapkeep.usecases.sweep.count_store import KEY, StoredCount
 from snapkeep.usecases.sweep.shared import RegionSweep, SweepOptions
-from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set
-from support.lineages import lineage
+from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory, policy_set
+from support.lineages import VOLUME, lineage
 
 LOOKS = ("DescribeImages", "DescribeLockedSnapshots")
 BOTH = pytest.mark.parametrize("region", [PRIMARY, DR])
@@ -147,6 +151,42 @@ def test_ec2_refuses_the_first_one_since_the_sweep(region: str, held_by: str) ->
     assert refused.of == [oldest], "what a sweep saw is not attempted again"
     assert {run.status for run in lab.ended} == {"SUCCEEDED"}, "a snapshot that stays is no failure"
     assert lab.notified == []
+
+
+@HELD_BY
+def test_a_refusal_for_want_of_permission_is_no_failure_where_something_holds(held_by: str) -> None:
+    lab, volume, sweeper = steady()
+    sweep(lab, sweeper)
+    oldest = lab.ids()[0]
+    hold(lab, PRIMARY, oldest, held_by)
+    refusal = {"code": "UnauthorizedOperation", "message": "blocked by a policy", "http_status": 403}
+    rule = FaultRule("api_error", action="DeleteSnapshot", region=PRIMARY, **refusal)  # type: ignore[arg-type]
+    lab.world.set_faults(Faults(script=(rule,)))
+    protect(lab, volume)
+    assert oldest in lab.ids()
+    assert lab.notified == []
+    assert {run.status for run in lab.ended} == {"SUCCEEDED"}
+
+
+def test_a_run_looks_before_its_plan_is_refused() -> None:
+    """Snapshots that an AMI uses since the last sweep counted as deletions, so that INV-08 refused a plan within its limits."""
+    snapshots = lineage([f"2026-10-01T{hour:02}:00" for hour in range(12)])
+    facts = RegionFacts(PRIMARY, (Volume(VOLUME, PRIMARY, 8, "gp3", tags=INCLUDED),), snapshots)
+    policies = policy_set(keep=2, regions=(), limits=Limits(max_deletions=5))
+    used = {snapshot.id: ("ami-1",) for snapshot in snapshots[:8]}
+    guards: Any = SimpleNamespace(images_using=lambda ids: {name: used.get(name, ()) for name in ids}, locks=lambda _: {})
+    now = snapshots[-1].start_time + timedelta(hours=1)
+    plan = guarded_plan(
+        guards,
+        facts,
+        policies,
+        now,
+        system="snapkeep",
+        placed=lambda _: NOTHING_HELD,
+        counted=lambda: GuardedCount(now - timedelta(minutes=1), 0),
+    )
+    assert [volume.refusals for volume in plan.volumes] == [()]
+    assert [verdict.snapshot.id for verdict in plan.deletions] == [snapshot.id for snapshot in snapshots[8:10]]
 
 
 def test_a_sweep_hears_of_the_deletion_that_was_refused() -> None:

@@ -65,11 +65,12 @@ def guarded_plan(
     """Return a region's plan as a run or a sweep carries it out.
 
     `guards`, and `placed` for the holds that people placed, are asked only about what it would delete; `guards` not where the
-    last sweep `counted` none.
+    last sweep `counted` none, unless the plan would be refused: what they hold does not count in the limits.
     """
     plan = plan_region(facts, policies, now, system=system)
     to_delete = [verdict.snapshot for verdict in plan.verdicts if verdict.action is Action.DELETE]
-    held = protected_ids(guards, to_delete, now, counted=counted() if to_delete else None)
+    refused = any(volume.refusals for volume in plan.volumes)
+    held = protected_ids(guards, to_delete, now, counted=counted() if to_delete and not refused else None)
     holds = placed(to_delete) if to_delete else NOTHING_HELD
     # Planned again, and not only filtered: a held snapshot counts in the limits and in the numbers of the others.
     return plan_region(facts, policies, now, system=system, protected_ids=held, placed=holds) if held or holds else plan
