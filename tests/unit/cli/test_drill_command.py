@@ -119,7 +119,7 @@ def test_a_drill_without_evidence_hides_no_other(lab: DrillLab, monkeypatch: pyt
 
     def lose_the_first(*_: Any, **__: Any) -> None:
         lab.lab.runner.advance(90_000)
-        lab.documents.pop(f"drills/{lab.runs[0]}.json", None)
+        lab.lab.runner.composition.documents[DR].remove(f"drills/{lab.runs[0]}.json")
 
     monkeypatch.setattr(command, "ended_execution", lose_the_first)
     named = [part for volume_id in lab.volume_ids[:2] for part in ("--volume", volume_id)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,6 +23,8 @@ from snapkeep.usecases.recovery.record_ports import LISTED, Document, Documents
 
 Hook = Callable[[str], None]
 """Called with `port.method` before and after every call of a port. It may raise to end the step there."""
+
+LAST_CHARACTER = chr(sys.maxunicode)
 
 
 class StepKill(Exception):
@@ -101,6 +105,7 @@ class MemoryDocuments(Documents):
 
     def __init__(self) -> None:
         self.documents: dict[str, Document] = {}
+        self._sorted: list[str] = []  # its keys: runs list one day's among those of a year
 
     def get(self, key: str) -> Document:
         """Return a document. Raise DocumentNotFound."""
@@ -112,17 +117,28 @@ class MemoryDocuments(Documents):
         """Write a document over a version, or a new one; return its version. Raise DocumentChanged."""
         if version != (self.documents[key].version if key in self.documents else ""):
             raise DocumentChanged(f"{key} was written meanwhile")
+        if not version:
+            insort(self._sorted, key)
         written = str(int(version or 0) + 1)
         self.documents[key] = Document(text, written)
         return written
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with a prefix, in order."""
-        return sorted(key for key in self.documents if key.startswith(prefix))
+        return self._sorted[self._first(prefix) : self._first(prefix + LAST_CHARACTER)]
 
     def first_keys(self, prefix: str) -> list[str]:
         """Return the first `LISTED` keys that begin with a prefix, in order."""
-        return self.keys(prefix)[:LISTED]
+        first = self._first(prefix)
+        return self._sorted[first : min(first + LISTED, self._first(prefix + LAST_CHARACTER))]
+
+    def remove(self, key: str) -> None:
+        """Remove a document, as a lifecycle rule does."""
+        del self.documents[key]
+        self._sorted.remove(key)
+
+    def _first(self, prefix: str) -> int:
+        return bisect_left(self._sorted, prefix)
 
 
 class MemoryHolds(HoldStore):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import date
 from hashlib import sha256
+from itertools import takewhile
 
 from snapkeep.domain.errors import RETRYABLE, DocumentChanged, SnapkeepError
 from snapkeep.domain.records import dataclass
@@ -21,7 +22,7 @@ HASH_DIGITS = 16
 NOTIFIED = "-notified"
 USUAL = "-usual-"
 BY_RUNS = "runs/"
-_ANNOUNCEMENT = re.compile(f"{BY_RUNS}([0-9a-f]{{{HASH_DIGITS}}})-")
+_ANNOUNCEMENT = re.compile(rf"^{PREFIX}[0-9-]{{10}}/{BY_RUNS}([0-9a-f]{{{HASH_DIGITS}}})-", re.MULTILINE)
 """Other names can only be forged, and count nothing."""
 
 
@@ -73,11 +74,12 @@ class AnnouncedDeletions:
     def of(self, day: date) -> DayOfDeletions:
         """Return the deletions of a day, by one listing. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
         prefix = _prefix(day)
-        names = [key.removeprefix(prefix) for key in self.documents.first_keys(prefix)]
-        marks = [name for name in names if name.startswith("-")]
-        hashes = [found[1] for name in names if (found := _ANNOUNCEMENT.match(name))]
+        keys = self.documents.first_keys(prefix)
+        marks = [key.removeprefix(prefix) for key in takewhile(lambda key: key.startswith(prefix + "-"), keys)]
+        # By one search in all keys: each run counts a day's thousand.
+        hashes = _ANNOUNCEMENT.findall("\n".join(keys))
         usual = [text for mark in marks if mark.startswith(USUAL) and (text := mark.removeprefix(USUAL)).isdecimal()]
-        number = _estimate(hashes) if hashes and len(names) >= LISTED else len(hashes)
+        number = _estimate(hashes) if hashes and len(keys) >= LISTED else len(hashes)
         return DayOfDeletions(day, number, max(map(int, usual), default=None), NOTIFIED in marks)
 
     def _write(self, day: date, name: str) -> None:
