@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snapkeep.domain.errors import SnapkeepError
+from snapkeep.cli.errors import known_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 def last_drills(installed: InstalledSystem, region: str) -> Mapping[str, EndedDrill]:
     """Return the newest drill that passed in a region, by volume; none where its ledger cannot be read."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
     from snapkeep.usecases.drills.ledger_store import LedgerStore  # noqa: PLC0415 - imports what --help does not need
 
     try:
         ledger = LedgerStore(installed.adapters.documents_of(region)).read()
-    except (SnapkeepError, BotoCoreError, ClientError):  # a forecast stops no recovery
+    except known_errors():  # a forecast stops no recovery
         return {}
     return passed_by_volume(ledger)
 

@@ -55,6 +55,13 @@ def exit_status(error: Exception) -> int | None:
     return None
 
 
+def known_errors() -> tuple[type[Exception], ...]:
+    """Return the errors for an `except` of ours and botocore's, which is imported only once there is an error."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+    return SnapkeepError, BotoCoreError, ClientError
+
+
 def out_of_reach(error: Exception) -> bool:
     """Whether AWS did not answer; not whether it refused, or a request was wrong."""
     from snapkeep.adapters.aws_errors import translate  # noqa: PLC0415 - imports botocore

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from snapkeep.cli.errors import one_line
+from snapkeep.cli.errors import known_errors, one_line
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.deploy.deployment import PRIMARY_REGION_TAG
-from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.system import StackKind
 
 
@@ -25,13 +22,13 @@ def former_dr_regions(installed: InstalledSystem, known: Iterable[str]) -> tuple
     def belongs(region: str) -> bool:
         try:
             return installed.stack(StackKind.DR, region).tags.get(PRIMARY_REGION_TAG) == primary
-        except (SnapkeepError, BotoCoreError, ClientError) as error:
+        except known_errors() as error:
             problems.append(f"{region}: whether it has a DR stack is not known: {one_line(error)}")
             return False
 
     try:
         enabled = {region["RegionName"] for region in installed.settings.client("ec2", primary).describe_regions()["Regions"]}
-    except (BotoCoreError, ClientError) as error:
+    except known_errors() as error:
         return [], [f"whether other regions have DR stacks is not known: {one_line(error)}"]
     others = sorted(enabled.difference(known, {primary}))
     found = side_by_side({region: partial(belongs, region) for region in others})

@@ -10,13 +10,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.cli.common import AwsSettings, default_dr_region
-from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
+from snapkeep.cli.errors import WrongUse, known_errors, one_line, out_of_reach
 from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.cli.stack_limits import limits_of
 from snapkeep.cli.vault_stack import refuse_vault
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.known_copies import KnownCopies, known_copies
-from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapkeepError
+from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.policy.model import Limits, PolicySet
 from snapkeep.domain.policy.parameters import from_dr_parameters, from_parameters
 from snapkeep.domain.policy.source import DEFAULTS
@@ -102,11 +102,9 @@ class InstalledSystem:
 
         Raise what else AWS refuses.
         """
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
         try:
             return self.stack_parameters(StackKind.PRIMARY).get("DRRegion", "")
-        except (AwsUnavailable, BotoCoreError, ClientError) as error:
+        except known_errors() as error:
             if not out_of_reach(error):
                 raise
             return ""
@@ -273,25 +271,21 @@ class InstalledSystem:
 
     def primary_seen(self) -> RegionReading:
         """Return the primary region, which may be unreachable. Raise AWS's other errors."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
         region = self.settings.region
         try:
             stack = self.stack_parameters(StackKind.PRIMARY)
             policies = self._primary_parameters_as_policies(self._dr_parameters())
             return RegionReading(region, stack, in_force(self.adapters.policy_store_of(region), policies))
-        except (AwsUnavailable, BotoCoreError, ClientError) as error:
+        except known_errors() as error:
             if not out_of_reach(error):
                 raise
             return RegionReading(region, {}, PolicySet(()), f"{region} could not be read: {one_line(error)}")
 
     def _dr_parameters(self) -> Mapping[str, str]:
         """Return the DR stack's parameters; the template's defaults where its region could not be read."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
         try:
             return DR_DEFAULTS | dict(self.stack_parameters(StackKind.DR))
-        except (SnapkeepError, BotoCoreError, ClientError):
+        except known_errors():
             return DR_DEFAULTS
 
     def regions_in_use(self) -> list[RegionReading]:
@@ -313,12 +307,10 @@ class InstalledSystem:
 
         It needs no stacks: without any, they are the regions of the settings.
         """
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
         known = [self.dr_region, self.settings.region]
         try:
             readings = self.read_regions()
-        except (SnapkeepError, BotoCoreError, ClientError) as error:
+        except known_errors() as error:
             return known, f"whether copies are in further regions is not known: {one_line(error)}"
         used = {region for seen in readings for region in seen.policies.copy_regions}
         further = [seen.region for seen in readings[2:] if seen.region in used or seen.stack]
@@ -329,8 +321,6 @@ class InstalledSystem:
 
     def dr_region_seen(self, region: str) -> RegionReading:
         """Return a DR region as far as it can be read."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
         stack: Mapping[str, str] = {}
         policies = from_dr_parameters(region, int(DR_DEFAULTS["Retention"]), _limits(DR_DEFAULTS))
         try:
@@ -338,7 +328,7 @@ class InstalledSystem:
             policies = self._dr_parameters_as_policies(region)
             if stack:
                 policies = in_force(self.adapters.policy_store_of(region), policies)
-        except (SnapkeepError, BotoCoreError, ClientError) as error:
+        except known_errors() as error:
             return RegionReading(region, stack, policies, f"{region} could not be read: {one_line(error)}")
         return RegionReading(region, stack, policies)
 
@@ -352,12 +342,11 @@ class InstalledSystem:
 
     def tolerant_plan_maker(self, regions: Sequence[str]) -> tuple[PlanMaker, list[str], dict[str, str]]:
         """List the regions once; return what plans those that answered, their names, and why the others could not be read."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
         def listing_or_problem(region: str) -> RegionListing | str:
             try:
                 return self._listing(region)
-            except (SnapkeepError, BotoCoreError, ClientError) as error:
+            except known_errors() as error:
                 return f"{region} could not be read: {one_line(error)}"
 
         results = side_by_side({region: partial(listing_or_problem, region) for region in regions})

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.errors import known_errors
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.vault_stack import VaultAlone, account_of
-from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.system import StackKind
 
 
 def is_vault(installed: InstalledSystem) -> bool:
     """Return whether the region has a vault's stack, and no primary stack; False where that is not known."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
     try:
         installed.stack_parameters(StackKind.PRIMARY)
     except VaultAlone:
         return True
-    except (SnapkeepError, BotoCoreError, ClientError):
+    except known_errors():
         pass
     return False
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from snapkeep.domain.errors import SnapkeepError
+from snapkeep.cli.errors import known_errors
 from snapkeep.domain.locks import LockLimits, lock_not_allowed, locks_not_allowed
 from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.system import StackKind
@@ -85,11 +85,9 @@ def documents_not_allowed(installed: Stacks, policies: PolicySet) -> Iterator[st
 
 def _parameters(installed: Stacks, kind: StackKind, region: str) -> Mapping[str, str]:
     """Return the parameters of a stack; empty where there is none, or none is known."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
     try:
         return installed.stack_parameters(kind, region)
-    except (SnapkeepError, BotoCoreError, ClientError):
+    except known_errors():
         return {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snapkeep.domain.errors import SnapkeepError
+from snapkeep.cli.errors import known_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 def changes_by_volume(installed: InstalledSystem, regions: Iterable[str]) -> tuple[Mapping[str, UnusualChange], list[str]]:
     """Return the newest unusual change by volume, and the DR regions whose bucket cannot be read."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
     from snapkeep.domain.recovery.changes import newest_by_volume  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.usecases.recovery.measure_changes import unusual_changes  # noqa: PLC0415
 
@@ -25,6 +23,6 @@ def changes_by_volume(installed: InstalledSystem, regions: Iterable[str]) -> tup
     for region in regions:
         try:
             changes += unusual_changes(installed.adapters.documents_of(region))
-        except (SnapkeepError, BotoCoreError, ClientError):  # a mark that is missing stops no recovery
+        except known_errors():  # a mark that is missing stops no recovery
             unknown.append(region)
     return newest_by_volume(changes), unknown

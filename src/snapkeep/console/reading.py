@@ -10,15 +10,13 @@ from functools import cache, cached_property
 from threading import Lock, Thread
 from typing import Any, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters, SystemNames
 from snapkeep.cli.commands.status import look
 from snapkeep.cli.common import AwsSettings, forget_sessions
 from snapkeep.cli.drill_times import passed_by_volume
-from snapkeep.cli.errors import one_line
+from snapkeep.cli.errors import known_errors, one_line
 from snapkeep.cli.executions import Run, latest_runs
 from snapkeep.cli.installed_system import CliClients, InstalledSystem, PlanMaker
 from snapkeep.console.signals import SignalReader
@@ -215,7 +213,7 @@ def _documents(system: InstalledSystem, dr_regions: Iterable[str]) -> tuple[dict
 def _versions(system: InstalledSystem) -> tuple[ShowResult, ...]:
     try:
         return tuple(history(*system.primary_document()))
-    except (SnapkeepError, BotoCoreError, ClientError):  # the page says that none could be read
+    except known_errors():  # the page says that none could be read
         return ()
 
 

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import uvicorn
-from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -31,7 +30,7 @@ from starlette.staticfiles import StaticFiles
 from snapkeep.adapters.clock import WallClock
 from snapkeep.cli.common import AwsSettings, pasted_options
 from snapkeep.cli.console_links import ConsoleLinks
-from snapkeep.cli.errors import WrongUse, one_line
+from snapkeep.cli.errors import WrongUse, known_errors, one_line
 from snapkeep.cli.output import csv_cell, printable, warn
 from snapkeep.cli.views import recover_instance
 from snapkeep.cli.views.copies import budget_text, way_text
@@ -53,10 +52,9 @@ from snapkeep.console.story_page import StoryPage
 from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
 from snapkeep.console.worker_process import Runner, run_apart
 from snapkeep.domain.durations import span_text
-from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
+from snapkeep.domain.errors import DocumentNotFound
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import Limits
-from snapkeep.domain.policy.problem import InvalidPolicy
 from snapkeep.domain.protection import age_text
 from snapkeep.domain.system import system_name
 from snapkeep.domain.tags import format_time, parse_time
@@ -154,7 +152,7 @@ class Console:
                 return JSONResponse({"problem": self.readings.problem or "not read yet"}, HTTPStatus.SERVICE_UNAVAILABLE)
             try:
                 return JSONResponse(page.as_data(reading, request.query_params))
-            except (*_FAILURES, InvalidPolicy) as error:
+            except _FAILURES as error:
                 return JSONResponse({"problem": one_line(error)}, _code_of(error))
 
         return answer
@@ -186,7 +184,7 @@ class Console:
             things = await run_in_threadpool(simulated_things, reading, request.query_params)
             async with _ONE_SIMULATION:
                 text = await self.run(self.simulate, things, request.is_disconnected)
-        except (*_FAILURES, InvalidPolicy) as error:
+        except _FAILURES as error:
             return self._rendered("not_there", request, HTTPStatus.BAD_REQUEST, page=None, reading=reading, text=one_line(error))
         return Response(text, media_type="text/html", headers={CONTENT: _STYLES_ALONE})
 
@@ -266,7 +264,7 @@ class Console:
 _STYLES_ALONE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _ONE_SIMULATION = asyncio.Lock()
 """Two at once would take twice as long."""
-_FAILURES = (SnapkeepError, BotoCoreError, ClientError)
+_FAILURES = known_errors()
 """Errors that a page shows in words."""
 
 

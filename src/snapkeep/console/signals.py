@@ -6,13 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from snapkeep.adapters.s3_reports import S3Reports
 from snapkeep.cli.commands.report import MOST_SIGNALS, signal_or_problem
-from snapkeep.cli.errors import one_line
+from snapkeep.cli.errors import known_errors, one_line
 from snapkeep.cli.installed_system import InstalledSystem
-from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.signals import SignalRecord
 from snapkeep.domain.system import StackKind
 from snapkeep.usecases.sweep.report_names import SIGNALS
@@ -42,7 +39,7 @@ class SignalReader:
                 for name in names[-MOST_SIGNALS:]:
                     place = store.location(name)
                     known[place] = self._known[place] if place in self._known else signal_or_problem(store, name)
-            except (SnapkeepError, BotoCoreError, ClientError) as error:
+            except known_errors() as error:
                 problems[region] = f"the signals in the bucket of {region} are not known: {one_line(error)}"
                 continue
             of_region = [known[store.location(name)] for name in names[-MOST_SIGNALS:]]

@@ -8,12 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from snapkeep.adapters.s3_reports import S3Reports
-from snapkeep.cli.errors import one_line
+from snapkeep.cli.errors import known_errors, one_line
 from snapkeep.cli.installed_system import InstalledSystem
-from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.sweep.report import Figure, SweepReport
 from snapkeep.domain.system import StackKind
@@ -79,7 +76,7 @@ class TrendReader:
             new = [name for name in names if name not in self._known]
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 self._known |= dict(zip(new, map(_point_of, pool.map(store.get, new)), strict=True))
-        except (SnapkeepError, BotoCoreError, ClientError) as error:
+        except known_errors() as error:
             return (), one_line(error)
         self._known = {name: self._known[name] for name in names}
         return tuple(sorted(filter(None, self._known.values()), key=lambda point: point.at)), ""

@@ -11,9 +11,8 @@ import typer
 
 from snapkeep import __version__
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, one_line
+from snapkeep.cli.errors import NOT_ALL_RIGHT, known_errors, one_line
 from snapkeep.cli.output import make_console, print_json
-from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
@@ -111,13 +110,11 @@ def _results(settings: AwsSettings, system: System, *, deploying: bool, role_arn
 
 def _policies(installed: InstalledSystem) -> PolicySet | None:
     """Return the policies in force in the primary region; None where they cannot be read: the checks of the stacks say why."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
     from snapkeep.usecases.policies import in_force  # noqa: PLC0415
 
     try:
         return in_force(*installed.primary_document())
-    except (SnapkeepError, BotoCoreError, ClientError):
+    except known_errors():
         return None
 
 
@@ -143,13 +140,11 @@ def _documents_of(policies: PolicySet | None) -> list[str]:
 def _subject(
     installed: InstalledSystem, kind: StackKind, region: str, parameters: Mapping[str, str], dr_region: str = ""
 ) -> StackSubject:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
     from snapkeep.deploy.doctor.subjects import stack_subject  # noqa: PLC0415
     from snapkeep.deploy.stack_descriptions import ABSENT, StackDescription  # noqa: PLC0415
 
     suffix = installed.settings.suffix
     try:
         return stack_subject(kind, region, suffix, installed.stack(kind, region), parameters, dr_region=dr_region)
-    except (SnapkeepError, BotoCoreError, ClientError) as error:
+    except known_errors() as error:
         return stack_subject(kind, region, suffix, StackDescription(ABSENT), parameters, one_line(error), dr_region=dr_region)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, pairs_of, time_of, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, one_line
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, known_errors, one_line
 from snapkeep.cli.output import print_json, write_lines
-from snapkeep.domain.errors import SnapkeepError
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
@@ -40,8 +39,6 @@ def moment_of(at: str, now: datetime) -> datetime:
 
 def _expected_by_region(installed: InstalledSystem, target: Target) -> tuple[Mapping[str, Collection[str]], str]:
     """Return by region the volumes that policies want to be recoverable there, or why that is not known."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
-
     from snapkeep.usecases.recovery.find_points import NOTHING_EXPECTED, expected_points  # noqa: PLC0415
 
     why = "which volumes policies govern is not known"
@@ -51,7 +48,7 @@ def _expected_by_region(installed: InstalledSystem, target: Target) -> tuple[Map
             return NOTHING_EXPECTED, f"{why}: {primary.problem}" if primary.problem else ""
         volumes = installed.adapters.points_of(installed.settings.region).all_volumes()
         return expected_points(volumes, primary.policies, target), ""
-    except (SnapkeepError, BotoCoreError, ClientError) as error:
+    except known_errors() as error:
         return NOTHING_EXPECTED, f"{why}: {one_line(error)}"
 
 
