@@ -133,9 +133,9 @@ class MemoryDocuments(Documents):
         return self._sorted[first : min(first + LISTED, self._first(prefix + LAST_CHARACTER))]
 
     def remove(self, key: str) -> None:
-        """Remove a document, as a lifecycle rule does."""
-        del self.documents[key]
-        self._sorted.remove(key)
+        """Remove a document, if it is there, as S3 does."""
+        if self.documents.pop(key, None):
+            self._sorted.remove(key)
 
     def _first(self, prefix: str) -> int:
         return bisect_left(self._sorted, prefix)
