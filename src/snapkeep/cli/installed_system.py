@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from snapkeep.cli.common import AwsSettings, default_dr_region
 from snapkeep.cli.errors import WrongUse, known_errors, one_line, out_of_reach
 from snapkeep.cli.side_by_side import side_by_side
-from snapkeep.cli.stack_limits import limits_of
+from snapkeep.cli.stack_limits import allowance_reader, limits_of
 from snapkeep.cli.vault_stack import refuse_vault
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.known_copies import KnownCopies, known_copies
@@ -365,15 +365,15 @@ class InstalledSystem:
     def _plans_of(self, listings: Mapping[str, RegionListing], problems: Mapping[str, str] = MappingProxyType({})) -> PlanMaker:
         from snapkeep.usecases.retention.plan_regions import facts_of, make_plans  # noqa: PLC0415
 
-        guards = [self.adapters.guards_of(region) for region in listings]
         problems = {region: one_line(error) for region, error in self._unreachable.items()} | dict(problems)
         return partial(
             make_plans,
-            guards,
+            [self.adapters.guards_of(region) for region in listings],
             facts_of(self.settings.region, listings.values()),
             system=self.settings.system,
             placed=self.adapters.placed_holds({self.settings.region, *listings}, problems),
             lock_limits={region: limits_of(self, region) for region in listings},
+            allowances={region: allowance_reader(self, region) for region in listings},
         )
 
     def known_copies(self, region: str) -> KnownCopies:

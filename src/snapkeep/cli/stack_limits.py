@@ -1,14 +1,16 @@
-"""Limits that the deployed stacks set to documents: locks, sharing with vaults, and commands around snapshots."""
+"""Limits that the deployed stacks set: to locks, sharing with vaults, commands around snapshots, and a day's deletions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
-from snapkeep.cli.errors import known_errors
+from snapkeep.cli.errors import known_errors, one_line
 from snapkeep.domain.locks import LockLimits, lock_not_allowed, locks_not_allowed
 from snapkeep.domain.policy.problem import InvalidPolicy
+from snapkeep.domain.retention.deletion_days import NOT_READ, DayAllowance
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
@@ -27,11 +29,13 @@ class Stacks(Protocol):
     def stack_parameters(self, kind: StackKind, region: str) -> Mapping[str, str]:
         """Return the parameters of a region's stack; empty where there is no such stack."""
 
+    def stack_outputs(self, kind: StackKind, region: str) -> Mapping[str, str]:
+        """Return the outputs of a region's stack."""
+
 
 def limits_of(installed: Stacks, region: str) -> LockLimits | None:
     """Return the locks that the stack of a region allows; None where there is no stack, or it does not answer."""
-    kind = StackKind.PRIMARY if region == installed.settings.region else StackKind.DR
-    return _limits(parameters) if (parameters := _parameters(installed, kind, region)) else None
+    return _limits(parameters) if (parameters := _parameters(installed, _kind(installed, region), region)) else None
 
 
 def lock_problems(installed: Stacks, policies: PolicySet) -> list[PolicyProblem]:
@@ -81,6 +85,36 @@ def documents_not_allowed(installed: Stacks, policies: PolicySet) -> Iterator[st
                 f"policy {policy.name}: AWS refuses {', '.join(missing)}, as SsmDocuments of the stack in {region} does not have "
                 f"the ARN: deploy with `--parameter SsmDocuments=…` and the ARNs of all documents, with commas between them"
             )
+
+
+def allowance_reader(installed: Stacks, region: str) -> Callable[[date], DayAllowance]:
+    """Return what reads the deletions that the runs of a region may make on a day, once for each day."""
+
+    @cache
+    def read(day: date) -> DayAllowance:
+        try:
+            return _allowance(installed, region, day)
+        except known_errors() as error:
+            return DayAllowance(problem=one_line(error))
+
+    return read
+
+
+def _allowance(installed: Stacks, region: str, day: date) -> DayAllowance:
+    from snapkeep.adapters.s3_documents import S3Documents  # noqa: PLC0415 - imports botocore
+    from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions  # noqa: PLC0415 - of plans that delete alone
+
+    kind = _kind(installed, region)
+    times = installed.stack_parameters(kind, region).get("DeletionsTimesUsual")
+    if not times:  # no stack, or one of a version that had no limit
+        return NOT_READ
+    bucket = installed.stack_outputs(kind, region)["ReportsBucketName"]
+    documents = S3Documents(client=installed.settings.client("s3", region), bucket=bucket)
+    return AnnouncedDeletions(documents).allowance_of(day, int(times))
+
+
+def _kind(installed: Stacks, region: str) -> StackKind:
+    return StackKind.PRIMARY if region == installed.settings.region else StackKind.DR
 
 
 def _parameters(installed: Stacks, kind: StackKind, region: str) -> Mapping[str, str]:

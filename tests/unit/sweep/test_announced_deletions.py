@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snapkeep.domain.errors import AwsRefused, AwsThrottled, SnapkeepError
-from snapkeep.domain.sweep.deletion_days import LEAST
+from snapkeep.domain.retention.deletion_days import LEAST
 from snapkeep.lab.simulator.memory_ports import MemoryDocuments
 from snapkeep.usecases.ports import Notice
 from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions, DayLimit, DayOfDeletions
@@ -146,6 +148,15 @@ def number_deleted(seed: int) -> int:
     return len(deleted)
 
 
+@settings(max_examples=50)
+@given(st.integers(0, 8), st.integers(0, 90), st.integers(1, 90))
+def test_a_plan_warns_of_exactly_what_stops_a_run(usual: int, before: int, planned: int) -> None:
+    world = World(usual)
+    world.announced.announce(TODAY, IDS[:before])
+    allowance = replace(world.announced.allowance_of(TODAY, 10), planned=planned)
+    assert allowance.is_exceeded == bool(allowance.warning) == (not world.may(IDS[before : before + planned]))
+
+
 def test_runs_at_the_same_time_never_exceed_the_number() -> None:
     numbers = [number_deleted(seed) for seed in range(200)]
     assert max(numbers) <= LEAST
@@ -165,7 +176,7 @@ def announce_one(self: AnnouncedDeletions, day: date, snapshot_ids: Sequence[str
 
 def announce_each_run_anew(self: AnnouncedDeletions, day: date, snapshot_ids: Sequence[str]) -> None:
     for key in self.documents.keys(f"deletions/{day}/runs/"):
-        del self.documents.documents[key]  # type: ignore[attr-defined]
+        self.documents.remove(key)  # type: ignore[attr-defined]
     real_announce(self, day, snapshot_ids)
 
 

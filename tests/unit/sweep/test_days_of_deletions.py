@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
@@ -12,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapkeep.domain.errors import AwsRefused
+from snapkeep.domain.retention.deletion_days import DAYS, FEWEST_DAYS, LEAST, after, is_unusual, usual
 from snapkeep.domain.retention.placed_holds import PlacedHold
-from snapkeep.domain.sweep.deletion_days import DAYS, FEWEST_DAYS, LEAST, after, is_unusual, usual
-from snapkeep.domain.sweep.findings import FindingKind, SweepDecision
+from snapkeep.domain.sweep.findings import Finding, FindingKind, SweepDecision
 from snapkeep.domain.sweep.report import Handling
-from snapkeep.lab.simulator.memory_ports import MemoryDocuments
-from snapkeep.usecases.placed_holds import HoldStore
-from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions
+from snapkeep.lab.simulator.memory_ports import MemoryDocuments, MemoryHolds
+from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions, DayLimit
 from snapkeep.usecases.sweep.deletions_by_others import WatchResult
 from snapkeep.usecases.sweep.memory import MEMORY
-from snapkeep.usecases.sweep.shared import RegionSweep, SweepLimits
+from snapkeep.usecases.sweep.shared import SweepLimits
 from support.sweeping_world import HOUR, PRIMARY, SweepingWorld, gold
 
 TODAY = date(2026, 11, 30)
@@ -92,55 +91,88 @@ def test_a_sweep_stops_its_own_deletions_on_such_a_day(today: int, handling: Han
     assert json.loads(memory[MEMORY])["deletions"] == days
 
 
-def test_such_a_day_puts_the_system_on_hold() -> None:
-    world = SweepingWorld(policies=gold(keep=3, keep_copies=3))
-    placed: list[PlacedHold] = []
-    store = SimpleNamespace(place=placed.append)
-    sweep = replace(world.make_sweep(PRIMARY), hold_store=lambda: store)
-    unusual = WatchResult([], after(days_of([10] * 8), TODAY, 101)).unusual(TODAY, 10)
-    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
-    assert sweep.stopped_by([], now) == []
-    assert sweep.stopped_by(unusual, now) == unusual
-    (hold,) = placed
-    assert (hold.id, hold.covers_everything, hold.reason) == ("deletions-2026-11-30", True, unusual[0].text)
-
-
-def test_a_hold_that_cannot_be_placed_is_a_finding() -> None:
-    world = SweepingWorld(policies=gold(keep=3, keep_copies=3))
-
-    def refuse() -> HoldStore:
-        raise AwsRefused("put_parameter: AccessDenied")
-
-    sweep = replace(world.make_sweep(PRIMARY), hold_store=refuse)
-    unusual = WatchResult([], after(days_of([10] * 8), TODAY, 101)).unusual(TODAY, 10)
-    kinds = [finding.kind for finding in sweep.stopped_by(unusual, datetime(2026, 11, 30, tzinfo=UTC))]
-    assert kinds == [FindingKind.DELETIONS_UNUSUAL, FindingKind.OUT_OF_REACH]
-
-
-def sweep_of(usual_number: int, since: datetime | None = None) -> tuple[RegionSweep, AnnouncedDeletions, WatchResult]:
-    world = SweepingWorld(policies=gold(keep=3, keep_copies=3), limits=SweepLimits(times_usual=10))
-    announced = AnnouncedDeletions(MemoryDocuments())
-    store = SimpleNamespace(place=lambda _: None)
-    sweep = replace(world.make_sweep(PRIMARY), announced=announced, hold_store=lambda: store)
-    return sweep, announced, WatchResult([], after(days_of([usual_number] * 8), TODAY, 0), since=since)
-
-
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 NOTHING = SweepDecision((), ())
 
 
-def test_a_sweep_lets_runs_know_the_usual_number() -> None:
-    sweep, announced, watched = sweep_of(7)
-    assert sweep.deletions(NOTHING, watched, NOON)[2] == []
-    assert [announced.of(TODAY + timedelta(days=more)).usual for more in (0, 1, 2)] == [7, 7, None]
+@dataclass
+class Sweeps:
+    """Sweeps of a region, a bucket in which runs announce deletions, and the holds that sweeps place."""
+
+    usual: int = 1
+    announced: AnnouncedDeletions = field(default_factory=lambda: AnnouncedDeletions(MemoryDocuments()))
+    holds: MemoryHolds = field(default_factory=MemoryHolds)
+    times: int = 10
+
+    def at(self, now: datetime, *, since: datetime | None = None, by_others: int = 0) -> list[Finding]:
+        """Sweep, and return the findings of an unusual day."""
+        world = SweepingWorld(policies=gold(keep=3, keep_copies=3), limits=SweepLimits(times_usual=self.times))
+        sweep = replace(world.make_sweep(PRIMARY), announced=self.announced, hold_store=lambda: self.holds)
+        watched = WatchResult([], after(days_of([self.usual] * 8), now.date(), by_others), since=since)
+        return sweep.deletions(NOTHING, watched, now)[2]
+
+    def runs_plan(self, number: int, now: datetime = NOON) -> None:
+        """Let runs announce deletions, and stop where these are too many."""
+        notices = SimpleNamespace(add=lambda _: None)
+        clock = SimpleNamespace(now=lambda: now)
+        limit = DayLimit(announced=self.announced, times_usual=self.times, notices=notices, region=PRIMARY, clock=clock)  # type: ignore[arg-type]
+        self.announced.write_usual(now.date(), self.usual)
+        limit([f"snap-{number}" for number in range(number)])
+
+
+def test_such_a_day_puts_the_system_on_hold() -> None:
+    sweeps = Sweeps()
+    assert sweeps.at(NOON) == []
+    assert sweeps.holds.all() == []
+    (finding,) = sweeps.at(NOON, by_others=LEAST + 1)
+    (hold,) = sweeps.holds.all()
+    assert (hold.id, hold.covers_everything, hold.reason) == ("deletions-2026-11-30", True, finding.text)
+
+
+@pytest.mark.parametrize("by_others", [0, LEAST + 1])
+def test_a_released_hold_does_not_come_back_on_that_day_or_the_next(by_others: int) -> None:
+    sweeps = Sweeps()
+    sweeps.runs_plan(LEAST + 1)
+    assert sweeps.at(NOON, by_others=by_others)
+    (hold,) = sweeps.holds.all()
+    sweeps.holds.release(hold.id)
+    assert sweeps.at(NOON + timedelta(hours=1), by_others=by_others)  # the day stays one without deletions
+    assert sweeps.at(NOON + timedelta(days=1), since=NOON + timedelta(hours=1)) == []
+    assert sweeps.holds.all() == []
+
+
+def test_a_day_that_was_allowed_is_not_judged_by_a_later_parameter() -> None:
+    sweeps = Sweeps(times=100)
+    sweeps.runs_plan(LEAST + 1)
+    sweeps.times = 10
+    assert sweeps.at(NOON + timedelta(days=1), since=NOON) == []
+
+
+def test_a_hold_that_cannot_be_placed_is_a_finding_and_is_placed_later() -> None:
+    class Refusing(MemoryHolds):
+        def place(self, hold: PlacedHold) -> None:
+            raise AwsRefused("put_parameter: AccessDenied")
+
+    sweeps = Sweeps(holds=Refusing())
+    kinds = [finding.kind for finding in sweeps.at(NOON, by_others=LEAST + 1)]
+    assert kinds == [FindingKind.DELETIONS_UNUSUAL, FindingKind.OUT_OF_REACH]
+    sweeps.holds = MemoryHolds()
+    sweeps.at(NOON + timedelta(hours=1), by_others=LEAST + 1)
+    assert len(sweeps.holds.all()) == 1
+
+
+@pytest.mark.parametrize("by_others", [0, LEAST + 1])
+def test_a_sweep_lets_runs_know_the_usual_number_also_on_an_unusual_day(by_others: int) -> None:
+    sweeps = Sweeps(usual=2)
+    assert bool(sweeps.at(NOON, by_others=by_others)) == bool(by_others)
+    assert [sweeps.announced.of(TODAY + timedelta(days=more)).usual for more in (0, 1, 2)] == [2, 2, None]
 
 
 @pytest.mark.parametrize(("day", "since", "found"), [(0, 0, 1), (1, 1, 1), (1, 0, 0)])
 def test_a_sweep_finds_the_day_on_which_runs_stopped(day: int, since: int, found: int) -> None:
-    sweep, announced, watched = sweep_of(1, NOON - timedelta(days=since))
-    stopped_on = TODAY - timedelta(days=day)
-    announced.write_usual(stopped_on, 1)
-    announced.announce(stopped_on, [f"snap-{number}" for number in range(LEAST + 1)])
-    unusual = sweep.deletions(NOTHING, watched, NOON)[2]
-    text = f"runs planned {LEAST + 1} deletions on {stopped_on}, usual are 1 a day"
+    sweeps, stopped_on = Sweeps(), NOON - timedelta(days=day)
+    sweeps.runs_plan(LEAST + 1, stopped_on)
+    unusual = sweeps.at(NOON, since=NOON - timedelta(days=since))
+    text = f"runs planned {LEAST + 1} deletions on {stopped_on:%Y-%m-%d}, usual are 1 a day"
     assert [(finding.kind, finding.text) for finding in unusual] == [(FindingKind.DELETIONS_UNUSUAL, text)] * found
+    assert [hold.id for hold in sweeps.holds.all()] == [f"deletions-{stopped_on:%Y-%m-%d}"] * found

@@ -86,7 +86,8 @@ def _adoption_question(installed: InstalledSystem, scope: RegionScope) -> str:
     adopted = sum(len(volume.adopted) for plan in plans for volume in plan.volumes)
     now = sum(len(plan.deletions) for plan in plans)
     later = sum(len(plan.deletions_after_copies) for plan in plans)
-    return (
+    warnings = "".join(f"{plan.region}: {plan.allowance.warning}.\n" for plan in plans if plan.allowance.warning)
+    return warnings + (
         f"Adopt {counted(adopted, 'snapshot')}? Retention then deletes {counted(now + later, 'snapshot')}, {later} of them once "
         "missing copies are made; `snapkeep plan --adopt` lists them."
     )

@@ -17,6 +17,7 @@ from snapkeep.cli.views.copies import budget_text, way_text
 from snapkeep.domain.json_codec import to_json, to_object
 from snapkeep.domain.model import Action, Lineage, Verdict
 from snapkeep.domain.plural import counted
+from snapkeep.domain.retention.deletion_days import DayAllowance
 from snapkeep.domain.retention.deletion_forecast import DeletionForecast
 from snapkeep.domain.retention.placed_holds import HOLD_RULE
 from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
@@ -99,6 +100,13 @@ def write_plan(
     out.write("\n")
     out.writelines(line + "\n" for budget in budgets for line in layout.wrapped(budget_text(budget), 0, 4))
     out.writelines(line + "\n" for line in layout.wrapped(totals_line(plan), 0, 4))
+    out.writelines(line + "\n" for line in day_lines(plan, layout))
+
+
+def day_lines(plan: RegionPlan, layout: LineLayout) -> Iterator[str]:
+    """Yield why runs would not make all deletions of a plan on one day, in lines; nothing where they may."""
+    if plan.allowance.warning:
+        yield from layout.wrapped(f"{plan.region}: {plan.allowance.warning}", 0, 4, YELLOW)
 
 
 def _due_of(volume: VolumePlan, plan: RegionPlan) -> datetime | None:
@@ -203,8 +211,14 @@ def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
         "made_at": format_time(plan.made_at),
         "policies": to_object(plan.policies.source) | {"label": plan.policies.source.label},
         "totals": _totals(plan),
+        "day": allowance_as_data(plan.allowance),
         "deleted_after_copies": [verdict.snapshot.id for verdict in plan.deletions_after_copies],
     }
+
+
+def allowance_as_data(allowance: DayAllowance) -> dict[str, Any] | None:
+    """Return the deletions that runs may make on one day as JSON values; None where nothing is deleted, or limits them."""
+    return to_object(allowance) | {"exceeded": allowance.is_exceeded} if allowance.planned else None
 
 
 def _volume_as_data(volume: VolumePlan, due: datetime | None, forecast: Forecast | None) -> dict[str, Any]:

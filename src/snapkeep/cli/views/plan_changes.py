@@ -8,7 +8,17 @@ from typing import Any, TextIO
 
 from snapkeep.cli.output import titled
 from snapkeep.cli.views.locks import lock_lines
-from snapkeep.cli.views.plan import BOLD, DIM, REASONS_AT, YELLOW, LineLayout, missing_lines, verdict_as_data, verdict_lines
+from snapkeep.cli.views.plan import (
+    BOLD,
+    DIM,
+    REASONS_AT,
+    YELLOW,
+    LineLayout,
+    day_lines,
+    missing_lines,
+    verdict_as_data,
+    verdict_lines,
+)
 from snapkeep.cli.views.policy import comparison_as_data
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.plural import counted
@@ -31,6 +41,7 @@ def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, layout: Li
             out.writelines(line + "\n" for line in section)
     out.write("\n")
     out.writelines(line + "\n" for line in layout.wrapped(_totals_line(after.region, comparison), 0, 4))
+    out.writelines(line + "\n" for line in day_lines(after, layout))
 
 
 def changes_as_data(before: RegionPlan, after: RegionPlan) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.output import titled
 from snapkeep.cli.views.locks import lock_lines, locks_as_data
+from snapkeep.cli.views.plan import allowance_as_data
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Lineage, Verdict
@@ -242,6 +243,8 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         if len(items) > _SHOWN:
             yield f"            and {len(items) - _SHOWN:,} more"
     yield from lock_lines(comparison)
+    if comparison.allowance.warning:
+        yield f"  {comparison.allowance.warning}"
 
 
 def full_copy_lines(full_copies: Sequence[FullCopies]) -> Iterator[str]:
@@ -279,6 +282,7 @@ def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
             for plan in comparison.refused
         ],
         "locks": locks_as_data(comparison),
+        "day": allowance_as_data(comparison.allowance),
     }
 
 

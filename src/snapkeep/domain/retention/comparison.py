@@ -7,6 +7,7 @@ from dataclasses import field, fields
 
 from snapkeep.domain.model import Action, Lineage, Verdict
 from snapkeep.domain.records import dataclass
+from snapkeep.domain.retention.deletion_days import NOT_READ, DayAllowance
 from snapkeep.domain.retention.new_locks import NewLocks, new_locks
 from snapkeep.domain.retention.region_plan import MissingCopy, RegionPlan, VolumePlan
 
@@ -54,11 +55,14 @@ class Comparison:
     """The locks of rules that differ; None where they are not known."""
     names: Mapping[Lineage, str] = field(default_factory=dict)
     """The names of the volumes that have one."""
+    allowance: DayAllowance = NOT_READ
+    """All deletions of the other policies, and those that runs may make on one day."""
 
     @property
     def empty(self) -> bool:
         """Whether nothing would change."""
-        return self.locks is not None and not any(getattr(self, part.name) for part in fields(self) if part.name != "names")
+        facts = ("names", "allowance")
+        return self.locks is not None and not any(getattr(self, part.name) for part in fields(self) if part.name not in facts)
 
 
 def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
@@ -79,6 +83,7 @@ def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
         deleted_after_copies=tuple(verdict for verdict in after.deletions_after_copies if verdict.snapshot.id not in expected),
         locks=new_locks(before, after),
         names=after.names,
+        allowance=after.allowance,
     )
 
 

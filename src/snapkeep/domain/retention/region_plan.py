@@ -18,6 +18,7 @@ from snapkeep.domain.policy.frequency import copies_all, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 from snapkeep.domain.records import dataclass, replace
+from snapkeep.domain.retention.deletion_days import NOT_READ, DayAllowance
 from snapkeep.domain.retention.exclusions import kept_apart
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts, wanted_lock_holds
 from snapkeep.domain.retention.missing_copies import is_missing, waits_for_key
@@ -122,6 +123,7 @@ class RegionPlan:
     next_snapshots: Mapping[str, datetime] = field(default_factory=dict)
     """Volume id -> when, or since when, the system makes the next snapshot."""
     lock_facts: LockFacts = field(default_factory=LockFacts)
+    allowance: DayAllowance = NOT_READ
 
     @property
     def verdicts(self) -> Iterator[Verdict]:
@@ -217,9 +219,8 @@ class _Planner:
                 listed[copy.origin.lineage, region].append(copy)
                 if copy.state is SnapshotState.ERROR:
                     failed.add((copy.origin.snapshot_id, region))
-        copies = _KnownCopies(
-            copy_facts(self.facts.snapshots, listings, self.facts.waiting, self.facts.confirmed), frozenset(failed), listed
-        )
+        facts = copy_facts(self.facts.snapshots, listings, self.facts.waiting, self.facts.confirmed)
+        copies = _KnownCopies(facts, frozenset(failed), listed)
         for lineage in sorted(by_lineage.keys() | volumes.keys()):
             snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
             if lineage.region == self.facts.region:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
-from datetime import datetime
+from datetime import date, datetime
 from itertools import chain
 from types import MappingProxyType
 
@@ -16,6 +16,7 @@ from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInR
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
+from snapkeep.domain.retention.deletion_days import DayAllowance
 from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
@@ -197,12 +198,14 @@ def make_plans(
     adopt: bool = False,
     former: str = "",
     lock_limits: Mapping[str, LockLimits | None] = MappingProxyType({}),
+    allowances: Mapping[str, Callable[[date], DayAllowance]] = MappingProxyType({}),
 ) -> list[RegionPlan]:
     """Return a plan for each region, with what its next sweeps delete once snapshots are adopted, and copies made and proved.
 
     The first facts and guards are the primary region's, unless that was not listed; `policies` are those in force in each
     region. A copy in a region that was not listed is not known: it is not missing, and its source is kept. `placed`,
-    `adopt` and `former`: see `plan_region`. `lock_limits` are the locks that the stack of each region allows.
+    `adopt` and `former`: see `plan_region`. `lock_limits` are the locks that the stack of each region allows;
+    `allowances` read the deletions that its runs may make on a day.
     """
     # The commands forecast; no function does.
     from snapkeep.domain.creation.due_times import next_snapshots  # noqa: PLC0415
@@ -245,7 +248,7 @@ def make_plans(
     adopts = any(volume.adopted for plan in plans for volume in plan.volumes)
     held = any(verdict.reasons[0] == WAITS_FOR_PROOF for plan in plans for verdict in plan.verdicts)
     if not plans or not (facts[0].waiting or plans[0].missing or adopts or held):
-        return plans
+        return _with_allowances(plans, allowances)
     # The same decision over the facts as they will be: no second rule says what copies release.
     # A sweep deletes first by the tags that it found, then by those that it wrote; copies take longer.
     step = plan_all([replace(region, since=None) for region in facts]) if adopts else plans
@@ -257,7 +260,19 @@ def make_plans(
         left = _facts_after(left, plans, step)
     last = plan_all(with_copies_made(left, plans[0], now, system=system))
     verdicts += [verdict for plan in last for verdict in plan.deletions]
-    return [_with_deletions(region, plan, verdicts) for region, plan in zip(facts, plans, strict=True)]
+    plans = [_with_deletions(region, plan, verdicts) for region, plan in zip(facts, plans, strict=True)]
+    return _with_allowances(plans, allowances)
+
+
+def _with_allowances(plans: Sequence[RegionPlan], allowances: Mapping[str, Callable[[date], DayAllowance]]) -> list[RegionPlan]:
+    """Return the plans with the deletions that runs may make. They are read only where something is deleted."""
+    numbers = [len(plan.deletions) + len(plan.deletions_after_copies) for plan in plans]
+    return [
+        replace(plan, allowance=replace(allowances[plan.region](plan.made_at.date()), planned=planned))
+        if planned and plan.region in allowances
+        else plan
+        for plan, planned in zip(plans, numbers, strict=True)
+    ]
 
 
 def _facts_after(facts: Sequence[RegionFacts], plans: Sequence[RegionPlan], step: Sequence[RegionPlan]) -> list[RegionFacts]:

@@ -11,41 +11,20 @@ from itertools import takewhile
 
 from snapkeep.domain.errors import RETRYABLE, DocumentChanged, SnapkeepError
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.sweep.deletion_days import limit
+from snapkeep.domain.retention.deletion_days import DayAllowance, DayOfDeletions
 from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind
 from snapkeep.usecases.recovery.record_ports import LISTED, Documents
 
 PREFIX = "deletions/"
 HASH_DIGITS = 16
-# Both come before all that runs write in a listing, which is in the order of UTF-8 (S3 API reference: ListObjectsV2): runs cannot
-# hide the usual number.
+# These come before all that runs write in a listing, which is in the order of UTF-8 (S3 API reference: ListObjectsV2): runs
+# cannot hide the usual number.
 NOTIFIED = "-notified"
+SEEN = "-seen"
 USUAL = "-usual-"
 BY_RUNS = "runs/"
 _ANNOUNCEMENT = re.compile(rf"^{PREFIX}[0-9-]{{10}}/{BY_RUNS}([0-9a-f]{{{HASH_DIGITS}}})-", re.MULTILINE)
 """Other names can only be forged, and count nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class DayOfDeletions:
-    """The deletions that runs announced on a day, as far as one listing shows them."""
-
-    day: date
-    number: int
-    """Exact below a thousand, an estimate beyond."""
-    usual: int | None = None
-    """The usual deletions of a day, as sweeps know them; None: not known yet."""
-    notified: bool = False
-    """Whether a notice says that runs make no more deletions."""
-
-    def is_unusual(self, times: int) -> bool:
-        """Whether there are more than so many times the usual; not where that is not known."""
-        return self.usual is not None and self.number > limit(self.usual, times)
-
-    @property
-    def text(self) -> str:
-        """Both numbers, in words."""
-        return f"runs planned {self.number} deletions on {self.day}, usual are {self.usual} a day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +50,10 @@ class AnnouncedDeletions:
         """Keep that a notice was sent."""
         self._write(day, NOTIFIED)
 
+    def mark_seen(self, day: date) -> None:
+        """Keep that a sweep has looked at a day on which runs stopped."""
+        self._write(day, SEEN)
+
     def of(self, day: date) -> DayOfDeletions:
         """Return the deletions of a day, by one listing. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
         prefix = _prefix(day)
@@ -80,7 +63,12 @@ class AnnouncedDeletions:
         hashes = _ANNOUNCEMENT.findall("\n".join(keys))
         usual = [text for mark in marks if mark.startswith(USUAL) and (text := mark.removeprefix(USUAL)).isdecimal()]
         number = _estimate(hashes) if hashes and len(keys) >= LISTED else len(hashes)
-        return DayOfDeletions(day, number, max(map(int, usual), default=None), NOTIFIED in marks)
+        return DayOfDeletions(day, number, max(map(int, usual), default=None), NOTIFIED in marks, SEEN in marks)
+
+    def allowance_of(self, day: date, times: int) -> DayAllowance:
+        """Return the deletions that runs may make on a day, given the parameter `DeletionsTimesUsual`. Raise as `of`."""
+        found = self.of(day)
+        return DayAllowance(0, found.number, found.most(times), found.usual, times)
 
     def _write(self, day: date, name: str) -> None:
         with suppress(DocumentChanged):  # it is there already

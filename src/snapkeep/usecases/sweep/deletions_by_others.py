@@ -8,9 +8,9 @@ from datetime import date, datetime
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
+from snapkeep.domain.retention.deletion_days import after, is_unusual, usual
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts
-from snapkeep.domain.sweep.deletion_days import after, is_unusual, usual
 from snapkeep.domain.sweep.deletions_by_others import deleted_by_others, findings_of
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 from snapkeep.domain.sweep.memory import KeptSnapshot, SweepMemory

@@ -22,9 +22,9 @@ from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
+from snapkeep.domain.retention.deletion_days import DayOfDeletions, usual
 from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
-from snapkeep.domain.sweep.deletion_days import usual
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision
 from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
 from snapkeep.domain.sweep.memory import SweepMemory
@@ -273,38 +273,48 @@ class RegionSweep:
         self, decision: SweepDecision, watched: WatchResult, now: datetime
     ) -> tuple[DeletionPlan, list[ReportItem], list[Finding]]:
         """Return the plan of a sweep's deletions, those that are left, and the findings of an unusual day, which has none."""
-        found = watched.unusual(now.date(), self.limits.times_usual) or self._planned_by_runs(watched, now.date())
-        unusual = self.stopped_by(found, now)
+        today, times = now.date(), self.limits.times_usual
+        days = self._announced_days(watched, today)
+        by_others = watched.unusual(today, times)
+        found = [day for day in days if day.is_unusual(times) or (by_others and day.day == today)]
+        unusual = by_others or [Finding(FindingKind.DELETIONS_UNUSUAL, "", "", day.text) for day in found]
         plan, left = deletion_plan(decision, self.reader.region, now, 0 if unusual else self.limits.deletions)
-        return plan, left, unusual
+        return plan, left, [*unusual, *self._holds_placed(found, unusual, now)]
 
-    def _planned_by_runs(self, watched: WatchResult, today: date) -> list[Finding]:
-        """Let runs know the usual number; return a finding where they planned far more since the last sweep."""
+    def _announced_days(self, watched: WatchResult, today: date) -> list[DayOfDeletions]:
+        """Let runs know the usual number.
+
+        Return the deletions of today, and those of a day on which they stopped after its last sweep.
+        """
         if self.announced is None or not self.limits.times_usual:
-            return []
-        # The first sweep of tomorrow may be hours after its first runs.
+            return [DayOfDeletions(today, 0)]
+        # Also on an unusual day. The first sweep of tomorrow may be hours after its first runs.
         for day in (today, today + timedelta(days=1)):
             if (number := usual(watched.deletions, day)) is not None:
                 self.announced.write_usual(day, number)
-        # Runs that stopped after the last sweep of yesterday are not forgotten.
-        yesterday = [watched.since.date()] if watched.since and watched.since.date() < today else []
-        days = [self.announced.of(day) for day in (today, *yesterday)]
-        unusual = [day for day in days if day.is_unusual(self.limits.times_usual)]
-        return [Finding(FindingKind.DELETIONS_UNUSUAL, "", "", day.text) for day in unusual]
+        last = watched.since.date() if watched.since and watched.since.date() < today else None
+        before = [self.announced.of(last)] if last else []
+        return [self.announced.of(today), *(day for day in before if day.notified and not day.seen)]
 
-    def stopped_by(self, unusual: list[Finding], now: datetime) -> list[Finding]:
-        """Put the system on hold if there is an unusual finding; return the finding, and why there is no hold.
+    def _holds_placed(self, days: Iterable[DayOfDeletions], unusual: Sequence[Finding], now: datetime) -> list[Finding]:
+        """Put the system on hold for unusual days; return why there is no hold.
 
-        The hold of a day is placed once, and again by a later sweep of that day if it was released.
+        The hold of a day is placed once: whoever releases it has looked at the day.
         """
-        if not unusual or self.hold_store is None:
-            return unusual
-        hold = PlacedHold(f"deletions-{now:%Y-%m-%d}", "Snapkeep, by DeletionsTimesUsual", now, unusual[0].text)
+        if self.hold_store is None:
+            return []
         try:
-            self.hold_store().place(hold)
+            for day in days:
+                if day.seen:
+                    continue
+                self.hold_store().place(
+                    PlacedHold(f"deletions-{day.day}", "Snapkeep, by DeletionsTimesUsual", now, unusual[0].text)
+                )
+                if self.announced is not None:
+                    self.announced.mark_seen(day.day)
         except SnapkeepError as error:
-            return [*unusual, Finding(FindingKind.OUT_OF_REACH, "hold on deletions", "", str(error))]
-        return unusual
+            return [Finding(FindingKind.OUT_OF_REACH, "hold on deletions", "", str(error))]
+        return []
 
     def report(
         self,
