@@ -44,7 +44,7 @@ def policies_context(reading: Reading, query: Query) -> Context:
         except InvalidPolicy as invalid:
             context["problems"] = [f"{file.place(problem.path)}: {problem}" for problem in invalid.problems]
         else:
-            context["warnings"] = [f"{file.place(gap.path)}: {gap.text}" for gap in policy_gaps(proposed)]
+            context["warnings"] = [f"{file.place(gap.path)}: {gap.text}" for gap in policy_gaps(proposed, reading.at)]
             context |= _changes(reading, proposed)
     return context
 

@@ -1,8 +1,8 @@
-"""The reports of sweeps that the buckets keep: a list, and each of them. They are read when the page is opened."""
+"""The reports of sweeps that the buckets keep: a list, and each of them. New ones are read when the page is opened."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -23,11 +23,13 @@ DAYS = 14
 """The days whose reports are listed, as `snapkeep report list` does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReportPages:
-    """Lists the reports of a system, and shows them."""
+    """Lists the reports of a system, and shows them. Reads each listed report once: it never changes."""
 
     settings: AwsSettings
+    _known: dict[str, KeptReport] = field(default_factory=dict)
+    """Those of the last list, by place."""
 
     @property
     def page(self) -> Page:
@@ -53,7 +55,8 @@ class ReportPages:
     def _kept(self, reading: Reading) -> tuple[list[KeptReport], dict[str, str]]:
         stores, problems = self._stores()
         first_day = (reading.at - timedelta(days=DAYS - 1)).date()
-        reports, problems = kept_everywhere(stores, problems, partial(kept_and_problem, first_day=first_day))
+        reports, problems = kept_everywhere(stores, problems, partial(kept_and_problem, first_day=first_day, known=self._known))
+        self._known = {kept.location: kept for kept in reports}
         return sorted(reports, key=lambda kept: kept.report.started_at, reverse=True), problems
 
     def _context(self, reading: Reading, query: Query) -> Context:

@@ -292,7 +292,9 @@ class Deployment:
             bucket = self._bucket(region)
             self._watcher.step(f"{region}: removing bucket {bucket.name}")
             removed[bucket.name] = bucket.remove()
-        return RemovalResult(target.system, account_id, tuple(results), removed, self._what_stays(results, vault_accounts))
+        # A network of drills has nothing beside it: no snapshot, key or document is of it.
+        stays = self._what_stays(results, vault_accounts) if StackKind.DRILL not in kinds else ()
+        return RemovalResult(target.system, account_id, tuple(results), removed, stays)
 
     def _end_runs(self, stack: Stack) -> None:
         """Stop the runs of a stack's state machines: a run of Protect waits for hours, and the deletion would wait for it."""

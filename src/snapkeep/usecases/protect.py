@@ -216,7 +216,8 @@ class TagSnapshots:
         source = replace(snapshot, tags={**snapshot.tags, **recovery})
         for rule in policy.copies:
             if choice.copies(snapshot, policy, rule):
-                report.copies.append(copy_request(self.system, source, policy, rule, volume))
+                rpo_ends = choice.rpo_end(snapshot, policy, rule)
+                report.copies.append(copy_request(self.system, source, policy, rule, volume, rpo_ends))
             else:
                 report.reasons.append(f"{snapshot.id}: not copied to {rule.region}: another one of its period is")
 

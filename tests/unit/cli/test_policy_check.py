@@ -167,3 +167,28 @@ def test_a_lock_has_a_note_about_the_stacks() -> None:
     text = RIGHT + "        lock: {mode: governance, for: 14d}\n"
     assert "note: MaxLockDays of the stacks must allow the locks, of at most 14 d\n" in check("-", text=text).stdout
     assert "note" not in check("-").output
+
+
+PAST = """\
+    snapshots: {cron: "0 */4 * * ? 2020"}
+drills:
+  - name: weekly
+    policies: [gold]
+    in: us-east-2
+    schedule: {cron: "0 4 ? * SUN 2020-2024"}
+"""
+
+
+def test_a_schedule_that_is_over_is_a_warning() -> None:
+    checked = check("-", text=RIGHT + PAST)
+    assert checked.exit_code == 0
+    assert checked.stderr.splitlines() == [
+        "<stdin>:9: warning: gold makes no snapshots: no moment of 0 */4 * * ? 2020 is still to come",
+        "<stdin>:14: warning: weekly is never due: no moment of 0 4 ? * SUN 2020-2024 is still to come",
+    ]
+
+
+def test_the_summary_says_that_copies_do_not_get_the_volumes_tags() -> None:
+    line = "        the copies do not get the volume's tags"
+    assert line in check("-", text=RIGHT + "        carry_tags: false\n").stdout.splitlines()
+    assert line not in check("-").stdout.splitlines()

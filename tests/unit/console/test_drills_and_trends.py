@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from starlette.testclient import TestClient
 
+from snapkeep.adapters.s3_reports import S3Reports
 from snapkeep.console.reading import Readings
 from snapkeep.console.trend import HEIGHT, WIDTH, trend_of
 from snapkeep.domain.commands import CommandResult, CommandStatus
@@ -231,3 +232,16 @@ def test_reports_are_listed_and_shown_as_the_bucket_has_them(
     assert browser.get("/report", params={"in": PRIMARY, "id": "../memory/snapshots"}).status_code == 404
     account.take_away(NEAR)
     assert "us-east-2 could not be read" in page_of(browser, readings, "/reports")
+
+
+def test_a_report_is_read_once_however_often_the_list_is_opened(
+    account: Account, browser: TestClient, readings: Readings, copied: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(account, report(2, volumes=1))
+    renew(readings)
+    names, get = [], S3Reports.get
+    monkeypatch.setattr(S3Reports, "get", lambda store, name: names.append(name) or get(store, name))
+    browser.get("/reports.json")
+    keep(account, report(1, volumes=1))
+    assert len(browser.get("/reports.json").json()["reports"]) == 2
+    assert len(names) == len(set(names)) == 2

@@ -35,6 +35,23 @@ def test_an_expression_without_a_moment_in_a_year_has_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "over"),
+    [
+        ("0 3 * * ? 2026", False),
+        ("0 3 22 NOV ? 2026", True),
+        ("0 3 * * ? 2020-2025", True),
+        ("0 3 * * ? 2020,2031", False),
+        ("0 3 29 FEB ? *", False),
+        ("0 3 29 FEB ? 2027", True),
+        ("0 3 30 FEB ? *", True),
+        ("0 0 31 12 ? 2199", False),
+    ],
+)
+def test_an_expression_whose_last_moment_is_past_is_over(text: str, over: bool) -> None:
+    assert parse_cron(text).is_over(at("2026-11-22T10:00"), "UTC") is over
+
+
+@pytest.mark.parametrize(
     ("text", "longest"),
     [
         ("0 */4 * * ? *", timedelta(hours=4)),

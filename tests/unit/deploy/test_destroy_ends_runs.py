@@ -115,6 +115,7 @@ def test_the_artifacts_of_the_dr_stack_outlive_the_network_of_drills() -> None:
     aws = OneStack()
     destroyed = Deployment(DeploymentTarget(aws.client, "us-east-1", "us-east-2"), Notes()).destroy([StackKind.DRILL])
     assert ([result.stack for result in destroyed.stacks], destroyed.objects_removed) == (["snapkeep-drill"], {})
+    assert destroyed.stays == (), "nothing of the other stacks was to be deleted"
 
 
 def test_shares_with_vaults_are_named_among_what_stays() -> None:

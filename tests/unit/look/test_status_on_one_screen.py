@@ -123,6 +123,13 @@ def test_1500_volumes_fit_one_screen_the_worst_first(fleet: SystemStatus, width:
     assert any(line.startswith("us-east-2  ") for line in lines), "the queue's figures are cut"
 
 
+def test_a_sentence_and_a_title_go_on_under_their_text(fleet: SystemStatus) -> None:
+    lines = printed(fleet, StatusLayout(width=80))
+    assert lines[1].startswith("  or later (")
+    begin = next(number for number, line in enumerate(lines) if line.startswith("✗ 300 volumes, late: copy"))
+    assert lines[begin + 1].strip() == lines[begin + 1][2:] == "most 4 d"
+
+
 def test_one_cause_is_printed_once(fleet: SystemStatus) -> None:
     lines = printed(fleet, StatusLayout(width=120))
     assert sum(CAUSE in line for line in lines) == 1

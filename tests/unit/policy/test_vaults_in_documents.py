@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,7 @@ def test_an_unknown_vault_and_one_of_a_taken_name_are_refused() -> None:
 def test_a_vault_that_no_policy_names_is_a_warning() -> None:
     data = document(WHOLE)
     del data["policies"][0]["vault"]
-    gaps = [gap for gap in policy_gaps(parse_document(data)) if gap.path.startswith("vaults")]
+    gaps = [gap for gap in policy_gaps(parse_document(data), datetime.now(UTC)) if gap.path.startswith("vaults")]
     assert gaps == [("vaults[0].name", "no policy names vault bunker: nothing is shared with it")]
 
 

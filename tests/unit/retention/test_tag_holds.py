@@ -18,7 +18,7 @@ from snapkeep.domain.retention.tag_holds import tag_holds
 from snapkeep.usecases.ports import SnapshotReader
 from snapkeep.usecases.retention.plan_regions import make_plans, tagged_sources
 from support.flows import DR, PRIMARY, CallCounter, Laboratory, policy_set
-from support.lineages import REGION, SYSTEM, snapshot
+from support.lineages import REGION, SYSTEM, at, snapshot
 from support.sweeping_world import SweepingWorld, gold
 
 PROTECTED = {"Protected": ("true",)}
@@ -181,5 +181,5 @@ def test_a_tag_that_every_snapshot_gets_of_its_volume_is_a_gap(
         hold_tags={"Protected": held},
         carry_tags=CarryTags(excluded),
     )
-    paths = [gap.path for gap in policy_gaps(PolicySet((policy,)))]
+    paths = [gap.path for gap in policy_gaps(PolicySet((policy,)), at("2026-11-23"))]
     assert paths == (["policies[0].hold_tags.Protected"] if warned else [])

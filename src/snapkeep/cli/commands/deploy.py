@@ -309,6 +309,7 @@ def _show_destroyed(destroyed: RemovalResult, *, json: bool) -> None:
         console.print(
             f"bucket {bucket}: " + (f"removed with {counted(count, 'object')}" if count else "already deleted"), soft_wrap=True
         )
-    console.print("Kept:")
+    if destroyed.stays:
+        console.print("Kept:")
     for text in destroyed.stays:
         console.print(f"  {text}", soft_wrap=True)

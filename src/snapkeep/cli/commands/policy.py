@@ -76,7 +76,7 @@ def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *,
             print_problems(invalid, file)
         errors = [{"line": file.line(problem.path), **problem._asdict()} for problem in invalid.problems]
         return {"file": file.name, "errors": errors}
-    gaps = list(policy_gaps(policies))
+    gaps = list(policy_gaps(policies, datetime.now(UTC)))
     if not json:
         _print_lines(summary_lines(policies, document.get("limits", ())))
         _print_lines(filter(None, [lock_note(policies)]))

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -40,6 +41,7 @@ MOST_SIGNALS = 500
 """Signals of a region that are read at most."""
 FIRST_DAY = date(2026, 1, 1)
 """A day before every report."""
+NOTHING_KNOWN: Mapping[str, KeptReport] = MappingProxyType({})
 
 
 @app.command("list")
@@ -161,9 +163,18 @@ def kept_everywhere(
     return [item for kept, _ in found.values() for item in kept], {**problems, **unread}
 
 
-def kept_and_problem(store: S3Reports, first_day: date) -> tuple[list[KeptReport], str]:
-    """Return the reports of a store from a day on, and why there may be others."""
-    return _read_all(lambda: store.names_since(first_day), partial(_kept_or_problem, store))
+def kept_and_problem(
+    store: S3Reports, first_day: date, known: Mapping[str, KeptReport] = NOTHING_KNOWN
+) -> tuple[list[KeptReport], str]:
+    """Return the reports of a store from a day on, and why there may be others.
+
+    Those that are `known`, by place, are not read.
+    """
+
+    def read(name: str) -> KeptReport | str:
+        return known.get(store.location(name)) or _kept_or_problem(store, name)
+
+    return _read_all(lambda: store.names_since(first_day), read)
 
 
 def signals_and_problem(store: S3Reports, first_day: date) -> tuple[list[SignalRecord], str]:

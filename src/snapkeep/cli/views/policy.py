@@ -90,6 +90,8 @@ def _rule_lines(rule: CopyRule) -> Iterator[str]:
     yield f"    copy to {rule.region} within {format_duration(rule.copy_within)}, keep {retention_text(rule.retention)}"
     if not copies_all(rule):
         yield f"        of the snapshots of {format_duration(between_copies(rule))} the first is copied"
+    if not rule.carry_tags:
+        yield "        the copies do not get the volume's tags"
     if rule.lock is not None:
         yield f"        {_lock_text(rule.lock)}"
     if rule.completion_minutes:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from snapkeep.cli.output import BAD, GOOD, QUIET, STRONG, WARN, literal, printable
 from snapkeep.cli.views.copies import budget_text
-from snapkeep.cli.views.status_lines import StatusLayout, copy_blocks, fitting_lines, volume_blocks
+from snapkeep.cli.views.status_lines import StatusLayout, copy_blocks, fitting_lines, marked_lines, volume_blocks
 from snapkeep.cli.views.vault import standing_text
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.protection import age_text
@@ -23,10 +23,13 @@ ALARMING = frozenset(map(StatusTotal, ("late", "no_snapshot", "no_recovery_point
 
 def status_view(status: SystemStatus, layout: StatusLayout) -> RenderableType:
     """Return a status for a layout. Where it has a height, lists are cut to it, never the sentence, the regions or the totals."""
-    above: list[RenderableType] = [_sentence(status), _headline(status)]
-    above += [Text.assemble(("✗ ", BAD), literal(problem)) for problem in status.problems]
-    above += [Text.assemble(("✗ ", BAD), literal(f"{key.fault.key_arn}: {key.text}")) for key in status.keys]
-    above += [Text.assemble(("■ ", WARN), literal(f"{hold.scope}: {hold.text}")) for hold in status.holds]
+    mark, style = _mark(status)
+    above: list[RenderableType] = [*marked_lines(mark, Text(recovery_sentence(status), STRONG), style, layout.width)]
+    above.append(_headline(status))
+    bad = [*status.problems, *(f"{key.fault.key_arn}: {key.text}" for key in status.keys)]
+    above += [line for text in bad for line in marked_lines("✗", literal(text), BAD, layout.width)]
+    held = [f"{hold.scope}: {hold.text}" for hold in status.holds]
+    above += [line for text in held for line in marked_lines("■", literal(text), WARN, layout.width)]
     below: list[RenderableType] = []
     if status.destinations:
         below += [Text(), _destinations(status)]
@@ -45,12 +48,11 @@ def _height(parts: list[RenderableType], width: int) -> int:
     return len(console.render_lines(Group(*parts), pad=False))
 
 
-def _sentence(status: SystemStatus) -> Text:
-    """Return in one sentence how many volumes can be recovered, where, to when, and how many cannot."""
-    mark, style = ("✓ ", GOOD) if status.healthy else ("✗ ", BAD)
+def _mark(status: SystemStatus) -> tuple[str, str]:
+    """Return the mark of the first sentence, and its style."""
     if status.healthy and status.recoverability.volumes and not status.recoverability.recoverable:
-        mark, style = "… ", WARN  # first copies are under way
-    return Text.assemble((mark, style), (recovery_sentence(status), STRONG))
+        return "…", WARN  # first copies are under way
+    return ("✓", GOOD) if status.healthy else ("✗", BAD)
 
 
 def recovery_sentence(status: SystemStatus) -> str:

@@ -119,10 +119,16 @@ def _shares(blocks: Sequence[Block], room: int) -> list[int]:
 
 def _title(mark: str, text: str, style: str, width: int) -> list[Text]:
     """Return a block's title in lines that fit; at most the last is cut."""
-    lines = Text.assemble((f"{mark} ", style), literal(text, style or STRONG)).wrap(Console(width=width), width)
+    lines = marked_lines(mark, literal(text, style or STRONG), style, width)
     if len(lines) > TITLE_LINES:
         lines[TITLE_LINES - 1].append("…")
     return [_cut(line, width) for line in lines[:TITLE_LINES]]
+
+
+def marked_lines(mark: str, text: Text, style: str, width: int) -> list[Text]:
+    """Return a text after its mark in lines that fit, the further ones under the first one's text."""
+    lines = text.wrap(Console(width=width), width - 2)
+    return [Text(mark if not number else " ", style) + " " + line for number, line in enumerate(lines)]
 
 
 def _cut(line: Text, width: int) -> Text:

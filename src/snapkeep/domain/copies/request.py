@@ -50,6 +50,8 @@ class CopyRequest:
     """In a vault: the snapshot, shared by another account, that is copied in place of the origin. Empty: the origin itself is."""
     shared_region: str = field(default="", metadata=OPTIONAL)
     """The region of that snapshot."""
+    rpo_ends: datetime | None = field(default=None, metadata=OPTIONAL)
+    """When the data before it is older than the RPO, where its policy makes snapshots just in time; None for others."""
 
     @property
     def snapshot_in_region(self) -> SnapshotInRegion:
@@ -65,11 +67,11 @@ class CopyRequest:
 
     @property
     def latest_start(self) -> datetime:
-        """When the copy has to start at the latest to meet its deadline, which orders the queue.
+        """When the copy has to start at the latest to meet its deadline, and the RPO, which orders the queue.
 
         By deadline alone a large copy would be left to the end, where it would be late and delay the rest.
         """
-        return self.deadline - self.expected_duration
+        return min(self.deadline, self.rpo_ends or self.deadline) - self.expected_duration
 
     @property
     def chooses_completion(self) -> bool:
@@ -97,7 +99,14 @@ class CopyRequest:
         return replace(self, tags={key: value for key, value in self.tags.items() if key in OWN_TAGS})
 
 
-def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, volume: Volume | None) -> CopyRequest:
+def copy_request(
+    system: str,
+    snapshot: Snapshot,
+    policy: Policy,
+    rule: CopyRule,
+    volume: Volume | None,
+    rpo_ends: datetime | None = None,
+) -> CopyRequest:
     """Return the copy of a source snapshot that a copy rule requests.
 
     It has its volume's own tags, those of recovery and those by which its policy holds, never all tags of the snapshot: by
@@ -128,4 +137,5 @@ def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule
         source_kms_key=snapshot.kms_key_id,
         completion=rule.completion,
         budget_usd=rule.budget_usd,
+        rpo_ends=rpo_ends,
     )

@@ -12,7 +12,7 @@ from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Volum
 from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.frequency import Periods, periods_of
-from snapkeep.domain.policy.model import WHEN_RPO, CopyRule, Policy, PolicySet, SnapshotRule
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, SnapshotRule
 from snapkeep.domain.policy.selection import select, why_left_out
 from snapkeep.domain.tag_names import MADE
 
@@ -46,20 +46,15 @@ def next_due(volume: Volume, policy: Policy, snapshots: Iterable[Snapshot], copi
         due: datetime | None = NEVER
     else:
         newest = max(snapshot.start_time for snapshot in counted)
-        due = _by_rule(rule, newest, now) if rule.when != WHEN_RPO else _by_rpo(volume, policy, newest, counted, copies)
+        due = _by_rpo(volume, policy, newest, counted, copies) if policy.makes_in_time else _by_rule(rule, newest, now)
     failures = [item.start_time for item in sources if item.state is SnapshotState.ERROR and MADE in item.tags]
     return due if due is None else max([due, *(failed + AFTER_FAILURE for failed in failures)])
-
-
-def needs_history(policy: Policy) -> bool:
-    """Whether the moment depends on how long copies took."""
-    return policy.snapshots is not None and policy.snapshots.when == WHEN_RPO
 
 
 def may_be_due(policy: Policy, snapshots: Iterable[Snapshot], now: datetime) -> bool:
     """Whether any history of copies could make a snapshot due now: before half of the RPO none can."""
     starts = [item.start_time for item in snapshots if not item.is_copy and _counts(item, policy)]
-    if not starts or not needs_history(policy) or any(periods_of(rule) for rule in policy.copies):
+    if not starts or not policy.makes_in_time or any(periods_of(rule) for rule in policy.copies):
         return True
     return max(starts) + policy.rpo / 2 <= now
 
@@ -143,7 +138,7 @@ def next_snapshots(
         listed = {
             region: of_region[Lineage(volume.region, volume.id)]
             for region, of_region in by_lineage.items()
-            if needs_history(policy) and policy.copy_rule(region)
+            if policy.makes_in_time and policy.copy_rule(region)
         }
         due = next_due(volume, policy, own[volume.id], listed, now)
         # A volume without any snapshot is due now, not since the beginning of time.

@@ -50,6 +50,13 @@ class Cron:
         days = (self._moments(now, ahead, timezone) for ahead in range(-1, _LONGEST_LOOK))
         return next((min(later) for moments in days if (later := [moment for moment in moments if moment > now])), None)
 
+    def is_over(self, now: datetime, timezone: str) -> bool:
+        """Whether no moment comes after now, in whatever year."""
+        if self.following(now, timezone) is not None:
+            return False
+        first, last = now.date().toordinal() + _LONGEST_LOOK, date(max(self.fields[-1]), 12, 31).toordinal()
+        return not any(self._takes(date.fromordinal(number)) for number in range(first, last + 1))
+
     @property
     def longest(self) -> timedelta:
         """Return the longest time between two moments in any years, without changes of the clock.
@@ -67,12 +74,15 @@ class Cron:
         zone = ZoneInfo(timezone)
         day = now.astimezone(zone).date() + timedelta(days=days)
         minutes, hours, *_ = self.fields
-        taken = all(value in field for value, field in zip(_of_day(day), self.fields[2:], strict=True))
+        taken = self._takes(day)
         return [
             datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
             for hour in (hours if taken else ())
             for minute in minutes
         ]
+
+    def _takes(self, day: date) -> bool:
+        return all(value in field for value, field in zip(_of_day(day), self.fields[2:], strict=True))
 
 
 def _of_day(day: date) -> tuple[int, int, int, int]:

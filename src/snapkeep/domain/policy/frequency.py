@@ -14,7 +14,7 @@ from snapkeep.domain.policy.periods import DAY, HOUR, PERIODS, Calendar, finest_
 
 if TYPE_CHECKING:
     from snapkeep.domain.model import Snapshot
-    from snapkeep.domain.policy.model import CopyRule, Retention
+    from snapkeep.domain.policy.model import CopyRule, Policy, Retention
 
 ONLY_KEPT = "kept"
 """The word of `only`: one copy of each of the finest periods that the retention of the copies knows."""
@@ -89,6 +89,19 @@ def same_period(rule: CopyRule, first: datetime, second: datetime) -> bool:
         return False
     numbers = periods.numbers((first, second))
     return numbers[0] == numbers[1]
+
+
+def rpo_end(snapshot: Snapshot, policy: Policy, rule: CopyRule, others: Iterable[Snapshot]) -> datetime | None:
+    """Return when the data that a rule copied before a snapshot is older than the RPO.
+
+    `others` are the snapshots of its volume that the policy copies. None where nothing is known to be before it.
+    """
+    starts = [other.origin.start_time for other in others if other.origin.start_time < snapshot.origin.start_time]
+    if not starts:
+        return None
+    periods, newest = periods_of(rule), max(starts)
+    # Of its period another one may have been copied, which began no earlier than the period.
+    return (periods.bounds(newest)[0] if periods else newest) + policy.rpo
 
 
 def to_copy(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import datetime
 from typing import NamedTuple
 
+from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.model import PolicySet, Selector
 from snapkeep.domain.tag_names import POLICY
 from snapkeep.domain.wildcards import matches_any
@@ -18,8 +20,11 @@ class PolicyGap(NamedTuple):
     text: str
 
 
-def policy_gaps(policies: PolicySet) -> Iterator[PolicyGap]:
-    """Yield policies that an earlier one leaves no volume, that copy nothing or hold everything, and vaults that none names."""
+def policy_gaps(policies: PolicySet, now: datetime) -> Iterator[PolicyGap]:
+    """Yield policies that an earlier one leaves no volume, that copy nothing or hold everything, and vaults that none names.
+
+    Schedules that are over are no errors: a document in force, which was right when it was pushed, must stay valid.
+    """
     for number, policy in enumerate(policies.policies):
         earlier = (former.name for former in policies.policies[:number] if _takes_all(former.selector, policy.selector))
         if name := next(earlier, ""):
@@ -33,10 +38,26 @@ def policy_gaps(policies: PolicySet) -> Iterator[PolicyGap]:
             if ("*" in held or required <= held) and not matches_any(key, policy.carry_tags.excluded):
                 text = f"{policy.name} holds every snapshot: its volumes have the tag {key}, and give it to their snapshots"
                 yield PolicyGap(f"policies[{number}].hold_tags.{key}", text)
+    yield from _schedules_that_are_over(policies, now)
     used = {policy.vault for policy in policies.policies}
     for number, vault in enumerate(policies.vaults):
         if vault.name not in used:
             yield PolicyGap(f"vaults[{number}].name", f"no policy names vault {vault.name}: nothing is shared with it")
+
+
+def _schedules_that_are_over(policies: PolicySet, now: datetime) -> Iterator[PolicyGap]:
+    for number, policy in enumerate(policies.policies):
+        if policy.snapshots and _is_over(policy.snapshots.cron, now, policy.snapshots.timezone):
+            text = f"{policy.name} makes no snapshots: no moment of {policy.snapshots.cron} is still to come"
+            yield PolicyGap(f"policies[{number}].snapshots.cron", text)
+    for number, drill in enumerate(policies.drills):
+        if _is_over(drill.schedule.cron, now, drill.schedule.timezone):
+            text = f"{drill.name} is never due: no moment of {drill.schedule.cron} is still to come"
+            yield PolicyGap(f"drills[{number}].schedule.cron", text)
+
+
+def _is_over(cron: str, now: datetime, timezone: str) -> bool:
+    return bool(cron) and parse_cron(cron).is_over(now, timezone)
 
 
 def _takes_all(former: Selector, later: Selector) -> bool:

@@ -235,6 +235,11 @@ class Policy:
     lock: LockRule | None = None
     """The lock on each snapshot in the volume's own region; None for none."""
 
+    @property
+    def makes_in_time(self) -> bool:
+        """Whether its snapshots are made just in time for the RPO: the moment depends on how long copies took."""
+        return self.snapshots is not None and self.snapshots.when == WHEN_RPO
+
     def retention_of(self, retention: Retention, *, gone: bool) -> Retention:
         """Return a retention of this policy, or the one of deleted volumes where it has one and the volume is deleted."""
         return self.gone if gone and self.gone is not None else retention

@@ -247,6 +247,7 @@ class EnqueueRepair:
     policy: Policy
     rule: CopyRule
     volume: Volume | None
+    rpo_ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,9 @@ class _Primary:
             if entry is None and (missing.snapshot_id, missing.region) in requested_by_runs:
                 continue
             urgency = self.newest_copied.get((missing.lineage, missing.region), NEVER)
-            enqueue = EnqueueRepair(by_id[missing.snapshot_id], policy, rule, self.facts.volumes.get(missing.lineage.volume_id))
+            snapshot, volume = by_id[missing.snapshot_id], self.facts.volumes.get(missing.lineage.volume_id)
+            rpo_ends = urgency + policy.rpo if policy.makes_in_time and urgency != NEVER else None
+            enqueue = EnqueueRepair(snapshot, policy, rule, volume, rpo_ends)
             yield from self._copy(missing.region, entry, enqueue, urgency, under_way=missing.status is CopyStatus.IN_PROGRESS)
         for entry in self.facts.queued.values():
             origin = entry.request.origin

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import field
+from datetime import datetime
 
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.frequency import copies_all, to_copy
+from snapkeep.domain.policy.frequency import copies_all, rpo_end, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy
 from snapkeep.domain.policy.selection import why_left_out
 from snapkeep.domain.records import dataclass
@@ -50,6 +51,10 @@ class ChooseCopies:
         candidates = [snapshot, *(item for item in self._siblings(snapshot, policy) if item.id not in copied)]
         chosen = to_copy(candidates, rule, [copy.origin.start_time for copy in completed], waiting)
         return any(item.id == snapshot.id for item in chosen)
+
+    def rpo_end(self, snapshot: Snapshot, policy: Policy, rule: CopyRule) -> datetime | None:
+        """Return when the data copied before a snapshot is older than the RPO, where snapshots are made in time for that."""
+        return rpo_end(snapshot, policy, rule, self._siblings(snapshot, policy)) if policy.makes_in_time else None
 
     def _siblings(self, snapshot: Snapshot, policy: Policy) -> list[Snapshot]:
         if not self._sources:

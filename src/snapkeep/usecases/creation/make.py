@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from snapkeep.domain.creation.batch import UNTIL_LISTED, Creation, DueVolume, choose
-from snapkeep.domain.creation.due_times import may_be_due, needs_history, next_due
+from snapkeep.domain.creation.due_times import may_be_due, next_due
 from snapkeep.domain.errors import (
     AwsRefused,
     AwsThrottled,
@@ -188,7 +188,7 @@ class MakeSnapshots:
     def _copies(self, volumes: Sequence[Volume], chosen: Mapping[str, Policy]) -> dict[str, dict[str, list[Snapshot]]]:
         """Return the copies of volumes by region. In a region that does not answer, durations are estimated."""
         by_region: dict[str, dict[str, list[Snapshot]]] = {}
-        by_rpo = [volume for volume in volumes if needs_history(chosen[volume.id])]
+        by_rpo = [volume for volume in volumes if chosen[volume.id].makes_in_time]
         for region in sorted({rule.region for volume in by_rpo for rule in chosen[volume.id].copies}):
             ids = [volume.id for volume in by_rpo if chosen[volume.id].copy_rule(region)]
             listed: dict[str, list[Snapshot]] = defaultdict(list)

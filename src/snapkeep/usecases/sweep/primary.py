@@ -208,7 +208,7 @@ class PrimarySweep(RegionSweep):
         raise TypeError(f"a primary region has no repair {type(repair).__name__}")
 
     def _ask_for_copy(self, repair: EnqueueRepair) -> Handling:
-        request = copy_request(self.system, repair.snapshot, repair.policy, repair.rule, repair.volume)
+        request = copy_request(self.system, repair.snapshot, repair.policy, repair.rule, repair.volume, repair.rpo_ends)
         entry = self.enqueue.run(request, "")
         # The entry may be done although its copy was deleted since: EC2 decides, and the copy is requested anew.
         if entry.state is not EntryState.DONE:
