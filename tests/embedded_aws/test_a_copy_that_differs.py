@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from snapkeep.cli.common import forget_sessions
-from snapkeep.deploy.deployment import Deployment, DeploymentTarget
-from snapkeep.domain.system import StackKind
 from snapkeep.lab.ebs_model.conditions.quotas import Speeds
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.deployment import DR, PRIMARY, Installation, Quiet, install
+from support.deployment import DR, PRIMARY, Installation, install
+from support.documented_users import make_user, succeeded
 from support.embedded import FAST_WORLD
 from support.kinds_of_instances import KINDS, UEFI_DATA, Machines, Recoveries
 from support.stacks import wait_for
@@ -202,9 +201,13 @@ def assert_drilled(installation: Installation, point: str) -> None:
 
 
 def assert_an_instance_is_drilled_with_a_command(installation: Installation) -> None:
-    """The functions' roles suffice for a drill of an instance, and for its command through the endpoints of its network."""
-    target = DeploymentTarget(installation.deployed_client, PRIMARY, DR)
-    Deployment(target, Quiet()).deploy({}, {}, drill_parameters={"CommandEndpoints": "yes"}, kinds=[StackKind.DRILL])  # type: ignore[arg-type]
+    """The functions' roles suffice for a drill of an instance, and for its command through the endpoints of its network.
+
+    A deployer of `docs/iam` makes and removes the network.
+    """
+    deployer = make_user(installation.aws, installation.account_id, "deployer", "deployer-resources", "deployer-drill")
+    stack = ("--only", "drill", "--region", PRIMARY, "--dr-region", DR)
+    succeeded(deployer, "deploy", *stack, "--drill-parameter", "CommandEndpoints=yes", "--yes")
     installation.client("ssm", DR).create_document(Name="snapkeep-drill-check", Content="{}", DocumentType="Command")
     ec2 = installation.client("ec2")
     launched = ec2.run_instances(ImageId="ami-12345678", InstanceType="m5.large", MinCount=1, MaxCount=1)["Instances"]
@@ -234,6 +237,10 @@ def assert_an_instance_is_drilled_with_a_command(installation: Installation) -> 
     assert instance["command"]["output"] == f"snapkeep-drill-check on {instance['restored_id']}\n"
     reservations = installation.client("ec2", DR).describe_instances(InstanceIds=[instance["restored_id"]])["Reservations"]
     assert reservations[0]["Instances"][0]["State"]["Name"] == "terminated"
+    succeeded(deployer, "destroy", *stack, "--yes")
+    assert (
+        installation.client("ec2", DR).describe_vpcs(Filters=[{"Name": "tag-key", "Values": ["snapkeep:system"]}])["Vpcs"] == []
+    )
 
 
 def assert_commands_run_around_snapshots(installation: Installation, instance_id: str) -> None:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.administrator import CALLS, Targets
 from support.block_checksums import block_checksums
-from support.deployment import DR, PRIMARY, REGIONS, Installation, install, install_vault
+from support.deployment import DR, PRIMARY, REGIONS, Installation, install
+from support.documented_users import client_of, make_user, succeeded
 from support.patience import COMMAND_SECONDS
+from support.refusals import code_of
 from support.stacks import wait_for
 from support.threats import answers_on_the_page
+from support.vaulting import GRANTED
 
 pytestmark = pytest.mark.xdist_group("installation")
 
@@ -48,7 +52,7 @@ vaults:
     lock: {{mode: governance, for: 7d}}
     retention: {{keep_last: 9}}
 """
-VAULT_ACCOUNT = "210000000001"
+VAULT_ACCOUNT, CLEAN_ACCOUNT = "210000000001", "210000000002"
 
 
 def snapkeep(installed: Installation, region: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -158,13 +162,16 @@ class VaultAccount:
 
     def __init__(self, keyed: KeyedInstallation) -> None:
         aws, owner = keyed.installed.aws, keyed.installed.account_id
-        self.installed = install_vault(aws, VAULT_ACCOUNT, OwnerAccounts=owner, MaxLockDays="7")
+        self.deployer = make_user(aws, VAULT_ACCOUNT, "deployer", "deployer-resources", "deployer-vault", region=DR)
+        parameters = ("--parameter", f"OwnerAccounts={owner}", "--parameter", "MaxLockDays=7")
+        deployed = json.loads(succeeded(self.deployer, "deploy", "--only", "vault", "--region", DR, *parameters, "--json"))
+        self.installed = Installation(aws, VAULT_ACCOUNT, {"dr": deployed["stacks"][0]["outputs"]})
         self.ec2, self.blocks = self.installed.client("ec2", DR), self.installed.client("ebs", DR)
         trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{VAULT_ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
         policy = json.dumps({"Statement": [trust]})
         self.installed.client("iam").create_role(RoleName="vault", AssumeRolePolicyDocument=policy)
-        pushed = self.command("push", str(keyed.policy), "--yes")
-        assert pushed.returncode == 0, pushed.stderr
+        operator = make_user(aws, VAULT_ACCOUNT, "operator", region=DR)
+        succeeded(operator, "vault", "push", str(keyed.policy), "--yes")
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return snapkeep(self.installed, DR, "vault", *arguments)
@@ -256,7 +263,44 @@ def test_an_administrator_loses_neither_locked_points_nor_the_vaults(keyed: Keye
     assert listed.returncode == 0, listed.stderr
     (point,) = json.loads(listed.stdout)["points"]
     assert (point["can_be_restored"], point["lock"]["state"], point["action"]) == (True, "governance", "keep")
-    restored = vault.command("restore", volumes[2], "--yes", "--json")
-    assert restored.returncode == 0, restored.stderr
+    recoverer = make_user(installed.aws, VAULT_ACCOUNT, "recoverer", region=DR)
+    succeeded(recoverer, "vault", "restore", volumes[2], "--yes", "--json")
     (volume,) = vault.ec2.describe_volumes(Filters=[{"Name": "snapshot-id", "Values": [kept]}])["Volumes"]
     assert volume["State"] == "available"
+
+
+def test_a_recoverer_of_a_vault_shares_copies_with_a_clean_account(keyed: KeyedInstallation, vault: VaultAccount) -> None:
+    def snapshots() -> dict[str, Any]:
+        return {one["SnapshotId"]: one for one in vault.ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
+
+    before = snapshots()
+    recoverer = make_user(keyed.installed.aws, VAULT_ACCOUNT, "recoverer", "recoverer-vault", region=DR)
+    viewer = make_user(keyed.installed.aws, VAULT_ACCOUNT, "viewer", region=DR)
+    point = json.loads(succeeded(viewer, "vault", "list", "--json"))["points"][0]
+    kms = vault.installed.client("kms", DR)
+    key = str(kms.create_key()["KeyMetadata"]["Arn"])
+    policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    others = {"AWS": f"arn:aws:iam::{CLEAN_ACCOUNT}:root"}
+    policy["Statement"].append({"Effect": "Allow", "Principal": others, "Action": GRANTED, "Resource": "*"})
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+    to_clean = ("--copy-to-key", key, "--share-with", CLEAN_ACCOUNT, "--yes", "--json")
+    run = json.loads(succeeded(recoverer, "vault", "restore", point["volume_id"], *to_clean))["run"]
+    (made,) = snapshots().keys() - before.keys()
+    shared = {"SnapshotId": made, "Attribute": "createVolumePermission"}
+    assert snapshots()[made]["KmsKeyId"] == key
+    assert vault.ec2.describe_snapshot_attribute(**shared)["CreateVolumePermissions"] == [{"UserId": CLEAN_ACCOUNT}]
+    assert block_checksums(vault.blocks, made) == block_checksums(vault.blocks, point["snapshot_id"])
+
+    ec2, add = client_of(recoverer, "ec2", DR), {"OperationType": "add"}
+    for refused in (
+        partial(ec2.modify_snapshot_attribute, **shared, **add, GroupNames=["all"]),
+        partial(ec2.modify_snapshot_attribute, **shared | {"SnapshotId": point["snapshot_id"]}, **add, UserIds=[CLEAN_ACCOUNT]),
+        partial(ec2.delete_snapshot, SnapshotId=point["snapshot_id"]),
+    ):
+        assert code_of(refused)[0] == "UnauthorizedOperation"
+    succeeded(recoverer, "recover", "undo", run["id"], "--in", DR, "--yes", "--json")
+    assert snapshots() == before
+
+
+def test_a_deployer_of_a_vault_may_destroy_it(vault: VaultAccount) -> None:
+    succeeded(vault.deployer, "destroy", "--only", "vault", "--region", DR, "--yes")

@@ -3,63 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployment import DR, PRIMARY, Installation
-from support.patience import COMMAND_SECONDS
+from support.documented_users import REFUSALS, assert_permitted, client_of, make_user, snapkeep, succeeded
 from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")
-POLICIES = Path(__file__).parents[2] / "docs/iam"
-UNKNOWN_KEYS = ("aws:CalledVia", "iam:PassedToService")
-OTHER_RESOURCES = ("LogGroups", "KeyThroughCloudFormation")
-REFUSALS = ("not authorized", "AccessDenied", "UnauthorizedOperation")
 POLICY_DOCUMENT = {"version": 1, "policies": [{"name": "all", "select": {}, "retention": {"keep_last": 5}}]}
-
-
-def policy_document(name: str) -> str:
-    """Return a policy as the emulator can evaluate it.
-
-    Its CloudFormation sets neither `aws:CalledVia` nor `iam:PassedToService`, and authorizes the deletion of log groups and keys
-    with other resources than AWS. The actions are all of the policy's, and no others.
-    """
-    document = json.loads((POLICIES / f"{name}.json").read_text())
-    for statement in document["Statement"]:
-        if any(key in json.dumps(statement.get("Condition", {})) for key in UNKNOWN_KEYS):
-            del statement["Condition"]
-        if statement["Sid"] in OTHER_RESOURCES:
-            statement["Resource"] = "*"
-    return json.dumps(document)
-
-
-def make_user(aws: EmbeddedAws, account_id: str, *policies: str) -> dict[str, str]:
-    """Make an IAM user with policies of the documentation; return the environment of its commands."""
-    iam = aws.client("iam", PRIMARY, account_id)
-    iam.create_user(UserName=policies[0])
-    for policy in policies:
-        iam.put_user_policy(UserName=policies[0], PolicyName=policy, PolicyDocument=policy_document(policy))
-    key = iam.create_access_key(UserName=policies[0])["AccessKey"]
-    credentials = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    return {**os.environ, **aws.environment(PRIMARY, account_id), **credentials}
-
-
-def snapkeep(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("snapkeep")), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
-
-
-def assert_permitted(ran: subprocess.CompletedProcess[str]) -> None:
-    output = ran.stdout + ran.stderr
-    assert not [word for word in REFUSALS if word in output], output
-    assert ran.returncode in (0, 1), output
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +120,7 @@ def test_a_recoverer_may_recover_list_resume_and_undo(
 
 
 def test_a_recoverer_may_recover_an_instance_and_undo_it(installation: Installation, tmp_path: Path) -> None:
-    user = make_user(installation.aws, installation.account_id, "recoverer-instances", "recoverer")
+    user = make_user(installation.aws, installation.account_id, "recoverer", "recoverer-instances")
     launched = installation.client("ec2").run_instances(
         ImageId="ami-0abcdef1234567890",
         InstanceType="t3.micro",
@@ -196,13 +151,7 @@ def test_a_recoverer_may_recover_an_instance_and_undo_it(installation: Installat
 
 
 def test_a_recoverer_removes_and_tags_nothing_else(recoverer: dict[str, str], installation: Installation, snapshot: str) -> None:
-    ec2 = boto3.client(
-        "ec2",
-        region_name=PRIMARY,
-        endpoint_url=recoverer["AWS_ENDPOINT_URL"],
-        aws_access_key_id=recoverer["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=recoverer["AWS_SECRET_ACCESS_KEY"],
-    )
+    ec2 = client_of(recoverer, "ec2", PRIMARY)
     volume_id = source_volume(installation, snapshot)
     tags = [{"Key": "snapkeep:recovery", "Value": "mine"}]
     for forbidden in (
@@ -220,8 +169,6 @@ def test_a_recoverer_removes_and_tags_nothing_else(recoverer: dict[str, str], in
 
 def test_a_deployer_may_deploy_and_destroy(embedded: EmbeddedAws, account_id: str) -> None:
     deployer = make_user(embedded, account_id, "deployer", "deployer-resources", "deployer-sharing")
-    vaults = ("--dr-parameter", "VaultAccounts=210987654321")
-    deployed = snapkeep(deployer, "deploy", "--region", PRIMARY, "--dr-region", DR, *vaults)
-    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-    destroyed = snapkeep(deployer, "destroy", "--region", PRIMARY, "--dr-region", DR, "--yes")
-    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    regions, vaults = ("--region", PRIMARY, "--dr-region", DR), ("--dr-parameter", "VaultAccounts=210987654321")
+    succeeded(deployer, "deploy", *regions, *vaults)
+    succeeded(deployer, "destroy", *regions, "--yes")

@@ -112,18 +112,32 @@ def test_a_stack_leaves_a_function_that_exists(embedded: EmbeddedAws, account_id
     assert build.invoke("Taken", {}) == "old"
 
 
-@pytest.mark.parametrize(("actions", "status"), [([], "ROLLBACK_COMPLETE"), (["iam:CreateRole"], "CREATE_COMPLETE")])
-def test_a_stack_does_what_its_caller_may(embedded: EmbeddedAws, account_id: str, actions: list[str], status: str) -> None:
-    iam = embedded.client("iam", "us-east-1", account_id)
-    iam.create_user(UserName="deployer")
-    statement = {"Effect": "Allow", "Action": ["cloudformation:*", *actions], "Resource": "*"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_user_policy(UserName="deployer", PolicyName="policy", PolicyDocument=document)
-    key = iam.create_access_key(UserName="deployer")["AccessKey"]
-    client = embedded.client_of("cloudformation", "us-east-1", key["AccessKeyId"], key["SecretAccessKey"])
-    stack = create(client, "roles", template(Role=role()))
-    assert stack["StackStatus"] == status
-    assert [reason for reason in stack["reasons"] if "not authorized to perform: iam:CreateRole" in reason] or actions
+OF_EACH_SERVICE = {
+    "Role": role(RoleName="agents"),
+    "Profile": ("AWS::IAM::InstanceProfile", {"InstanceProfileName": "agents", "Roles": [{"Ref": "Role"}]}),
+    "Network": ("AWS::EC2::VPC", {"CidrBlock": "10.0.0.0/24", "Tags": [{"Key": "mine", "Value": "yes"}]}),
+    "Names": ("AWS::Route53Resolver::FirewallDomainList", {"Name": "names", "Domains": ["example.com"]}),
+}
+NEEDED = [
+    *(
+        "iam:CreateRole",
+        "iam:CreateInstanceProfile",
+        "iam:AddRoleToInstanceProfile",
+        "iam:PassRole",
+        "ec2:CreateVpc",
+        "ec2:CreateTags",
+    ),
+    *("route53resolver:CreateFirewallDomainList", "route53resolver:UpdateFirewallDomains", "route53resolver:TagResource"),
+]
+ROLLING_BACK = ("iam:DeleteRole", "iam:DeleteInstanceProfile", "ec2:DeleteVpc", "route53resolver:DeleteFirewallDomainList")
+
+
+@pytest.mark.parametrize("missing", ["", *NEEDED])
+def test_a_stack_does_what_its_caller_may(embedded: EmbeddedAws, account_id: str, missing: str) -> None:
+    client = deployer(embedded, account_id, *ROLLING_BACK, *(action for action in NEEDED if action != missing))
+    stack = create(client, "mine", template(**OF_EACH_SERVICE))
+    assert stack["StackStatus"] == ("ROLLBACK_COMPLETE" if missing else "CREATE_COMPLETE"), stack["reasons"]
+    assert not missing or any(f"not authorized to perform: {missing}" in reason for reason in stack["reasons"])
 
 
 def test_a_state_machine_s_role_may_trust_the_regional_principal(embedded: EmbeddedAws, account_id: str) -> None:

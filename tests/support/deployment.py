@@ -14,7 +14,6 @@ import pytest
 
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.domain.commands import document_arn
-from snapkeep.domain.system import StackKind
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import wait_for
 
@@ -47,10 +46,6 @@ class Installation:
     @cache  # noqa: B019 - as long as the session
     def client(self, service: str, region: str = PRIMARY) -> Any:
         return self.aws.client(service, region, self.account_id)
-
-    def deployed_client(self, service: str, region: str) -> Any:
-        """Return a client as deployments ask for one."""
-        return self.client(service, region)
 
     def volume(self, **tags: str) -> str:
         listed = [{"Key": key, "Value": value} for key, value in (tags or {"Name": "data"}).items()]
@@ -126,18 +121,6 @@ def install(embedded: EmbeddedAws, *, dr: Mapping[str, str] = MappingProxyType({
     )  # type: ignore[arg-type]
     outputs = {result.region: result.outputs for result in deployed.stacks}
     return Installation(embedded, account_id, {stack: dict(outputs[region]) for stack, region in REGIONS.items()})
-
-
-def install_vault(embedded: EmbeddedAws, account_id: str, **parameters: str) -> Installation:
-    """Deploy a vault into an account and the DR region, where it stands for a DR stack."""
-
-    def client(service: str, region: str) -> Any:
-        return embedded.client(service, region, account_id)
-
-    deployed = Deployment(DeploymentTarget(client, DR, ""), Quiet()).deploy(  # type: ignore[arg-type]
-        {}, {}, vault_parameters=parameters, kinds=[StackKind.VAULT]
-    )
-    return Installation(embedded, account_id, {"dr": dict(deployed.stacks[0].outputs)})
 
 
 @pytest.fixture(scope="session")

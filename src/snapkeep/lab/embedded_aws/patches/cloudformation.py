@@ -16,15 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError, replace
-from snapkeep.lab.embedded_aws.patches.permissions import principal_allows, service_may_assume
+from snapkeep.lab.embedded_aws.patches.stack_callers import ResourceRefused, as_the_stack_s_role, check_caller, with_roles
 
 SUFFIX_LENGTH = 13
 Properties = Mapping[str, Any]
 Create = Callable[[str, Properties, str], Any]
-
-
-class ResourceRefused(Exception):
-    """AWS's refusal to create or delete a resource; the stack's event shows the message."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +77,14 @@ TYPES: Mapping[str, ResourceType] = {
         "default|{name}",
         update_action="events:PutRule",
         updates={"Targets": "events:PutTargets"},
+    ),
+    "AWS::IAM::InstanceProfile": ResourceType(
+        "InstanceProfileName",
+        "arn:aws:iam::{account}:instance-profile/{name}",
+        "iam:CreateInstanceProfile",
+        "iam:DeleteInstanceProfile",
+        "iam._instance_profiles",
+        update_action="iam:AddRoleToInstanceProfile",
     ),
     "AWS::IAM::Role": ResourceType(
         "RoleName",
@@ -165,8 +169,6 @@ STACK_ACTIONS = (
     "RollbackStack",
 )
 VIRTUAL_HOSTED = re.compile(r"https://(?P<bucket>.+?)\.s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?/(?P<key>.+)")
-CLOUDFORMATION = "cloudformation.amazonaws.com"
-_stack_role: ContextVar[str] = ContextVar("_stack_role", default="")
 _nested_in: ContextVar[str] = ContextVar("_nested_in", default="")
 """The stack whose nested stack reads its template now."""
 
@@ -182,9 +184,9 @@ def apply() -> None:
     for action in STACK_ACTIONS:
         if action not in stack_handlers._ACTION_HANDLERS:
             raise PatchBrokenError(f"CloudFormation no longer has the action {action}")
-        stack_handlers._ACTION_HANDLERS[action] = _as_the_stack_s_role(action, stack_handlers._ACTION_HANDLERS[action])
+        stack_handlers._ACTION_HANDLERS[action] = as_the_stack_s_role(action, stack_handlers._ACTION_HANDLERS[action])
     describe = stack_handlers._ACTION_HANDLERS["DescribeStacks"]
-    stack_handlers._ACTION_HANDLERS["DescribeStacks"] = _with_roles(describe)
+    stack_handlers._ACTION_HANDLERS["DescribeStacks"] = with_roles(describe)
     nested = provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"]
     nested["create"] = _naming_parent(nested["create"], 2)
     nested["update"] = _naming_parent(nested["update"], 3)
@@ -216,7 +218,7 @@ def _checked_create(type_name: str, resource_type: ResourceType, make: Create) -
         name = str(properties.get(resource_type.name_property) or "")
         if name and _exists(resource_type, name):
             raise ResourceRefused(f"Resource of type '{type_name}' with identifier '{name}' already exists.")
-        _check_caller(resource_type.create_action, _arn(resource_type, name or f"{stack_name}-{logical_id}-NEW"))
+        check_caller(resource_type.create_action, _arn(resource_type, name or f"{stack_name}-{logical_id}-NEW"))
         _check_role(type_name, resource_type, name or f"{stack_name}-{logical_id}-NEW", properties)
         return make(logical_id, properties, stack_name)
 
@@ -228,9 +230,9 @@ def _checked_update(resource_type: ResourceType, change: Callable[..., Any]) -> 
         changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)} - {"Tags"}
         arn = _arn(resource_type, _name_in(physical_id))
         for action in sorted({resource_type.updates.get(name, resource_type.update_action) for name in changed} - {""}):
-            _check_caller(action, arn)
+            check_caller(action, arn)
         if resource_type.role_property in changed:
-            _check_caller("iam:PassRole", str(new.get(resource_type.role_property) or "*"))
+            check_caller("iam:PassRole", str(new.get(resource_type.role_property) or "*"))
         return change(physical_id, old, new, *rest)
 
     return update
@@ -238,7 +240,7 @@ def _checked_update(resource_type: ResourceType, change: Callable[..., Any]) -> 
 
 def _checked_delete(resource_type: ResourceType, destroy: Callable[..., Any]) -> Callable[..., Any]:
     def delete(physical_id: str, properties: Properties, *logical_id: str) -> Any:
-        _check_caller(resource_type.delete_action, _arn(resource_type, _name_in(physical_id)))
+        check_caller(resource_type.delete_action, _arn(resource_type, _name_in(physical_id)))
         return destroy(physical_id, properties, *logical_id)
 
     return delete
@@ -253,78 +255,15 @@ def _check_role(type_name: str, resource_type: ResourceType, name: str, properti
     if type_name == "AWS::IAM::Role":
         arn = _arn(resource_type, name)
         if properties.get("Policies"):
-            _check_caller("iam:PutRolePolicy", arn)
+            check_caller("iam:PutRolePolicy", arn)
         if properties.get("ManagedPolicyArns"):
-            _check_caller("iam:AttachRolePolicy", arn)
+            check_caller("iam:AttachRolePolicy", arn)
+    elif type_name == "AWS::IAM::InstanceProfile":
+        check_caller("iam:AddRoleToInstanceProfile", _arn(resource_type, name))
+        for role in properties.get("Roles") or ():
+            check_caller("iam:PassRole", _arn(TYPES["AWS::IAM::Role"], str(role)))
     elif resource_type.role_property:
-        _check_caller("iam:PassRole", str(properties.get(resource_type.role_property) or "*"))
-
-
-def _check_caller(action: str, arn: str) -> None:
-    from ministack.core.iam_evaluator import caller_arn
-    from ministack.core.responses import get_region
-
-    caller = _session_of(_stack_role.get()) if _stack_role.get() else str(caller_arn())
-    if not principal_allows(caller, action, arn, get_region()):
-        raise ResourceRefused(f"User: {caller} is not authorized to perform: {action} on resource: {arn}")
-
-
-def _session_of(role_arn: str) -> str:
-    return f"arn:aws:sts::{role_arn.split(':')[4]}:assumed-role/{role_arn.rpartition('/')[2]}/AWSCloudFormation"
-
-
-# A stack's own role
-
-
-def _as_the_stack_s_role(action: str, handle: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Carry out an operation, and what it starts, as the stack's role: the one given now, or before.
-
-    Source: CloudFormation API reference, CreateStack (RoleARN): "CloudFormation always uses this role for all future operations
-    on the stack"; who gives a role must be allowed to pass it.
-    """
-
-    def act(parameters: Any) -> Any:
-        from ministack.services.cloudformation.handlers import _resolve_stack
-        from ministack.services.cloudformation.helpers import _error, _p
-
-        name = _p(parameters, "StackName")
-        stack, given = _resolve_stack(name), _p(parameters, "RoleARN")
-        if given:
-            try:
-                _check_caller("iam:PassRole", given)
-            except ResourceRefused as refused:
-                return _error("AccessDenied", str(refused), 403)
-            if not service_may_assume(given, CLOUDFORMATION):
-                return _error("ValidationError", f"Role {given} is invalid or cannot be assumed", 400)
-        role = given or (stack or {}).get("RoleARN", "")
-        token = _stack_role.set(role)
-        try:
-            answer = handle(parameters)
-        finally:
-            _stack_role.reset(token)
-        stack = _resolve_stack(name)
-        if given and stack is not None and answer[0] < 400:  # noqa: PLR2004 - the HTTP statuses of errors
-            stack["RoleARN"] = given
-        return answer
-
-    act.__name__ = action
-    return act
-
-
-def _with_roles(describe: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Let DescribeStacks name the role of each stack that has one."""
-
-    def describe_stacks(parameters: Any) -> Any:
-        from ministack.services.cloudformation import _stacks
-
-        status, headers, body = describe(parameters)
-        for stack in _stacks.values():
-            if stack.get("RoleARN"):
-                stack_id = f"<StackId>{stack['StackId']}</StackId>".encode()
-                body = body.replace(stack_id, stack_id + f"<RoleARN>{stack['RoleARN']}</RoleARN>".encode())
-        return status, headers, body
-
-    return describe_stacks
+        check_caller("iam:PassRole", str(properties.get(resource_type.role_property) or "*"))
 
 
 # Templates

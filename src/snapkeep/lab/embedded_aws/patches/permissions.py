@@ -7,7 +7,9 @@ not start its target, works there and fails on AWS; the patches that use this mo
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 role_in_use: ContextVar[str] = ContextVar("role_in_use", default="")
@@ -31,8 +33,13 @@ def role_allows(role_arn: str, action: str, resource_arn: str, region: str) -> b
     return bool(iam_evaluator.evaluate(context, policies).decision == "Allow")
 
 
-def principal_allows(principal_arn: str, action: str, resource_arn: str, region: str) -> bool:
-    """Return whether a principal's policies and permissions boundary allow an action. An account's root may do everything."""
+def principal_allows(
+    principal_arn: str, action: str, resource_arn: str, region: str, conditions: Mapping[str, Any] = MappingProxyType({})
+) -> bool:
+    """Return whether a principal's policies and permissions boundary allow an action, under these condition keys.
+
+    An account's root may do everything.
+    """
     from ministack.core import iam_evaluator
 
     if principal_arn.endswith(":root"):
@@ -45,6 +52,7 @@ def principal_allows(principal_arn: str, action: str, resource_arn: str, region:
         action=action,
         resource_arn=resource_arn,
         region=region,
+        service_context={key.lower(): value for key, value in conditions.items()},
     )
     return bool(iam_evaluator.evaluate(context, policies, *limits).decision == "Allow")
 

@@ -1,4 +1,4 @@
-"""Networks of stacks are the model's, as those of calls are: ministack's CloudFormation has its own.
+"""Networks of stacks: the model's, as those of calls are, with the caller's permissions. ministack's CloudFormation has its own.
 
 Source: CloudFormation template reference: AWS::EC2::VPC, Subnet, SecurityGroup, SecurityGroupEgress, VPCEndpoint. Updates are
 refused here.
@@ -10,7 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from snapkeep.lab.embedded_aws.aws.authorization import CallContext, checks
 from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError
+from snapkeep.lab.embedded_aws.patches.stack_callers import check_caller
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 _DELETIONS: Mapping[str, tuple[str, str]] = {
@@ -41,7 +43,7 @@ def apply(locked_world: LockedWorld) -> None:
 
 
 class _StackNetworks:
-    """Calls the model in the name of CloudFormation."""
+    """Calls the model in the name of CloudFormation, where the caller of the stack's operation may."""
 
     def __init__(self, locked_world: LockedWorld) -> None:
         self._world = locked_world
@@ -49,10 +51,11 @@ class _StackNetworks:
     def _call(self, action: str, **parameters: Any) -> dict[str, Any]:
         from ministack.core.responses import get_account_id, get_region
 
-        account_id = get_account_id()
-        return self._world.call(
-            "ec2", action, parameters, region=get_region(), account_id=account_id, caller=f"arn:aws:iam::{account_id}:root"
-        )
+        account_id, region = get_account_id(), get_region()
+        for check in checks("ec2", action, parameters, CallContext(region, account_id, self._world.tags_of)):
+            check_caller(check.action, check.resource_arn, check.context)
+        caller = f"arn:aws:iam::{account_id}:root"
+        return self._world.call("ec2", action, parameters, region=region, account_id=account_id, caller=caller)
 
     def vpc(self, _logical_id: str, properties: Properties, _stack_name: str) -> Made:
         """Make a VPC."""

@@ -152,7 +152,7 @@ def _true(value: Any) -> bool:
 
 
 def _succeed(answer: Any) -> None:
-    from snapkeep.lab.embedded_aws.patches.cloudformation import ResourceRefused
+    from snapkeep.lab.embedded_aws.patches.stack_callers import ResourceRefused
 
     if answer[0] >= 400:  # noqa: PLR2004 - the HTTP statuses of errors
         raise ResourceRefused(str(answer[2]))

@@ -1,0 +1,85 @@
+"""The caller of a stack's operation, whose permissions count, or the role that the stack has.
+
+Source: CloudFormation API reference, CreateStack (RoleARN); CloudFormation user guide: service roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any
+
+from snapkeep.lab.embedded_aws.patches.permissions import principal_allows, service_may_assume
+
+CLOUDFORMATION = "cloudformation.amazonaws.com"
+_stack_role: ContextVar[str] = ContextVar("_stack_role", default="")
+
+
+class ResourceRefused(Exception):
+    """AWS's refusal to create or delete a resource; the stack's event shows the message."""
+
+
+def check_caller(action: str, arn: str, conditions: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Raise ResourceRefused if the caller of a stack's operation, or the stack's role, may not do this."""
+    from ministack.core.iam_evaluator import caller_arn
+    from ministack.core.responses import get_region
+
+    caller = _session_of(_stack_role.get()) if _stack_role.get() else str(caller_arn())
+    if not principal_allows(caller, action, arn, get_region(), conditions):
+        raise ResourceRefused(f"User: {caller} is not authorized to perform: {action} on resource: {arn}")
+
+
+def _session_of(role_arn: str) -> str:
+    return f"arn:aws:sts::{role_arn.split(':')[4]}:assumed-role/{role_arn.rpartition('/')[2]}/AWSCloudFormation"
+
+
+def as_the_stack_s_role(action: str, handle: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Carry out an operation, and what it starts, as the stack's role: the one given now, or before.
+
+    Source: CloudFormation API reference, CreateStack (RoleARN): "CloudFormation always uses this role for all future operations
+    on the stack"; who gives a role must be allowed to pass it.
+    """
+
+    def act(parameters: Any) -> Any:
+        from ministack.services.cloudformation.handlers import _resolve_stack
+        from ministack.services.cloudformation.helpers import _error, _p
+
+        name = _p(parameters, "StackName")
+        stack, given = _resolve_stack(name), _p(parameters, "RoleARN")
+        if given:
+            try:
+                check_caller("iam:PassRole", given)
+            except ResourceRefused as refused:
+                return _error("AccessDenied", str(refused), 403)
+            if not service_may_assume(given, CLOUDFORMATION):
+                return _error("ValidationError", f"Role {given} is invalid or cannot be assumed", 400)
+        role = given or (stack or {}).get("RoleARN", "")
+        token = _stack_role.set(role)
+        try:
+            answer = handle(parameters)
+        finally:
+            _stack_role.reset(token)
+        stack = _resolve_stack(name)
+        if given and stack is not None and answer[0] < 400:  # noqa: PLR2004 - the HTTP statuses of errors
+            stack["RoleARN"] = given
+        return answer
+
+    act.__name__ = action
+    return act
+
+
+def with_roles(describe: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let DescribeStacks name the role of each stack that has one."""
+
+    def describe_stacks(parameters: Any) -> Any:
+        from ministack.services.cloudformation import _stacks
+
+        status, headers, body = describe(parameters)
+        for stack in _stacks.values():
+            if stack.get("RoleARN"):
+                stack_id = f"<StackId>{stack['StackId']}</StackId>".encode()
+                body = body.replace(stack_id, stack_id + f"<RoleARN>{stack['RoleARN']}</RoleARN>".encode())
+        return status, headers, body
+
+    return describe_stacks
