@@ -10,9 +10,10 @@ from typing import Any
 
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.locks import LockLimits
-from snapkeep.domain.policy.model import CopyRule, LockMode, LockRule, Policy, PolicySet, Retention, Selector, Vault
+from snapkeep.domain.policy.model import CopyRule, Limits, LockMode, LockRule, Policy, PolicySet, Retention, Selector, Vault
 from snapkeep.domain.vault.key_policy import key_policy_statements
 from snapkeep.domain.vault.word import VaultWord
+from snapkeep.lab.ebs_model import Quotas, Speeds
 from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 from snapkeep.lab.simulator.functions import sharing_of
 from snapkeep.lab.simulator.layout import SystemLayout
@@ -29,16 +30,30 @@ LOCK = LockRule(LockMode.COMPLIANCE, timedelta(days=30), cool_off=timedelta(hour
 class TwoAccounts:
     """A volume is protected in production; its proved copies are shared, and the vault copies them."""
 
-    def __init__(self, *, region: str = DR, keep: int = 2, hook: Hook | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        region: str = DR,
+        keep: int = 2,
+        vault_keeps: int = 9,
+        lock: LockRule = LOCK,
+        hook: Hook | None = None,
+        quotas: Quotas | None = None,
+        speeds: Speeds | None = None,
+    ) -> None:
         self.region = region
-        layout = SystemLayout(verify=True, vault_accounts=(VAULT_ACCOUNT,))
-        self.lab = Laboratory(regions=tuple(dict.fromkeys((PRIMARY, DR, region))), layout=layout, hook=hook)
+        quota = quotas.copies_per_destination if quotas else SystemLayout().copy_quota
+        layout = SystemLayout(verify=True, vault_accounts=(VAULT_ACCOUNT,), copy_quota=quota)
+        regions = tuple(dict.fromkeys((PRIMARY, DR, region)))
+        self.lab = Laboratory(regions=regions, layout=layout, hook=hook, quotas=quotas, speeds=speeds)
         world = self.world = self.lab.world
         self.production = world.account_id
         self.key, self.vault_key = self._key(DR, ""), self._key(region, VAULT_ACCOUNT)
-        self.vault = Vault("bunker", VAULT_ACCOUNT, region, DR, Retention(keep_last=9), kms_key=self.vault_key, lock=LOCK)
+        kept = Retention(keep_last=vault_keeps)
+        self.vault = Vault("bunker", VAULT_ACCOUNT, region, DR, kept, kms_key=self.vault_key, lock=lock)
         kms = world.client("kms", DR)
-        policy = json.loads(kms.get_key_policy(KeyId=self.key)["Policy"])
+        self.own_key_policy = str(kms.get_key_policy(KeyId=self.key)["Policy"])
+        policy = json.loads(self.own_key_policy)
         policy["Statement"] += key_policy_statements(self.vault, "aws")
         kms.put_key_policy(KeyId=self.key, Policy=json.dumps(policy))
         rule = CopyRule(DR, kms_key=self.key, retention=Retention(keep_last=keep))
@@ -49,15 +64,16 @@ class TwoAccounts:
             (region,),
             account_id=VAULT_ACCOUNT,
             owner_accounts=(self.production,),
+            copy_quota=quota,
             lock_limits=LockLimits(max_days=30, compliance=True),
         )
-        kept = PolicySet((), vaults=(self.vault,))
-        self.bunker = Runner(world, lambda: kept, own, kernel=self.lab.runner.kernel, hook=hook)
+        of_vault = PolicySet((), Limits(max_share_percent=100), vaults=(self.vault,))
+        self.bunker = Runner(world, lambda: of_vault, own, kernel=self.lab.runner.kernel, hook=hook)
         self.bunker.composition.on_word.append(self._word)
         self.bunker.pull_every(HOUR / 4)
         self._repeat(HOUR, lambda: sharing_of(self.lab.runner.composition, DR).catch_up())
-        self.sweeper = Sweeper(self.lab.runner)
-        for sweeper in (self.sweeper, Sweeper(self.bunker)):
+        self.sweeper, self.vault_sweeper = Sweeper(self.lab.runner), Sweeper(self.bunker)
+        for sweeper in (self.sweeper, self.vault_sweeper):
             sweeper.schedule(6)
         self.volume = self.lab.make_volume(INCLUDED, size_gib=1, Encrypted=True)
         world.write(self.volume, 0, 20, region=PRIMARY)

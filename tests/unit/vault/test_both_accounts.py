@@ -69,7 +69,7 @@ def test_a_vault_out_of_reach_for_days_loses_nothing() -> None:
     no_fault(accounts)
 
 
-@pytest.mark.parametrize("first", range(1, STRIDE, 6))
+@pytest.mark.parametrize("first", [1, 16])
 def test_steps_killed_in_either_account_lose_and_repeat_nothing(first: int) -> None:
     calls = killed = 0
 
