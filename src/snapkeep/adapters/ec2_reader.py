@@ -30,16 +30,26 @@ LOCK_PAGE = 1000
 """MaxResults of DescribeLockedSnapshots: 5 to 1000 (botocore: ec2 2016-11-15)."""
 FaultOfKey = Callable[[str], KeyFault | None]
 """Returns why a KMS key, given by its ARN, cannot be used; None where it can."""
+SnapshotFrom = Callable[[Mapping[str, Any], str], Snapshot]
+"""From a snapshot as DescribeSnapshots has it, and its region, to the snapshot: `snapshot_from`, which may be remembered."""
 
 
 class Ec2Reader:
     """`SnapshotReader` over an EC2 client of one region."""
 
-    def __init__(self, *, client: EC2Client, region: str, fault_of_key: FaultOfKey | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        client: EC2Client,
+        region: str,
+        fault_of_key: FaultOfKey | None = None,
+        convert: SnapshotFrom | None = None,
+    ) -> None:
         """`fault_of_key` looks at the KMS keys of completed snapshots; without it their `key_fault` is None."""
         self._client = client
         self.region = region
         self._fault_of_key = fault_of_key
+        self._convert = convert or snapshot_from
 
     def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
         """Return the volumes that exist, by id. A filter, unlike `VolumeIds`, passes over those that do not."""
@@ -166,7 +176,7 @@ class Ec2Reader:
 
     def _snapshots(self, filters: list[Mapping[str, Any]]) -> Iterator[Snapshot]:
         query = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
-        snapshots = (snapshot_from(item, self.region) for item in self._pages("describe_snapshots", "Snapshots", query))
+        snapshots = (self._convert(item, self.region) for item in self._pages("describe_snapshots", "Snapshots", query))
         return snapshots if self._fault_of_key is None else map(partial(_with_key_fault, self._fault_of_key), snapshots)
 
     def _pages(self, operation: str, items: str, query: Mapping[str, Any]) -> Iterator[Any]:

@@ -195,7 +195,9 @@ def _read_items(read: FieldReader, data: Any) -> tuple[Any, ...]:
 
 
 def _read_mapping(read_key: FieldReader, data: Any) -> dict[Any, Any]:
-    return {read_key(key): value for key, value in _checked(dict, data).items()}
+    mapping = _checked(dict, data)
+    # JSON has no other keys than texts: those of a text need no reading.
+    return dict(mapping) if read_key is _READ_TEXT else {read_key(key): value for key, value in mapping.items()}
 
 
 def _read_time(data: Any) -> datetime:
@@ -210,11 +212,12 @@ def _same(value: Any) -> Any:
     return value
 
 
-_READERS: Mapping[Any, FieldReader] = {datetime: _read_time, timedelta: _read_span, Any: _same}
-
-
 def _checked(kind: type[Record], data: Any) -> Record:
     # For Python True is an int; in JSON it is not.
     if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
         raise TypeError(f"{data!r:.80} is no {kind.__name__}")
     return data
+
+
+_READ_TEXT = partial(_checked, str)
+_READERS: Mapping[Any, FieldReader] = {datetime: _read_time, timedelta: _read_span, Any: _same, str: _READ_TEXT}

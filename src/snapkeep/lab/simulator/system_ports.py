@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.ec2_reader import Ec2Reader, snapshot_from
 from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.lab.simulator.kernel import Kernel
 from snapkeep.lab.simulator.layout import SystemLayout
@@ -28,6 +29,26 @@ from snapkeep.lab.simulator.memory_ports import (
 from snapkeep.lab.simulator.memory_proofs import MemoryProofs, MemoryVerifications, Verification
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.lab.simulator.model_clients import ModelClients
+
+
+class RememberedSnapshots:
+    """`snapshot_from` that converts nothing twice: runs list a volume's snapshots many times, and few have changed."""
+
+    MOST = 100_000
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], tuple[Mapping[str, Any], Snapshot]] = {}
+
+    def __call__(self, item: Mapping[str, Any], region: str) -> Snapshot:
+        """Return the snapshot that EC2 describes."""
+        key = region, item["SnapshotId"]
+        described, snapshot = self._known.get(key, (None, None))
+        if snapshot is None or described != item:
+            if len(self._known) >= self.MOST:  # most of them are deleted
+                self._known.clear()
+            snapshot = snapshot_from(item, region)
+            self._known[key] = item, snapshot
+        return snapshot
 
 
 class SystemPorts:
@@ -58,6 +79,7 @@ class SystemPorts:
         """Called with the ids of each shared snapshot that a vault sends word of, and of its copy."""
         self.hook, self._layout = hook, layout
         self._built: dict[tuple[str, str], Any] = {}
+        self._snapshots = RememberedSnapshots()
 
     @property
     def layout(self) -> SystemLayout:
@@ -96,7 +118,7 @@ class SystemPorts:
         """Return a reader of EC2."""
 
         def build() -> Any:
-            return self.port("reader", Ec2Reader(client=self.clients(region).get("ec2"), region=region))
+            return self.port("reader", Ec2Reader(client=self.clients(region).get("ec2"), region=region, convert=self._snapshots))
 
         return self._once("reader", region, build)
 
@@ -106,7 +128,8 @@ class SystemPorts:
         def build() -> Any:
             clients = self.clients(region)
             keys = RecentKeys(keys=KmsKeys(client=clients.get("kms"), region=region), clock=self.clock)
-            return self.port("reader", Ec2Reader(client=clients.get("ec2"), region=region, fault_of_key=keys.fault_of))
+            ec2, faults = clients.get("ec2"), keys.fault_of
+            return self.port("reader", Ec2Reader(client=ec2, region=region, fault_of_key=faults, convert=self._snapshots))
 
         return self._once("points", region, build)
 
