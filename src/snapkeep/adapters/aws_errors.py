@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -52,6 +53,8 @@ UNAVAILABLE = frozenset(
     {"InternalError", "InternalFailure", "InternalServerError", "InternalServiceError", "ServiceUnavailable", "Unavailable"}
 )
 SERVER_FAULT = 500
+KnownErrors: TypeAlias = Mapping[str, Callable[[str], SnapkeepError]]
+"""AWS's code -> what makes our error of AWS's message, for a call where the code has a meaning of its own."""
 
 
 def code_of(error: ClientError) -> str:
@@ -85,11 +88,13 @@ def translate(error: Exception, doing: str) -> SnapkeepError:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, known: KnownErrors = MappingProxyType({})) -> Iterator[None]:
     """Raise our errors instead of botocore's; `doing` names the call."""
     try:
         yield
     except (ClientError, BotoCoreError, ResponseParserError) as error:
+        if isinstance(error, ClientError) and (make := known.get(code_of(error))):
+            raise make(message_of(error)) from error
         raise translate(error, doing) from error
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from snapkeep.adapters.aws_errors import code_of, message_of, translated
+from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.ec2_writers import tag_specifications
 from snapkeep.domain.creation.batch import Creation
 from snapkeep.domain.errors import PendingQuotaReached, SnapshotQuotaReached, VolumeBusy
@@ -15,16 +13,17 @@ from snapkeep.domain.errors import PendingQuotaReached, SnapshotQuotaReached, Vo
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-_PENDING = ("PendingSnapshotLimitExceeded", "ResourceLimitExceeded")
-_BUSY = (
-    "ConcurrentSnapshotLimitExceeded",
-    "SnapshotCreationPerVolumeRateExceeded",
+_KNOWN = {
+    "PendingSnapshotLimitExceeded": PendingQuotaReached,
+    "ResourceLimitExceeded": PendingQuotaReached,
+    "SnapshotLimitExceeded": SnapshotQuotaReached,
+    "ConcurrentSnapshotLimitExceeded": VolumeBusy,
+    "SnapshotCreationPerVolumeRateExceeded": VolumeBusy,
     # Being made or deleted, or deleted since it was listed, as its instance may be.
-    "IncorrectState",
-    "InvalidVolume.NotFound",
-    "InvalidInstanceID.NotFound",
-)
-_QUOTA = ("SnapshotLimitExceeded",)
+    "IncorrectState": VolumeBusy,
+    "InvalidVolume.NotFound": VolumeBusy,
+    "InvalidInstanceID.NotFound": VolumeBusy,
+}
 """EC2 API reference, "Error codes"."""
 
 
@@ -37,22 +36,12 @@ class Ec2Maker:
     def create(self, creation: Creation, tags: Mapping[str, str]) -> list[str]:
         """Start the snapshots with their tags in the call; return their ids."""
         specifications = tag_specifications({"snapshot": tags})
-        with translated("create_snapshots" if creation.instance_id else "create_snapshot"):
-            try:
-                if not creation.instance_id:
-                    (volume_id,) = creation.volume_ids
-                    made = self._client.create_snapshot(VolumeId=volume_id, TagSpecifications=specifications)
-                    return [made["SnapshotId"]]
-                instance: Any = {"InstanceId": creation.instance_id, "ExcludeBootVolume": creation.exclude_root}
-                if creation.excluded_ids:
-                    instance["ExcludeDataVolumeIds"] = list(creation.excluded_ids)
-                answer = self._client.create_snapshots(InstanceSpecification=instance, TagSpecifications=specifications)
-                return [snapshot["SnapshotId"] for snapshot in answer["Snapshots"]]
-            except ClientError as error:
-                if code_of(error) in _PENDING:
-                    raise PendingQuotaReached(message_of(error)) from error
-                if code_of(error) in _BUSY:
-                    raise VolumeBusy(message_of(error)) from error
-                if code_of(error) in _QUOTA:
-                    raise SnapshotQuotaReached(message_of(error)) from error
-                raise
+        with translated("create_snapshots" if creation.instance_id else "create_snapshot", _KNOWN):
+            if not creation.instance_id:
+                (volume_id,) = creation.volume_ids
+                return [self._client.create_snapshot(VolumeId=volume_id, TagSpecifications=specifications)["SnapshotId"]]
+            instance: Any = {"InstanceId": creation.instance_id, "ExcludeBootVolume": creation.exclude_root}
+            if creation.excluded_ids:
+                instance["ExcludeDataVolumeIds"] = list(creation.excluded_ids)
+            answer = self._client.create_snapshots(InstanceSpecification=instance, TagSpecifications=specifications)
+            return [snapshot["SnapshotId"] for snapshot in answer["Snapshots"]]

@@ -40,13 +40,8 @@ class Ec2Tagger:
 
     def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Write the tags. Raise TagsDoNotFit past the limit of 50 (`TagLimitExceeded`), SnapshotGone, AwsThrottled, …."""
-        with translated("create_tags"):
-            try:
-                self._client.create_tags(Resources=list(snapshot_ids), Tags=tag_list(tags))
-            except ClientError as error:
-                if code_of(error) == "TagLimitExceeded":
-                    raise TagsDoNotFit(message_of(error)) from error
-                raise
+        with translated("create_tags", {"TagLimitExceeded": TagsDoNotFit}):
+            self._client.create_tags(Resources=list(snapshot_ids), Tags=tag_list(tags))
 
 
 class Ec2Copier:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from snapkeep.adapters.aws_errors import accepted, code_of, pages, translated
+from snapkeep.adapters.aws_errors import accepted, pages
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.domain.retention.placed_holds import PlacedHold
@@ -51,19 +49,15 @@ class SsmHolds:
         if len(value) > LARGEST_BYTES:
             raise InvalidConfiguration(f"the hold is longer than {LARGEST_BYTES} bytes: place several, or shorten its reason")
         tags = [{"Key": SYSTEM, "Value": self._path.split("/")[1]}]
-        with translated(f"put_parameter {name} in {self._region}"):
-            try:
-                self._client.put_parameter(Name=name, Value=value, Type="String", Tier="Standard", Tags=tags)  # type: ignore[arg-type]
-            except ClientError as error:
-                if code_of(error) != "ParameterAlreadyExists":
-                    raise
+        parameter = {"Name": name, "Value": value, "Type": "String", "Tier": "Standard", "Tags": tags}
+        doing = f"put_parameter {name} in {self._region}"
+        accepted(self._client.put_parameter, doing, ("ParameterAlreadyExists",), **parameter)
 
     def release(self, hold_id: str) -> bool:
         """Remove a hold; return False if there is none with this id. Raise as above."""
         name = f"{self._path}/{hold_id}"
-        return accepted(
-            self._client.delete_parameter, f"delete_parameter {name} in {self._region}", ("ParameterNotFound",), Name=name
-        )
+        doing = f"delete_parameter {name} in {self._region}"
+        return accepted(self._client.delete_parameter, doing, ("ParameterNotFound",), Name=name)
 
 
 LARGEST_BYTES = 4096

@@ -27,13 +27,8 @@ class SsmPolicyStore:
 
     def current(self) -> StoredDocument:
         """Return the newest version. Raise DocumentAbsent if there is none, AwsUnavailable, AwsThrottled or AwsRefused."""
-        with translated(f"get_parameter {self._name} in {self.region}"):
-            try:
-                parameter = self._client.get_parameter(Name=self._name)["Parameter"]
-            except ClientError as error:
-                if code_of(error) == "ParameterNotFound":
-                    raise DocumentAbsent from error
-                raise
+        with translated(f"get_parameter {self._name} in {self.region}", {"ParameterNotFound": DocumentAbsent}):
+            parameter = self._client.get_parameter(Name=self._name)["Parameter"]
         stored = StoredDocument(parameter["Version"], parameter["Value"], parameter["LastModifiedDate"])
         # A removed document is an empty version: SSM cannot delete one version of a parameter.
         if stored.is_empty:
