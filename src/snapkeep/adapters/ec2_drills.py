@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from snapkeep.adapters.aws_errors import accepted, pages, translated
+from snapkeep.adapters.aws_errors import accepted, translated
 from snapkeep.adapters.ec2_instances import Ec2Instances
-from snapkeep.adapters.ec2_reader import tags_from
+from snapkeep.adapters.ec2_reader import having, tagged, tags_from
 from snapkeep.adapters.ec2_writers import tag_specifications
 from snapkeep.domain.drills.network import DrillNetwork, EgressRule, NetworkFacts, VpcEndpoint
 from snapkeep.domain.errors import NotIsolated
 from snapkeep.domain.tag_names import DRILL_NETWORK
-from snapkeep.usecases.drills.ports import MadeSnapshot
 from snapkeep.usecases.recovery.actions import VolumeState
+from snapkeep.usecases.recovery.copy_actions import MadeSnapshot
 
-_GONE = ("InvalidSnapshot.NotFound",)
 _COMPLETED, _ALL = "completed", 100
 
 
@@ -27,48 +26,29 @@ class Ec2Drills(Ec2Instances):
 
         Source: botocore: ec2 2016-11-15, VolumeStatusItem: `initialization-state`, InitializationStatusDetails.
         """
-        query = {"VolumeIds": [volume_id]}
-        listing = pages(
-            self._client,
-            "describe_volume_status",
-            query,
-            f"describe_volume_status {volume_id}",
-            nothing=("InvalidVolume.NotFound",),
-        )
-        for page in listing:
-            for item in page["VolumeStatuses"]:
-                details = item.get("VolumeStatus", {}).get("Details") or ()
-                states = {detail.get("Status") for detail in details if detail.get("Name") == "initialization-state"}
-                progress = item.get("InitializationStatusDetails", {}).get("Progress")
-                return _ALL if progress is None and _COMPLETED in states else progress
+        absent = ("InvalidVolume.NotFound",)
+        for item in self._items("describe_volume_status", "VolumeStatuses", nothing=absent, VolumeIds=[volume_id]):
+            details = item.get("VolumeStatus", {}).get("Details") or ()
+            states = {detail.get("Status") for detail in details if detail.get("Name") == "initialization-state"}
+            progress = item.get("InitializationStatusDetails", {}).get("Progress")
+            return _ALL if progress is None and _COMPLETED in states else progress
         return None
 
     def made_snapshot(self, snapshot_id: str) -> MadeSnapshot | None:
         """Return a snapshot; None if EC2 does not show it."""
-        return next(iter(self._made_snapshots([{"Name": "snapshot-id", "Values": [snapshot_id]}])), None)
-
-    def snapshots_of(self, tags: Mapping[str, str]) -> list[MadeSnapshot]:
-        """Return the snapshots of the account that have all of these tags."""
-        return self._made_snapshots([{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()])
-
-    def _made_snapshots(self, filters: list[dict[str, Any]]) -> list[MadeSnapshot]:
-        query = {"OwnerIds": ["self"], "Filters": filters}
-        listing = pages(self._client, "describe_snapshots", query, f"describe_snapshots in {self.region}")
-        return [
-            MadeSnapshot(item["SnapshotId"], item["State"], tags_from(item)) for page in listing for item in page["Snapshots"]
-        ]
+        return next(iter(self._made_snapshots([having("snapshot-id", [snapshot_id])])), None)
 
     def tagged_machines(self, key: str) -> dict[str, Mapping[str, str]]:
         """Return the tags of the instances, but terminated ones, and of the AMIs that have a tag of this key, by id."""
-        tagged = [{"Name": "tag-key", "Values": [key]}]
-        instances = [instance for instance in self._instances({"Filters": tagged}) if instance.state != "terminated"]
-        images = self._items("describe_images", "Images", tagged, Owners=["self"])
+        with_key = [having("tag-key", [key])]
+        instances = [instance for instance in self._instances(Filters=with_key) if instance.state != "terminated"]
+        images = self._items("describe_images", "Images", Owners=["self"], Filters=with_key)
         return {instance.id: instance.tags for instance in instances} | {item["ImageId"]: tags_from(item) for item in images}
 
     def drill_network(self, system: str) -> DrillNetwork:
         """Return the network of a system's drills. Raise NotIsolated if there is none."""
-        tagged = [{"Name": f"tag:{DRILL_NETWORK}", "Values": [system]}]
-        subnets, groups = self._subnets(tagged), self._groups(tagged)
+        of_system = tagged({DRILL_NETWORK: system})
+        subnets, groups = self._subnets(of_system), self._groups(of_system)
         if not subnets or not groups:
             raise NotIsolated(
                 f"{self.region} has no network for instance drills: `snapkeep deploy --only drill` makes one, a subnet and a "
@@ -79,14 +59,13 @@ class Ec2Drills(Ec2Instances):
 
     def network_facts(self, network: DrillNetwork) -> NetworkFacts:
         """Return what can lead out of a network: every route of its VPC but local ones, endpoints, and egress rules."""
-        (subnet,) = self._subnets([{"Name": "subnet-id", "Values": [network.subnet_id]}])
-        of_vpc = [{"Name": "vpc-id", "Values": [subnet.vpc_id]}]
-        tables = self._items("describe_route_tables", "RouteTables", of_vpc)
+        (subnet,) = self._subnets([having("subnet-id", [network.subnet_id])])
+        of_vpc = [having("vpc-id", [subnet.vpc_id])]
+        tables = self._items("describe_route_tables", "RouteTables", Filters=of_vpc)
         routes = [_route(item) for table in tables for item in table["Routes"] if item.get("GatewayId") != "local"]
-        endpoints = [_endpoint(item) for item in self._items("describe_vpc_endpoints", "VpcEndpoints", of_vpc)]
-        groups = self._items(
-            "describe_security_groups", "SecurityGroups", [{"Name": "group-id", "Values": list(network.group_ids)}]
-        )
+        endpoints = [_endpoint(item) for item in self._items("describe_vpc_endpoints", "VpcEndpoints", Filters=of_vpc)]
+        of_network = [having("group-id", network.group_ids)]
+        groups = self._items("describe_security_groups", "SecurityGroups", Filters=of_network)
         rules = [(group["GroupId"], rule) for group in groups for rule in group["IpPermissionsEgress"]]
         egress = [_egress(group_id, rule, peer) for group_id, rule in rules for peer in _peers(rule)]
         return NetworkFacts(subnet.vpc_id, tuple(routes), tuple(endpoints), tuple(egress))
@@ -98,7 +77,7 @@ class Ec2Drills(Ec2Instances):
 
     def tagged_volumes(self, key: str) -> list[VolumeState]:
         """Return the volumes that have a tag of this key."""
-        return self._volumes([{"Name": "tag-key", "Values": [key]}])
+        return self._volumes(Filters=[having("tag-key", [key])])
 
     def create_snapshot(self, volume_id: str, description: str, tags: Mapping[str, str]) -> str:
         """Start a snapshot of a volume; return its id. It has no client token: callers look by tag first."""
@@ -106,10 +85,6 @@ class Ec2Drills(Ec2Instances):
         with translated(f"create_snapshot {volume_id}"):
             made = self._client.create_snapshot(VolumeId=volume_id, Description=description, TagSpecifications=specifications)
         return made["SnapshotId"]
-
-    def delete_snapshot(self, snapshot_id: str) -> None:
-        """Delete a snapshot; one that does not exist is deleted."""
-        accepted(self._client.delete_snapshot, f"delete_snapshot {snapshot_id}", _GONE, SnapshotId=snapshot_id)
 
 
 def _route(item: Mapping[str, Any]) -> tuple[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from snapkeep.adapters.aws_errors import accepted, dry_run, pages, translated
+from snapkeep.adapters.aws_errors import accepted, dry_run, translated
 from snapkeep.adapters.ec2_point_copies import Ec2PointCopies
-from snapkeep.adapters.ec2_reader import tags_from
+from snapkeep.adapters.ec2_reader import having, tagged, tags_from
 from snapkeep.adapters.ec2_recovery import at_rate, without_rate
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.recovery.instance_fit import Billing, InstanceTypeFacts, LaunchSite
@@ -29,13 +29,14 @@ class Ec2Instances(Ec2PointCopies):
 
     def images_named(self, name: str) -> list[ImageState]:
         """Return the account's AMIs of a name: one or none."""
-        query = {"Owners": ["self"], "Filters": [_filter("name", [name])]}
-        return [_image(item) for page in self._pages("describe_images", query) for item in page["Images"]]
+        return self._images([having("name", [name])])
 
     def images_of(self, tags: Mapping[str, str]) -> list[ImageState]:
         """Return the AMIs of the account that have all of these tags."""
-        query = {"Owners": ["self"], "Filters": [_filter(f"tag:{key}", [value]) for key, value in tags.items()]}
-        return [_image(item) for page in self._pages("describe_images", query) for item in page["Images"]]
+        return self._images(tagged(tags))
+
+    def _images(self, filters: list[Any]) -> list[ImageState]:
+        return [_image(item) for item in self._items("describe_images", "Images", Owners=["self"], Filters=filters)]
 
     def register_image(self, request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> bool:
         """Register an AMI; return False where its name is taken."""
@@ -67,16 +68,16 @@ class Ec2Instances(Ec2PointCopies):
 
     def instances_of(self, tags: Mapping[str, str]) -> list[InstanceState]:
         """Return the instances that have all of these tags."""
-        return self._instances({"Filters": [_filter(f"tag:{key}", [value]) for key, value in tags.items()]})
+        return self._instances(Filters=tagged(tags))
 
     def instance(self, instance_id: str) -> InstanceState | None:
         """Return an instance; None if it does not exist."""
-        return next(iter(self._instances({"InstanceIds": [instance_id]})), None)
+        return next(iter(self._instances(InstanceIds=[instance_id])), None)
 
     def checks_passed(self, instance_id: str) -> bool:
         """Whether both status checks of an instance are passed now."""
-        pages_of = self._pages("describe_instance_status", {"InstanceIds": [instance_id]}, nothing=_NO_INSTANCE)
-        statuses = [status for page in pages_of for status in page["InstanceStatuses"]]
+        query = {"nothing": _NO_INSTANCE, "InstanceIds": [instance_id]}
+        statuses = self._items("describe_instance_status", "InstanceStatuses", **query)
         checks = [status[name]["Status"] for status in statuses for name in ("InstanceStatus", "SystemStatus")]
         return bool(checks) and set(checks) == {"ok"}
 
@@ -112,8 +113,8 @@ class Ec2Instances(Ec2PointCopies):
 
     def root_replacements(self, instance_id: str) -> list[RootReplacement]:
         """Return the tasks that replace, or replaced, the root volume of an instance."""
-        listing = self._pages("describe_replace_root_volume_tasks", {"Filters": [_filter("instance-id", [instance_id])]})
-        tasks = [task for page in listing for task in page["ReplaceRootVolumeTasks"]]
+        of_instance = [having("instance-id", [instance_id])]
+        tasks = self._items("describe_replace_root_volume_tasks", "ReplaceRootVolumeTasks", Filters=of_instance)
         return [RootReplacement(task["ReplaceRootVolumeTaskId"], task["TaskState"], tags_from(task)) for task in tasks]
 
     # Facts for plans
@@ -131,9 +132,10 @@ class Ec2Instances(Ec2PointCopies):
         self, *, subnet_id: str, group_ids: Collection[str], instance_type: str, key_pair: str, address: str, instance_id: str
     ) -> LaunchSite:
         """Return the place that an instance is launched in, as the region describes it; `instance_id` is the recorded one."""
-        subnet = next(iter(self._subnets([_filter("subnet-id", [subnet_id])])), None) if subnet_id else None
-        groups = self._groups([_filter("group-id", group_ids)]) if group_ids else []
-        used = [_filter("subnet-id", [subnet_id]), _filter("addresses.private-ip-address", [address])]
+        subnet = next(iter(self._subnets([having("subnet-id", [subnet_id])])), None) if subnet_id else None
+        groups = self._groups([having("group-id", group_ids)]) if group_ids else []
+        used = [having("subnet-id", [subnet_id]), having("addresses.private-ip-address", [address])]
+        interfaces = self._items("describe_network_interfaces", "NetworkInterfaces", Filters=used)  # called where it matters
         standing = self.instance(instance_id) if instance_id else None
         return LaunchSite(
             region=self.region,
@@ -141,35 +143,30 @@ class Ec2Instances(Ec2PointCopies):
             groups={group.id: group.vpc_id for group in groups},
             type_facts=self._type_facts(instance_type),
             offered=bool(self._offered([instance_type], subnet.zone if subnet else "")),
-            key_pair_exists=not key_pair or key_pair in self._key_pairs([_filter("key-name", [key_pair])]),
-            address_free=not (subnet and address) or not self._items("describe_network_interfaces", "NetworkInterfaces", used),
+            key_pair_exists=not key_pair or key_pair in self._key_pairs([having("key-name", [key_pair])]),
+            address_free=not (subnet and address) or not any(interfaces),
             standing=standing.state if standing and standing.state not in GONE else "",
         )
 
     def vcpus(self) -> RegionVcpus:
         """Return the vCPUs of the region's running On-Demand instances, and their quotas as far as they are known."""
         used: Counter[str] = Counter()
-        for page in self._pages("describe_instances", {"Filters": [_filter("instance-state-name", ["pending", "running"])]}):
-            for item in (item for group in page["Reservations"] for item in group["Instances"]):
-                # Spot Instances have quotas of their own, and hosts are counted themselves.
-                if not item.get("InstanceLifecycle") and item.get("Placement", {}).get("Tenancy") != "host":
-                    cpu = item.get("CpuOptions") or {}
-                    used[quota_of(item["InstanceType"])] += cpu.get("CoreCount", 0) * cpu.get("ThreadsPerCore", 0)
+        for item in self._instance_items(Filters=[having("instance-state-name", ["pending", "running"])]):
+            # Spot Instances have quotas of their own, and hosts are counted themselves.
+            if not item.get("InstanceLifecycle") and item.get("Placement", {}).get("Tenancy") != "host":
+                cpu = item.get("CpuOptions") or {}
+                used[quota_of(item["InstanceType"])] += cpu.get("CoreCount", 0) * cpu.get("ThreadsPerCore", 0)
         values, problem = self._quotas_of("ec2")
         return RegionVcpus(used, values, problem)
 
     def inventory(self, instance_types: Collection[str]) -> LaunchInventory:
         """Return what the region has that instances can be launched with."""
-        return LaunchInventory(
-            tuple(self._subnets([])),
-            tuple(self._groups([])),
-            frozenset(self._key_pairs([])),
-            frozenset(self._offered(instance_types, "")),
-        )
+        subnets, groups, pairs = self._subnets([]), self._groups([]), self._key_pairs([])
+        return LaunchInventory(tuple(subnets), tuple(groups), frozenset(pairs), frozenset(self._offered(instance_types, "")))
 
     def subnet_names(self, subnet_ids: Collection[str]) -> dict[str, str]:
         """Return the tags `Name` of subnets that exist."""
-        return {subnet.id: subnet.name for subnet in self._subnets([_filter("subnet-id", subnet_ids)])} if subnet_ids else {}
+        return {subnet.id: subnet.name for subnet in self._subnets([having("subnet-id", subnet_ids)])} if subnet_ids else {}
 
     def _subnets(self, filters: list[Any]) -> list[RegionResource]:
         return [
@@ -181,11 +178,11 @@ class Ec2Instances(Ec2PointCopies):
                 item.get("CidrBlock", ""),
                 item.get("AvailableIpAddressCount", 0),
             )
-            for item in self._items("describe_subnets", "Subnets", filters)
+            for item in self._items("describe_subnets", "Subnets", Filters=filters)
         ]
 
     def _groups(self, filters: list[Any]) -> list[RegionResource]:
-        items = self._items("describe_security_groups", "SecurityGroups", filters)
+        items = self._items("describe_security_groups", "SecurityGroups", Filters=filters)
         return [RegionResource(item["GroupId"], item.get("GroupName", ""), item.get("VpcId", "")) for item in items]
 
     def _key_pairs(self, filters: list[Any]) -> set[str]:
@@ -194,28 +191,21 @@ class Ec2Instances(Ec2PointCopies):
 
     def _offered(self, instance_types: Collection[str], zone: str) -> set[str]:
         """Return the types that a zone, or else the region, offers."""
-        query: dict[str, Any] = {"LocationType": "availability-zone" if zone else "region"}
-        filters = [_filter("instance-type", instance_types), _filter("location", [zone or self.region])]
-        listing = self._pages("describe_instance_type_offerings", {**query, "Filters": filters})
-        return {item["InstanceType"] for page in listing for item in page["InstanceTypeOfferings"]} if instance_types else set()
+        filters = [having("instance-type", instance_types), having("location", [zone or self.region])]
+        query = {"LocationType": "availability-zone" if zone else "region", "Filters": filters}
+        offered = self._items("describe_instance_type_offerings", "InstanceTypeOfferings", **query) if instance_types else ()
+        return {item["InstanceType"] for item in offered}
 
     def _type_facts(self, instance_type: str) -> InstanceTypeFacts | None:
-        listing = self._pages("describe_instance_types", {"InstanceTypes": [instance_type]}, nothing=_NO_TYPE)
-        return next((_facts(item) for page in listing for item in page["InstanceTypes"]), None)
+        types = self._items("describe_instance_types", "InstanceTypes", nothing=_NO_TYPE, InstanceTypes=[instance_type])
+        return next(map(_facts, types), None)
 
-    def _instances(self, query: Mapping[str, Any]) -> list[InstanceState]:
-        listing = self._pages("describe_instances", query, nothing=_NO_INSTANCE)
-        return [_instance(item) for page in listing for group in page["Reservations"] for item in group["Instances"]]
+    def _instances(self, **query: Any) -> list[InstanceState]:
+        return list(map(_instance, self._instance_items(**query)))
 
-    def _items(self, operation: str, key: str, filters: list[Any], **query: Any) -> list[Any]:
-        return [item for page in self._pages(operation, {"Filters": filters, **query}) for item in page[key]]
-
-    def _pages(self, operation: str, query: Mapping[str, Any], nothing: Collection[str] = ()) -> Iterable[Any]:
-        return pages(self._client, operation, query, f"{operation} in {self.region}", nothing=nothing)
-
-
-def _filter(name: str, values: Iterable[str]) -> dict[str, Any]:
-    return {"Name": name, "Values": list(values)}
+    def _instance_items(self, **query: Any) -> Iterator[Any]:
+        reservations = self._items("describe_instances", "Reservations", nothing=_NO_INSTANCE, **query)
+        return (item for reservation in reservations for item in reservation["Instances"])
 
 
 def _launch(request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str]) -> dict[str, Any]:

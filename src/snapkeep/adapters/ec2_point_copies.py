@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from snapkeep.adapters.aws_errors import GONE, accepted, dry_run, pages, translated
+from snapkeep.adapters.aws_errors import GONE, accepted, dry_run, translated
+from snapkeep.adapters.ec2_reader import tagged, tags_from
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.adapters.ec2_sharing import share_snapshot
 from snapkeep.adapters.ec2_writers import tag_specifications
-from snapkeep.usecases.recovery.copy_actions import CopyState
+from snapkeep.usecases.recovery.copy_actions import MadeSnapshot
 
 
 class Ec2PointCopies(Ec2Recovery):
     """`CopyEc2` over an EC2 client of one region, and all that recoveries of volumes need."""
 
-    def copies_of(self, tags: Mapping[str, str]) -> list[CopyState]:
-        """Return the account's snapshots that have all of these tags."""
-        filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
-        query = {"OwnerIds": ["self"], "Filters": filters}
-        listing = pages(self._client, "describe_snapshots", query, f"describe_snapshots in {self.region}")
-        items = [item for page in listing for item in page["Snapshots"]]
-        return [CopyState(item["SnapshotId"], item["State"], item.get("StateMessage", "")) for item in items]
+    def snapshots_of(self, tags: Mapping[str, str]) -> list[MadeSnapshot]:
+        """Return the snapshots of the account that have all of these tags."""
+        return self._made_snapshots(tagged(tags))
+
+    def _made_snapshots(self, filters: list[Any]) -> list[MadeSnapshot]:
+        return [
+            MadeSnapshot(item["SnapshotId"], item["State"], tags_from(item), item.get("StateMessage", ""))
+            for item in self._own_snapshots(filters)
+        ]
 
     def copy_point(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Start a copy with its tags in the call; return its id. An undo removes every copy with these tags."""
@@ -33,7 +36,7 @@ class Ec2PointCopies(Ec2Recovery):
         """Let an account make volumes and copies of a snapshot."""
         share_snapshot(self._client, snapshot_id, account)
 
-    def delete_copy(self, snapshot_id: str) -> None:
+    def delete_snapshot(self, snapshot_id: str) -> None:
         """Delete a snapshot, with its shares; one that does not exist is deleted."""
         accepted(self._client.delete_snapshot, f"delete_snapshot {snapshot_id}", GONE, SnapshotId=snapshot_id)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -53,19 +53,19 @@ class Ec2Reader:
 
     def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
         """Return the volumes that exist, by id. A filter, unlike `VolumeIds`, passes over those that do not."""
-        volumes = chain.from_iterable(self._volumes([_filter("volume-id", ids)]) for ids in batches(volume_ids))
+        volumes = chain.from_iterable(self._volumes([having("volume-id", ids)]) for ids in batches(volume_ids))
         return {volume.id: volume for volume in volumes}
 
     def volume_items(self, volume_ids: Collection[str]) -> Iterator[Mapping[str, Any]]:
         """Return the volumes that exist, as DescribeVolumes has them."""
         for ids in batches(volume_ids):
-            yield from self._pages("describe_volumes", "Volumes", {"Filters": [_filter("volume-id", ids)], "MaxResults": PAGE})
+            yield from self._pages("describe_volumes", "Volumes", {"Filters": [having("volume-id", ids)], "MaxResults": PAGE})
 
     def instances(self, name: str, values: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """Return the instances that a filter of DescribeInstances finds, by id, as that call has them."""
         instances: dict[str, Mapping[str, Any]] = {}
         for some in batches(values):
-            query = {"Filters": [_filter(name, some)], "MaxResults": PAGE}
+            query = {"Filters": [having(name, some)], "MaxResults": PAGE}
             for reservation in self._pages("describe_instances", "Reservations", query):
                 instances |= {item["InstanceId"]: item for item in reservation.get("Instances", ())}
         return instances
@@ -109,11 +109,11 @@ class Ec2Reader:
 
     def managed_snapshots(self, system: str) -> Iterator[Snapshot]:
         """Return every snapshot with a system's tag."""
-        return self._snapshots([_filter(f"tag:{MANAGED}", [system])])
+        return self._snapshots([having(f"tag:{MANAGED}", [system])])
 
     def copies_in_flight(self) -> list[Snapshot]:
         """Return every pending copy in this region, also those by others."""
-        return [snapshot for snapshot in self._snapshots([_filter("status", ["pending"])]) if snapshot.is_copy]
+        return [snapshot for snapshot in self._snapshots([having("status", ["pending"])]) if snapshot.is_copy]
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the AMIs that use each snapshot; disabled AMIs hold their snapshots too.
@@ -124,7 +124,7 @@ class Ec2Reader:
         if not requested_ids:
             return {}
         users = self._images(
-            [_filter("block-device-mapping.snapshot-id", sorted(requested_ids))] if len(requested_ids) <= FILTER_VALUES else []
+            [having("block-device-mapping.snapshot-id", sorted(requested_ids))] if len(requested_ids) <= FILTER_VALUES else []
         )
         return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in requested_ids}
 
@@ -172,7 +172,7 @@ class Ec2Reader:
         return (volume_from(item, self.region, instances) for item in items)
 
     def _snapshots_with(self, name: str, values: Collection[str]) -> list[Snapshot]:
-        return list(chain.from_iterable(self._snapshots([_filter(name, batch)]) for batch in batches(values)))
+        return list(chain.from_iterable(self._snapshots([having(name, batch)]) for batch in batches(values)))
 
     def _snapshots(self, filters: list[Mapping[str, Any]]) -> Iterator[Snapshot]:
         query = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
@@ -196,8 +196,14 @@ def batches(ids: Collection[str]) -> Iterator[list[str]]:
         yield ordered[first : first + FILTER_VALUES]
 
 
-def _filter(name: str, values: Sequence[str]) -> Mapping[str, Any]:
+def having(name: str, values: Iterable[str]) -> dict[str, Any]:
+    """Return a filter of a describing call: what it lists has one of these values."""
     return {"Name": name, "Values": list(values)}
+
+
+def tagged(tags: Mapping[str, str]) -> list[Any]:
+    """Return filters of a describing call: what it lists has all of these tags."""
+    return [having(f"tag:{key}", [value]) for key, value in tags.items()]
 
 
 def tags_from(item: Mapping[str, Any]) -> dict[str, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import THROTTLED, accepted, code_of, dry_run, message_of, pages, translated
-from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
+from snapkeep.adapters.ec2_reader import attachments_of, batches, having, tagged, tags_from
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.errors import AwsRefused, SnapkeepError
 from snapkeep.domain.recovery.rates import RATE
@@ -62,28 +63,30 @@ class Ec2Recovery:
 
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
         """Return the volumes that have all of these tags."""
-        return self._volumes([{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()])
+        return self._volumes(Filters=tagged(tags))
 
     def recovered_from(self, snapshot_ids: Collection[str]) -> list[VolumeState]:
         """Return the volumes that recoveries made of snapshots, and that exist."""
-        made_by_recovery = {"Name": "tag-key", "Values": [RECOVERY]}
-        listed = (self._volumes([{"Name": "snapshot-id", "Values": ids}, made_by_recovery]) for ids in batches(snapshot_ids))
-        return [volume for volumes in listed for volume in volumes]
+        by_recovery = having("tag-key", [RECOVERY])
+        listed = (self._volumes(Filters=[having("snapshot-id", ids), by_recovery]) for ids in batches(snapshot_ids))
+        return list(chain.from_iterable(listed))
 
-    def _volumes(self, filters: list[dict[str, Any]]) -> list[VolumeState]:
-        listing = pages(self._client, "describe_volumes", {"Filters": filters}, f"describe_volumes in {self.region}")
-        return [_volume_state(item) for page in listing for item in page["Volumes"]]
+    def _volumes(self, **query: Any) -> list[VolumeState]:
+        return [_volume_state(item) for item in self._items("describe_volumes", "Volumes", nothing=_GONE, **query)]
+
+    def _items(self, operation: str, key: str, *, nothing: Collection[str] = (), **query: Any) -> Iterator[Any]:
+        """Yield what a describing call lists under a key. Error codes in `nothing` say that there is nothing."""
+        for page in pages(self._client, operation, query, f"{operation} in {self.region}", nothing=nothing):
+            yield from page[key]
 
     def volume(self, volume_id: str) -> VolumeState | None:
         """Return a volume; None if it does not exist."""
-        query = {"VolumeIds": [volume_id]}
-        listing = pages(self._client, "describe_volumes", query, f"describe_volumes {volume_id}", nothing=_GONE)
-        return next((_volume_state(item) for page in listing for item in page["Volumes"]), None)
+        return next(iter(self._volumes(VolumeIds=[volume_id])), None)
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Make a volume; return its id, and a remark where the initialisation rate is beyond the quota."""
-        tagged = {**request, "TagSpecifications": tag_specifications({"volume": tags})}
-        answer, remark = at_rate(self._client.create_volume, "create_volume", tagged, token, without_rate(tagged))
+        creation = {**request, "TagSpecifications": tag_specifications({"volume": tags})}
+        answer, remark = at_rate(self._client.create_volume, "create_volume", creation, token, without_rate(creation))
         return answer["VolumeId"], remark
 
     def attach(self, volume_id: str, instance_id: str, device: str) -> None:
@@ -128,19 +131,15 @@ class Ec2Recovery:
     def zones(self) -> list[str]:
         """Return the region's Availability Zones that can be used."""
         with translated("describe_availability_zones"):
-            zones = self._client.describe_availability_zones(Filters=[{"Name": "state", "Values": ["available"]}])
+            zones = self._client.describe_availability_zones(Filters=[having("state", ["available"])])
         named = [zone for zone in zones["AvailabilityZones"] if zone.get("ZoneType", "availability-zone") == "availability-zone"]
         return sorted(zone["ZoneName"] for zone in named)
 
     def place(self, instance_id: str) -> InstancePlace:
         """Return where an instance is, and its state and devices. Raise AwsRefused if there is no such instance."""
-        with translated(f"describe_instances {instance_id}"):
-            try:
-                answer = self._client.describe_instances(InstanceIds=[instance_id])
-            except ClientError as error:
-                if code_of(error) in _NO_INSTANCE:
-                    raise AwsRefused(f"{instance_id}: {self.region} has no such instance") from error
-                raise
+        absent = dict.fromkeys(_NO_INSTANCE, lambda _: AwsRefused(f"{instance_id}: {self.region} has no such instance"))
+        with translated(f"describe_instances {instance_id}", absent):
+            answer = self._client.describe_instances(InstanceIds=[instance_id])
         instance = answer["Reservations"][0]["Instances"][0]
         mappings = instance.get("BlockDeviceMappings", [])
         devices = {mapping["DeviceName"]: mapping.get("Ebs", {}).get("VolumeId", "") for mapping in mappings}
@@ -157,11 +156,9 @@ class Ec2Recovery:
 
     def storage(self, volume_types: Collection[str]) -> RegionStorage:
         """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
-        query = {"Filters": [{"Name": "volume-type", "Values": sorted(volume_types)}]}
         used: Counter[str] = Counter()
-        for page in pages(self._client, "describe_volumes", query, f"describe_volumes in {self.region}"):
-            for item in page["Volumes"]:
-                used[item["VolumeType"]] += item["Size"]
+        for item in self._items("describe_volumes", "Volumes", Filters=[having("volume-type", sorted(volume_types))]):
+            used[item["VolumeType"]] += item["Size"]
         values, problem = self._quotas_of("ebs")
         known = {kind: values[code] for kind, code in STORAGE_QUOTAS.items() if code in values}
         return RegionStorage(used, known, problem or ("" if known else "Service Quotas does not list them"))
@@ -182,9 +179,10 @@ class Ec2Recovery:
 
     def _snapshots(self, snapshot_ids: Collection[str]) -> Iterator[Any]:
         for ids in batches(snapshot_ids):
-            query = {"OwnerIds": ["self"], "Filters": [{"Name": "snapshot-id", "Values": ids}]}
-            for page in pages(self._client, "describe_snapshots", query, f"describe_snapshots in {self.region}"):
-                yield from page["Snapshots"]
+            yield from self._own_snapshots([having("snapshot-id", ids)])
+
+    def _own_snapshots(self, filters: list[Any]) -> Iterator[Any]:
+        return self._items("describe_snapshots", "Snapshots", OwnerIds=["self"], Filters=filters)
 
 
 def _volume_state(item: Mapping[str, Any]) -> VolumeState:

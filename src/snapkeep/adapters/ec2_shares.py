@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import GONE, pages
-from snapkeep.adapters.ec2_reader import PAGE, batches, snapshot_from
+from snapkeep.adapters.ec2_reader import PAGE, batches, having, snapshot_from
 from snapkeep.usecases.copies.pull import SharedSnapshot, Shares
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Ec2Shares(Shares):
         """
         filters: list[list[Any]] = [[]]
         if snapshot_ids:
-            filters = [[{"Name": "snapshot-id", "Values": ids}] for ids in batches(snapshot_ids)]
+            filters = [[having("snapshot-id", ids)] for ids in batches(snapshot_ids)]
         return [
             SharedSnapshot(snapshot_from(item, self._region), item["OwnerId"]) for some in filters for item in self._items(some)
         ]

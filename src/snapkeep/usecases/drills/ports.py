@@ -11,20 +11,11 @@ from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import Commands
+from snapkeep.usecases.recovery.copy_actions import MadeSnapshot
 
 if TYPE_CHECKING:
     from snapkeep.usecases.recovery.actions import VolumeState
     from snapkeep.usecases.recovery.instance_actions import ImageState, InstanceState
-
-
-@dataclass(frozen=True, slots=True)
-class MadeSnapshot:
-    """A snapshot that a drill made, as EC2 describes it now."""
-
-    id: str
-    state: str
-    """`pending`, `completed` or `error` (botocore: ec2 2016-11-15, SnapshotState)."""
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class DrillNetworks(Protocol):

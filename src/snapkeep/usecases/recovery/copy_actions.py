@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyState:
-    """A copy of a point as EC2 describes it now."""
+class MadeSnapshot:
+    """A snapshot that a recovery or a drill made, as EC2 describes it now."""
 
     id: str
     state: str
+    """`pending`, `completed` or `error` (botocore: ec2 2016-11-15, SnapshotState)."""
+    tags: Mapping[str, str] = field(default_factory=dict)
     message: str = ""
 
 
 class CopyEc2(Protocol):
     """Makes, shares and removes copies in one region. Raises AwsRefused, AwsThrottled, AwsUnavailable."""
 
-    def copies_of(self, tags: Mapping[str, str]) -> list[CopyState]:
+    def snapshots_of(self, tags: Mapping[str, str]) -> list[MadeSnapshot]:
         """Return the account's snapshots that have all of these tags."""
 
     def copy_point(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
@@ -38,7 +40,7 @@ class CopyEc2(Protocol):
     def share_copy(self, snapshot_id: str, account: str) -> None:
         """Let an account make volumes and copies of a snapshot."""
 
-    def delete_copy(self, snapshot_id: str) -> None:
+    def delete_snapshot(self, snapshot_id: str) -> None:
         """Delete a snapshot, with its shares; one that does not exist is deleted."""
 
 
@@ -75,7 +77,7 @@ class CopyActions:
                     self.pacer.pause(POLL_SECONDS)
                     made = self._made(run, step)
                 for copy in made:
-                    self.ec2.delete_copy(copy.id)
+                    self.ec2.delete_snapshot(copy.id)
             case StepKind.WAIT_FOR_COPY | StepKind.SHARE_COPY:
                 pass
             case _:
@@ -84,8 +86,8 @@ class CopyActions:
     def _copy(self, run: RecoveryRun, step: RecoveryStep) -> str:
         return self.ec2.copy_point(step.parameters["request"], run.tags_of(step))
 
-    def _made(self, run: RecoveryRun, step: RecoveryStep) -> list[CopyState]:
-        return self.ec2.copies_of({RECOVERY: run.id, RECOVERY_STEP: step.id})
+    def _made(self, run: RecoveryRun, step: RecoveryStep) -> list[MadeSnapshot]:
+        return self.ec2.snapshots_of({RECOVERY: run.id, RECOVERY_STEP: step.id})
 
     def _wait(self, run: RecoveryRun, copying: RecoveryStep) -> str:
         """Return the id of a copy once it is complete. A copy can take hours: the recovery is resumed then."""
