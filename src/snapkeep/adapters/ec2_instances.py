@@ -192,7 +192,7 @@ class Ec2Instances(Ec2PointCopies):
     def _offered(self, instance_types: Collection[str], zone: str) -> set[str]:
         """Return the types that a zone, or else the region, offers."""
         filters = [having("instance-type", instance_types), having("location", [zone or self.region])]
-        query = {"LocationType": "availability-zone" if zone else "region", "Filters": filters}
+        query: dict[str, Any] = {"LocationType": "availability-zone" if zone else "region", "Filters": filters}
         offered = self._items("describe_instance_type_offerings", "InstanceTypeOfferings", **query) if instance_types else ()
         return {item["InstanceType"] for item in offered}
 

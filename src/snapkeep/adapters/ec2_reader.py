@@ -196,7 +196,7 @@ def batches(ids: Collection[str]) -> Iterator[list[str]]:
         yield ordered[first : first + FILTER_VALUES]
 
 
-def having(name: str, values: Iterable[str]) -> dict[str, Any]:
+def having(name: str, values: Iterable[str]) -> Any:
     """Return a filter of a describing call: what it lists has one of these values."""
     return {"Name": name, "Values": list(values)}
 

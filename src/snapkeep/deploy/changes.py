@@ -106,7 +106,7 @@ _REMOVED = {
 }
 """Consequences of the removal of a resource that holds data."""
 _REPLACED = _REMOVED | {
-    "AWS::KMS::Key": "no stack owns the former key any more: what it encrypts stays readable only with that key",
+    "AWS::KMS::Key": "no stack owns the former key any more: what it encrypts stays readable only with that key"
 }
 """Consequences of its replacement: the templates retain a replaced key (UpdateReplacePolicy)."""
 

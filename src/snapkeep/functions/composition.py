@@ -191,10 +191,7 @@ class Composition(RegionalAdapters):
         from snapkeep.usecases.placed_holds import HoldsInForce  # noqa: PLC0415 - of what deletes, and sweeps, alone
 
         return HoldsInForce(
-            region=self.environment.region,
-            store_of=self.hold_store_of,
-            policies=self.policies,
-            of_origins=not self.is_vault,
+            region=self.environment.region, store_of=self.hold_store_of, policies=self.policies, of_origins=not self.is_vault
         )
 
     @cached_property

@@ -115,10 +115,7 @@ def keep_everything(policies: PolicySet) -> PolicySet:
     """Return the policies without their retention rules: nothing is deleted while the right rules are not known."""
     keeping = tuple(
         replace(
-            policy,
-            retention=Retention(),
-            gone=None,
-            copies=tuple(replace(rule, retention=Retention()) for rule in policy.copies),
+            policy, retention=Retention(), gone=None, copies=tuple(replace(rule, retention=Retention()) for rule in policy.copies)
         )
         for policy in policies.policies
     )

@@ -264,9 +264,5 @@ class _Report:
         else:
             outcome = TagOutcome.NOTHING_LEFT
         return TagResult(
-            outcome,
-            tuple(dict.fromkeys(self.volume_ids)),
-            tuple(self.copies),
-            tuple(self.problems),
-            tuple(self.reasons),
+            outcome, tuple(dict.fromkeys(self.volume_ids)), tuple(self.copies), tuple(self.problems), tuple(self.reasons)
         )

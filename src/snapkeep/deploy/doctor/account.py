@@ -37,9 +37,7 @@ class AwsAccount:
             "ActionNames": list(question.actions),
             "ResourceArns": [question.resource_arn],
         }
-        answers = pages(
-            self._iam, "simulate_principal_policy", request, "simulate_principal_policy", more="Marker", sent_as="Marker"
-        )
+        answers = pages(self._iam, "simulate_principal_policy", request, "simulate_principal_policy", more="Marker")
         return [
             answer["EvalActionName"]
             for page in answers

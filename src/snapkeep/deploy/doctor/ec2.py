@@ -9,13 +9,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, pages, translated
+from snapkeep.adapters.ec2_reader import PAGE, having
 from snapkeep.domain.tag_names import MANAGED
 
 READS = ("describe_snapshots", "describe_volumes", "describe_instances", "describe_images", "describe_locked_snapshots")
 """The calls of `status`, `plan` and `explain`."""
 _WOULD_SUCCEED, _DENIED = "DryRunOperation", "UnauthorizedOperation"
-_UNKNOWN_REGION = "InvalidParameterValue"
-_LARGEST_PAGE = 1000
 
 
 class Ec2Facts:
@@ -26,14 +25,9 @@ class Ec2Facts:
 
     def opt_in_status(self, region: str) -> str:
         """Return whether the account uses a region (botocore: DescribeRegions, OptInStatus); empty if there is no such region."""
-        with translated(f"describe_regions {region}"):
-            try:
-                regions = self._client.describe_regions(RegionNames=[region], AllRegions=True)["Regions"]
-            except ClientError as error:
-                if code_of(error) == _UNKNOWN_REGION:
-                    return ""
-                raise
-        return str(regions[0]["OptInStatus"]) if regions else ""
+        request, unknown = {"RegionNames": [region], "AllRegions": True}, ("InvalidParameterValue",)
+        answers = pages(self._client, "describe_regions", request, f"describe_regions {region}", nothing=unknown)
+        return next((str(described["OptInStatus"]) for answer in answers for described in answer["Regions"]), "")
 
     def denied_reads(self) -> Sequence[str]:
         """Return the reading actions that a dry run refuses (EC2 API reference: DryRun)."""
@@ -63,11 +57,7 @@ class Ec2Facts:
 
     def managed_snapshots(self) -> Mapping[str, int]:
         """Return the number of the account's snapshots by system."""
-        request = {
-            "OwnerIds": ["self"],
-            "Filters": [{"Name": "tag-key", "Values": [MANAGED]}],
-            "MaxResults": _LARGEST_PAGE,
-        }
+        request = {"OwnerIds": ["self"], "Filters": [having("tag-key", [MANAGED])], "MaxResults": PAGE}
         return Counter(
             tag["Value"]
             for page in pages(self._client, "describe_snapshots", request, "describe_snapshots")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
-from snapkeep.deploy.doctor import cloudtrail, kms, lambdas, resource_names, service_quotas
+from snapkeep.adapters.aws_errors import accepted, pages
+from snapkeep.deploy.doctor import cloudtrail, kms, lambdas
 from snapkeep.deploy.doctor.ec2 import Ec2Facts
 from snapkeep.deploy.doctor.ports import DeployedFunction, KeyFacts, RecordingTrail, ResourceKind
+from snapkeep.domain.errors import AwsRefused
+
+COPIES_AT_ONCE = "Concurrent snapshot copies per destination Region"
+SNAPSHOTS = "Snapshots per Region"
+"""The quotas' names (EBS user guide: quotas). The code of the first is not on that page."""
 
 
 class AwsRegion(Ec2Facts):
@@ -16,15 +23,23 @@ class AwsRegion(Ec2Facts):
     def __init__(self, client: Callable[..., Any]) -> None:
         super().__init__(client("ec2"))
         self._of = client
-        self._functions: Sequence[DeployedFunction] | None = None
 
     def copies_at_once(self) -> int:
         """Return the quota of concurrent snapshot copies into this region."""
-        return service_quotas.ebs_quota(self._of("service-quotas"), service_quotas.COPIES_AT_ONCE)
+        return self._quota_of_ebs(COPIES_AT_ONCE)
 
     def most_snapshots(self) -> int:
         """Return the quota of snapshots in this region."""
-        return service_quotas.ebs_quota(self._of("service-quotas"), service_quotas.SNAPSHOTS)
+        return self._quota_of_ebs(SNAPSHOTS)
+
+    def _quota_of_ebs(self, name: str) -> int:
+        """Return a quota that is applied to this region. Raise AwsRefused where AWS does not list it."""
+        client = self._of("service-quotas")
+        for page in pages(client, "list_service_quotas", {"ServiceCode": "ebs"}, "list_service_quotas"):
+            for quota in page["Quotas"]:
+                if quota["QuotaName"] == name:
+                    return int(quota["Value"])
+        raise AwsRefused(f"Service Quotas lists no quota '{name}'")
 
     def concurrency(self) -> tuple[int, int]:
         """Return the concurrent executions of Lambda, and the unreserved ones."""
@@ -32,17 +47,34 @@ class AwsRegion(Ec2Facts):
 
     def functions(self) -> Sequence[DeployedFunction]:
         """Return all Lambda functions, listed once."""
-        if self._functions is None:
-            self._functions = lambdas.functions(self._of("lambda"))
         return self._functions
+
+    @cached_property
+    def _functions(self) -> Sequence[DeployedFunction]:
+        return lambdas.functions(self._of("lambda"))
 
     def existing(self, kind: ResourceKind, names: Sequence[str]) -> Sequence[str]:
         """Return those of the names that exist already."""
-        if kind is ResourceKind.FUNCTION:
-            listed = {function.name for function in self.functions()}
-            return [name for name in names if name in listed]
-        service, find = _FINDERS[kind]
-        return find(self._of(service), names)
+        match kind:
+            case ResourceKind.FUNCTION:
+                listed = {function.name for function in self.functions()}
+            case ResourceKind.LOG_GROUP:
+                listed = {group for name in names for group in self._log_groups(name)}
+            case ResourceKind.STATE_MACHINE:
+                machines = pages(self._of("stepfunctions"), "list_state_machines", {}, "list_state_machines", more="nextToken")
+                listed = {machine["name"] for page in machines for machine in page["stateMachines"]}
+            case ResourceKind.TABLE:
+                listed = {name for name in names if self._table_exists(name)}
+        return [name for name in names if name in listed]
+
+    def _log_groups(self, prefix: str) -> list[str]:
+        request = {"logGroupNamePrefix": prefix}
+        answers = pages(self._of("logs"), "describe_log_groups", request, "describe_log_groups", more="nextToken")
+        return [group["logGroupName"] for page in answers for group in page["logGroups"]]
+
+    def _table_exists(self, name: str) -> bool:
+        absent = ("ResourceNotFoundException",)
+        return accepted(self._of("dynamodb").describe_table, f"describe_table {name}", absent, TableName=name)
 
     def trails(self) -> Sequence[RecordingTrail]:
         """Return the trails that record this region's writing management events now."""
@@ -51,10 +83,3 @@ class AwsRegion(Ec2Facts):
     def key(self, key: str) -> KeyFacts:
         """Return a key by id, ARN or alias."""
         return kms.key_facts(self._of("kms"), key)
-
-
-_FINDERS: Mapping[ResourceKind, tuple[str, Callable[[Any, Sequence[str]], list[str]]]] = {
-    ResourceKind.LOG_GROUP: ("logs", resource_names.log_groups),
-    ResourceKind.STATE_MACHINE: ("stepfunctions", resource_names.state_machines),
-    ResourceKind.TABLE: ("dynamodb", resource_names.tables),
-}

@@ -112,12 +112,7 @@ class Dispatch:
         if round_.unanswered:
             raise round_.unanswered[0]
         return DispatchResult(
-            True,
-            tuple(round_.started),
-            tuple(round_.settled),
-            tuple(round_.failed),
-            round_.in_flight,
-            tuple(round_.left_out),
+            True, tuple(round_.started), tuple(round_.settled), tuple(round_.failed), round_.in_flight, tuple(round_.left_out)
         )
 
     def _is_over(self, round_: _Round) -> bool:

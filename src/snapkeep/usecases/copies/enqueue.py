@@ -79,3 +79,11 @@ def find_entry(queue: CopyQueue, key: str) -> QueueEntry | None:
         return queue.get(key)
     except EntryNotFound:
         return None
+
+
+def write_or_retry(queue: CopyQueue, entry: QueueEntry) -> None:
+    """Write an entry that was read. Raise AwsUnavailable if it changed meanwhile: the state machine repeats the step."""
+    try:
+        queue.write(entry)
+    except EntryChanged as error:
+        raise AwsUnavailable(f"the queue's entry {entry.key} changed since it was read; retry") from error

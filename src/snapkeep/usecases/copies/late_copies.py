@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from snapkeep.domain.copies.entry import EntryState, entry_key
-from snapkeep.domain.errors import EntryChanged, EntryNotFound
+from snapkeep.domain.errors import EntryChanged
 from snapkeep.domain.events import LateCopyEvent
 from snapkeep.domain.records import dataclass
+from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.settle import describe
 from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKind, SnapshotReader
 
@@ -24,13 +25,9 @@ class NoteLateCopy:
     def run(self, late: LateCopyEvent) -> bool:
         """Note a late copy, once. Return False for a copy that the queue does not know, or that was noted before."""
         copy = self.reader.snapshots([late.copy_id]).get(late.copy_id)
-        if copy is None:
-            return False
-        try:
-            entry = self.queue.get(entry_key(copy.origin.region, copy.origin.snapshot_id, self.queue.region))
-        except EntryNotFound:
-            return False
-        if entry.copy_id != late.copy_id or entry.late:
+        key = entry_key(copy.origin.region, copy.origin.snapshot_id, self.queue.region) if copy else ""
+        entry = find_entry(self.queue, key) if key else None
+        if entry is None or entry.copy_id != late.copy_id or entry.late:
             return False
         detail = f"{describe(entry.request)}, {late.copy_id}, was to complete within {entry.request.completion_minutes} minutes"
         self.notices.add(Notice(ProblemKind.COPY_LATE, late.cause, late.copy_id, detail, self.queue.region, self.clock.now()))

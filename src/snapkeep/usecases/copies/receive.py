@@ -14,7 +14,6 @@ from snapkeep.domain.errors import (
     AwsUnavailable,
     CopyFailed,
     CopyWrong,
-    EntryChanged,
     KeyNotUsable,
     SnapkeepError,
     SnapshotGone,
@@ -26,7 +25,7 @@ from snapkeep.domain.policy.model import PolicySet, VerifyRule
 from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.recovery.schedule import method_due
 from snapkeep.domain.tag_names import CHECK, WRONG
-from snapkeep.usecases.copies.enqueue import find_entry
+from snapkeep.usecases.copies.enqueue import find_entry, write_or_retry
 from snapkeep.usecases.copies.settle import Settlement, naming_keys, unusable_cause
 from snapkeep.usecases.ports import Clock, CopyQueue, LockRequests, Problem, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.recovery.ports import Verifications
@@ -123,8 +122,7 @@ class ReceiveCopy:
             if faults:
                 self._mark_wrong(copy, entry)
         if faults:  # no retention: no good copy is deleted for a wrong one
-            problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
-            return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
+            return _failure(CopyWrong, copy.id, "; ".join(faults))
         # The copy itself may be missing in a listing that was taken before it completed.
         siblings = [listed for listed in copies if listed.id != copy.id and listed.origin.lineage == copy.origin.lineage]
         problems = self._lock(copy) + self._verify(copy, siblings)
@@ -158,8 +156,7 @@ class ReceiveCopy:
         """Fail an entry whose copy cannot be restored. It does not name the copy, which is not wrong: its key may come back."""
         cause = unusable_cause(copy)
         self.settlement.give_up(replace(entry, copy_id=""), cause)
-        problem = Problem(KeyNotUsable.__name__, copy.id, cause)
-        return ReceiveResult(ReceiveOutcome.FAILED, cause, problems=(problem,))
+        return _failure(KeyNotUsable, copy.id, cause)
 
     def _mark_wrong(self, copy: Snapshot, entry: QueueEntry) -> None:
         """Write the finding on the copy, where it outlives the queue entry; where that is refused, a sweep writes it."""
@@ -185,8 +182,7 @@ class ReceiveCopy:
     def _failed(self, copy: Snapshot, entry: QueueEntry | None, cause: str) -> ReceiveResult:
         """A copy that was given up is reported again while it exists: the run that gave it up may have ended too early."""
         if entry is not None and entry.state is EntryState.FAILED and entry.copy_id == copy.id:
-            problem = Problem(CopyFailed.__name__, entry.request.origin.snapshot_id, entry.cause)
-            return ReceiveResult(ReceiveOutcome.FAILED, entry.cause, remove=(copy,), problems=(problem,))
+            return _failure(CopyFailed, entry.request.origin.snapshot_id, entry.cause, remove=(copy,))
         if entry is None or not belongs_to(entry, copy) or entry.state not in _UNDER_WAY:
             return ReceiveResult(ReceiveOutcome.RETRYING, f"{copy.id} failed, and no entry waits for it: {cause}", remove=(copy,))
         return self._again_or_give_up(entry, naming_keys(entry.request, cause), remove=(copy,))
@@ -195,10 +191,10 @@ class ReceiveCopy:
         next_attempt_at = self.retry_policy.next_attempt_at(entry.attempts, self.clock.now())
         if next_attempt_at is None:
             self.settlement.give_up(entry, cause)
-            problem = Problem(CopyFailed.__name__, entry.request.origin.snapshot_id, cause)
-            return ReceiveResult(ReceiveOutcome.FAILED, cause, remove=remove, problems=(problem,))
-        try:
-            self.queue.write(entry.retrying(cause, next_attempt_at))
-        except EntryChanged as error:
-            raise AwsUnavailable(f"the queue's entry {entry.key} changed since it was read; retry") from error
+            return _failure(CopyFailed, entry.request.origin.snapshot_id, cause, remove=remove)
+        write_or_retry(self.queue, entry.retrying(cause, next_attempt_at))
         return ReceiveResult(ReceiveOutcome.RETRYING, f"attempt {entry.attempts} failed: {cause}", remove=remove)
+
+
+def _failure(kind: type[SnapkeepError], subject: str, cause: str, remove: tuple[Snapshot, ...] = ()) -> ReceiveResult:
+    return ReceiveResult(ReceiveOutcome.FAILED, cause, remove=remove, problems=(Problem(kind.__name__, subject, cause),))

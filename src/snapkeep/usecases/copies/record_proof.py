@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
-from snapkeep.domain.errors import AwsRefused, AwsUnavailable, EntryChanged, SnapkeepError, SnapshotGone, TagsDoNotFit
+from snapkeep.domain.errors import AwsRefused, SnapkeepError, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.proof import Proof, is_weaker
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
-from snapkeep.usecases.copies.enqueue import find_entry
+from snapkeep.usecases.copies.enqueue import find_entry, write_or_retry
 from snapkeep.usecases.ports import Clock, CopyQueue, LockRequests, Notice, Notices, ProblemKind, SnapshotReader, SnapshotTagger
 
 MOST_WRONG_COPIES = 3
@@ -58,7 +58,7 @@ class RecordProof:
             return
         # The queue first: EC2 may show the tag late, and a copy that arrives meanwhile must not displace this one (INV-27).
         if entry and entry.proof != proof.tag:
-            self._write(entry.proved(proof.tag))
+            write_or_retry(self.queue, entry.proved(proof.tag))
         with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):  # the proof itself is kept anyway
             self.tagger.tag([copy.id], {PROOF: proof.tag})
 
@@ -87,16 +87,10 @@ class RecordProof:
         wrong = {copy.id, *entry.wrong, *(other.id for other in others if other.found_wrong)}
         if len(wrong) >= MOST_WRONG_COPIES:
             return False
-        self._write(entry.restarted(entry.request, self.clock.now(), wrong=copy.id))
+        write_or_retry(self.queue, entry.restarted(entry.request, self.clock.now(), wrong=copy.id))
         return True
 
     def _entry_of(self, copy: Snapshot) -> QueueEntry | None:
         """Return the entry that the copy settled; None where the queue does not know it (any more)."""
         entry = find_entry(self.queue, entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region))
         return entry if entry and entry.state is EntryState.DONE and entry.copy_id == copy.id else None
-
-    def _write(self, entry: QueueEntry) -> None:
-        try:
-            self.queue.write(entry)
-        except EntryChanged as error:
-            raise AwsUnavailable(f"the queue's entry {entry.key} changed since it was read; retry") from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.records import dataclass
@@ -14,6 +14,9 @@ from snapkeep.usecases.recovery.holding import PointHolds, SnapshotTags
 
 if TYPE_CHECKING:
     from snapkeep.usecases.retention.delete import Pacer
+
+
+Made = TypeVar("Made")
 
 
 class Attachment(NamedTuple):
@@ -78,6 +81,30 @@ VISIBLE_SECONDS = 60.0
 """How long a new volume may be missing from EC2's answers, which are eventually consistent."""
 POLL_SECONDS, PATIENCE_SECONDS = 5.0, 900.0
 """How often a volume is looked at, and how long; a volume is available within seconds, and attached within seconds."""
+
+
+def looks(pacer: Pacer, most_seconds: float = PATIENCE_SECONDS) -> Iterator[float]:
+    """Yield once for each look at something that is awaited, with the seconds that were waited so far."""
+    waited = 0.0
+    yield waited
+    while waited < most_seconds:
+        pacer.pause(POLL_SECONDS)
+        waited += POLL_SECONDS
+        yield waited
+
+
+def made_by(step: RecoveryStep, look: Callable[[], list[Made]], pacer: Pacer) -> list[Made]:
+    """Return what a step made, by one look or two: EC2 is eventually consistent, and it may have been made a moment ago."""
+    made = look()
+    if not made and step.state is StepState.PLANNED:
+        pacer.pause(POLL_SECONDS)
+        made = look()
+    return made
+
+
+def own_tags(run: RecoveryRun, step: RecoveryStep) -> dict[str, str]:
+    """Return the tags by which what a step makes is found."""
+    return {RECOVERY: run.id, RECOVERY_STEP: step.id}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +184,7 @@ class Actions:
                 self._wait(volume.id, lambda seen: instance_id not in seen.attachments)
 
     def _delete(self, run: RecoveryRun, step: RecoveryStep) -> None:
-        made = self._made(run, step)
-        if not made and step.state is StepState.PLANNED:  # EC2 is eventually consistent: it may have been made a moment ago
-            self.pacer.pause(POLL_SECONDS)
-            made = self._made(run, step)
-        for volume in made:
+        for volume in made_by(step, lambda: self._made(run, step), self.pacer):
             if volume.attachments:
                 users = ", ".join(volume.attachments)
                 raise RecoveryFailed(f"{volume.id} is attached to {users}, and not by this recovery: detach it first")
@@ -171,19 +194,16 @@ class Actions:
 
     def _made(self, run: RecoveryRun, step: RecoveryStep) -> list[VolumeState]:
         """Return what a step made: EC2 knows it by its tags, also where the journal does not know it yet."""
-        tagged = self.ec2.volumes_of({RECOVERY: run.id, RECOVERY_STEP: step.id})
+        tagged = self.ec2.volumes_of(own_tags(run, step))
         return [volume for volume in tagged if volume.state not in ("deleting", "deleted")]
 
     def _wait(self, volume_id: str, done: Callable[[VolumeState], bool]) -> None:
-        waited = 0.0
-        while True:
+        state = ""
+        for waited in looks(self.pacer):
             volume = self.ec2.volume(volume_id)
             if volume and done(volume):
                 return
             state = volume.state if volume else "not shown by EC2"
             if state in ("error", "deleting", "deleted") or (volume is None and waited >= VISIBLE_SECONDS):
                 raise RecoveryFailed(f"{volume_id} could not be made: EC2 gives no reason; a KMS key that cannot be used is one")
-            if waited >= PATIENCE_SECONDS:
-                raise RecoveryFailed(f"{volume_id} is still {state} after {waited:.0f} seconds; resume later")
-            self.pacer.pause(POLL_SECONDS)
-            waited += POLL_SECONDS
+        raise RecoveryFailed(f"{volume_id} is still {state} after {PATIENCE_SECONDS:.0f} seconds; resume later")

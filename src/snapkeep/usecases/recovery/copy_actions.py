@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.model import SnapshotState
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
-from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
-from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, POLL_SECONDS, VISIBLE_SECONDS, StepActions
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind
+from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, VISIBLE_SECONDS, StepActions, looks, made_by, own_tags
 
 if TYPE_CHECKING:
     from snapkeep.usecases.retention.delete import Pacer
@@ -58,7 +57,8 @@ class CopyActions:
             case StepKind.COPY_POINT:
                 # CopySnapshot has no client token (botocore: ec2 2016-11-15): what was made is found by its tags.
                 made = self._made(run, step)
-                return replace(step, result=made[0].id if made else self._copy(run, step))
+                copy_id = made[0].id if made else self.ec2.copy_point(step.parameters["request"], run.tags_of(step))
+                return replace(step, result=copy_id)
             case StepKind.WAIT_FOR_COPY:
                 return replace(step, result=self._wait(run, run.step(step.made_by)))
             case StepKind.SHARE_COPY:
@@ -72,27 +72,19 @@ class CopyActions:
         """Undo a step, whether it was taken, half taken or not: a copy is deleted, and its shares with it."""
         match step.kind:
             case StepKind.COPY_POINT:
-                made = self._made(run, step)
-                if not made and step.state is StepState.PLANNED:  # EC2 is eventually consistent
-                    self.pacer.pause(POLL_SECONDS)
-                    made = self._made(run, step)
-                for copy in made:
+                for copy in made_by(step, lambda: self._made(run, step), self.pacer):
                     self.ec2.delete_snapshot(copy.id)
             case StepKind.WAIT_FOR_COPY | StepKind.SHARE_COPY:
                 pass
             case _:
                 self.others.undo(run, step)
 
-    def _copy(self, run: RecoveryRun, step: RecoveryStep) -> str:
-        return self.ec2.copy_point(step.parameters["request"], run.tags_of(step))
-
     def _made(self, run: RecoveryRun, step: RecoveryStep) -> list[MadeSnapshot]:
-        return self.ec2.snapshots_of({RECOVERY: run.id, RECOVERY_STEP: step.id})
+        return self.ec2.snapshots_of(own_tags(run, step))
 
     def _wait(self, run: RecoveryRun, copying: RecoveryStep) -> str:
         """Return the id of a copy once it is complete. A copy can take hours: the recovery is resumed then."""
-        waited = 0.0
-        while True:
+        for waited in looks(self.pacer):
             copy = next(iter(self._made(run, copying)), None)
             if copy and copy.state == SnapshotState.COMPLETED:
                 return copy.id
@@ -100,7 +92,4 @@ class CopyActions:
                 raise RecoveryFailed(f"{copy.id} failed: {copy.message or 'EC2 gives no reason'}; undo {run.id}")
             if copy is None and waited >= VISIBLE_SECONDS:
                 raise RecoveryFailed(f"{copying.result} does not exist any more; undo {run.id}")
-            if waited >= PATIENCE_SECONDS:
-                raise RecoveryFailed(f"{copying.result} is still pending after {waited:.0f} seconds; resume later")
-            self.pacer.pause(POLL_SECONDS)
-            waited += POLL_SECONDS
+        raise RecoveryFailed(f"{copying.result} is still pending after {PATIENCE_SECONDS:.0f} seconds; resume later")

@@ -11,9 +11,17 @@ from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.instance_fit import Billing
 from snapkeep.domain.recovery.rates import RATE
-from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
-from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, POLL_SECONDS, VISIBLE_SECONDS, RecoveryEc2, VolumeState
+from snapkeep.usecases.recovery.actions import (
+    PATIENCE_SECONDS,
+    VISIBLE_SECONDS,
+    RecoveryEc2,
+    VolumeState,
+    looks,
+    made_by,
+    own_tags,
+)
 
 if TYPE_CHECKING:
     from snapkeep.usecases.retention.delete import Pacer
@@ -136,7 +144,7 @@ class InstanceActions:
             case StepKind.RUN_INSTANCE:
                 self._terminate(run, step)
             case StepKind.REGISTER_IMAGE:
-                for image in self._look_twice(step, lambda: self.ec2.images_named(_image_name(run, step))):
+                for image in made_by(step, lambda: self.ec2.images_named(_image_name(run, step)), self.pacer):
                     self.ec2.deregister_image(image.id)
             case StepKind.REPLACE_ROOT:
                 self._put_root_back(run, step)
@@ -149,7 +157,7 @@ class InstanceActions:
         """RegisterImage has no client token: the AMI is looked up by its name, which is unique in an account and region."""
         name = _image_name(run, step)
         if not self.ec2.images_named(name):
-            self.ec2.register_image(step.parameters["request"], name, _own_tags(run, step))
+            self.ec2.register_image(step.parameters["request"], name, own_tags(run, step))
         image = self._image(name)
         recorded = from_json(Billing, step.parameters["billing"])
         if image.billing != recorded:
@@ -166,14 +174,14 @@ class InstanceActions:
 
     def _image(self, name: str) -> ImageState:
         """Return a new AMI once it is available: EC2 may show it late."""
-        waited = 0.0
-        while True:
+        image = None
+        for _ in looks(self.pacer):
             image = next(iter(self.ec2.images_named(name)), None)
             if image and image.state == "available":
                 return image
-            if (image and image.state not in ("pending", "transient")) or waited >= PATIENCE_SECONDS:
-                raise RecoveryFailed(f"the AMI {name} is {image.state if image else 'not shown by EC2'}; resume later, or undo")
-            waited += self._pause()
+            if image and image.state not in ("pending", "transient"):
+                break
+        raise RecoveryFailed(f"the AMI {name} is {image.state if image else 'not shown by EC2'}; resume later, or undo")
 
     # The instance
 
@@ -183,10 +191,10 @@ class InstanceActions:
         if made:
             return replace(step, result=made[0].id)
         image_id, request, tags = run.step(step.made_by).result, step.parameters["request"], run.tags_of(step)
-        refusals = self.ec2.refusals_to_launch(request, image_id, tags, _own_tags(run, step))
+        refusals = self.ec2.refusals_to_launch(request, image_id, tags, own_tags(run, step))
         if refusals:
             raise RecoveryFailed(f"nothing was launched: {'; '.join(refusals)}. Undo {run.id}, and recover again")
-        instance_id, remark = self.ec2.run_instance(request, image_id, tags, _own_tags(run, step), run.token(step))
+        instance_id, remark = self.ec2.run_instance(request, image_id, tags, own_tags(run, step), run.token(step))
         return replace(step, result=instance_id, remark=remark)
 
     def _await_running(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
@@ -212,19 +220,16 @@ class InstanceActions:
 
     def _check(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
         instance_id = run.step(step.made_by).result
-        waited = 0.0
-        while not self.ec2.checks_passed(instance_id):
-            if waited >= PATIENCE_SECONDS:
-                raise RecoveryFailed(
-                    f"{instance_id} does not pass its status checks after {waited:.0f} seconds. Look at `aws ec2 "
-                    f"get-console-output --region {run.region} --instance-id {instance_id}`; resume checks again, undo removes it"
-                )
-            waited += self._pause()
-        return replace(step, result=instance_id)
+        if any(self.ec2.checks_passed(instance_id) for _ in looks(self.pacer)):
+            return replace(step, result=instance_id)
+        raise RecoveryFailed(
+            f"{instance_id} does not pass its status checks after {PATIENCE_SECONDS:.0f} seconds. Look at `aws ec2 "
+            f"get-console-output --region {run.region} --instance-id {instance_id}`; resume checks again, undo removes it"
+        )
 
     def _terminate(self, run: RecoveryRun, step: RecoveryStep) -> None:
-        own = _own_tags(run, step)
-        for instance in self._look_twice(step, lambda: self.ec2.instances_of(own)):
+        own = own_tags(run, step)
+        for instance in made_by(step, lambda: self.ec2.instances_of(own), self.pacer):
             if instance.state == "terminated":
                 continue
             for volume_id in instance.volumes.values():
@@ -242,13 +247,13 @@ class InstanceActions:
 
     def _left(self, own: Mapping[str, str]) -> list[VolumeState]:
         """Return the volumes that remain of an instance, once none is attached to it."""
-        waited = 0.0
-        while True:
+        left: list[VolumeState] = []
+        for _ in looks(self.pacer, VISIBLE_SECONDS):
             ended = {instance.id for instance in self.ec2.instances_of(own)}
             left = [volume for volume in self.volumes.volumes_of(own) if volume.state not in ("deleting", "deleted")]
-            if waited >= VISIBLE_SECONDS or not any(ended & volume.attachments.keys() for volume in left):
-                return left
-            waited += self._pause()
+            if not any(ended & volume.attachments.keys() for volume in left):
+                break
+        return left
 
     # The root volume in place
 
@@ -258,7 +263,7 @@ class InstanceActions:
             source = {"SnapshotId": step.parameters["snapshot"]}
             if rate := step.parameters.get("rate_mibps"):
                 source[RATE] = rate
-            own = _own_tags(run, step)
+            own = own_tags(run, step)
             task_id, remark = self.ec2.replace_root(step.parameters["instance"], source, own, run.token(step))
             return replace(step, result=task_id, remark=remark)
         return replace(step, result=task.id)
@@ -271,7 +276,7 @@ class InstanceActions:
     def _put_root_back(self, run: RecoveryRun, step: RecoveryStep) -> None:
         """Let the former root volume take its place again; the volume that the recovery made is deleted with that."""
         instance_id, former = step.parameters["instance"], step.parameters["root"]
-        tasks = self._look_twice(step, lambda: [task] if (task := self._task(run, step, step.id)) else [])
+        tasks = made_by(step, lambda: [task] if (task := self._task(run, step, step.id)) else [], self.pacer)
         if not tasks:
             return
         if tasks[0].state not in TASK_ENDED:
@@ -296,17 +301,14 @@ class InstanceActions:
             )
 
     def _wait_for_end(self, run: RecoveryRun, step: RecoveryStep, name: str) -> RootReplacement:
-        waited = 0.0
-        while True:
+        state = ""
+        for _ in looks(self.pacer):
             task = self._task(run, step, name)
             if task and task.state in TASK_ENDED:
                 return task
-            if waited >= PATIENCE_SECONDS:
-                state = task.state if task else "not shown by EC2"
-                raise RecoveryFailed(
-                    f"the replacement of the root volume is still {state} after {waited:.0f} seconds; resume later"
-                )
-            waited += self._pause()
+            state = task.state if task else "not shown by EC2"
+        waited = f"after {PATIENCE_SECONDS:.0f} seconds"
+        raise RecoveryFailed(f"the replacement of the root volume is still {state} {waited}; resume later")
 
     def _task(self, run: RecoveryRun, step: RecoveryStep, name: str) -> RootReplacement | None:
         tasks = self.ec2.root_replacements(step.parameters["instance"])
@@ -322,20 +324,12 @@ class InstanceActions:
 
     def _made(self, run: RecoveryRun, step: RecoveryStep) -> list[InstanceState]:
         """Return what a step launched: EC2 knows it by its tags, also where the journal does not know it yet."""
-        return [instance for instance in self.ec2.instances_of(_own_tags(run, step)) if instance.state not in GONE]
-
-    def _look_twice(self, step: RecoveryStep, look: Callable[[], list[Any]]) -> list[Any]:
-        """Return what a step made. EC2 is eventually consistent: it may have been made a moment ago."""
-        found = look()
-        if not found and step.state is StepState.PLANNED:
-            self._pause()
-            found = look()
-        return found
+        return [instance for instance in self.ec2.instances_of(own_tags(run, step)) if instance.state not in GONE]
 
     def _await(self, instance_id: str, done: Callable[[InstanceState], bool], expected: tuple[str, ...] = ()) -> InstanceState:
         """Return an instance once it is so. Raise RecoveryFailed where it never will be, or is not soon."""
-        waited = 0.0
-        while True:
+        state = ""
+        for waited in looks(self.pacer):
             instance = self.ec2.instance(instance_id)
             if instance and done(instance):
                 return instance
@@ -343,19 +337,9 @@ class InstanceActions:
             if (instance and state in GONE and state not in expected) or (instance is None and waited >= VISIBLE_SECONDS):
                 reason = instance.reason if instance and instance.reason else "EC2 gives no reason"
                 raise RecoveryFailed(f"{instance_id} is {state}: {reason}; a KMS key that cannot be used is one. Undo it")
-            if waited >= PATIENCE_SECONDS:
-                raise RecoveryFailed(f"{instance_id} is still {state} after {waited:.0f} seconds; resume later")
-            waited += self._pause()
-
-    def _pause(self) -> float:
-        self.pacer.pause(POLL_SECONDS)
-        return POLL_SECONDS
+        raise RecoveryFailed(f"{instance_id} is still {state} after {PATIENCE_SECONDS:.0f} seconds; resume later")
 
 
 def _image_name(run: RecoveryRun, step: RecoveryStep) -> str:
     """Return the name of a step's AMI: 3 to 128 characters (EC2 API reference: RegisterImage)."""
     return run.token(step)
-
-
-def _own_tags(run: RecoveryRun, step: RecoveryStep) -> dict[str, str]:
-    return {RECOVERY: run.id, RECOVERY_STEP: step.id}

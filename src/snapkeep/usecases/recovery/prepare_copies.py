@@ -39,13 +39,7 @@ class KeyLooks(Protocol):
 
 
 def prepare_copies(
-    snapshots: SnapshotLister,
-    looks: CopyLooks,
-    target: Target,
-    at: datetime,
-    key: str,
-    account: str,
-    keys: KeyLooks,
+    snapshots: SnapshotLister, looks: CopyLooks, target: Target, at: datetime, key: str, account: str, keys: KeyLooks
 ) -> CopyPlan:
     """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
     lineages = lineages_of(looks.region, snapshots.all_snapshots())

@@ -82,10 +82,7 @@ class DeleteSnapshots:
     throttled_at_most: int = 20
 
     def run(
-        self,
-        volume_ids: Sequence[str],
-        results: Sequence[CopyResult] = (),
-        asked: Sequence[DeletionOrder] = (),
+        self, volume_ids: Sequence[str], results: Sequence[CopyResult] = (), asked: Sequence[DeletionOrder] = ()
     ) -> Deletions:
         """Plan the volumes and delete what their plans give up. Return what was done.
 
@@ -102,11 +99,7 @@ class DeleteSnapshots:
         return done
 
     def _delete_volumes(
-        self,
-        volume_ids: Iterable[str],
-        results: Sequence[CopyResult],
-        asked: Sequence[DeletionOrder] | None,
-        done: Deletions,
+        self, volume_ids: Iterable[str], results: Sequence[CopyResult], asked: Sequence[DeletionOrder] | None, done: Deletions
     ) -> None:
         """Plan the volumes and delete, volume by volume: only what is `asked` for, unless that is None."""
         left = list(dict.fromkeys(volume_ids))

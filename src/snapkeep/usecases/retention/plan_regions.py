@@ -45,11 +45,7 @@ def protected_ids(
     if locks is None:
         locks = guards.locks(ids) if ids else {}
     return merge_holds(
-        image_holds(images),
-        lock_holds(locks, listed, now),
-        tool_holds(listed),
-        recovery_holds(listed),
-        vault_holds(listed, now),
+        image_holds(images), lock_holds(locks, listed, now), tool_holds(listed), recovery_holds(listed), vault_holds(listed, now)
     )
 
 
@@ -223,14 +219,7 @@ def make_plans(
     def plan_all(all_facts: Sequence[RegionFacts], *, adopt: bool = False, former: str = "") -> list[RegionPlan]:
         return [
             plan_region(
-                region,
-                policies[region.region],
-                now,
-                system=system,
-                protected_ids=held,
-                placed=placed,
-                adopt=adopt,
-                former=former,
+                region, policies[region.region], now, system=system, protected_ids=held, placed=placed, adopt=adopt, former=former
             )
             for region, held in zip(all_facts, protected, strict=True)
         ]

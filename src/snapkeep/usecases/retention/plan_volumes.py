@@ -9,17 +9,8 @@ from hashlib import sha256
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.known_copies import KnownCopies, completed_lately, known_copies
-from snapkeep.domain.errors import CopyWrong, EntryNotFound
-from snapkeep.domain.model import (
-    CLOCK_SKEW,
-    DeletionPlan,
-    KeyFault,
-    Refusal,
-    Snapshot,
-    SnapshotInRegion,
-    Verdict,
-    Volume,
-)
+from snapkeep.domain.errors import CopyWrong
+from snapkeep.domain.model import CLOCK_SKEW, DeletionPlan, KeyFault, Refusal, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_retention, tells_what_governs
 from snapkeep.domain.records import dataclass, replace
@@ -27,6 +18,7 @@ from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.tags import format_time
+from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.placed_holds import HoldReader
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader
 from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan, tagged_sources
@@ -119,10 +111,7 @@ class RetentionPlanner:
         ]
 
     def _entry(self, source_region: str, snapshot_id: str, region: str) -> QueueEntry | None:
-        try:
-            return self.queue_of(region).get(entry_key(source_region, snapshot_id, region))
-        except EntryNotFound:
-            return None
+        return find_entry(self.queue_of(region), entry_key(source_region, snapshot_id, region))
 
     def _known(self, copies: Sequence[Snapshot], policies: PolicySet, *, doubled: bool) -> KnownCopies:
         """Return the facts of this region's queue about the copies of which it may know more than EC2 shows.

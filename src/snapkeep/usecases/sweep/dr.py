@@ -49,15 +49,7 @@ from snapkeep.usecases.recovery.measure_changes import unusual_changes
 from snapkeep.usecases.recovery.ports import Verifications
 from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan, tagged_sources
-from snapkeep.usecases.sweep.shared import (
-    RegionSweep,
-    Repairs,
-    SweepOptions,
-    SweepResult,
-    held_count,
-    not_done,
-    queue_counts,
-)
+from snapkeep.usecases.sweep.shared import RegionSweep, Repairs, SweepOptions, SweepResult, held_count, not_done, queue_counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +112,10 @@ class DrSweep(RegionSweep):
         holds = [*hold_findings(snapshots, started), *placed_hold_findings(placed, started)]
         repairs.items += self.locks_missing(listing.snapshots, policies, started)
         repairs.carry_out([*document_findings(policies), *keys, *holds, *decision.findings], actor.repair)
-        repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now(), policies), lambda _: Handling.NOTED)
+        exposed = self.exposure.run(snapshots, self.system, self.clock.now(), policies)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
-        repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
-        repairs.carry_out([*unusual, *watched.findings, *shares], lambda _: Handling.NOTED)
-        repairs.carry_out(self._unusual(snapshots, started), lambda _: Handling.NOTED)
+        others = [*unusual, *watched.findings, *shares, *self._unusual(snapshots, started)]
+        repairs.note([*exposed, *deleted_volume_findings(deleted), *others])
         if self.drills is not None:
             repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
         comparisons = Repairs(min(MOST_COMPARISONS, self.limits.repairs - repairs.made))

@@ -42,15 +42,7 @@ from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.retention.plan_regions import guarded_plan
 from snapkeep.usecases.sweep.events import run_name, snapshot_event
 from snapkeep.usecases.sweep.ports import ProtectRuns, WaitingRuns
-from snapkeep.usecases.sweep.shared import (
-    RegionSweep,
-    Repairs,
-    SweepOptions,
-    SweepResult,
-    held_count,
-    not_done,
-    queue_counts,
-)
+from snapkeep.usecases.sweep.shared import RegionSweep, Repairs, SweepOptions, SweepResult, held_count, not_done, queue_counts
 from snapkeep.usecases.sweep.waiting_runs import RejoinRun, RunsReading, copy_is_there, look_at_runs
 
 RETRY_FAILED_AFTER = timedelta(hours=24)
@@ -124,12 +116,10 @@ class PrimarySweep(RegionSweep):
             ],
             lambda repair: self._repair(repair, started),
         )
-        repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
-        deleted = deleted_volumes(
-            listing.snapshots, deleted_lineages(listing.snapshots, self.reader.region, facts.volumes), system=self.system
-        )
-        repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
-        repairs.carry_out([*unusual, *watched.findings], lambda _: Handling.NOTED)
+        gone = deleted_lineages(listing.snapshots, self.reader.region, facts.volumes)
+        deleted = deleted_volumes(listing.snapshots, gone, system=self.system)
+        exposed = self.exposure.run(listing.snapshots, self.system, started)
+        repairs.note([*exposed, *deleted_volume_findings(deleted), *unusual, *watched.findings])
         repairs.items[:0] = self.locks_missing(listing.snapshots, policies, started)  # of the highest rank
         counts = _counts(protections, listing, dr.entries, self.system, started)
         counts |= {Figure(name): number for name, number in deleted.figures.items()}
@@ -245,11 +235,7 @@ def _missed(protections: list[VolumeProtection], findings: Iterable[Finding], no
 
 
 def _counts(
-    protections: list[VolumeProtection],
-    listing: RegionFacts,
-    entries: list[QueueEntry],
-    system: str,
-    now: datetime,
+    protections: list[VolumeProtection], listing: RegionFacts, entries: list[QueueEntry], system: str, now: datetime
 ) -> dict[Figure, int]:
     snapshots = listing.snapshots
     by_health = [protection.health for protection in protections]

@@ -30,15 +30,7 @@ from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
 from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.placed_holds import HoldReader, HoldStore
-from snapkeep.usecases.ports import (
-    Clock,
-    CopyQueue,
-    DeletionGuards,
-    DeletionResult,
-    LockRequests,
-    SnapshotReader,
-    SnapshotTagger,
-)
+from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, LockRequests, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.retention.plan_volumes import plan_id
 from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions
 from snapkeep.usecases.sweep.count_store import StoredCount
@@ -120,6 +112,10 @@ class Repairs:
                 except SnapkeepError as error:
                     item = item_of(finding, Handling.FAILED, f"{type(error).__name__}: {error}")
                 self.items.append(item)
+
+    def note(self, findings: Iterable[Finding]) -> None:
+        """Collect findings that a sweep repairs nothing of."""
+        self.carry_out(findings, lambda _: Handling.NOTED)
 
 
 def not_done(queue: CopyQueue) -> list[QueueEntry]:
