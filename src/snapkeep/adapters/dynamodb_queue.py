@@ -57,20 +57,18 @@ class DynamoDbQueue:
 
     def get(self, key: str) -> QueueEntry:
         """Return the entry, read consistently. Raise EntryNotFound if there is none."""
-        with translated(f"get_item of {self._table} in {self.region}"):
-            # An eventually consistent read could miss the entry that another function has just written.
-            answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=True)
-        if "Item" not in answer:
+        item = self._item_at({"pk": {"S": key}})
+        if not item:
             raise EntryNotFound(f"{self._table} in {self.region} has no entry {key}")
-        return _entry(answer["Item"])
+        return _entry(item)
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
         """Return up to `count` waiting entries, earliest latest start first."""
-        return list(islice(self._in_state(EntryState.WAITING, limit=count), count))
+        return list(self._in_state(EntryState.WAITING, count))
 
     def due(self, now: datetime, count: int) -> list[QueueEntry]:
         """Return up to `count` delayed entries whose `not_before` has come, earliest first."""
-        return list(islice(self._in_state(EntryState.DELAYED, limit=count, until=format_time(now)), count))
+        return list(self._in_state(EntryState.DELAYED, count, format_time(now)))
 
     def in_state(self, state: EntryState) -> Iterator[QueueEntry]:
         """Return all entries in a state, most urgent first."""
@@ -78,7 +76,7 @@ class DynamoDbQueue:
 
     def recently_done(self, count: int) -> list[QueueEntry]:
         """Return up to `count` entries whose copies are done, those that had to start last first."""
-        return list(islice(self._in_state(EntryState.DONE, limit=count, last_first=True), count))
+        return list(self._in_state(EntryState.DONE, count, last_first=True))
 
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
         """Return the entries of a source volume whose copies wait or run, earliest due first."""
@@ -89,9 +87,7 @@ class DynamoDbQueue:
 
     def spending(self, policy: str, month: str) -> CopySpending:
         """Return the cost of a policy's time-based copies in a month, as `month_of` names it."""
-        with translated(f"get_item of {self._table} in {self.region}"):
-            answer = self._client.get_item(TableName=self._table, Key=_spending_key(policy, month), ConsistentRead=True)
-        item = answer.get("Item", {})
+        item = self._item_at(_spending_key(policy, month))
         return CopySpending(float(item["usd"]["N"]) if "usd" in item else 0.0, "exhausted" in item)
 
     def spend(self, policy: str, month: str, usd: float) -> None:
@@ -152,6 +148,12 @@ class DynamoDbQueue:
             return True
         return not self._conditionally("update_item", "holder = :me", values, Key=LEASE_KEY, UpdateExpression="SET again = :no")
 
+    def _item_at(self, key: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an item; an empty one if there is none."""
+        with translated(f"get_item of {self._table} in {self.region}"):
+            # An eventually consistent read could miss the entry that another function has just written.
+            return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
+
     def _put(self, entry: QueueEntry, condition: str, values: Mapping[str, Any]) -> QueueEntry:
         if not self._conditionally("put_item", condition, values, Item=_item(entry)):
             raise EntryChanged(entry.key)
@@ -165,35 +167,21 @@ class DynamoDbQueue:
         doing = f"{operation} in {self._table} in {self.region}"
         return accepted(getattr(self._client, operation), doing, (NOT_AS_READ,), **request)
 
-    def _in_state(self, state: EntryState, limit: int = 0, until: str = "", *, last_first: bool = False) -> Iterator[QueueEntry]:
+    def _in_state(self, state: EntryState, most: int = 0, until: str = "", *, last_first: bool = False) -> Iterator[QueueEntry]:
+        """Yield the entries in a state, the first `most` of them where it is given, and those due until a moment alone."""
         condition, values = "#state = :state", {":state": {"S": str(state)}}
         if until:
             condition, values = condition + " AND due <= :until", values | {":until": {"S": until}}
+        limit = {"Limit": most} if most else {}
         names = {"#state": "state"}
-        return self._query(BY_STATE, condition, values, names=names, limit=limit, last_first=last_first)
+        entries = self._query(
+            BY_STATE, condition, values, ExpressionAttributeNames=names, ScanIndexForward=not last_first, **limit
+        )
+        return islice(entries, most or None)
 
-    def _query(
-        self,
-        index: str,
-        condition: str,
-        values: Mapping[str, Any],
-        names: Mapping[str, str] | None = None,
-        limit: int = 0,
-        *,
-        last_first: bool = False,
-    ) -> Iterator[QueueEntry]:
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "IndexName": index,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": dict(values),
-        }
-        if names:
-            request["ExpressionAttributeNames"] = dict(names)
-        if limit:
-            request["Limit"] = limit
-        if last_first:
-            request["ScanIndexForward"] = False
+    def _query(self, index: str, condition: str, values: Mapping[str, Any], **more: Any) -> Iterator[QueueEntry]:
+        request = {"TableName": self._table, "IndexName": index, "KeyConditionExpression": condition, **more}
+        request["ExpressionAttributeValues"] = dict(values)
         doing = f"query of {self._table} in {self.region}"
         for page in pages(self._client, "query", request, doing, more="LastEvaluatedKey", sent_as="ExclusiveStartKey"):
             yield from map(_entry, page.get("Items", []))

@@ -12,26 +12,23 @@ from botocore.utils import parse_timestamp
 
 CONNECT_SECONDS, READ_SECONDS = 3, 20
 
-RETRYING = Config(
-    connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "total_max_attempts": 4}
-)
-PATIENT = Config(
-    connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "adaptive", "total_max_attempts": 4}
-)
+
+def _config(mode: str, attempts: int, read_seconds: int = READ_SECONDS, **more: int) -> Config:
+    retries: Any = {"mode": mode, "total_max_attempts": attempts}
+    return Config(connect_timeout=CONNECT_SECONDS, read_timeout=read_seconds, retries=retries, **more)
+
+
+RETRYING = _config("standard", 4)
+PATIENT = _config("adaptive", 4)
 """For sweeps, which ask for hundreds of pages in a row: they slow down as soon as they are throttled (boto3 guide: retries).
 
 No more attempts than others have: an unreachable region answers none of them, and the state machine retries."""
 BLOCK_CONNECTIONS = 100
 """With 100 ms a request, the guide's example, these make 1,000 a second (EBS user guide: optimize performance)."""
-INVOKING = Config(connect_timeout=CONNECT_SECONDS, read_timeout=330, retries={"mode": "standard", "total_max_attempts": 1})
+INVOKING = _config("standard", 1, 330)
 """For the function ReadBlocks, which may run five minutes. A portion of Verify, and a call that gets no answer after it, fit into
 Verify's own time: what the portion has compared is not lost. The state machine retries."""
-ONCE = Config(
-    connect_timeout=CONNECT_SECONDS,
-    read_timeout=READ_SECONDS,
-    retries={"mode": "standard", "total_max_attempts": 1},
-    max_pool_connections=BLOCK_CONNECTIONS,
-)
+ONCE = _config("standard", 1, max_pool_connections=BLOCK_CONNECTIONS)
 """For calls that must not be repeated behind our back: CopySnapshot has no client token; deletions and blocks are paced by us."""
 
 

@@ -6,12 +6,20 @@ from typing import Any
 
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_sharing import Ec2Sharer
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.vault.word import DETAIL_TYPE, parse_vault_word
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import logger, started
 from snapkeep.functions.payload_reader import from_json
-from snapkeep.functions.vault_payloads import ShareCall
 from snapkeep.usecases.vault.share import ShareWithVault
+
+
+@dataclass(frozen=True, slots=True)
+class ShareCall:
+    """The call of ShareWithVault for one copy that was proved."""
+
+    copy: str
+    """Its id."""
 
 
 def build(parts: Composition) -> ShareWithVault:

@@ -99,31 +99,38 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
     from snapkeep.usecases.sweep.dr import DrSweep  # noqa: PLC0415
 
     return DrSweep(
-        system=parts.environment.system,
-        reader=parts.points,
         reader_of=parts.source_of,
         queue=parts.queue_of(parts.environment.region),
-        guards=parts.guards,
-        holds=parts.holds,
-        policies=parts.policies,
         receive=build_receive(parts),
         drills=None if parts.is_vault else build_watch(parts),
         verifications=adapters.verifications,
         documents=None if parts.is_vault else parts.documents,
         pull=_pull(parts) if parts.is_vault else None,
         stack=StackKind(parts.environment.stack),
-        locks=parts.locks,
-        lock_limits=parts.environment.lock_limits,
-        count_store=StoredCount(parts.documents),
-        announced=AnnouncedDeletions(parts.documents),
-        tagger=parts.tagger,
-        letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
-        exposure=adapters.exposure,
-        watch=adapters.watch,
-        clock=parts.clock,
-        limits=adapters.limits,
-        hold_store=partial(parts.hold_store_of, parts.environment.region),
+        **_common(parts, adapters),
     )
+
+
+def _common(parts: Composition, adapters: SweepAdapters) -> dict[str, Any]:
+    """Return what the sweeps of both regions are made of."""
+    return {
+        "system": parts.environment.system,
+        "reader": parts.points,
+        "guards": parts.guards,
+        "holds": parts.holds,
+        "policies": parts.policies,
+        "tagger": parts.tagger,
+        "letters": ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
+        "exposure": adapters.exposure,
+        "watch": adapters.watch,
+        "clock": parts.clock,
+        "limits": adapters.limits,
+        "locks": parts.locks,
+        "lock_limits": parts.environment.lock_limits,
+        "count_store": StoredCount(parts.documents),
+        "announced": AnnouncedDeletions(parts.documents),
+        "hold_store": partial(parts.hold_store_of, parts.environment.region),
+    }
 
 
 def _pull(parts: Composition) -> PullShares:
@@ -151,27 +158,12 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
     from snapkeep.usecases.sweep.primary import PrimarySweep  # noqa: PLC0415
 
     return PrimarySweep(
-        system=parts.environment.system,
-        reader=parts.points,
         reader_of=parts.points_of,
         queue_of=parts.queue_of,
-        guards=parts.guards,
-        holds=parts.holds,
-        policies=parts.policies,
         enqueue=EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock),
-        tagger=parts.tagger,
         runs=adapters.runs,
         waiting_runs=adapters.waiting_runs,
-        letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
-        exposure=adapters.exposure,
-        watch=adapters.watch,
-        clock=parts.clock,
-        limits=adapters.limits,
-        locks=parts.locks,
-        lock_limits=parts.environment.lock_limits,
-        count_store=StoredCount(parts.documents),
-        announced=AnnouncedDeletions(parts.documents),
-        hold_store=partial(parts.hold_store_of, parts.environment.region),
+        **_common(parts, adapters),
     )
 
 

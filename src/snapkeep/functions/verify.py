@@ -104,16 +104,12 @@ def _asked(event: Mapping[str, Any]) -> VerifyRequest:
 def answer_of(result: ProofProgress | Proof | None) -> VerifyAnswer:
     """Return the answer of a portion. A copy or source that was deleted makes no problem."""
     if result is None:
-        return VerifyAnswer(
-            more=False, verdict=str(ProofVerdict.UNREADABLE), end=str(ProofEnd.DELETED), progress=None, proof=None, problems=()
-        )
+        return VerifyAnswer(more=False, verdict=str(ProofVerdict.UNREADABLE), end=str(ProofEnd.DELETED))
     if isinstance(result, ProofProgress):
-        return VerifyAnswer(more=True, verdict="", end="", progress=result, proof=None, problems=())
+        return VerifyAnswer(more=True, progress=result)
     kind = PROBLEMS.get(result.verdict)
     problems = () if kind is None or result.end is ProofEnd.DELETED else (_problem(kind, result),)
-    return VerifyAnswer(
-        more=False, verdict=str(result.verdict), end=str(result.end or ""), progress=None, proof=result, problems=problems
-    )
+    return VerifyAnswer(False, str(result.verdict), str(result.end or ""), proof=result, problems=problems)
 
 
 def _problem(kind: str, proof: Proof) -> Problem:

@@ -16,12 +16,12 @@ class VerifyAnswer:
     """The answer of Verify: the progress of a portion, or the proof."""
 
     more: bool
-    verdict: str
-    end: str
+    verdict: str = ""
+    end: str = ""
     """Why there is no result; empty where there is one."""
-    progress: ProofProgress | None
-    proof: Proof | None
-    problems: tuple[Problem, ...]
+    progress: ProofProgress | None = None
+    proof: Proof | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,6 +318,13 @@ class Publisher(Protocol):
         """Publish one message; subscriptions can filter by its attributes."""
 
 
+class PageStore(Protocol):
+    """Keeps pages and records for people."""
+
+    def put(self, name: str, content: str, content_type: str) -> str:
+        """Keep a text under a name; return where it is, as people write it (`s3://bucket/key`)."""
+
+
 class Notices(Protocol):
     """Collects notices for the next digest."""
 

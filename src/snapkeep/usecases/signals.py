@@ -21,7 +21,8 @@ from snapkeep.domain.signals import OF_SINGLE_POINTS, Concern, Signal, SignalRec
 from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.placed_holds import HoldStore
-from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind
+from snapkeep.usecases.ports import Clock, Notice, Notices, PageStore, ProblemKind
+from snapkeep.usecases.sweep.memory import Memories
 from snapkeep.usecases.sweep.report_names import JSON, SIGNALS
 
 CAUSE = "Calls that are not Snapkeep's can delete, expose or unprotect recovery points, or silence Snapkeep."
@@ -37,20 +38,6 @@ class PointReader(Protocol):
         """Return every snapshot with the system's tag."""
 
 
-class LastSweep(Protocol):
-    """Knows what the last sweep remembers."""
-
-    def load(self) -> SweepMemory | None:
-        """Return its memory; None before the first sweep."""
-
-
-class SignalHistory(Protocol):
-    """Keeps the records of signals, in the bucket of reports."""
-
-    def put(self, name: str, content: str, content_type: str) -> str:
-        """Keep a record; return where it is."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifySignals:
     """Leaves notices of signals that concern managed snapshots, their keys, or the system itself."""
@@ -58,9 +45,9 @@ class NotifySignals:
     system: str
     region: str
     reader: PointReader
-    last_sweep: LastSweep
+    last_sweep: Memories
     notices: Notices
-    history: SignalHistory
+    history: PageStore
     clock: Clock
     hold_store: Callable[[], HoldStore] | None = None
     """Returns the store of the hold that covers everything; None where signals put nothing on hold."""
@@ -114,7 +101,7 @@ class _Points:
 
     system: str
     reader: PointReader
-    last_sweep: LastSweep
+    last_sweep: Memories
     signals: Sequence[Signal] = field(repr=False)
 
     def touched_by(self, signal: Signal) -> int | None:

@@ -25,8 +25,8 @@ from snapkeep.functions.payloads import (
     run_state,
     waiting_call,
 )
+from snapkeep.functions.share_with_vault import ShareCall
 from snapkeep.functions.state_budget import deletion_answer, receive_answer, tag_answer
-from snapkeep.functions.vault_payloads import ShareCall
 from snapkeep.functions.verify import answer_of, compare
 from snapkeep.functions.verify_payloads import RecordAnswer, RecordCall, VerifyAnswer
 from snapkeep.lab.simulator.composition import SystemComposition

@@ -20,8 +20,9 @@ from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.tag_names import DRILL, INSTANCE
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.drills.plan import DrillPlanner
-from snapkeep.usecases.drills.ports import DrillLooks, InstanceCommands, MadeResource, PageStore, PointHolder, Removal
-from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.drills.ports import DrillLooks, InstanceCommands, MadeResource, Removal
+from snapkeep.usecases.ports import Clock, PageStore
+from snapkeep.usecases.recovery.holding import PointHolds
 from snapkeep.usecases.recovery.instance_actions import GONE
 
 COMPLETE = 100
@@ -49,7 +50,7 @@ class AdvanceDrill:
     looks: DrillLooks
     commands: InstanceCommands
     planner: DrillPlanner
-    holds: PointHolder
+    holds: PointHolds
     ledger: LedgerStore
     pages: PageStore
     render: Callable[[DrillEvidence], str]

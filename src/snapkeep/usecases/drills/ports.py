@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -149,20 +149,3 @@ class Removal:
     """When it was made: the step that concludes may be repeated, and then has to say the same."""
     rounds: int = field(default=0, metadata=OPTIONAL)
     """How many rounds there were, with this one."""
-
-
-class PageStore(Protocol):
-    """Keeps pages for people."""
-
-    def put(self, name: str, content: str, content_type: str) -> str:
-        """Keep a page under a name; return where it is."""
-
-
-class PointHolder(Protocol):
-    """Holds recovery points for runs."""
-
-    def hold(self, snapshot_ids: Collection[str], run_id: str, since: datetime) -> list[str]:
-        """Hold the points; return those whose tags leave no room for it. Raise SnapshotGone."""
-
-    def release(self, snapshot_ids: Collection[str], run_id: str) -> None:
-        """Release the points that still exist."""

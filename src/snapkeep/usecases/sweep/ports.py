@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import CopyWait
 from snapkeep.domain.sweep.waiting_runs import OpenRun
+from snapkeep.usecases.ports import PageStore
 
 
 class ProtectRuns(Protocol):
@@ -71,11 +72,8 @@ class DeletionTrail(Protocol):
         """Return the ARN of who deleted a snapshot since a time; empty if AWS does not show it (yet)."""
 
 
-class ReportStore(Protocol):
+class ReportStore(PageStore, Protocol):
     """Keeps reports, and what a sweep remembers for the next one."""
-
-    def put(self, name: str, content: str, content_type: str) -> str:
-        """Keep a report under a name; return where it is, as people write it (`s3://bucket/key`)."""
 
     def get(self, name: str) -> str:
         """Return what was kept under a name. Raise ReportNotFound if there is nothing."""

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from snapkeep.domain.model import Snapshot
-
-
-class SharedCopies(Protocol):
-    """Reads the copies of one DR region."""
-
-    @property
-    def region(self) -> str:
-        """The region that is read."""
-
-    def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
-        """Return the snapshots that exist, by id."""
-
-    def tagged_snapshots(self, keys: Collection[str]) -> list[Snapshot]:
-        """Return the snapshots that have a tag with one of these keys."""
+from snapkeep.usecases.ports import SnapshotTagger
 
 
 class Permissions(Protocol):
@@ -29,11 +15,8 @@ class Permissions(Protocol):
         """Return the accounts that can read each shared snapshot; a deleted snapshot is shared with none."""
 
 
-class SnapshotSharer(Protocol):
+class SnapshotSharer(SnapshotTagger, Protocol):
     """Shares managed snapshots with the accounts of vaults. The role behind it can share with no other account."""
-
-    def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
-        """Write tags. Raise SnapshotGone, or TagsDoNotFit if the limit of 50 is passed."""
 
     def untag(self, snapshot_id: str, tags: Mapping[str, str]) -> None:
         """Remove tags that have these values; a deleted snapshot has none."""

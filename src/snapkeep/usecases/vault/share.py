@@ -24,8 +24,8 @@ from snapkeep.domain.vault.shares import (
     vault_for,
 )
 from snapkeep.domain.vault.word import VaultWord
-from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind
-from snapkeep.usecases.vault.ports import Permissions, SharedCopies, SnapshotSharer
+from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind, SnapshotReader
+from snapkeep.usecases.vault.ports import Permissions, SnapshotSharer
 
 MOST_SHARES = 300
 """The shares of one round, and those that it looks at: EC2 admits about five changing calls a second (EC2 developer guide)."""
@@ -46,7 +46,7 @@ class ShareWithVault:
     """Shares the copies of one DR region. Running a step again changes nothing."""
 
     system: str
-    copies: SharedCopies
+    copies: SnapshotReader
     permissions: Permissions
     sharer: SnapshotSharer
     policies: Callable[[], PolicySet]
