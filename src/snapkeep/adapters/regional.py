@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snapkeep.adapters.ssm_holds import SsmHolds
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.domain.retention.placed_holds import PlacedHolds
-    from snapkeep.usecases.retention.delete import PacingClock
+    from snapkeep.usecases.ports import PacingClock
 
 
 class AwsClients(Protocol):

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from snapkeep.domain.policy.model import RecoveryGroup
     from snapkeep.domain.recovery.instance_map import ProposedMap
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
+    from snapkeep.usecases.ports import PacingClock
     from snapkeep.usecases.recovery.find_points import SnapshotLister
     from snapkeep.usecases.recovery.prepare import PrepareRecovery
     from snapkeep.usecases.recovery.prepare_instance import PrepareInstance
     from snapkeep.usecases.recovery.record_ports import Documents
     from snapkeep.usecases.recovery.recover import Recover, Reporter
-    from snapkeep.usecases.retention.delete import PacingClock
 
 In = Annotated[str, typer.Option("--in", metavar="REGION", help="The region to recover in. Default: the DR region.")]
 Bucket = Annotated[str, typer.Option("--bucket", metavar="NAME", help="The DR region's bucket, if its stack does not exist.")]

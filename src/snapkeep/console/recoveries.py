@@ -22,11 +22,11 @@ from snapkeep.domain.recovery.group import GroupPlan
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.instance_map import InstanceMap, ProposedMap
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep
+from snapkeep.usecases.ports import PacingClock
 from snapkeep.usecases.recovery.prepare import RecoveryRequest
 from snapkeep.usecases.recovery.prepare_group import PrepareGroup
 from snapkeep.usecases.recovery.prepare_instance import InstanceRequest
 from snapkeep.usecases.recovery.recover import Journal
-from snapkeep.usecases.retention.delete import PacingClock
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,10 @@ if TYPE_CHECKING:
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns
     from snapkeep.usecases.placed_holds import HoldsInForce
-    from snapkeep.usecases.ports import DeletionGuards, LockRequests, Publisher, SnapshotReader
+    from snapkeep.usecases.ports import DeletionGuards, LockRequests, PacingClock, Publisher, SnapshotReader
     from snapkeep.usecases.recovery.holding import PointHolds
     from snapkeep.usecases.recovery.ports import Workers
     from snapkeep.usecases.recovery.record_ports import Documents, RecordReader
-    from snapkeep.usecases.retention.delete import PacingClock
 
 
 class Composition(RegionalAdapters):

@@ -30,6 +30,17 @@ class Clock(Protocol):
         """Return the present moment, aware, in UTC."""
 
 
+class Pacer(Protocol):
+    """Lets time pass."""
+
+    def pause(self, seconds: float) -> None:
+        """Wait."""
+
+
+class PacingClock(Clock, Pacer, Protocol):
+    """Tells the time, and lets it pass."""
+
+
 class DeletionGuards(Protocol):
     """Knows the snapshots that AMIs use, and those that are locked: they must never be deleted (INV-06)."""
 

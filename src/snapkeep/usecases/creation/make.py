@@ -32,9 +32,8 @@ from snapkeep.domain.tag_names import APPLICATION, CONSISTENCY, CRASH, MADE
 from snapkeep.domain.tags import format_time, parse_time
 from snapkeep.usecases.creation.scripts import OwedScript, RunScripts, ScriptedGroup
 from snapkeep.usecases.placed_holds import HoldStore
-from snapkeep.usecases.ports import Commands, Notice, Notices, SnapshotReader
+from snapkeep.usecases.ports import Commands, Notice, Notices, PacingClock, SnapshotReader
 from snapkeep.usecases.recovery.record_ports import Documents
-from snapkeep.usecases.retention.delete import PacingClock
 
 INTENTIONS = "creation/intentions.json"
 """The key of the document of intentions."""

@@ -18,8 +18,7 @@ from snapkeep.domain.policy.model import Policy
 from snapkeep.domain.policy.scripts import Script
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.ports import Commands, Notice, Notices, ProblemKind
-from snapkeep.usecases.retention.delete import PacingClock
+from snapkeep.usecases.ports import Commands, Notice, Notices, PacingClock, ProblemKind
 
 BETWEEN_LOOKS = 2.0
 """Seconds."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
+from snapkeep.usecases.ports import Pacer
 from snapkeep.usecases.recovery.holding import PointHolds, SnapshotTags
-
-if TYPE_CHECKING:
-    from snapkeep.usecases.retention.delete import Pacer
-
 
 Made = TypeVar("Made")
 

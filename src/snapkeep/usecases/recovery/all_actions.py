@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from snapkeep.usecases.ports import Pacer
 from snapkeep.usecases.recovery.actions import Actions, RecoveryEc2
 from snapkeep.usecases.recovery.copy_actions import CopyActions, CopyEc2
 from snapkeep.usecases.recovery.instance_actions import InstanceActions, InstanceEc2
-
-if TYPE_CHECKING:
-    from snapkeep.usecases.retention.delete import Pacer
 
 
 class RecoveryCalls(RecoveryEc2, InstanceEc2, CopyEc2, Protocol):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.model import SnapshotState
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind
+from snapkeep.usecases.ports import Pacer
 from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, VISIBLE_SECONDS, StepActions, looks, made_by, own_tags
-
-if TYPE_CHECKING:
-    from snapkeep.usecases.retention.delete import Pacer
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.json_codec import from_json
@@ -13,6 +13,7 @@ from snapkeep.domain.recovery.instance_fit import Billing
 from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
+from snapkeep.usecases.ports import Pacer
 from snapkeep.usecases.recovery.actions import (
     PATIENCE_SECONDS,
     VISIBLE_SECONDS,
@@ -22,9 +23,6 @@ from snapkeep.usecases.recovery.actions import (
     made_by,
     own_tags,
 )
-
-if TYPE_CHECKING:
-    from snapkeep.usecases.retention.delete import Pacer
 
 TASK_ENDED, TASK_FAILED = ("succeeded", "failed", "failed-detached"), ("failed", "failed-detached")
 """States of a replacement of a root volume (botocore: ec2 2016-11-15, ReplaceRootVolumeTaskState)."""

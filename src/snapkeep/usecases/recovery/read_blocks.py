@@ -23,8 +23,8 @@ from snapkeep.domain.recovery.blocks import (
     indexes_of,
 )
 from snapkeep.domain.recovery.methods import LISTINGS_PER_SECOND, READS_PER_SECOND
+from snapkeep.usecases.ports import PacingClock
 from snapkeep.usecases.recovery.ports import BlockApi, BlockPage, Workers
-from snapkeep.usecases.retention.delete import PacingClock
 
 Result = TypeVar("Result")
 Page = TypeVar("Page", BlockPage, BlockPage | None)

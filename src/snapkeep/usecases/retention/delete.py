@@ -14,18 +14,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.placed_holds import HOLD_RULE
 from snapkeep.usecases.placed_holds import HoldReader
-from snapkeep.usecases.ports import Clock, CopyResult, DeletionOutcome, DeletionResult, SnapshotDeleter, SnapshotReader
-
-
-class Pacer(Protocol):
-    """Lets time pass."""
-
-    def pause(self, seconds: float) -> None:
-        """Wait."""
-
-
-class PacingClock(Clock, Pacer, Protocol):
-    """Tells the time, and lets it pass."""
+from snapkeep.usecases.ports import CopyResult, DeletionOutcome, DeletionResult, PacingClock, SnapshotDeleter, SnapshotReader
 
 
 class Planner(Protocol):
