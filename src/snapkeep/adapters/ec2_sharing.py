@@ -23,22 +23,18 @@ def share_snapshot(client: EC2Client, snapshot_id: str, account: str) -> None:
 class Ec2Sharer(Ec2Tagger):
     """`SnapshotSharer` over an EC2 client."""
 
-    def __init__(self, *, client: EC2Client) -> None:
-        super().__init__(client=client)
-        self._ec2 = client
-
     def untag(self, snapshot_id: str, tags: Mapping[str, str]) -> None:
         """Remove tags that have these values; a deleted snapshot has none."""
-        accepted(self._ec2.delete_tags, f"delete_tags of {snapshot_id}", GONE, Resources=[snapshot_id], Tags=tag_list(tags))
+        accepted(self._client.delete_tags, f"delete_tags of {snapshot_id}", GONE, Resources=[snapshot_id], Tags=tag_list(tags))
 
     def share(self, snapshot_id: str, account: str) -> None:
         """Let an account copy a snapshot. Raise SnapshotGone, or AwsRefused."""
-        share_snapshot(self._ec2, snapshot_id, account)
+        share_snapshot(self._client, snapshot_id, account)
 
     def unshare(self, snapshot_id: str, account: str) -> None:
         """Take a share back; one that is not there, or of a deleted snapshot, is taken back."""
         accepted(
-            self._ec2.modify_snapshot_attribute,
+            self._client.modify_snapshot_attribute,
             f"modify_snapshot_attribute of {snapshot_id}",
             GONE,
             SnapshotId=snapshot_id,

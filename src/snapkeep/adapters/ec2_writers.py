@@ -32,11 +32,15 @@ def tag_specifications(tags_by_type: Mapping[str, Mapping[str, str]]) -> list[An
     return [{"ResourceType": resource_type, "Tags": tag_list(tags)} for resource_type, tags in tags_by_type.items()]
 
 
-class Ec2Tagger:
-    """`SnapshotTagger` over an EC2 client."""
+class _OneRole:
+    """An EC2 client that is used for what one role allows."""
 
     def __init__(self, *, client: EC2Client) -> None:
         self._client = client
+
+
+class Ec2Tagger(_OneRole):
+    """`SnapshotTagger` over an EC2 client."""
 
     def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Write the tags. Raise TagsDoNotFit past the limit of 50 (`TagLimitExceeded`), SnapshotGone, AwsThrottled, …."""
@@ -44,14 +48,11 @@ class Ec2Tagger:
             self._client.create_tags(Resources=list(snapshot_ids), Tags=tag_list(tags))
 
 
-class Ec2Copier:
+class Ec2Copier(_OneRole):
     """`SnapshotCopier` over an EC2 client of the *destination* region, which must not retry by itself.
 
     CopySnapshot has no client token (botocore: ec2 2016-11-15): a retry after a time-out could make a second copy.
     """
-
-    def __init__(self, *, client: EC2Client) -> None:
-        self._client = client
 
     def start_copy(self, request: CopyRequest) -> str:
         """Start the copy with its tags in the call; return its id. Raise CopyQuotaReached, SnapshotGone, KeyNotUsable, …."""
@@ -79,11 +80,8 @@ class Ec2Copier:
                 raise KeyNotUsable(f"key {request.kms_key or '(default)'}: {code_of(error)}: {message_of(error)}") from error
 
 
-class Ec2Deleter:
+class Ec2Deleter(_OneRole):
     """`SnapshotDeleter` over an EC2 client which does not retry by itself: the use case paces."""
-
-    def __init__(self, *, client: EC2Client) -> None:
-        self._client = client
 
     def delete(self, snapshot_id: str) -> DeletionResult:
         """Delete one snapshot and return how it ended. A refusal is a result. Raise AwsThrottled or AwsUnavailable."""
@@ -99,11 +97,8 @@ class Ec2Deleter:
         return DeletionResult(snapshot_id, DeletionOutcome.DELETED)
 
 
-class Ec2Locker:
+class Ec2Locker(_OneRole):
     """`SnapshotLocker` over an EC2 client. LockSnapshot is repeatable: the same lock again changes nothing."""
-
-    def __init__(self, *, client: EC2Client) -> None:
-        self._client = client
 
     def lock(self, order: LockOrder) -> None:
         """Lock a snapshot; a lock in governance mode has no cool-off period (EC2 API reference: LockSnapshot)."""

@@ -6,13 +6,13 @@ snapshots name, since nothing can be restored under a key that cannot be used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from snapkeep.adapters.aws_errors import code_of, message_of, translate
+from snapkeep.adapters.aws_errors import translated
 from snapkeep.domain.errors import AwsRefused, KeyNotUsable
 from snapkeep.domain.model import KeyFault, Unusable
 from snapkeep.domain.policy.model import EBS_KEY
@@ -70,15 +70,13 @@ class KmsKeys:
     def fault_of(self, key_arn: str) -> KeyFault | None:
         """Return why a key cannot be used, None where it can. Raise AwsThrottled or AwsUnavailable where KMS does not answer."""
         try:
-            metadata = self._client.describe_key(KeyId=key_arn)["KeyMetadata"]
-        except (ClientError, BotoCoreError) as error:
-            fault = translate(error, f"describe_key {key_arn}")
-            if not isinstance(fault, AwsRefused):
-                raise fault from error
+            with translated(f"describe_key {key_arn}", dict.fromkeys(NOT_THERE, KeyNotUsable)):
+                metadata = self._client.describe_key(KeyId=key_arn)["KeyMetadata"]
+        except KeyNotUsable:
+            return KeyFault(key_arn, Unusable.KEY_MISSING)
+        except AwsRefused as error:
             # A key that may not be described is not known to be unusable: nothing is given up because of a missing permission.
-            missing = isinstance(error, ClientError) and code_of(error) in NOT_THERE
-            reason = Unusable.KEY_MISSING if missing else Unusable.KEY_NOT_KNOWN
-            return KeyFault(key_arn, reason, cause="" if missing else str(fault))
+            return KeyFault(key_arn, Unusable.KEY_NOT_KNOWN, cause=str(error))
         state = metadata.get("KeyState", "")
         if state in USABLE:
             return None
@@ -92,18 +90,16 @@ class KmsKeys:
             return False
 
     def _described(self, key: str) -> Mapping[str, Any]:
-        try:
-            return self._client.describe_key(KeyId=key)["KeyMetadata"]
-        except (ClientError, BotoCoreError) as error:
-            raise self._fault(key, error) from error
+        def refused(why: str) -> Callable[[str], KeyNotUsable]:
+            return lambda text: KeyNotUsable(f"key {key} {why}: {text}")
 
-    def _fault(self, key: str, error: Exception) -> Exception:
-        if isinstance(error, ClientError) and code_of(error) in NOT_THERE:
-            return KeyNotUsable(f"key {key} is not in {self._region}: {message_of(error)}")
-        if isinstance(error, ClientError) and code_of(error) in NO_PERMISSION:
-            return KeyNotUsable(f"key {key} in {self._region} cannot be used by Snapkeep's role: {message_of(error)}")
-        fault = translate(error, f"describe_key {key}")
-        return KeyNotUsable(str(fault)) if isinstance(fault, AwsRefused) else fault
+        known = dict.fromkeys(NOT_THERE, refused(f"is not in {self._region}"))
+        known |= dict.fromkeys(NO_PERMISSION, refused(f"in {self._region} cannot be used by Snapkeep's role"))
+        try:
+            with translated(f"describe_key {key}", known):
+                return self._client.describe_key(KeyId=key)["KeyMetadata"]
+        except AwsRefused as error:
+            raise KeyNotUsable(str(error)) from error
 
 
 class RecentKeys:

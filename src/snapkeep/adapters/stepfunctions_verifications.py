@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snapkeep.adapters.stepfunctions_runs import execution_arn, start_once
+from snapkeep.adapters.stepfunctions_runs import StateMachine
 from snapkeep.domain.json_codec import to_object
 
 if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
-
     from snapkeep.domain.recovery.methods import Method
 
 
-class StepFunctionsVerifications:
+class StepFunctionsVerifications(StateMachine):
     """`Verifications` over a Step Functions client of the DR region."""
-
-    def __init__(self, *, client: SFNClient, state_machine_arn: str) -> None:
-        self._client = client
-        self._arn = state_machine_arn
 
     def start(self, copy_id: str, method: Method, name: str, budget_usd: float = 0.0, *, month_usd: float = 0.0) -> str:
         """Start the comparison of a copy; return its execution. A name that was taken in 90 days starts nothing anew."""
         budget = {key: value for key, value in (("budget_usd", budget_usd), ("month_usd", month_usd)) if value}
-        start_once(self._client, self._arn, name, {"copy": copy_id, "method": to_object(method), **budget})
-        return execution_arn(self._arn, name)
+        self.start_once(name, {"copy": copy_id, "method": to_object(method), **budget})
+        return self.execution_arn(name)

@@ -13,7 +13,7 @@ from botocore.utils import parse_timestamp
 CONNECT_SECONDS, READ_SECONDS = 3, 20
 
 
-def _config(mode: str, attempts: int, read_seconds: int = READ_SECONDS, **more: int) -> Config:
+def _config(mode: str, attempts: int, read_seconds: int = READ_SECONDS, **more: Any) -> Config:
     retries: Any = {"mode": mode, "total_max_attempts": attempts}
     return Config(connect_timeout=CONNECT_SECONDS, read_timeout=read_seconds, retries=retries, **more)
 

@@ -26,15 +26,14 @@ class Variable(Generic[Value]):
     An attribute of this kind raises InvalidConfiguration, naming the variable, where it is missing or its value is not valid.
     """
 
-    def __init__(self, name: str, read: Callable[[str], Value], *, may_be_empty: bool = False) -> None:
+    def __init__(self, name: str, read: Callable[[str], Value]) -> None:
         self._name = name
         self._read = read
-        self._may_be_empty = may_be_empty
 
     def __get__(self, environment: Environment, _: object = None) -> Value:
         """Return the value."""
         text = environment.variables.get(self._name, "")
-        if not text and not self._may_be_empty:
+        if not text:
             raise InvalidConfiguration(f"the environment variable {self._name} is not set; the stack's template sets it")
         try:
             return self._read(text)
@@ -67,10 +66,6 @@ def _seconds(least: int, most: int) -> Callable[[str], timedelta]:
 
 def _yes(text: str) -> bool:
     return _choice("yes", "no")(text) == "yes"
-
-
-def _accounts(text: str) -> frozenset[str]:
-    return frozenset(filter(None, text.split(",")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +132,6 @@ class Environment:
     _retention = Variable("SNAPKEEP_RETENTION", _number(1, 100_000))
     _tag_key_value = Variable("SNAPKEEP_TAG_KEY_VALUE", str)
     _dr_region = Variable("SNAPKEEP_DR_REGION", str)
-    known_accounts = Variable("SNAPKEEP_KNOWN_ACCOUNTS", _accounts, may_be_empty=True)
-    """The accounts that snapshots may be shared with."""
-    owner_accounts = Variable("SNAPKEEP_OWNER_ACCOUNTS", _accounts, may_be_empty=True)
-    """The accounts whose shared snapshots a vault copies."""
-    vault_accounts = Variable("SNAPKEEP_VAULT_ACCOUNTS", _accounts, may_be_empty=True)
-    """The accounts of vaults, with which copies may be shared."""
-    former_system = Variable("SNAPKEEP_FORMER_SYSTEM", str, may_be_empty=True)
-    """The name of a renamed system, whose snapshots every sweep adopts; empty where there is none."""
-    _copy_kms_key = Variable("SNAPKEEP_COPY_KMS_KEY", str, may_be_empty=True)
     _copy_within_hours = Variable("SNAPKEEP_COPY_WITHIN_HOURS", _number(1, 8760))
 
     @property
@@ -159,11 +145,31 @@ class Environment:
         return f"/{self.system}/holds"
 
     @property
+    def known_accounts(self) -> frozenset[str]:
+        """The accounts that snapshots may be shared with; none where the variable is empty."""
+        return frozenset(filter(None, self.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(",")))
+
+    @property
+    def owner_accounts(self) -> frozenset[str]:
+        """The accounts whose shared snapshots a vault copies."""
+        return frozenset(filter(None, self.variables.get("SNAPKEEP_OWNER_ACCOUNTS", "").split(",")))
+
+    @property
+    def vault_accounts(self) -> frozenset[str]:
+        """The accounts of vaults, with which copies may be shared; none where the variable is empty."""
+        return frozenset(filter(None, self.variables.get("SNAPKEEP_VAULT_ACCOUNTS", "").split(",")))
+
+    @property
     def lock_limits(self) -> LockLimits:
         """The locks that the stack allows."""
         from snapkeep.domain.locks import LockLimits  # noqa: PLC0415 - of LockSnapshots and sweeps alone
 
         return LockLimits(self.max_lock_days, self._compliance_locks)
+
+    @property
+    def former_system(self) -> str:
+        """The name of a renamed system, whose snapshots every sweep adopts; empty where there is none."""
+        return self.variables.get("SNAPKEEP_FORMER_SYSTEM", "")
 
     @property
     def parameters_as_policy(self) -> PolicySet:
@@ -182,7 +188,7 @@ class Environment:
             self._dr_region,
             self._retention,
             1,
-            self._copy_kms_key,
+            self.variables.get("SNAPKEEP_COPY_KMS_KEY", ""),
             self._copy_within_hours,
             limits,
             region=self.region,

@@ -114,7 +114,7 @@ class ReadBlocks:
         """Return the blocks that changed since another snapshot, at least until `first + most`, or to the end."""
         listed = _Listing(first)
         while not listed.ended and listed.until < first + most:
-            page, requests = self._page(partial(self._changes, base_id, snapshot_id), listed.until, PAGE_BLOCKS)
+            page, requests = self._page(partial(self.api.page_of_changes, base_id, snapshot_id), listed.until, PAGE_BLOCKS)
             if page is None:
                 return BlockList((), first, ended=True, size_gib=0, requests=listed.requests + requests, related=False)
             listed.add([_part_of(page, listed.until, requests)])
@@ -162,9 +162,6 @@ class ReadBlocks:
             readings += 1
             if digest.sound or readings == READINGS:
                 return digest, readings
-
-    def _changes(self, base_id: str, snapshot_id: str, first: int, most: int, token: str) -> BlockPage | None:
-        return self.api.page_of_changes(base_id, snapshot_id, first, most, token)
 
     def _page(self, request: Callable[[int, int, str], Page], first: int, most: int) -> tuple[Page, int]:
         """Return a page that is the last one or not empty, and the number of requests."""

@@ -19,7 +19,7 @@ from snapkeep.domain.recovery.proof import MOST_DIFFERENCES, Pair, Proof, ProofE
 from snapkeep.domain.tag_names import DRILL
 from snapkeep.usecases.ports import Clock, SnapshotReader
 from snapkeep.usecases.recovery.measure_changes import MeasureChanges
-from snapkeep.usecases.recovery.ports import BlockReader, ProofStore, Workers
+from snapkeep.usecases.recovery.ports import BlockReader, ProofStore, Result, Workers
 
 LIST_BLOCKS = 400_000
 """Indexes of one window of the listings: what they are at most travels between regions, in one answer of a function."""
@@ -166,38 +166,34 @@ class VerifyCopy:
 
     def _lists(self, progress: ProofProgress, most: int) -> tuple[BlockList, BlockList]:
         pair, first = progress.pair, progress.next_index
-        source, copy = self.sides.run(
-            [
-                partial(self.blocks_of(pair.source_region).listing, pair.source_id, first, most, progress.source_size_gib),
-                partial(self.blocks_of(pair.copy_region).listing, pair.copy_id, first, most, progress.copy_size_gib),
-            ]
+        source, copy = self.blocks_of(pair.source_region), self.blocks_of(pair.copy_region)
+        return self._both(
+            partial(source.listing, pair.source_id, first, most, progress.source_size_gib),
+            partial(copy.listing, pair.copy_id, first, most, progress.copy_size_gib),
         )
-        return source, copy
 
     def _changes(self, progress: ProofProgress, most: int) -> tuple[BlockList, ...]:
         """Return what changed in both since the pair that is proved already. Raise BlocksUnreadable without that pair."""
         pair, base, first = progress.pair, progress.base, progress.next_index
         if base is None:
             return ()
+        source, copy = self.blocks_of(pair.source_region), self.blocks_of(pair.copy_region)
         try:
-            return tuple(
-                self.sides.run(
-                    [
-                        partial(self.blocks_of(pair.source_region).changes, base.source_id, pair.source_id, first, most),
-                        partial(self.blocks_of(pair.copy_region).changes, base.copy_id, pair.copy_id, first, most),
-                    ]
-                )
+            return self._both(
+                partial(source.changes, base.source_id, pair.source_id, first, most),
+                partial(copy.changes, base.copy_id, pair.copy_id, first, most),
             )
         except BlocksUnreadable as error:  # the pair itself was listed just now
             raise BlocksUnreadable(str(error), ProofEnd.NO_BASE, error.region) from error
 
     def _digests(self, pair: Pair, of_source: Sequence[Extent], of_copy: Sequence[Extent]) -> tuple[BlockDigests, BlockDigests]:
-        source, copy = self.sides.run(
-            [
-                partial(self._read, pair.source_region, pair.source_id, of_source),
-                partial(self._read, pair.copy_region, pair.copy_id, of_copy),
-            ]
+        return self._both(
+            partial(self._read, pair.source_region, pair.source_id, of_source),
+            partial(self._read, pair.copy_region, pair.copy_id, of_copy),
         )
+
+    def _both(self, of_source: Callable[[], Result], of_copy: Callable[[], Result]) -> tuple[Result, Result]:
+        source, copy = self.sides.run([of_source, of_copy])
         return source, copy
 
     def _read(self, region: str, snapshot_id: str, extents: Sequence[Extent]) -> BlockDigests:
