@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from snapkeep.adapters.stepfunctions_runs import StateMachine
+from snapkeep.adapters.stepfunctions_runs import ExecutionStarter
 
 
-class StepFunctionsDrills(StateMachine):
+class StepFunctionsDrills(ExecutionStarter):
     """`DrillRuns` over a Step Functions client of the DR region."""
 
     def start(self, run_id: str, name: str, *, end: bool = False) -> str:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
-class StateMachine:
-    """One state machine over a Step Functions client."""
+class ExecutionStarter:
+    """Starts executions of one state machine, by a Step Functions client."""
 
     def __init__(self, *, client: SFNClient, state_machine_arn: str) -> None:
         self._client = client
@@ -30,7 +30,7 @@ class StateMachine:
         return f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
 
 
-class StateMachineRuns(StateMachine):
+class StateMachineRuns(ExecutionStarter):
     """`ProtectRuns` over a Step Functions client and one state machine."""
 
     def start(self, event: Mapping[str, Any], name: str) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snapkeep.adapters.stepfunctions_runs import StateMachine
+from snapkeep.adapters.stepfunctions_runs import ExecutionStarter
 from snapkeep.domain.json_codec import to_object
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.methods import Method
 
 
-class StepFunctionsVerifications(StateMachine):
+class StepFunctionsVerifications(ExecutionStarter):
     """`Verifications` over a Step Functions client of the DR region."""
 
     def start(self, copy_id: str, method: Method, name: str, budget_usd: float = 0.0, *, month_usd: float = 0.0) -> str:

@@ -196,11 +196,8 @@ class Stack:
                 return []
             raise
         listed = (resource for page in answers for resource in page["StackResourceSummaries"])
-        return [
-            resource["PhysicalResourceId"]
-            for resource in listed
-            if resource["ResourceType"] == resource_type and resource.get("PhysicalResourceId")
-        ]
+        ids = [resource.get("PhysicalResourceId") for resource in listed if resource["ResourceType"] == resource_type]
+        return [physical_id for physical_id in ids if physical_id]
 
     def parameters(self) -> Mapping[str, str]:
         """Return the parameters of the deployed stack; none where there is no such stack, or it was never whole."""
@@ -251,7 +248,7 @@ class Stack:
                 break
             time.sleep(self._poll_seconds)
         if description["Status"] == "CREATE_COMPLETE":
-            return str(change_set), list(self._changes(change_set, description))
+            return str(change_set), list(self._changes(change_set))
         reason = str(description.get("StatusReason", "no reason given"))
         self._delete_change_set(change_set)
         # CloudFormation has no code for an update without changes, only this text.
@@ -259,19 +256,14 @@ class Stack:
             return "", []
         raise StackFailed(f"stack {self.name} in {self.region}: {' '.join(reason.split())}")
 
-    def _changes(self, change_set: str, page: Mapping[str, Any]) -> Iterator[ResourceChange]:
-        """Yield the changes of resources of a change set, from its first page on."""
-        while True:
+    def _changes(self, change_set: str) -> Iterator[ResourceChange]:
+        """Yield the changes of resources of a change set."""
+        pages = self._cloudformation.get_paginator("describe_change_set")
+        for page in pages.paginate(ChangeSetName=change_set, StackName=self.name):
             for change in (entry["ResourceChange"] for entry in page.get("Changes", ())):
                 action, name, kind = (change[key] for key in ("Action", "LogicalResourceId", "ResourceType"))
-                yield ResourceChange(
-                    self.region, action, name, kind, change.get("Replacement", ""), change.get("PolicyAction", "")
-                )
-            if not page.get("NextToken"):
-                return
-            page = self._cloudformation.describe_change_set(
-                ChangeSetName=change_set, StackName=self.name, NextToken=page["NextToken"]
-            )
+                replaced, policy_action = change.get("Replacement", ""), change.get("PolicyAction", "")
+                yield ResourceChange(self.region, action, name, kind, replaced, policy_action)
 
     def _count_resources(self, stack_id: str) -> int:
         pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)

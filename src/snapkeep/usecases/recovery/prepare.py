@@ -35,27 +35,15 @@ from snapkeep.usecases.recovery.read_records import records_of
 from snapkeep.usecases.recovery.record_ports import Documents
 
 
-class RecoveryLooks(Protocol):
-    """Reads what a plan needs of one region, and tries its requests as dry runs."""
+class RegionLooks(Protocol):
+    """Reads what the plan of any recovery needs of one region."""
 
     @property
     def region(self) -> str:
         """The region."""
 
-    def refusal(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-        """Return why CreateVolume would be refused with these tags; empty if it would not."""
-
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
         """Return why CreateTags, or DeleteTags afterwards, would be refused; empty if they would not."""
-
-    def zones(self) -> list[str]:
-        """Return the Availability Zones that can be used."""
-
-    def place(self, instance_id: str) -> InstancePlace:
-        """Return where an instance is, and its state and devices. Raise AwsRefused if there is no such instance."""
-
-    def refusal_to_attach(self, place: InstancePlace) -> str:
-        """Return why AttachVolume to an instance would be refused; empty if it would not, or cannot be tried."""
 
     def storage(self, volume_types: Collection[str]) -> RegionStorage:
         """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
@@ -65,6 +53,22 @@ class RecoveryLooks(Protocol):
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it."""
+
+
+class RecoveryLooks(RegionLooks, Protocol):
+    """Reads what a plan of volumes needs besides, and tries its requests as dry runs."""
+
+    def refusal(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Return why CreateVolume would be refused with these tags; empty if it would not."""
+
+    def zones(self) -> list[str]:
+        """Return the Availability Zones that can be used."""
+
+    def place(self, instance_id: str) -> InstancePlace:
+        """Return where an instance is, and its state and devices. Raise AwsRefused if there is no such instance."""
+
+    def refusal_to_attach(self, place: InstancePlace) -> str:
+        """Return why AttachVolume to an instance would be refused; empty if it would not, or cannot be tried."""
 
 
 VolumesIn = Callable[[str, Collection[str]], Collection[str]]

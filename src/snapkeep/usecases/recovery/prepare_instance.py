@@ -27,31 +27,22 @@ from snapkeep.domain.recovery.instance_steps import instance_steps
 from snapkeep.domain.recovery.rates import rate_remarks
 from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord
 from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, RecoveryRun
-from snapkeep.domain.recovery.storage import RegionStorage
 from snapkeep.domain.recovery.vcpus import RegionVcpus
-from snapkeep.usecases.recovery.actions import VolumeState
 from snapkeep.usecases.recovery.begin import new_run
 from snapkeep.usecases.recovery.find_points import SnapshotLister
-from snapkeep.usecases.recovery.prepare import repetitions
+from snapkeep.usecases.recovery.prepare import RegionLooks, repetitions
 from snapkeep.usecases.recovery.read_records import newest_record, records_of
 from snapkeep.usecases.recovery.record_ports import Documents
 
 
-class InstanceLooks(Protocol):
-    """Reads what the plan of an instance needs of one region, and tries its requests as dry runs."""
-
-    @property
-    def region(self) -> str:
-        """The region."""
+class InstanceLooks(RegionLooks, Protocol):
+    """Reads what the plan of an instance needs besides, and tries its requests as dry runs."""
 
     def refusal_of_image(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Return why RegisterImage would be refused, by a dry run; empty if it would not."""
 
     def refusal_of_root(self, instance_id: str, snapshot_id: str, tags: Mapping[str, str]) -> str:
         """Return why CreateReplaceRootVolumeTask would be refused, by a dry run; empty if it would not."""
-
-    def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
-        """Return why CreateTags, or DeleteTags afterwards, would be refused; empty if they would not."""
 
     def site(
         self, *, subnet_id: str, group_ids: Collection[str], instance_type: str, key_pair: str, address: str, instance_id: str
@@ -61,17 +52,8 @@ class InstanceLooks(Protocol):
     def inventory(self, instance_types: Collection[str]) -> LaunchInventory:
         """Return what the region has that instances can be launched with."""
 
-    def storage(self, volume_types: Collection[str]) -> RegionStorage:
-        """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
-
     def vcpus(self) -> RegionVcpus:
         """Return the vCPUs of the region's running On-Demand instances, and their quotas as far as they are known."""
-
-    def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
-        """Return the full data of snapshots where EC2 says it."""
-
-    def recovered_from(self, snapshot_ids: Collection[str]) -> list[VolumeState]:
-        """Return the volumes that recoveries made of snapshots, and that exist."""
 
 
 @dataclass(frozen=True, slots=True)
