@@ -164,9 +164,9 @@ class RecoverySystem:
 
 def printing(*, quiet: bool) -> Reporter:
     """Return what prints each step of a recovery; nothing where it is to be quiet."""
-    from snapkeep.cli.views.recover import step_line  # noqa: PLC0415
+    from snapkeep.cli.views.recover import step_lines  # noqa: PLC0415
 
-    return (lambda _: None) if quiet else (lambda step: write_lines([step_line(step)]))
+    return (lambda _: None) if quiet else (lambda step: write_lines(step_lines(step)))
 
 
 def rate_of(text: str) -> int:

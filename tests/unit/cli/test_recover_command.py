@@ -25,7 +25,7 @@ from snapkeep.domain.recovery.choice import Target
 from snapkeep.lab.simulator.memory_ports import MemoryDocuments
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
 from snapkeep.usecases.recovery.record_ports import Documents
-from snapkeep.usecases.recovery.recover import Journal
+from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.flows import DR, PRIMARY
 from support.recovering import RecoveryLab
 
@@ -147,6 +147,15 @@ def test_the_question_before_an_undo_names_what_is_deleted(lab: RecoveryLab) -> 
     assert all(volume_id in result.output for volume_id in made)
     assert lab.target_id in result.output
     assert sorted(volume["VolumeId"] for volume in lab.made(run)) == sorted(made)
+
+
+def test_an_undo_names_what_it_takes_back_alone(lab: RecoveryLab) -> None:
+    run = lab.begin()
+    lab.carry_out(run.id, Recover.run)
+    undone = recover("undo", run.id, "--in", DR, "--yes").output
+    shown = recover("show", run.id, "--in", DR).output
+    assert undone.count("undone  make a volume") == shown.count("undone  make a volume") == len(lab.volumes)
+    assert "undone  wait" not in undone + shown
 
 
 def test_an_undone_recovery_is_undone_again_without_a_warning(lab: RecoveryLab) -> None:

@@ -13,7 +13,15 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
 from snapkeep.domain.prices import VOLUME_STORAGE
 from snapkeep.domain.recovery.instance_plan import InstancePlan
-from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, StepKind, StepState, VolumeRecovery
+from snapkeep.domain.recovery.recovery_plan import (
+    UNDOABLE,
+    RecoveryPlan,
+    RecoveryRun,
+    RecoveryStep,
+    StepKind,
+    StepState,
+    VolumeRecovery,
+)
 from snapkeep.domain.recovery.storage import dollars_per_month
 from snapkeep.domain.tag_names import PROOF
 
@@ -72,18 +80,20 @@ def full_speed_text(plan: RecoveryPlan | InstancePlan) -> str:
     return f"about {span_text(max(after, timedelta(minutes=1)))} after creation, at {plan.rate_mibps} MiB/s"
 
 
-def step_line(step: RecoveryStep) -> str:
-    """Return a step as one line."""
+def step_lines(step: RecoveryStep) -> Iterator[str]:
+    """Yield a step as one line; nothing for an undone one that left nothing, such as a wait."""
+    if step.state is StepState.UNDONE and step.kind not in UNDOABLE:
+        return
     result = f": {step.result}" if step.result else ""
     remark = f" ({step.remark})" if step.remark else ""
-    return f"{step.state}  {step.about}{result}{remark}"
+    yield f"{step.state}  {step.about}{result}{remark}"
 
 
 def run_lines(run: RecoveryRun) -> Iterator[str]:
     """Yield a run with its steps."""
     ended = f", ended {run.ended_at:%Y-%m-%d %H:%M} UTC" if run.ended_at else ""
     yield f"{run.id}  {run.state}  {run.region}  begun {run.started_at:%Y-%m-%d %H:%M} UTC by {run.started_by}{ended}"
-    yield from (f"  {step_line(step)}" for step in run.steps)
+    yield from (f"  {line}" for step in run.steps for line in step_lines(step))
 
 
 def undo_lines(run: RecoveryRun) -> Iterator[str]:

@@ -8,8 +8,8 @@ from typing import Any
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.plural import counted
-from snapkeep.domain.recovery.methods import Estimate, Method, estimate
-from snapkeep.domain.recovery.proof import Proof
+from snapkeep.domain.recovery.methods import FULL, Estimate, Method, MethodKind, estimate
+from snapkeep.domain.recovery.proof import Proof, ProofProgress
 from snapkeep.domain.recovery.verdict import ProofVerdict
 
 SHOWN = 10
@@ -63,9 +63,16 @@ def lines_of_proof(proof: Proof) -> Iterator[str]:
         f"{progress.copy_blocks} in the copy, {progress.compared} compared, {progress.reads} reads, ${progress.dollars:.6f}"
     )
     if proof.proved:
-        yield f"  finds {progress.method.finds}" + (f"; root {progress.root}" if progress.root else "")
+        yield f"  finds {_finds(progress)}" + (f"; root {progress.root}" if progress.root else "")
     if proof.verdict is ProofVerdict.DIFFERS:
         yield from _differences(proof)
+
+
+def _finds(progress: ProofProgress) -> str:
+    """Return the faults that a comparison finds, in words: a sample of all listed blocks leaves none out."""
+    listed = (progress.source_blocks + progress.copy_blocks + progress.one_sided) // 2
+    everything = progress.method.kind is MethodKind.SAMPLE and progress.sampled == listed
+    return (FULL if everything else progress.method).finds
 
 
 def _differences(proof: Proof) -> Iterator[str]:

@@ -76,6 +76,20 @@ class StepKind(StrEnum):
     SHARE_COPY = "share_copy"
 
 
+UNDOABLE = frozenset(
+    (
+        StepKind.HOLD,
+        StepKind.CREATE_VOLUME,
+        StepKind.ATTACH_VOLUME,
+        StepKind.REGISTER_IMAGE,
+        StepKind.RUN_INSTANCE,
+        StepKind.REPLACE_ROOT,
+        StepKind.COPY_POINT,
+    )
+)
+"""The steps that an undo takes back. The others, such as waits, leave nothing."""
+
+
 class StepState(StrEnum):
     """How far a step is."""
 
