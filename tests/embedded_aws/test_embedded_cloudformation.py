@@ -96,6 +96,12 @@ def test_a_second_stack_does_not_take_over_a_resource(
     assert create(client, "third", body)["StackStatus"] == "ROLLBACK_COMPLETE"
 
 
+def test_a_stack_has_no_rule_that_put_rule_refuses(embedded: EmbeddedAws, account_id: str) -> None:
+    client = embedded.client("cloudformation", "us-east-1", account_id)
+    stack = create(client, "ticks", template(Rule=("AWS::Events::Rule", {"ScheduleExpression": "rate(1 hours)"})))
+    assert (stack["StackStatus"], stack["reasons"]) == ("ROLLBACK_COMPLETE", ["Parameter ScheduleExpression is not valid."])
+
+
 def test_a_stack_leaves_a_function_that_exists(embedded: EmbeddedAws, account_id: str) -> None:
     build = Builder(embedded, account_id)
     arn = build.function("Taken", SOURCE)

@@ -148,7 +148,8 @@ def test_a_patched_store_is_keyed_by_account_and_region(module: str, name: str, 
 
 
 @pytest.mark.parametrize(
-    "resource_type", ["AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"]
+    "resource_type",
+    ["AWS::Events::Rule", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"],
 )
 def test_a_patched_provisioner_keeps_its_parameters(resource_type: str) -> None:
     provisioners = importlib.import_module(f"{SERVICES}.cloudformation.provisioners")

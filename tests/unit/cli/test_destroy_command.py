@@ -17,6 +17,7 @@ from snapkeep.cli.commands.deploy import deploy_app, destroy_app
 from snapkeep.cli.errors import NotConfirmed
 from snapkeep.deploy import deployment
 from snapkeep.deploy.deployment import RemovalResult
+from snapkeep.deploy.stacks import StackOutcome, StackResult
 from support.installed_stacks import Clients, Settings, Stacks
 
 PRIMARY, DR, FURTHER, FORMER, FOREIGN = "eu-central-1", "eu-west-1", "eu-north-1", "eu-south-1", "us-east-1"
@@ -136,3 +137,22 @@ def test_a_vaults_stack_alone_is_deployed_with_its_parameters(destroyed: list[An
     assert calls == [(DR, {}, {}, {"OwnerAccounts": "111122223333"}, ["vault"])]
     assert examined.call_args.args[1] == {"OwnerAccounts": "111122223333"}
     assert destroyed == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "outputs", "shown"),
+    [
+        (StackOutcome.CREATED, {"SweepStateMachineArn": "arn"}, True),
+        (StackOutcome.UPDATED, {"SweepStateMachineArn": "arn"}, False),
+        (StackOutcome.CREATED, {"DrillSubnet": "subnet-1"}, False),
+    ],
+)
+def test_a_deployment_says_why_an_alarm_of_a_new_stack_is_red(
+    destroyed: list[Any], monkeypatch: pytest.MonkeyPatch, outcome: StackOutcome, outputs: dict[str, str], shown: bool
+) -> None:
+    made = SimpleNamespace(stacks=(StackResult("snapkeep-vault", DR, outcome, outputs),))
+    monkeypatch.setattr(deployment.Deployment, "deploy", lambda *_, **__: made, raising=False)
+    result = CliRunner().invoke(deploy_app, ["--region", DR, "--only", "vault"], catch_exceptions=False)
+    lines = result.stdout.splitlines()
+    assert ("NoSweepAlarm is in ALARM until the first sweep. The schedule makes one, or at once:" in lines) is shown
+    assert lines[-1].startswith("  snapkeep vault sweep") is shown

@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Yes, can_ask, consents, pairs_of, require_consent, with_aws_settings
+from snapkeep.cli.common import (
+    AwsSettings,
+    Json,
+    Yes,
+    can_ask,
+    consents,
+    pairs_of,
+    pasted_options,
+    require_consent,
+    with_aws_settings,
+)
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.output import make_console, print_json, warn
+from snapkeep.cli.output import make_console, print_json, warn, write_command, write_lines
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
     from snapkeep.deploy.deployment import Deployment, DeploymentResult, RemovalResult
     from snapkeep.deploy.doctor.results import CheckResult
     from snapkeep.deploy.progress import Watcher
+    from snapkeep.deploy.stacks import StackResult
 
 deploy_app = typer.Typer(help="Deploy the primary and the DR stack.")
 destroy_app = typer.Typer(help="Delete both stacks. Snapshots stay.")
@@ -136,6 +147,10 @@ def deploy(
             examine=examine,
         )
     _show_deployed(deployed, json=json)
+    if not json and any(_awaits_first_sweep(result) for result in deployed.stacks):
+        typer.echo()
+        write_lines(["NoSweepAlarm is in ALARM until the first sweep. The schedule makes one, or at once:"])
+        write_command(f"snapkeep {'vault ' if is_vault else ''}sweep{pasted_options(settings)}")
 
 
 @destroy_app.command()
@@ -282,6 +297,12 @@ def make_watcher(*, json: bool) -> Any:
 def _with_shortcuts(pairs: Sequence[str] | None, option: str, shortcuts: dict[str, object]) -> dict[str, str]:
     values = {name: str(value) for name, value in shortcuts.items() if value not in ("", None)}
     return values | pairs_of(pairs, option, "NAME=VALUE")
+
+
+def _awaits_first_sweep(result: StackResult) -> bool:
+    from snapkeep.deploy.stacks import StackOutcome  # noqa: PLC0415 - imports boto3
+
+    return result.outcome is StackOutcome.CREATED and "SweepStateMachineArn" in result.outputs
 
 
 def _show_deployed(deployed: DeploymentResult, *, json: bool) -> None:

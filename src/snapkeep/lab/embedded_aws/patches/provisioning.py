@@ -44,6 +44,7 @@ def apply() -> None:
     _object(provisioners, "AWS::Lambda::EventSourceMapping", objection_to_mapping)
     _object(provisioners, "AWS::StepFunctions::StateMachine", objection_to_machine)
     _object(provisioners, "AWS::Lambda::Function", objection_to_function)
+    _object(provisioners, "AWS::Events::Rule", objection_to_rule)
     replace(lambda_svc, "_create_function", lambda make: _refusing(make, objection_to_function, "InvalidParameterValueException"))
     replace(lambda_svc, "_update_config", _refusing_environment)
     replace(lambda_svc, "_create_esm", lambda make: _refusing(make, objection_to_mapping, "InvalidParameterValueException"))
@@ -83,6 +84,14 @@ def _refusing_environment(update: Any) -> Any:
         return error_response_json("InvalidParameterValueException", words, 400) if words else update(name, data)
 
     return update_config
+
+
+def objection_to_rule(properties: Mapping[str, Any]) -> str:
+    """Return a message if PutRule refuses the rule's schedule: a new rule of a stack does not go by PutRule here."""
+    from ministack.services import eventbridge
+
+    valid = eventbridge._validate_schedule_expression(str(properties.get("ScheduleExpression") or ""))
+    return "" if valid else "Parameter ScheduleExpression is not valid."
 
 
 def objection_to_mapping(properties: Mapping[str, Any]) -> str:
