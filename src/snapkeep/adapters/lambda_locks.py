@@ -23,6 +23,8 @@ class LockCall:
     """The call of LockSnapshots: snapshots by id; without ids, the pending copies of the region."""
 
     snapshots: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    version: int = field(default=0, metadata=OPTIONAL)
+    """Of the policy document that wants the locks."""
 
 
 class LambdaLocks:
@@ -32,10 +34,10 @@ class LambdaLocks:
         self._client = client
         self._function = function
 
-    def request(self, snapshot_ids: Sequence[str]) -> None:
+    def request(self, snapshot_ids: Sequence[str], version: int = 0) -> None:
         """Invoke the function. Raise AwsRefused, AwsThrottled or AwsUnavailable where Lambda does not take the call."""
         for first in range(0, max(len(snapshot_ids), 1), IDS_PER_CALL):
-            call = LockCall(tuple(snapshot_ids[first : first + IDS_PER_CALL]))
+            call = LockCall(tuple(snapshot_ids[first : first + IDS_PER_CALL]), version)
             payload = json.dumps(to_object(call)).encode()
             with translated(f"invoke {self._function}"):
                 self._client.invoke(FunctionName=self._function, InvocationType="Event", Payload=payload)

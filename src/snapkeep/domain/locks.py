@@ -23,6 +23,9 @@ DAY = timedelta(days=1)
 TOLERANCE = timedelta(hours=1)
 """A lock that ends earlier than its rule wants by no more than this is as long: clocks differ."""
 
+SETTLING = timedelta(minutes=15)
+"""The time in which the run that tags a source snapshot has it locked."""
+
 
 class LockState(StrEnum):
     """`LockState` in the EC2 service model (ec2 2016-11-15), without `expired`: an expired lock is none."""
@@ -95,6 +98,11 @@ def lock_rule_of(policies: PolicySet, snapshot: Snapshot, system: str) -> LockRu
         return policy.lock
     rule = policy.copy_rule(snapshot.region)
     return rule.lock if rule else None
+
+
+def is_settling(snapshot: Snapshot, now: datetime) -> bool:
+    """Whether sweeps still pass over a source snapshot, because the run that tags it may be about to have it locked."""
+    return not snapshot.is_copy and now - (snapshot.completed_at or snapshot.start_time) < SETTLING
 
 
 def locks_not_allowed(

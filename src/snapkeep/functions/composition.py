@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns
     from snapkeep.usecases.placed_holds import HoldsInForce
+    from snapkeep.usecases.policies import PoliciesInForce
     from snapkeep.usecases.ports import DeletionGuards, LockRequests, PacingClock, Publisher, SnapshotReader
     from snapkeep.usecases.recovery.holding import PointHolds
     from snapkeep.usecases.recovery.ports import Workers
@@ -152,17 +153,21 @@ class Composition(RegionalAdapters):
         return RetryPolicy(limit=self.environment.copy_attempts, first_delay=self.environment.copy_retry_delay)
 
     @cached_property
-    def policies(self) -> Callable[[], PolicySet]:
-        """Returns the policies in force: the document's, or the stack parameters' where there is no document."""
+    def policies_in_force(self) -> PoliciesInForce:
+        """Reads the policies in force: the document's, or the stack parameters' where there is no document."""
         from snapkeep.usecases.policies import PoliciesInForce  # noqa: PLC0415 - half of the functions need no policy
 
-        in_force = PoliciesInForce(
+        return PoliciesInForce(
             store=self.policy_store_of(self.environment.region),
             parameters=self.environment.parameters_as_policy,
             clock=self.clock,
             notices=self.notices,
         )
-        return partial(self.as_vault, in_force) if self.is_vault else in_force
+
+    @cached_property
+    def policies(self) -> Callable[[], PolicySet]:
+        """Returns the policies in force; in a vault, its own."""
+        return partial(self.as_vault, self.policies_in_force) if self.is_vault else self.policies_in_force
 
     @property
     def is_vault(self) -> bool:

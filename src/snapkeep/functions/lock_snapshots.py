@@ -27,7 +27,9 @@ def build(parts: Composition) -> LockSnapshots:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lock those snapshots of a `LockCall` that need it; return how many were locked, and how many AWS refused to lock."""
     log = started(event, context)
-    result = build(composition()).run(from_json(LockCall, event).snapshots)
+    call, parts = from_json(LockCall, event), composition()
+    parts.policies_in_force.expect(call.version)
+    result = build(parts).run(call.snapshots)
     for order in result.locked:
         fields = {"audit": "lock", "snapshot": order.snapshot_id, "mode": order.mode.value, "days": order.days}
         log.info("lock", extra={**fields, "cool_off_hours": order.cool_off_hours})

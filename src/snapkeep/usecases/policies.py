@@ -154,6 +154,11 @@ class PoliciesInForce:
         self._read_at = now
         return self._known
 
+    def expect(self, version: int) -> None:
+        """Read the document anew at the next call, unless this version of it, or a later one, is known."""
+        if self._known is not None and self._known.source.version < version:
+            self._read_at = None
+
     def _read(self, now: datetime) -> PolicySet:
         try:
             current = self.store.current()

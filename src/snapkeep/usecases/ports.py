@@ -154,8 +154,11 @@ class SnapshotLocker(Protocol):
 class LockRequests(Protocol):
     """Has snapshots locked that their policies want locked, by what alone may lock."""
 
-    def request(self, snapshot_ids: Sequence[str]) -> None:
-        """Name snapshots of this region, or none for its pending copies. They are locked soon after, once or again alike."""
+    def request(self, snapshot_ids: Sequence[str], version: int = 0) -> None:
+        """Name snapshots of this region, or none for its pending copies. They are locked soon after, once or again alike.
+
+        `version` is that of the policy document that wants the locks: they are not decided by an earlier one.
+        """
 
 
 class Commands(Protocol):

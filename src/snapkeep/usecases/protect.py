@@ -117,15 +117,15 @@ class TagSnapshots:
             if len(ended) > 1:
                 recovery = {SET: min(item.snapshot_id for item in ended)} | recovery
             self._protect(snapshot, volume, chosen.policy, recovery, choice, report)
-        self._request_locks(report)
+        self._request_locks(report, policies.source.version)
         return report.result()
 
-    def _request_locks(self, report: _Report) -> None:
+    def _request_locks(self, report: _Report, version: int) -> None:
         """Have the tagged snapshots locked whose policies want it. A lock that cannot be requested delays no copy."""
         if self.locks is None or not report.to_lock:
             return
         try:
-            self.locks.request(report.to_lock)
+            self.locks.request(report.to_lock, version)
         except SnapkeepError as error:
             for snapshot_id in report.to_lock:
                 report.problem(type(error).__name__, snapshot_id, f"it is not locked; the next sweep locks it: {error}")

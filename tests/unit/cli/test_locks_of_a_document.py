@@ -133,7 +133,7 @@ def allowing(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 def test_push_and_difference_say_what_a_rule_locks(allowing: World, document: Path) -> None:
     document.write_text(LOCKED, encoding="utf-8")
     kept = [one.id for one in allowing.listings[PRIMARY]]
-    said = f"{len(kept)}  snapshots would be locked in governance mode, if a sweep ran now, until "
+    said = f"{len(kept)}  snapshots would be locked in governance mode by the next sweeps, until "
     assert said in policy("push", str(document)).output, "before its question"
     assert said in policy("diff", str(document)).output
     planned = CliRunner().invoke(plan_app, ["--region", PRIMARY, "--policy", str(document), "--diff"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from snapkeep.adapters.ec2_writers import Ec2Locker
 from snapkeep.domain.errors import AwsRefused, AwsThrottled, SnapshotGone
 from snapkeep.domain.locks import LockLimits, LockOrder
 from snapkeep.domain.policy.model import LockMode, LockRule
+from snapkeep.functions import lock_snapshots
 from snapkeep.lab.simulator.memory_ports import MemoryNotices
 from snapkeep.usecases.locks import LockResult, LockSnapshots
 from support.flows import DAY, DR, PRIMARY, Laboratory, policy_set
@@ -129,3 +131,14 @@ def test_the_call_names_a_cool_off_period_in_compliance_mode_alone() -> None:
     assert locks(lab) == {snapshot: ("compliance-cooloff", 2)}
     with pytest.raises(SnapshotGone):
         locker.lock(LockOrder("snap-0123456789abcdef0", LockMode.GOVERNANCE, 2))
+
+
+def test_the_function_decides_by_no_document_earlier_than_the_call_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[object] = []
+    parts = SimpleNamespace(policies_in_force=SimpleNamespace(expect=steps.append))
+    lock = SimpleNamespace(run=lambda snapshot_ids: steps.append(snapshot_ids) or LockResult())
+    monkeypatch.setattr(lock_snapshots, "started", lambda *_: None)
+    monkeypatch.setattr(lock_snapshots, "composition", lambda: parts)
+    monkeypatch.setattr(lock_snapshots, "build", lambda _: lock)
+    assert lock_snapshots.handler({"snapshots": ["snap-1"], "version": 3}, None) == {"locked": 0, "refused": 0}
+    assert steps == [3, ("snap-1",)]

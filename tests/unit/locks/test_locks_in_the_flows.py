@@ -114,7 +114,7 @@ def test_a_copy_not_seen_while_pending_is_locked_when_it_arrives() -> None:
 class NoAnswer:
     """Takes no requests."""
 
-    def request(self, _: Sequence[str]) -> None:
+    def request(self, snapshot_ids: Sequence[str], version: int = 0) -> None:
         raise AwsUnavailable("no answer from Lambda")
 
 

@@ -17,6 +17,7 @@ from snapkeep.domain.locks import DAY, LockLimits, LockOrder, LockState, Snapsho
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, LockMode, LockRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.comparison import Comparison, compare
+from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
 from snapkeep.domain.tag_names import PROOF
 from snapkeep.lab.simulator.memory_ports import MemoryNotices
 from snapkeep.usecases.locks import LockSnapshots
@@ -159,9 +160,9 @@ def test_an_unproved_copy_is_announced_for_both_modes() -> None:
     lines = [line.split("  ")[-1].strip() for line in lock_lines(comparison)]
     unproved, proved = (one.id for one in dr.snapshots_there)
     assert lines == [
-        "copy would be locked in compliance mode, if a sweep ran now, until 2026-12-12 12:00 UTC and for 0.16 USD at most",
+        "copy would be locked in compliance mode by the next sweeps, until 2026-12-12 12:00 UTC and for 0.16 USD at most",
         proved,
-        "copy would be locked in governance mode, if a sweep ran now, until 2026-12-13 12:00 UTC and for 0.17 USD at most",
+        "copy would be locked in governance mode by the next sweeps, until 2026-12-13 12:00 UTC and for 0.17 USD at most",
         unproved,
         "copy would be locked in compliance mode once proved, for 14 d from then and for 0.19 USD at most",
         unproved,
@@ -176,6 +177,19 @@ def test_a_snapshot_that_retention_would_delete_is_kept_and_locked_too() -> None
     dr = Region(DR, [copy(one, number) for number, one in enumerate(primary.snapshots_there, start=1)])
     [comparison, _] = comparisons(primary, dr, policies(keep=1), policies(WEEK, keep=1))
     assert announced(comparison) == {(one.id, "governance") for one in primary.snapshots_there}
+
+
+@pytest.mark.parametrize(("minutes", "settling"), [(14, 1), (15, 0)])
+def test_young_sources_are_announced_as_such_as_sweeps_pass_over_them(minutes: int, settling: int) -> None:
+    made = snapshot(NOW - timedelta(minutes=minutes), 1)
+    young = replace(made, completed_at=made.start_time)
+    after = policies(WEEK, WEEK)
+    primary, dr = comparisons(Region(REGION, [young, source(2, 2)]), Region(DR, [copy(young, 3)]), policies(), after)
+    assert [locks.settling for comparison in (primary, dr) for locks in comparison.locks or ()] == [settling, 0]
+    swept = missing_locks(wanted_locks([young], after, SYSTEM), {}, after, NOW, LIMITS, system=SYSTEM)
+    assert len(swept) == 1 - settling
+    note = " (1 of them once it is 15 minutes old)" if settling else ""
+    assert f"snapshots would be locked in governance mode by the next sweeps{note}, until" in " ".join(lock_lines(primary))
 
 
 def test_without_a_stack_the_locks_are_not_known() -> None:

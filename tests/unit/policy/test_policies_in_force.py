@@ -116,6 +116,18 @@ def test_a_new_document_is_in_force_within_a_minute() -> None:
     assert policies().source.label == "document, version 2"
 
 
+def test_a_later_version_that_somebody_names_is_read_at_once() -> None:
+    shelf = Shelf(texts=[text(3)])
+    policies, _, _ = reading(shelf)
+    policies.expect(1)
+    assert kept(policies()) == 3
+    shelf.texts.append(text(5))
+    policies.expect(1)
+    assert (kept(policies()), shelf.reads) == (3, 1)
+    policies.expect(2)
+    assert (kept(policies()), shelf.reads) == (5, 2)
+
+
 def test_the_parameters_are_in_force_once_the_document_is_removed() -> None:
     shelf = Shelf(texts=[text(3)])
     policies, clock, _ = reading(shelf)

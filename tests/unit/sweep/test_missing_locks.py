@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,14 +11,18 @@ import pytest
 
 from snapkeep.domain.locks import LockLimits, LockState, SnapshotLock
 from snapkeep.domain.policy.model import LockMode, LockRule
+from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.domain.tag_names import PROOF
 from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.sweeps import Sweeper
-from support.flows import DAY, PRIMARY, Laboratory, policy_set
+from snapkeep.usecases.sweep.dr import DrSweep
+from snapkeep.usecases.sweep.primary import PrimarySweep
+from support.flows import DAY, DR, PRIMARY, Laboratory, policy_set
 from support.lineages import SYSTEM, copy_of, snapshot
+from support.sweeping_world import HOUR, SweepingWorld
 
 WEEK = LockRule(LockMode.GOVERNANCE, timedelta(days=7))
 FOR_GOOD = LockRule(LockMode.COMPLIANCE, timedelta(days=7), timedelta(hours=24))
@@ -53,6 +59,46 @@ def test_a_source_older_than_the_rule_is_locked_for_its_remaining_time() -> None
     assert lab.missing() == [(lab.ids()[0], Handling.REPAIRED)]
     assert lab.days_locked() == [6]
     assert lab.missing() == []
+
+
+class Unheard:
+    """Takes requests, and AWS makes none of the locks."""
+
+    def __init__(self) -> None:
+        self.versions: list[int] = []
+
+    def request(self, _: Sequence[str], version: int = 0) -> None:
+        self.versions.append(version)
+
+
+class Remembering(SweepingWorld):
+    """Sweeps that remember, whose requests of locks come to nothing."""
+
+    def make_sweep(self, region: str) -> PrimarySweep | DrSweep:
+        return replace(super().make_sweep(region), locks=Unheard(), lock_limits=LockLimits(30))
+
+
+@pytest.mark.parametrize("region", [PRIMARY, DR])
+def test_a_lock_that_is_requested_and_not_made_is_not_called_repaired(region: str) -> None:
+    world = Remembering()
+    world.snapshot(world.volume())
+    world.later(2 * HOUR)
+    (policy,) = world.policies.policies
+    copies = tuple(replace(rule, lock=WEEK) for rule in policy.copies)
+    world.policies = replace(world.policies, policies=(replace(policy, lock=WEEK, copies=copies),))
+    items = [item for _ in range(4) for item in world.sweep(region, settle=600).items if item.kind is FindingKind.LOCK_MISSING]
+    # Ten minutes later it may still be made.
+    assert [item.handling for item in items] == [Handling.REPAIRED] * 2 + [Handling.NEEDS_ATTENTION] * 2
+    ends = [re.search("(requested.*)", item.text) for item in items]
+    assert [end[1] for end in ends if end] == ["requested"] * 2 + ["requested at 2026-01-01 02:00 UTC already"] * 2
+
+
+def test_a_sweep_names_the_version_of_the_document_that_wants_the_lock() -> None:
+    lab, requests = Locking(policy_set()), Unheard()
+    lab.runner.composition.locks_of = lambda _: requests  # type: ignore[method-assign]
+    lab.policies = replace(lab.policies, source=PolicySource(SourceKind.DOCUMENT, 7))
+    lab.missing()
+    assert requests.versions == [7]
 
 
 def test_a_shortened_lock_is_extended_again() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
+from snapkeep.domain.locks import SETTLING
 from snapkeep.domain.plural import noun_for
 from snapkeep.domain.policy.model import LockMode, PolicySet
 from snapkeep.domain.retention.comparison import Comparison
@@ -13,6 +15,7 @@ from snapkeep.domain.retention.new_locks import NewLocks
 from snapkeep.domain.tags import format_time
 
 _SHOWN = 10
+_SETTLING_MINUTES = SETTLING // timedelta(minutes=1)
 
 
 def lock_lines(comparison: Comparison) -> Iterator[str]:
@@ -32,7 +35,9 @@ def _heading(locks: NewLocks) -> str:
     text = f"{noun} would be locked in {locks.mode} mode"
     if locks.until is None:
         return f"{text} once proved, for {locks.days} d from then and for {locks.usd:,.2f} USD at most"
-    return f"{text}, if a sweep ran now, until {locks.until:%Y-%m-%d %H:%M} UTC and for {locks.usd:,.2f} USD at most"
+    young = f" ({locks.settling:,} of them once {'it is' if locks.settling == 1 else 'they are'} {_SETTLING_MINUTES} minutes old)"
+    young = young if locks.settling else ""
+    return f"{text} by the next sweeps{young}, until {locks.until:%Y-%m-%d %H:%M} UTC and for {locks.usd:,.2f} USD at most"
 
 
 def locks_as_data(comparison: Comparison) -> list[dict[str, Any]] | None:
@@ -45,6 +50,7 @@ def locks_as_data(comparison: Comparison) -> list[dict[str, Any]] | None:
             "snapshots": [snapshot.id for snapshot in locks.snapshots],
             "days": locks.days,
             "after_proof": locks.until is None,
+            "settling": locks.settling,
             "until": format_time(locks.until) if locks.until else None,
             "usd": locks.usd,
         }

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from snapkeep.domain.locks import DAY, LockFacts, LockLimits, LockOrder, LockState, SnapshotLock, due_lock, lock_rule_of
+from snapkeep.domain.locks import (
+    DAY,
+    LockFacts,
+    LockLimits,
+    LockOrder,
+    LockState,
+    SnapshotLock,
+    due_lock,
+    is_settling,
+    lock_rule_of,
+)
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import LockMode, LockRule
 from snapkeep.domain.prices import storage_usd
@@ -27,6 +37,8 @@ class NewLocks:
     """The latest end; None for the locks of copies that are to be proved first: they begin with the proof."""
     usd: float
     """The most that the storage costs, of each snapshot until its lock ends."""
+    settling: int = 0
+    """How many of them are so young that sweeps pass over them for some minutes."""
 
 
 def new_locks(before: RegionPlan, after: RegionPlan) -> tuple[NewLocks, ...] | None:
@@ -51,6 +63,7 @@ def new_locks(before: RegionPlan, after: RegionPlan) -> tuple[NewLocks, ...] | N
             days := max(order.days for _, order in ordered),
             None if later else after.made_at + days * DAY,
             sum(storage_usd(snapshot.size_gib, order.days) for snapshot, order in ordered),
+            sum(is_settling(snapshot, after.made_at) for snapshot, _ in ordered),
         )
         for (mode, later, _), ordered in orders.items()
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from snapkeep.domain.model import Action, Snapshot
 from snapkeep.domain.policy.model import PolicySet
@@ -15,7 +16,7 @@ from snapkeep.domain.retention.exclusions import NOT_COUNTED
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.findings import Finding, FindingKind
-from snapkeep.domain.sweep.memory import KeptSnapshot, SweepMemory
+from snapkeep.domain.sweep.memory import KeptSnapshot, RequestedLock, SweepMemory
 from snapkeep.domain.tag_names import MANAGED
 
 
@@ -25,10 +26,11 @@ def memory_of(
     findings: Collection[Finding],
     deletions: Mapping[str, int],
     at: datetime,
+    locks: Mapping[str, datetime] = MappingProxyType({}),
     *,
     system: str,
 ) -> SweepMemory:
-    """Return what a sweep remembers of a region's listing, its plan, its findings and the deletions by day."""
+    """Return what a sweep remembers of a region's listing, its plan, its findings, the deletions by day, and requested locks."""
     # The repair of a finding may make a snapshot managed: it is, when somebody deletes it.
     found = {finding.subject for finding in findings}
     kept = (verdict for verdict in plan.outcomes if verdict.action is Action.KEEP)
@@ -41,6 +43,7 @@ def memory_of(
         ),
         tuple(snapshot.id for snapshot in snapshots if snapshot.tags.get(MANAGED) != system and snapshot.id not in found),
         deletions,
+        tuple(RequestedLock(snapshot_id, since) for snapshot_id, since in locks.items()),
         tuple(sorted(finding.subject for finding in findings if finding.kind is FindingKind.NOT_COPYABLE)),
     )
 

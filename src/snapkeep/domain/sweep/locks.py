@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from snapkeep.domain.locks import TOLERANCE, LockLimits, LockState, SnapshotLock, due_lock, lock_rule_of
+from snapkeep.domain.locks import TOLERANCE, LockLimits, LockState, SnapshotLock, due_lock, is_settling, lock_rule_of
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.sweep.findings import Finding, FindingKind
-
-SETTLING = timedelta(minutes=15)
-"""The time in which the run that tags a source snapshot has it locked."""
 
 
 class MissingLock(NamedTuple):
@@ -44,7 +41,7 @@ def missing_locks(
         if rule is None:
             continue
         until = (snapshot.completed_at or snapshot.start_time) + rule.duration
-        if not snapshot.is_copy and now - (until - rule.duration) < SETTLING:
+        if is_settling(snapshot, now):
             continue
         order = due_lock(rule, snapshot, lock, now, limits)
         # One that lasts may still have to be raised to compliance mode.

@@ -29,6 +29,14 @@ class KeptSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestedLock:
+    """A lock that was missing, and since when sweeps request it."""
+
+    snapshot_id: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SweepMemory:
     """The only knowledge that a sweep leaves for the next one, and for the signals until then."""
 
@@ -39,5 +47,7 @@ class SweepMemory:
     """The ids of snapshots that the system does not manage: the tags of a deleted one cannot be read."""
     deletions: Mapping[str, int] = field(default_factory=dict, metadata=OPTIONAL)
     """The number of managed snapshots that disappeared, by day."""
+    locks: tuple[RequestedLock, ...] = field(default=(), metadata=OPTIONAL)
+    """The missing locks that it requested."""
     notified: tuple[str, ...] = field(default=(), metadata=OPTIONAL | named("told"))
     """Ids of the volumes of which it was said that EC2 copies their snapshots to no other region: once is enough."""

@@ -195,7 +195,7 @@ class MemoryLockRequests(LockRequests):
         self._region = region
         self._start = start
 
-    def request(self, snapshot_ids: Sequence[str]) -> None:
+    def request(self, snapshot_ids: Sequence[str], version: int = 0) -> None:  # noqa: ARG002 - its policies are always the newest
         """Have snapshots looked at."""
         self._start(self._region, tuple(snapshot_ids))
 

@@ -133,7 +133,7 @@ class ReceiveCopy:
         """Have a copy locked that completed before a dispatcher saw it pending. A failed request becomes a problem."""
         if self.locks is not None:
             try:
-                self.locks.request([copy.id])
+                self.locks.request([copy.id], self.policies().source.version)
             except SnapkeepError as error:
                 return (Problem(type(error).__name__, copy.id, f"it may not be locked; the next sweep locks it: {error}"),)
         return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import field
 from datetime import date, datetime
 
 from snapkeep.domain.errors import SnapkeepError
@@ -35,6 +36,8 @@ class WatchResult:
     """Ids of the volumes of which an earlier sweep said that EC2 copies their snapshots to no other region."""
     since: datetime | None = None
     """The time of the last sweep."""
+    locks: Mapping[str, datetime] = field(default_factory=dict)
+    """The missing locks that it requested: since when, by snapshot id."""
 
     def new(self, findings: Iterable[Finding]) -> list[Finding]:
         """Return the findings without those that are said once, and were."""
@@ -73,7 +76,9 @@ class DeletionWatch:
         held = PlacedHolds(tuple(hold for hold in placed.holds if hold.since <= memory.at))
         deleted = deleted_by_others(memory.snapshots, facts, policies, now, system=system, placed=held)
         findings = findings_of(deleted, self._deleters(deleted, memory.at), memory.at, system)
-        return WatchResult(findings, after(memory.deletions, now.date(), absent), frozenset(memory.notified), memory.at)
+        deletions = after(memory.deletions, now.date(), absent)
+        locks = {lock.snapshot_id: lock.since for lock in memory.locks}
+        return WatchResult(findings, deletions, frozenset(memory.notified), memory.at, locks)
 
     def _deleters(self, deleted: list[KeptSnapshot], since: datetime) -> dict[str, str]:
         by: dict[str, str] = {}

@@ -110,7 +110,8 @@ class DrSweep(RegionSweep):
         repairs = Repairs(self.limits.repairs)
         keys = key_findings(keys_at_risk(self.reader.region, snapshots, self.system))
         holds = [*hold_findings(snapshots, started), *placed_hold_findings(placed, started)]
-        repairs.items += self.locks_missing(listing.snapshots, policies, started)
+        lock_items, requested = self.locks_missing(listing.snapshots, policies, started, watched.locks)
+        repairs.items += lock_items
         repairs.carry_out([*document_findings(policies), *keys, *holds, *decision.findings], actor.repair)
         exposed = self.exposure.run(snapshots, self.system, self.clock.now(), policies)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
@@ -135,7 +136,7 @@ class DrSweep(RegionSweep):
         # A failed copy that Receive removes must not be deleted twice, which would be reported as a failure.
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
-        memory = memory_of(plan, snapshots, decision.findings, watched.deletions, started, system=self.system)
+        memory = memory_of(plan, snapshots, decision.findings, watched.deletions, started, requested, system=self.system)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), memory=memory)
 
     def _pulled(self) -> list[Finding]:

@@ -120,7 +120,8 @@ class PrimarySweep(RegionSweep):
         deleted = deleted_volumes(listing.snapshots, gone, system=self.system)
         exposed = self.exposure.run(listing.snapshots, self.system, started)
         repairs.note([*exposed, *deleted_volume_findings(deleted), *unusual, *watched.findings])
-        repairs.items[:0] = self.locks_missing(listing.snapshots, policies, started)  # of the highest rank
+        lock_items, requested = self.locks_missing(listing.snapshots, policies, started, watched.locks)
+        repairs.items[:0] = lock_items  # of the highest rank
         counts = _counts(protections, listing, dr.entries, self.system, started)
         counts |= {Figure(name): number for name, number in deleted.figures.items()}
         counts |= held_count(placed, listing.snapshots, plan.governing, self.system)
@@ -137,7 +138,7 @@ class PrimarySweep(RegionSweep):
             policies.source,
         )
         ages = {health.volume.id: health.age.total_seconds() for health in protections if health.age is not None}
-        memory = memory_of(plan, listing.snapshots, decision.findings, watched.deletions, started, system=self.system)
+        memory = memory_of(plan, listing.snapshots, decision.findings, watched.deletions, started, requested, system=self.system)
         return SweepResult(report, deletions, rpo_ages_seconds=ages, memory=memory)
 
     def _keys_at_risk(self, listing: RegionFacts) -> list[KeyAtRisk]:

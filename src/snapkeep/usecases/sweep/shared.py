@@ -15,7 +15,7 @@ from snapkeep import __version__
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import NOT_IN_JSON
-from snapkeep.domain.locks import LockLimits
+from snapkeep.domain.locks import SETTLING, LockLimits
 from snapkeep.domain.model import DeletionPlan, Lineage, Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.source import PolicySource
@@ -197,6 +197,17 @@ def stopped(report: SweepReport, cause: str, now: datetime) -> SweepReport:
     return replace(report, items=(*report.items, item), ended_at=now)
 
 
+def _lock_item(finding: Finding, since: datetime | None, failure: str, now: datetime) -> ReportItem:
+    """Return a missing lock with what became of it, given since when it is requested; None where it is not."""
+    if since is None:
+        return item_of(finding, Handling.NEEDS_ATTENTION)
+    if failure:
+        return item_of(finding, Handling.FAILED, failure)
+    late = now - since >= SETTLING
+    text = f"{finding.text}; {f'requested at {since:%Y-%m-%d %H:%M} UTC already' if late else 'requested'}"
+    return item_of(replace(finding, text=text), Handling.NEEDS_ATTENTION if late else Handling.REPAIRED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionSweep:
     """The common part of the sweeps of a primary and of a DR region. A second sweep right after changes nothing."""
@@ -242,28 +253,30 @@ class RegionSweep:
                 guarded.update(one.id for one in wanted_locks(snapshots, policies, self.system))
             self.count_store.save(GuardedCount(listed_at, len(guarded)))
 
-    def locks_missing(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime) -> list[ReportItem]:
-        """Have those snapshots locked that their policies want locked and that are not; return what was found (INV-23)."""
+    def locks_missing(
+        self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, before: Mapping[str, datetime]
+    ) -> tuple[list[ReportItem], dict[str, datetime]]:
+        """Have those snapshots locked that their policies want locked and that are not (INV-23).
+
+        Return what was found, and since when each lock is requested, given what earlier sweeps requested: one that AWS has not
+        made within `SETTLING` is not called repaired.
+        """
         to_lock = wanted_locks(snapshots, policies, self.system)
         try:
             locks = self.guards.locks([snapshot.id for snapshot in to_lock]) if to_lock else {}
         except SnapkeepError as error:
-            return [item_of(Finding(FindingKind.OUT_OF_REACH, "locks", "", str(error)), Handling.NEEDS_ATTENTION)]
+            unread = Finding(FindingKind.OUT_OF_REACH, "locks", "", str(error))
+            return [item_of(unread, Handling.NEEDS_ATTENTION)], dict(before)
         missing = missing_locks(to_lock, locks, policies, now, self.lock_limits, system=self.system)
-        due = [lock.finding.subject for lock in missing if lock.allowed][: self.limits.repairs]
-        handling, cause = Handling.REPAIRED, ""
+        due = [lock.finding.subject for lock in missing if lock.allowed] if self.locks is not None else []
+        requested = {snapshot_id: before.get(snapshot_id, now) for snapshot_id in due[: self.limits.repairs]}
+        failure = ""
         try:
-            if due and self.locks is not None:
-                self.locks.request(due)
+            if requested and self.locks is not None:
+                self.locks.request(list(requested), policies.source.version)
         except SnapkeepError as error:
-            handling, cause = Handling.FAILED, str(error)
-        requested = frozenset(due if self.locks is not None else ())
-        return [
-            item_of(lock.finding, handling, cause)
-            if lock.finding.subject in requested
-            else item_of(lock.finding, Handling.NEEDS_ATTENTION)
-            for lock in missing
-        ]
+            failure = str(error)
+        return [_lock_item(lock.finding, requested.get(lock.finding.subject), failure, now) for lock in missing], requested
 
     def deletions(
         self, decision: SweepDecision, watched: WatchResult, now: datetime
