@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ from typing import Any
 import boto3
 import pytest
 
+from snapkeep.adapters.s3_documents import S3Documents
+from snapkeep.domain.retention.deletion_days import LEAST
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.lab.embedded_aws import EmbeddedAws
+from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions
 from support.administrator import CALLS, Targets
 from support.block_checksums import block_checksums
 from support.deployment import DR, PRIMARY, REGIONS, Installation, install
@@ -110,6 +114,10 @@ class KeyedInstallation:
         client = self.installed.client("stepfunctions")
         wait_for(lambda: not client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"])
 
+    def failed_runs(self) -> list[Any]:
+        runs = {"stateMachineArn": self.installed.outputs["primary"]["StateMachineArn"], "statusFilter": "FAILED"}
+        return list(self.installed.client("stepfunctions").list_executions(**runs)["executions"])
+
     def key_alarms(self) -> set[str]:
         states = set()
         for region in REGIONS.values():
@@ -157,6 +165,42 @@ def test_a_key_pending_deletion_is_found_until_it_is_saved(keyed: KeyedInstallat
     keyed.installed.client("ec2", DR).create_volume(AvailabilityZone=f"{DR}a", SnapshotId=copy["SnapshotId"])
 
 
+@pytest.fixture
+def full_day(keyed: KeyedInstallation) -> Iterator[None]:
+    """Runs have announced as many deletions as they may make today; tomorrow too, if that comes."""
+    s3, bucket = keyed.installed.client("s3"), keyed.installed.outputs["primary"]["ReportsBucketName"]
+    announced, today = AnnouncedDeletions(S3Documents(client=s3, bucket=bucket)), datetime.now(UTC).date()
+    for day in (today, today + timedelta(days=1)):
+        announced.write_usual(day, 1)
+        announced.announce(day, [f"snap-{number:017x}" for number in range(LEAST)])
+    yield
+    for listed in s3.list_objects_v2(Bucket=bucket, Prefix="deletions/")["Contents"]:
+        s3.delete_object(Bucket=bucket, Key=listed["Key"])
+
+
+def test_a_run_deletes_nothing_on_a_full_day_and_the_sweep_places_a_hold(keyed: KeyedInstallation, full_day: None) -> None:
+    installed, named = keyed.installed, [{"Name": "tag:Name", "Values": ["database"]}]
+    (volume,) = installed.client("ec2").describe_volumes(Filters=named)["Volumes"]
+    of_volume = [{"Name": "volume-id", "Values": [volume["VolumeId"]]}]
+
+    def snapshots() -> set[str]:
+        found = installed.client("ec2").describe_snapshots(OwnerIds=["self"], Filters=of_volume)["Snapshots"]
+        return {one["SnapshotId"] for one in found}
+
+    before = snapshots()
+    made = installed.snapshot(volume["VolumeId"])
+    installed.copied(made)
+    keyed.come_to_rest()
+    assert (len(before), snapshots()) == (1, {*before, made}), "its policy keeps one"
+    assert keyed.failed_runs() == []
+    report = installed.sweep("primary")
+    assert "deletions_unusual" in [finding["kind"] for finding in report["items"]], report["items"]
+    (placed,) = json.loads(keyed.command("hold", "list", "--json").stdout)["holds"]
+    assert placed["reason"].startswith(f"runs planned {LEAST + 1} deletions on ")
+    assert snapshots() == {*before, made}
+    assert keyed.command("hold", "release", placed["id"], "--yes").returncode == 0
+
+
 class VaultAccount:
     """Another account with the stack `vault.yaml`, which copies what production shares under its own key, and locks it."""
 
@@ -167,9 +211,6 @@ class VaultAccount:
         deployed = json.loads(succeeded(self.deployer, "deploy", "--only", "vault", "--region", DR, *parameters, "--json"))
         self.installed = Installation(aws, VAULT_ACCOUNT, {"dr": deployed["stacks"][0]["outputs"]})
         self.ec2, self.blocks = self.installed.client("ec2", DR), self.installed.client("ebs", DR)
-        trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{VAULT_ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
-        policy = json.dumps({"Statement": [trust]})
-        self.installed.client("iam").create_role(RoleName="vault", AssumeRolePolicyDocument=policy)
         operator = make_user(aws, VAULT_ACCOUNT, "operator", region=DR)
         succeeded(operator, "vault", "push", str(keyed.policy), "--yes")
 
@@ -182,21 +223,22 @@ class VaultAccount:
         return {one["SnapshotId"]: (one["LockState"], one["LockDuration"]) for one in locked}
 
 
-def names_of(keyed: KeyedInstallation) -> dict[str, str]:
+def physical(installed: Installation, stack: str, logical: str) -> str:
+    found = installed.client("cloudformation", DR).describe_stack_resources(StackName=stack)["StackResources"]
+    return str(next(one["PhysicalResourceId"] for one in found if one["LogicalResourceId"] == logical))
+
+
+def names_of(keyed: KeyedInstallation, vault: VaultAccount) -> dict[str, str]:
     outputs, stacks = keyed.installed.outputs, {f"{kind} stack": stack_name("snapkeep", kind) for kind in StackKind}
-
-    def physical(logical: str) -> str:
-        found = keyed.installed.client("cloudformation", DR).describe_stack_resources(StackName=stacks["dr stack"])
-        return next(one["PhysicalResourceId"] for one in found["StackResources"] if one["LogicalResourceId"] == logical)
-
     return {
         **stacks,
         "machine": outputs["primary"]["StateMachineArn"],
         "document": outputs["primary"]["PolicyParameterName"],
         "queue": outputs["dr"]["QueueTableName"],
         "notices": outputs["dr"]["NoticesQueueUrl"],
-        "rule": physical("CopyEnded"),
-        "role": physical("DeleteOldSnapshotsRole"),
+        "rule": physical(keyed.installed, stacks["dr stack"], "CopyEnded"),
+        "role": physical(keyed.installed, stacks["dr stack"], "DeleteOldSnapshotsRole"),
+        "vault role": physical(vault.installed, stacks["vault stack"], "DeleteOldSnapshotsRole"),
     }
 
 
@@ -240,13 +282,16 @@ def test_an_administrator_loses_neither_locked_points_nor_the_vaults(keyed: Keye
         ec2.lock_snapshot(SnapshotId=copy, LockMode=mode, LockDuration=30)
     regions = {"primary": PRIMARY, "dr": DR, "vault": DR}
     mine, theirs = (plain, governed, locked, keyed.key), (kept, keyed.vault_key)
-    targets = Targets(installed.account_id, VAULT_ACCOUNT, regions, sources[2], volumes[2], *mine, *theirs, names_of(keyed))
+    targets = Targets(
+        installed.account_id, VAULT_ACCOUNT, regions, sources[2], volumes[2], *mine, *theirs, names_of(keyed, vault)
+    )
     client = administrator(installed)
     answers = {}
     for call in CALLS:
         answers[call.action, call.of] = call.answer_of(client(call.service, regions[call.stack]), targets)
         if "crafted plan" in call.of:
             keyed.come_to_rest()
+            assert keyed.failed_runs() == []
             # The snapshot is not deleted.
             installed.client("ec2").describe_snapshots(SnapshotIds=[sources[2]])
     assert answers == answers_on_the_page()

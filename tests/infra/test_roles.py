@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.commands import document_arn
-from snapkeep.usecases.sweep.announced_deletions import BY_RUNS, NOTIFIED, USUAL
 from support.permissions import EVERY_FUNCTION, PERMISSIONS, actions_of
 from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resources, statements, template
 
@@ -99,22 +97,6 @@ def test_only_managed_snapshots_can_be_deleted_beside_those_of_drills(stack: str
         "Null": {"aws:ResourceTag/snapkeep:hold": "true"},
     }
     assert deleting[0].resources == ({"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"},)
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_runs_can_neither_write_nor_hide_the_usual_deletions_of_a_day(stack: str) -> None:
-    """A listing shows the first thousand names: none that the deleting role may write comes before the number."""
-    (writing,) = [one for one in statements(stack, "DeleteOldSnapshotsRole") if "s3:PutObject" in one.actions]
-    patterns = [resource["Fn::Sub"].removeprefix("${Reports.Arn}/") for resource in writing.resources]
-
-    def may_write(name: str) -> bool:
-        return any(fnmatchcase(f"deletions/2026-11-30/{name}", pattern) for pattern in patterns)
-
-    assert may_write(f"{BY_RUNS}0123456789abcdef-snap-1")
-    assert may_write(NOTIFIED)
-    assert f"{USUAL}:" < BY_RUNS, "a colon comes after the digits"
-    forged = ("-a-snap-1", "-a/runs/x-snap-1", "-a/-notified", "-notified-", "-snap-1/-notified", f"{USUAL}9", "runs", "")
-    assert [name for name in forged if may_write(name)] == []
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -214,36 +196,6 @@ def test_commands_run_of_the_named_documents_alone() -> None:
     assert parameter["Default"] == ""
     arns = [document_arn(name, "us-east-1", "111122223333", "aws") for name in ("freeze", "AWSEC2-CreateVssSnapshot")]
     assert re.fullmatch(parameter["AllowedPattern"], ",".join(arns))
-
-
-WRITING = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
-KEY_OF_A_WRITER = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
-"""The requests that DynamoDB makes to the key of a writer (DynamoDB developer guide, "Authorizing use of your customer managed key")."""
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_roles_that_write_the_table_may_use_its_key_through_dynamodb(stack: str) -> None:
-    writers = [role for role in resources(stack, ROLE) if granted(stack, role) & WRITING]
-    assert len(writers) == {"primary": 2, "dr": 3, "vault": 4}[stack]
-    for role in writers:
-        assert granted(stack, role) >= KEY_OF_A_WRITER, role
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_a_key_encrypts_and_re_encrypts_through_a_service_alone(stack: str) -> None:
-    for role in resources(stack, ROLE):
-        for statement in statements(stack, role):
-            if {"kms:Encrypt", "kms:ReEncryptTo"} & set(statement.actions):
-                assert "kms:ViaService" in statement.condition["StringLike"], role
-
-
-def test_keys_of_copies_are_used_through_ec2_alone() -> None:
-    any_key = {"Fn::Sub": "arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*"}
-    for statement in statements("dr", "DispatchRole"):
-        if statement.resources == (any_key,) and statement.actions != ("kms:DescribeKey",):
-            assert statement.condition["StringLike"] == {"kms:ViaService": "ec2.*.amazonaws.com"}
-            if "kms:CreateGrant" in statement.actions:
-                assert statement.condition["Bool"] == {"kms:GrantIsForAWSResource": True}
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,25 @@ def all_statements() -> Iterator[Statement]:
             yield from statements(stack, role)
 
 
+def of_drill(key: str) -> dict[str, dict[str, object]]:
+    """The condition that a drill's two tags are those of a resource, or of a request."""
+    return {"Null": {f"aws:{key}/snapkeep:drill": "false"}, "StringEquals": {f"aws:{key}/snapkeep:system": SYSTEM}}
+
+
+def test_images_of_drills_have_their_tags_from_the_making_call() -> None:
+    registering = [one for one in statements("dr", "MakeForDrillRole") if "ec2:RegisterImage" in one.actions]
+    (image,) = [one for one in registering if "image/*" in str(one.resources)]
+    assert image.condition == of_drill("RequestTag")
+
+
 def test_instances_of_drills_are_launched_in_their_network_alone() -> None:
     launching = [one for one in statements("dr", "MakeForDrillRole") if "ec2:RunInstances" in one.actions]
     kinds = {resource["Fn::Sub"].rpartition(":")[2]: one.condition for one in launching for resource in one.resources}
     in_network = {"StringEquals": {"aws:ResourceTag/snapkeep:drill-network": SYSTEM}}
     assert (kinds["subnet/*"], kinds["security-group/*"]) == (in_network, in_network)
-    assert kinds["image/*"]["Null"] == {"aws:ResourceTag/snapkeep:drill": "false"}
-    assert kinds["instance/*"]["Null"] == kinds["volume/*"]["Null"] == {"aws:RequestTag/snapkeep:drill": "false"}
-    assert kinds["instance/*"]["StringEqualsIfExists"] == {"ec2:MetadataHttpTokens": "required"}
+    assert kinds["image/*"] == of_drill("ResourceTag")
+    with_tokens = {"StringEqualsIfExists": {"ec2:MetadataHttpTokens": "required"}}
+    assert kinds["instance/*"] == kinds["volume/*"] == of_drill("RequestTag") | with_tokens
     assert kinds["snapshot/*"] == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
     assert kinds.keys() == {
         "image/*",

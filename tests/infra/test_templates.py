@@ -168,6 +168,12 @@ def test_undeliverable_events_of_a_rule_are_kept(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
+def test_a_storm_of_signals_takes_two_readers_at_most(stack: str) -> None:
+    mapping = resources(stack, "AWS::Lambda::EventSourceMapping")["SignalOnCall"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
+@pytest.mark.parametrize("stack", STACKS)
 def test_signals_that_cannot_be_delivered_or_read_raise_an_alarm(stack: str) -> None:
     dead_letters = {"Fn::GetAtt": ["NoticesDeadLetters", "Arn"]}
     (target,) = resources(stack, RULE)["CallByOthers"]["Targets"]

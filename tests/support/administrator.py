@@ -65,10 +65,12 @@ class AttackCall:
             answer = getattr(client, xform_name(self.action))(**self.parameters(targets))
         except ClientError:
             return Answer.REFUSED
+        assert "FunctionError" not in answer, "a call that a function cannot read attacks nothing"
         return Answer.REFUSED if answer.get("FailedEntryCount") else Answer.DONE
 
 
-def _crafted(targets: Targets) -> str:
+def crafted_plan(targets: Targets) -> str:
+    """A plan that deletes a volume's newest snapshot: as a call of DeleteOldSnapshots, and within the event that starts Protect."""
     order = {
         "snapshot_id": targets.source,
         "volume_id": targets.volume,
@@ -77,8 +79,17 @@ def _crafted(targets: Targets) -> str:
         "reasons": ["mine"],
         "kind": "retention",
     }
-    plan = {"plan_id": "mine", "made_at": "2026-01-01T00:00:00Z", "counts": {}, "delete": [order], "problems": []}
-    return json.dumps({"plan": plan, "detail": {"event": "createSnapshot", "result": "succeeded"}})
+    counts = {"kept": 0, "deleted": 1}
+    plan = {"plan_id": "mine", "made_at": "2026-01-01T00:00:00Z", "counts": counts, "delete": [order], "problems": []}
+    region = targets.regions["primary"]
+    detail = {
+        "event": "createSnapshot",
+        "result": "succeeded",
+        "snapshot_id": f"arn:aws:ec2::{region}:snapshot/{targets.source}",
+        "source": f"arn:aws:ec2::{region}:volume/{targets.volume}",
+    }
+    event = {"source": "aws.ec2", "detail-type": "EBS Snapshot Notification", "region": region, "detail": detail}
+    return json.dumps({"plan": plan, **event})
 
 
 def _event(source: str, bus: str, targets: Targets) -> dict[str, Any]:
@@ -104,12 +115,12 @@ VAULT_KEY = "the vault's key"
 KEY = "the key of the copies"
 REFUSED = Answer.REFUSED
 CALLS = (
-    AttackCall("stepfunctions", "StartExecution", "Protect, with a crafted plan", "primary", lambda t: {"stateMachineArn": t.names["machine"], "input": _crafted(t)}),
-    AttackCall("lambda", "Invoke", "DeleteOldSnapshots, with a crafted plan", "primary", lambda t: {"FunctionName": "DeleteOldSnapshots", "Payload": _crafted(t).encode()}),
+    AttackCall("stepfunctions", "StartExecution", "Protect, with a crafted plan", "primary", lambda t: {"stateMachineArn": t.names["machine"], "input": crafted_plan(t)}),
+    AttackCall("lambda", "Invoke", "DeleteOldSnapshots, with a crafted plan", "primary", lambda t: {"FunctionName": "DeleteOldSnapshots", "Payload": crafted_plan(t).encode()}),
     AttackCall("events", "PutEvents", "an event of `aws.ec2`", "dr", lambda t: _event("aws.ec2", "default", t), REFUSED),
     AttackCall("events", "PutEvents", "a forged word of the vault", "dr", lambda t: _event("snapkeep.vault", "default", t)),
     AttackCall("events", "PutEvents", "the vault's bus", "dr", lambda t: _event("snapkeep.vault", t.bus(t.vault_account), t), REFUSED),
-    AttackCall("sts", "AssumeRole", "a role of the vault", "dr", lambda t: {"RoleArn": f"arn:aws:iam::{t.vault_account}:role/vault", "RoleSessionName": "me"}, REFUSED),
+    AttackCall("sts", "AssumeRole", "a role of the vault", "dr", lambda t: {"RoleArn": f"arn:aws:iam::{t.vault_account}:role/{t.names['vault role']}", "RoleSessionName": "me"}, REFUSED),
     AttackCall("ec2", "ModifySnapshotAttribute", f"{LOCKED}: shared with a stranger", "dr", lambda t: _share(t.locked, UserIds=[STRANGER])),
     AttackCall("ec2", "ModifySnapshotAttribute", f"{LOCKED}: made public", "dr", lambda t: _share(t.locked, GroupNames=["all"]), REFUSED),
     AttackCall("ec2", "ModifySnapshotAttribute", f"{LOCKED}: the vault's share taken back", "dr", lambda t: _share(t.locked, "remove", UserIds=[t.vault_account])),

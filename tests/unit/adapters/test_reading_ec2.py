@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, snapshot_from
+from snapkeep.adapters.ec2_shares import Ec2Shares
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
@@ -334,3 +335,13 @@ def test_refused_keys_and_excess_tags_have_their_own_errors() -> None:
 )
 def test_snapshots_in_local_zones_and_on_outposts_are_not_copyable(place: dict[str, str], copyable: bool) -> None:
     assert (snapshot_from(described(**place), REGION).not_copyable == "") is copyable
+
+
+def test_shares_of_the_allowed_owners_alone_are_read_whatever_ec2_answers() -> None:
+    """The vault's safety rests on it."""
+    owner, stranger = "111111111111", "333333333333"
+    client = Client({"Snapshots": [described(OwnerId=owner), described(SnapshotId="snap-2", OwnerId=stranger)]})
+    shares = Ec2Shares(client=client, region=REGION, owners={owner}).shared()  # type: ignore[arg-type]
+    assert [(one.snapshot.id, one.owner) for one in shares] == [("snap-1", owner)]
+    (query,) = client.asked
+    assert (query["OwnerIds"], query["RestorableByUserIds"]) == ([owner], ["self"])

@@ -66,7 +66,7 @@ def test_forged_names_count_nothing_and_stop_no_run(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["runs/-{}", "runs/0000000000000000-{}", "runs/{}"])
 def test_no_name_that_runs_write_hides_the_usual_number(name: str) -> None:
-    """`tests/infra/test_roles.py` shows that a run can write no other."""
+    """`tests/infra/test_keys_and_buckets_of_roles.py` shows that a run can write no other."""
     world = World(usual=7)
     for number in range(2_000):
         world.announced.documents.put(f"deletions/{TODAY}/{name.format(f'snap-{number}')}", "")

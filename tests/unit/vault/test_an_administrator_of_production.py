@@ -6,6 +6,7 @@ The flows of the system go on meanwhile. docs/threat-model.md has the answers to
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
-from support.administrator import CALLS, OF_THE_MODEL, Answer, Targets
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.payloads import DeletionCall
+from snapkeep.usecases.ports import DeletionOutcome
+from support.administrator import CALLS, OF_THE_MODEL, Answer, Targets, crafted_plan
 from support.flows import DAY, DR, HOUR, PRIMARY
 from support.threats import answers_on_the_page, fates_on_the_page
 from support.two_accounts import VAULT_ACCOUNT, TwoAccounts
@@ -89,6 +93,15 @@ def answers(attacked: Attacked) -> dict[tuple[str, str], Answer]:
     made = attacked.answers()
     assert attacked.lab.runner.unexpected == attacked.bunker.unexpected == []
     return made
+
+
+def test_the_crafted_plan_is_one_that_the_deleting_function_reads(attacked: Attacked) -> None:
+    """Without this, its refusal would show nothing; `tests/unit/retention/test_deletions_are_planned_anew.py` has the reasons."""
+    call = from_json(DeletionCall, json.loads(crafted_plan(attacked.targets())))
+    assert [order.snapshot_id for order in call.asked] == [attacked.sources[2]]
+    production = attacked.lab.runner.composition
+    (result,) = production.delete_snapshots(PRIMARY).run(call.volumes, call.copies, call.asked).results
+    assert (result.outcome, attacked.sources[2] in attacked.lab.ids()) == (DeletionOutcome.UNSAFE, True)
 
 
 def test_the_answers_are_those_of_the_page(answers: dict[tuple[str, str], Answer]) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
 
 from snapkeep.domain.copies.entry import EntryState
-from snapkeep.domain.model import Origin
+from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.tag_names import MANAGED, POLICY, SOURCE_SNAPSHOT, SOURCE_VOLUME
 from snapkeep.domain.tags import description_of_copy
 from snapkeep.lab.ebs_model import Faults, Quotas
 from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.usecases.copies.pull import NO_OWNERS
 from support.vaulting import DR, PRIMARY, VAULT_ACCOUNT, VaultLaboratory, vault
 
 STRANGER = "333333333333"
@@ -78,6 +83,13 @@ def test_snapshots_of_accounts_that_are_no_owners_are_not_copied() -> None:
     lab.settle()
     assert findings(lab) == []
     assert (lab.copies(), lab.words) == ([], [])
+
+
+def test_a_vault_without_owners_copies_nothing_and_says_why() -> None:
+    lab = VaultLaboratory()
+    lab.share(lab.dr_copy(lab.make_volume()))
+    done = replace(lab.runner.composition.pull(DR), owners=()).run()
+    assert (done.problem, done.requested) == (NO_OWNERS, ())
 
 
 def test_a_public_snapshot_of_an_owner_is_not_copied() -> None:
@@ -198,3 +210,39 @@ def test_a_share_that_is_withdrawn_before_it_is_copied_is_notified() -> None:
     lab.settle()
     assert second not in lab.sources()
     assert [notice.kind for notice in lab.runner.composition.notices.added] == ["CopyFailed"]
+
+
+@pytest.mark.parametrize(
+    ("unfit", "why"),
+    [
+        (lambda one: replace(one, origin=replace(one.origin, region="eu-west-1", snapshot_id=one.id)), "names no source"),
+        (lambda one: replace(one, origin=replace(one.origin, region=DR)), "its source is in us-east-2 too"),
+        (lambda one: replace(one, state=SnapshotState.PENDING), "it is pending"),
+        (lambda one: replace(one, state=SnapshotState.ERROR), "it is error"),
+    ],
+)
+def test_what_no_vault_copies_is_refused_with_its_reason(unfit: Callable[[Snapshot], Snapshot], why: str) -> None:
+    lab = VaultLaboratory()
+    lab.share(lab.dr_copy(lab.make_volume()))
+    pull = lab.runner.composition.pull(DR)
+    (shared,) = pull.shares_of(DR).shared()
+    refused = replace(shared, snapshot=unfit(shared.snapshot))
+    done = replace(pull, shares_of=lambda _: SimpleNamespace(shared=lambda _: [refused])).run()
+    assert (done.requested, done.complete) == ((), ())
+    assert [(one.snapshot_id, why in one.why) for one in done.refused] == [(shared.snapshot.id, True)]
+    assert len(pull.run().requested) == 1, "as it is, it is copied"
+
+
+def test_a_completed_copy_of_a_failed_entry_is_not_made_again() -> None:
+    """It was found wrong, which is for a person to decide."""
+    lab = VaultLaboratory()
+    lab.offer(lab.make_volume())
+    lab.settle()
+    (copy,) = lab.copies()
+    pull, queue = lab.runner.composition.pull(DR), lab.runner.composition.queues[DR]
+    (entry,) = queue.in_state(EntryState.DONE)
+    queue.write(replace(entry, state=EntryState.FAILED))
+    assert pull.run(retry_failed=True).requested == ()
+    copy.state = "error"
+    assert pull.run().requested == ()
+    assert pull.run(retry_failed=True).requested == (entry.key,)
