@@ -1,13 +1,15 @@
-"""The keys and buckets that roles use: through which services, of which account, and which objects."""
+"""The keys, buckets and parameters that roles use: through which services, of which account, and below which names."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 import pytest
 
 from snapkeep.usecases.sweep.announced_deletions import BY_RUNS, NOTIFIED, USUAL
-from support.templates import ROLE, STACKS, resources, statements
+from support.templates import ROLE, STACKS, Statement, resources, statements
 
 WRITING = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 KEY_OF_A_WRITER = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
@@ -45,6 +47,42 @@ def test_buckets_of_unknown_names_are_of_the_account(stack: str) -> None:
         for statement in statements(stack, role):
             if "s3:::*" in str(statement.resources):
                 assert statement.condition["StringEquals"] == {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}, role
+
+
+IDS_OF_AWS = re.compile(
+    r"arn:Partition:(ec2|kms):[^:]+:[^:]*:(image|instance|key|network-interface|security-group|snapshot|subnet|volume)/\*"
+)
+OF_THE_SYSTEM = re.compile(
+    r"\$\{\w+\.Arn\}/.+|arn:Partition:(\w+:(Region|\*)|iam:):AccountId:"
+    r"((parameter/|role/|stateMachine:|table/)snapkeepSuffix[-/].+"
+    r"|execution:snapkeepSuffix-\w+:\*|document/snapkeep-drill-\*|function:[A-Za-z]+Suffix)"
+)
+ELSEWHERE = {"arn:Partition:events:*:*:event-bus/default", "arn:Partition:s3:::*", "arn:Partition:s3:::*/records/*"}
+"""Of other accounts, or of unknown names: conditions say which (`test_vault_template.py`, and above)."""
+
+
+def written_arns() -> Iterator[tuple[Statement, str]]:
+    """Every ARN that the templates write out, with its statement: `Region` for `${AWS::Region}`, and so on."""
+    for stack in STACKS:
+        for role in resources(stack, ROLE):
+            for statement in statements(stack, role):
+                for one in statement.resources:
+                    if "Fn::Sub" in one:
+                        yield statement, re.sub(r"\$\{(?:AWS::|FunctionName)(\w+)\}", r"\1", one["Fn::Sub"])
+
+
+def test_resources_are_the_systems_own_or_have_ids_of_aws() -> None:
+    patterns = IDS_OF_AWS, OF_THE_SYSTEM
+    others = {arn for _, arn in written_arns() if arn not in ELSEWHERE and not any(one.fullmatch(arn) for one in patterns)}
+    assert others == set()
+
+
+def test_roles_write_parameters_of_holds_and_objects_below_their_own_prefix() -> None:
+    """No function may write the policy document; Sweep alone writes all of the bucket."""
+    parameters = {(one.role, arn.partition("Suffix/")[2]) for one, arn in written_arns() if "ssm:PutParameter" in one.actions}
+    assert parameters == {("SignalRole", "holds/signals-*"), ("SweepRole", "holds/deletions-*")}
+    objects = {(one.role, arn.partition("Arn}/")[2]) for one, arn in written_arns() if "s3:PutObject" in one.actions}
+    assert {role for role, name in objects if not re.fullmatch(r"[a-z-]+/.+", name)} == {"SweepRole", "TagSnapshotsRole"}
 
 
 def test_keys_of_copies_are_used_through_ec2_alone() -> None:

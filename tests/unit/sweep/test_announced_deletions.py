@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapkeep.domain.errors import AwsRefused, AwsThrottled, SnapkeepError
+from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
 from snapkeep.domain.retention.deletion_days import LEAST
 from snapkeep.lab.simulator.memory_ports import MemoryDocuments
 from snapkeep.usecases.ports import Notice
@@ -234,6 +235,13 @@ def test_a_name_that_is_no_number_is_no_usual_number(name: str) -> None:
     assert world.announced.of(TODAY).usual is None
 
 
+def test_of_several_usual_numbers_of_a_day_the_largest_counts() -> None:
+    world = World(usual=100)
+    for number in (7, 20, 9):
+        world.announced.write_usual(TODAY, number)
+    assert world.announced.of(TODAY).usual == 100
+
+
 def full_day(lab: Laboratory, region: str) -> AnnouncedDeletions:
     announced = AnnouncedDeletions(lab.runner.composition.documents[region])
     day: date = lab.runner.composition.clock.now().date()
@@ -257,3 +265,19 @@ def test_the_runs_of_a_full_day_succeed_and_delete_nothing(region: str) -> None:
     assert oldest in lab.ids(region)
     assert {run.status for run in lab.ended} == {"SUCCEEDED"}
     assert [len(lab.ids(each)) for each in (PRIMARY, DR)] == ([3, 2] if region == PRIMARY else [2, 3])
+
+
+@pytest.mark.parametrize("region", [PRIMARY, DR])
+def test_the_orders_of_a_sweep_are_carried_out_on_a_full_day(region: str) -> None:
+    """They have a limit of their own, and the hold of such a day stops them where it is placed."""
+    lab = Laboratory(policies=policy_set(keep=3, keep_copies=3))
+    volume = lab.make_volume()
+    for _ in range(3):
+        lab.protect(volume)
+    lab.policies = policy_set(keep=2, keep_copies=2)
+    full_day(lab, region)
+    oldest = lab.ids(region)[0]
+    order = DeletionOrder(oldest, volume, NOW, "default", ("beyond last 2",), DeletionKind.RETENTION)
+    delete = lab.runner.composition.delete_snapshots(region)
+    assert delete.run([volume]).results == []
+    assert [result.snapshot_id for result in delete.run((), asked=[order]).results if result.done] == [oldest]
