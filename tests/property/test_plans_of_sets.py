@@ -8,8 +8,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapkeep.domain.locks import LockState, SnapshotLock
-from snapkeep.domain.model import Action, Snapshot, SnapshotState, Volume
+from snapkeep.domain.model import Action, LockState, Snapshot, SnapshotLock, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, LeaveAlone, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD
 from snapkeep.domain.retention.region_plan import RegionFacts

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from snapkeep.domain.errors import EntryNotFound
-from snapkeep.domain.locks import SnapshotLock
-from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.model import Snapshot, SnapshotLock, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner

@@ -130,7 +130,7 @@ class InstanceLab:
     def prepare(self, region: str = DR, documents: Any = "") -> PrepareInstance:
         reader = Ec2Reader(client=self.lab.world.client("ec2", region), region=region)
         chosen = self.documents if documents == "" else documents
-        keys = KmsKeys(client=self.client("kms", region), region=region)
+        keys = KmsKeys(client_of=lambda: self.client("kms", region), region=region)
         return PrepareInstance(snapshots=reader, looks=self.ec2(region), documents=chosen, fault_of_key=keys.fault_of)
 
     def plan(

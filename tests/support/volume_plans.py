@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from snapkeep.domain.errors import DocumentAbsent
-from snapkeep.domain.locks import SnapshotLock
-from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.model import Snapshot, SnapshotLock, Volume
 from snapkeep.lab.simulator.memory_ports import MemoryHolds
 from snapkeep.usecases.policies import NOTHING, StoredDocument
 from support.lineages import REGION, copy_of, snapshot

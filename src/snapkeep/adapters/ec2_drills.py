@@ -12,8 +12,7 @@ from snapkeep.adapters.ec2_writers import tag_specifications
 from snapkeep.domain.drills.network import DrillNetwork, EgressRule, NetworkFacts, VpcEndpoint
 from snapkeep.domain.errors import NotIsolated
 from snapkeep.domain.tag_names import DRILL_NETWORK
-from snapkeep.usecases.recovery.actions import VolumeState
-from snapkeep.usecases.recovery.copy_actions import MadeSnapshot
+from snapkeep.usecases.recovery.states import MadeSnapshot, VolumeState
 
 _COMPLETED, _ALL = "completed", 100
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.domain.locks import SnapshotLock
+from snapkeep.domain.model import SnapshotLock
 from snapkeep.usecases.ports import Clock
 
 

@@ -12,10 +12,9 @@ from snapkeep.adapters.ec2_point_copies import Ec2PointCopies
 from snapkeep.adapters.ec2_reader import having, tagged, tags_from
 from snapkeep.adapters.ec2_recovery import at_rate, without_rate
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
-from snapkeep.domain.recovery.instance_fit import Billing, InstanceTypeFacts, LaunchSite
-from snapkeep.domain.recovery.instance_map import LaunchInventory, RegionResource
+from snapkeep.domain.recovery.launch_facts import Billing, InstanceTypeFacts, LaunchInventory, LaunchSite, RegionResource
 from snapkeep.domain.recovery.vcpus import RegionVcpus, quota_of
-from snapkeep.usecases.recovery.instance_actions import GONE, ImageState, InstanceState, RootReplacement
+from snapkeep.usecases.recovery.states import GONE, ImageState, InstanceState, RootReplacement
 
 _NO_IMAGE = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable")
 _NO_INSTANCE = ("InvalidInstanceID.NotFound",)

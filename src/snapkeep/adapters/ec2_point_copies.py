@@ -10,7 +10,7 @@ from snapkeep.adapters.ec2_reader import tagged, tags_from
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.adapters.ec2_sharing import share_snapshot
 from snapkeep.adapters.ec2_writers import tag_specifications
-from snapkeep.usecases.recovery.copy_actions import MadeSnapshot
+from snapkeep.usecases.recovery.states import MadeSnapshot
 
 
 class Ec2PointCopies(Ec2Recovery):

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import GONE, pages
 from snapkeep.domain.errors import SnapshotGone
-from snapkeep.domain.locks import LockState, SnapshotLock
-from snapkeep.domain.model import KeyFault, Snapshot, SnapshotState, Volume, VolumeRole
+from snapkeep.domain.model import KeyFault, LockState, Snapshot, SnapshotLock, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.records import replace
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, SOURCE_SNAPSHOT
 from snapkeep.domain.tags import is_arbitrary, names_origin, origin_of, tells_of_copy

@@ -13,11 +13,11 @@ from snapkeep.adapters.aws_errors import THROTTLED, accepted, code_of, dry_run, 
 from snapkeep.adapters.ec2_reader import attachments_of, batches, having, tagged, tags_from
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.errors import AwsRefused, SnapkeepError
+from snapkeep.domain.recovery.places import DEVICES, InstancePlace
 from snapkeep.domain.recovery.rates import RATE
-from snapkeep.domain.recovery.recovery_plan import DEVICES, InstancePlace
 from snapkeep.domain.recovery.storage import STORAGE_QUOTAS, RegionStorage
 from snapkeep.domain.tag_names import RECOVERY
-from snapkeep.usecases.recovery.actions import Attachment, VolumeState
+from snapkeep.usecases.recovery.states import Attachment, VolumeState
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import GONE, code_of, message_of, translate, translated
-from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
-from snapkeep.domain.locks import LockOrder
 from snapkeep.domain.tags import description_of_copy
 from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+
+    from snapkeep.domain.copies.request import CopyRequest
+    from snapkeep.domain.locks import LockOrder
 
 KEY_FAULTS = frozenset(
     {"InvalidKmsKey.InvalidKeyId", "InvalidKmsKey.InvalidState", "KMSKeyNotAccessibleFault", "InvalidKmsKey.NotFound"}

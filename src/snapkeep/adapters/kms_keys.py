@@ -14,8 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.domain.errors import AwsRefused, KeyNotUsable
-from snapkeep.domain.model import KeyFault, Unusable
-from snapkeep.domain.policy.model import EBS_KEY
+from snapkeep.domain.model import EBS_KEY, KeyFault, Unusable
 from snapkeep.usecases.ports import Clock
 
 if TYPE_CHECKING:
@@ -37,8 +36,9 @@ WHY_UNUSABLE = {
 class KmsKeys:
     """`Keys` over a KMS client of one region."""
 
-    def __init__(self, *, client: KMSClient, region: str) -> None:
-        self._client = client
+    def __init__(self, *, client_of: Callable[[], KMSClient], region: str) -> None:
+        """`client_of` returns the client: snapshots that no key of KMS encrypts need none."""
+        self._client_of = client_of
         self._region = region
 
     def check(self, key: str) -> str:
@@ -71,7 +71,7 @@ class KmsKeys:
         """Return why a key cannot be used, None where it can. Raise AwsThrottled or AwsUnavailable where KMS does not answer."""
         try:
             with translated(f"describe_key {key_arn}", dict.fromkeys(NOT_THERE, KeyNotUsable)):
-                metadata = self._client.describe_key(KeyId=key_arn)["KeyMetadata"]
+                metadata = self._client_of().describe_key(KeyId=key_arn)["KeyMetadata"]
         except KeyNotUsable:
             return KeyFault(key_arn, Unusable.KEY_MISSING)
         except AwsRefused as error:
@@ -85,7 +85,7 @@ class KmsKeys:
     def managed_by_aws(self, key: str) -> bool:
         """Whether AWS manages a key; False where it may not be described."""
         try:
-            return self._client.describe_key(KeyId=key)["KeyMetadata"].get("KeyManager") == "AWS"
+            return self._client_of().describe_key(KeyId=key)["KeyMetadata"].get("KeyManager") == "AWS"
         except (ClientError, BotoCoreError):
             return False
 
@@ -97,7 +97,7 @@ class KmsKeys:
         known |= dict.fromkeys(NO_PERMISSION, refused(f"in {self._region} cannot be used by Snapkeep's role"))
         try:
             with translated(f"describe_key {key}", known):
-                return self._client.describe_key(KeyId=key)["KeyMetadata"]
+                return self._client_of().describe_key(KeyId=key)["KeyMetadata"]
         except AwsRefused as error:
             raise KeyNotUsable(str(error)) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,9 @@ class LockCall:
 class LambdaLocks:
     """`LockRequests` over a Lambda client."""
 
-    def __init__(self, *, client: LambdaClient, function: str) -> None:
-        self._client = client
+    def __init__(self, *, client_of: Callable[[], LambdaClient], function: str) -> None:
+        """`client_of` returns the client: most policies lock nothing."""
+        self._client_of = client_of
         self._function = function
 
     def request(self, snapshot_ids: Sequence[str], version: int = 0) -> None:
@@ -40,4 +41,4 @@ class LambdaLocks:
             call = LockCall(tuple(snapshot_ids[first : first + IDS_PER_CALL]), version)
             payload = json.dumps(to_object(call)).encode()
             with translated(f"invoke {self._function}"):
-                self._client.invoke(FunctionName=self._function, InvocationType="Event", Payload=payload)
+                self._client_of().invoke(FunctionName=self._function, InvocationType="Event", Payload=payload)

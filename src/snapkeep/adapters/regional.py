@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.clock import WallClock
-from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
-from snapkeep.adapters.ec2_guards import RecentGuards
-from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
-from snapkeep.adapters.s3_documents import S3Documents
-from snapkeep.usecases.recovery.record_ports import Documents
 
 if TYPE_CHECKING:
+    from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
+    from snapkeep.adapters.ec2_guards import RecentGuards
+    from snapkeep.adapters.ec2_reader import Ec2Reader
+    from snapkeep.adapters.kms_keys import RecentKeys
     from snapkeep.adapters.ssm_holds import SsmHolds
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.domain.retention.placed_holds import PlacedHolds
     from snapkeep.usecases.ports import PacingClock
+    from snapkeep.usecases.recovery.record_ports import Documents
 
 
 class AwsClients(Protocol):
@@ -69,17 +68,23 @@ class RegionalAdapters:
 
     def reader_of(self, region: str) -> Ec2Reader:
         """Return a reader of EC2 that does not look at keys: for what relies on no snapshot."""
+        from snapkeep.adapters.ec2_reader import Ec2Reader
+
         return Ec2Reader(client=self.clients.get("ec2", region=region), region=region)
 
     def points_of(self, region: str) -> Ec2Reader:
         """Return a reader of EC2 that shows which snapshots can be restored: it looks at their KMS keys too."""
+        from snapkeep.adapters.ec2_reader import Ec2Reader
+
         client = self.clients.get("ec2", region=region)
         return Ec2Reader(client=client, region=region, fault_of_key=self.keys_of(region).fault_of)
 
     def keys_of(self, region: str) -> RecentKeys:
         """Return what knows the KMS keys of a region."""
         if region not in self._keys:
-            keys = KmsKeys(client=self.clients.get("kms", region=region), region=region)
+            from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
+
+            keys = KmsKeys(client_of=lambda: self.clients.get("kms", region=region), region=region)
             self._keys[region] = RecentKeys(keys=keys, clock=self.clock)
         return self._keys[region]
 
@@ -90,10 +95,14 @@ class RegionalAdapters:
 
     def guards_of(self, region: str) -> RecentGuards:
         """Return what knows the AMIs and locks, from one listing of each within a minute."""
+        from snapkeep.adapters.ec2_guards import RecentGuards
+
         return RecentGuards(reader=self.reader_of(region), clock=self.clock)
 
     def queue_of(self, region: str) -> DynamoDbQueue:
         """Return the queue of copies into a DR region."""
+        from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
+
         return DynamoDbQueue(client=self.clients.get("dynamodb", region=region), table=self.names.queue_table, region=region)
 
     def documents_of(self, region: str) -> Documents:
@@ -101,6 +110,8 @@ class RegionalAdapters:
 
         Raise AwsRefused where the region has no stack, AwsThrottled or AwsUnavailable.
         """
+        from snapkeep.adapters.s3_documents import S3Documents
+
         if region not in self._buckets:
             name = self.names.bucket_parameter
             with translated(f"the parameter {name} in {region}"):
@@ -110,19 +121,19 @@ class RegionalAdapters:
 
     def policy_store_of(self, region: str) -> SsmPolicyStore:
         """Return the store of the policy document."""
-        from snapkeep.adapters.ssm_policies import SsmPolicyStore  # noqa: PLC0415 - half of the functions need no policy
+        from snapkeep.adapters.ssm_policies import SsmPolicyStore
 
         return SsmPolicyStore(client=self.clients.get("ssm", region=region), name=self.names.policy_parameter, region=region)
 
     def hold_store_of(self, region: str) -> SsmHolds:
         """Return the store of the holds that are written in a region."""
-        from snapkeep.adapters.ssm_holds import SsmHolds  # noqa: PLC0415 - most functions read no holds
+        from snapkeep.adapters.ssm_holds import SsmHolds
 
         return SsmHolds(client=self.clients.get("ssm", region=region), path=self.names.holds_path, region=region)
 
     def placed_holds(self, regions: Iterable[str], problems: Mapping[str, str] = MappingProxyType({})) -> PlacedHolds:
         """Return the holds that are written in these regions; `problems` are those that are not asked, with the reasons."""
-        from snapkeep.usecases.placed_holds import read_holds  # noqa: PLC0415 - of commands alone
+        from snapkeep.usecases.placed_holds import read_holds
 
         placed = read_holds({region: partial(self.hold_store_of, region) for region in regions if region not in problems})
         not_asked = {region: f"the holds in {region} could not be read: {why}" for region, why in problems.items()}

@@ -19,7 +19,7 @@ class SqsDeadLetters:
     """`DeadLetters` over an SQS client."""
 
     def __init__(self, *, client: SQSClient, queue_url: str) -> None:
-        self._messages = SqsMessages(client=client, queue_url=queue_url, queue="the dead-letter queue")
+        self._messages = SqsMessages(client_of=lambda: client, queue_url=queue_url, queue="the dead-letter queue")
 
     def receive(self, most: int) -> Iterator[DeadLetter]:
         """Return up to so many messages, each once."""

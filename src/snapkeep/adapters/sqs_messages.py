@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import translated
@@ -21,8 +21,8 @@ EMPTY_RECEIVES = 3
 class SqsMessages:
     """One queue over an SQS client; `queue` is what error messages call it."""
 
-    def __init__(self, *, client: SQSClient, queue_url: str, queue: str) -> None:
-        self._client = client
+    def __init__(self, *, client_of: Callable[[], SQSClient], queue_url: str, queue: str) -> None:
+        self._client_of = client_of
         self._queue_url = queue_url
         self._queue = queue
 
@@ -31,7 +31,7 @@ class SqsMessages:
         empty = received = 0
         while empty < EMPTY_RECEIVES and received < most:
             with translated(f"receive_message from {self._queue}"):
-                answer = self._client.receive_message(
+                answer = self._client_of().receive_message(
                     QueueUrl=self._queue_url, MaxNumberOfMessages=min(BATCH, most - received), MessageAttributeNames=["All"]
                 )
             messages = answer.get("Messages", [])
@@ -58,5 +58,5 @@ class SqsMessages:
         """Return the receipts of the messages that were not deleted."""
         batch: list[Any] = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]
         with translated(f"delete_message_batch from {self._queue}"):
-            answer = self._client.delete_message_batch(QueueUrl=self._queue_url, Entries=batch)
+            answer = self._client_of().delete_message_batch(QueueUrl=self._queue_url, Entries=batch)
         return [receipts[int(entry["Id"])] for entry in answer.get("Failed", [])]

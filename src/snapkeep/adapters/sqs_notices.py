@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,17 +26,18 @@ MOST_AT_ONCE = 5000
 class SqsNotices:
     """`Notices` and `NoticeSource` over an SQS client."""
 
-    def __init__(self, *, client: SQSClient, queue_url: str) -> None:
-        self._client = client
+    def __init__(self, *, client_of: Callable[[], SQSClient], queue_url: str) -> None:
+        """`client_of` returns the client: most calls of functions notify nobody of anything."""
+        self._client_of = client_of
         self._queue_url = queue_url
-        self._messages = SqsMessages(client=client, queue_url=queue_url, queue="the notices' queue")
+        self._messages = SqsMessages(client_of=client_of, queue_url=queue_url, queue="the notices' queue")
 
     def add(self, notice: Notice) -> None:
         """Keep one notice for the next digest."""
         # A message holds 256 KiB, and a cause may be a whole stack trace.
         kept = replace(notice, cause=notice.cause[:CAUSE_KEPT], detail=notice.detail[:CAUSE_KEPT])
         with translated("send_message to the notices' queue"):
-            self._client.send_message(QueueUrl=self._queue_url, MessageBody=to_text(kept))
+            self._client_of().send_message(QueueUrl=self._queue_url, MessageBody=to_text(kept))
 
     def receive(self) -> Iterator[HeldNotice]:
         """Return the held notices, each once; those not deleted come back after the queue's visibility time-out."""

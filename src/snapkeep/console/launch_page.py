@@ -20,7 +20,7 @@ from snapkeep.console.page import Context, NotThere, Page, Query
 from snapkeep.console.reading import Reading
 from snapkeep.console.recoveries import LaunchWishes, Recoveries, consent_to
 from snapkeep.domain.errors import DocumentNotFound
-from snapkeep.domain.policy.model import GroupWait, RecoveryGroup
+from snapkeep.domain.policy.model import RecoveryGroup
 from snapkeep.domain.recovery.group import GroupPlan
 from snapkeep.domain.recovery.instance_map import InstanceMap
 from snapkeep.domain.recovery.instance_plan import InstancePlan
@@ -103,7 +103,7 @@ class LaunchPage:
         if not target:
             raise NotThere("nothing is named that could be recovered")
         plan = self.recoveries.plan_instances(lineages, target, wishes)
-        return plan, isinstance(target, str) or target.wait is GroupWait.CHECKS
+        return plan, isinstance(target, str) or target.waits_for_checks
 
     def _proposed(self, plan: GroupPlan, region: str) -> tuple[str, list[str]]:
         instance_ids = [each.instance_id for each in _plans(plan)]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import NamedTuple
 
-from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.model import LockState, Snapshot, SnapshotLock, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
 from snapkeep.domain.policy.model import LockMode, LockRule, PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
@@ -25,38 +24,6 @@ TOLERANCE = timedelta(hours=1)
 
 SETTLING = timedelta(minutes=15)
 """The time in which the run that tags a source snapshot has it locked."""
-
-
-class LockState(StrEnum):
-    """`LockState` in the EC2 service model (ec2 2016-11-15), without `expired`: an expired lock is none."""
-
-    GOVERNANCE = "governance"
-    COMPLIANCE = "compliance"
-    COOL_OFF = "compliance-cooloff"
-    UNKNOWN = "unknown"
-    """A state that this version does not know: the snapshot is locked, and its lock is never changed."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> LockState:  # noqa: ARG003 - the enum's form
-        return cls.UNKNOWN
-
-
-class SnapshotLock(NamedTuple):
-    """A lock that holds."""
-
-    state: LockState
-    until: datetime | None = None
-    """None until the snapshot is completed: the duration begins then."""
-    days: int = 0
-    """Its duration; 0 where EC2 names none."""
-
-    @property
-    def text(self) -> str:
-        """The lock in words."""
-        if self.until is None:
-            duration = f" for {self.days} d from its completion" if self.days else ""
-            return f"locked{duration} ({self.state})"
-        return f"locked until {self.until:%Y-%m-%d %H:%M} UTC ({self.state})"
 
 
 @dataclass(frozen=True, slots=True)

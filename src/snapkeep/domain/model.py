@@ -16,6 +16,12 @@ NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every other moment: the start of a snapshot that does not exist."""
 CLOCK_SKEW = timedelta(minutes=15)
 """Time by which a start time may be ahead of another clock: of ours, or of another region's."""
+EBS_KEY = "alias/aws/ebs"
+"""The key of an account that AWS manages for EBS, in every region (EBS user guide, "Amazon EBS encryption").
+
+KMS makes it when it is first described (KMS API reference: DescribeKey). Its policy cannot be changed, so no other account
+can use it.
+"""
 
 
 class SnapshotState(StrEnum):
@@ -187,6 +193,38 @@ class Snapshot:
 
 SnapshotInRegion = tuple[str, str]
 """A source snapshot's id, and the region of a copy of it: a copy's identity within one source region."""
+
+
+class LockState(StrEnum):
+    """`LockState` in the EC2 service model (ec2 2016-11-15), without `expired`: an expired lock is none."""
+
+    GOVERNANCE = "governance"
+    COMPLIANCE = "compliance"
+    COOL_OFF = "compliance-cooloff"
+    UNKNOWN = "unknown"
+    """A state that this version does not know: the snapshot is locked, and its lock is never changed."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> LockState:  # noqa: ARG003 - the enum's form
+        return cls.UNKNOWN
+
+
+class SnapshotLock(NamedTuple):
+    """A lock that holds."""
+
+    state: LockState
+    until: datetime | None = None
+    """None until the snapshot is completed: the duration begins then."""
+    days: int = 0
+    """Its duration; 0 where EC2 names none."""
+
+    @property
+    def text(self) -> str:
+        """The lock in words."""
+        if self.until is None:
+            duration = f" for {self.days} d from its completion" if self.days else ""
+            return f"locked{duration} ({self.state})"
+        return f"locked until {self.until:%Y-%m-%d %H:%M} UTC ({self.state})"
 
 
 class Action(StrEnum):

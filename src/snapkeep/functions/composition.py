@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.config import Config
 
-from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Locker, Ec2Tagger
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters
-from snapkeep.adapters.s3_documents import S3Documents
-from snapkeep.adapters.sqs_notices import SqsNotices
-from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
-from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
-from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.system import StackKind, function_name
 from snapkeep.functions.clients import RETRYING, Clients
@@ -30,8 +23,13 @@ if TYPE_CHECKING:
     from snapkeep.adapters.ebs_blocks import EbsBlocks
     from snapkeep.adapters.ec2_drills import Ec2Drills
     from snapkeep.adapters.ec2_maker import Ec2Maker
+    from snapkeep.adapters.ec2_reader import Ec2Reader
+    from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Locker, Ec2Tagger
     from snapkeep.adapters.s3_reports import S3Reports
+    from snapkeep.adapters.sqs_notices import SqsNotices
     from snapkeep.adapters.ssm_run_command import SsmRunCommand
+    from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
+    from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications
     from snapkeep.domain.copies.retries import RetryPolicy
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.usecases.copies.settle import Settlement
@@ -70,37 +68,43 @@ class Composition(RegionalAdapters):
     @cached_property
     def record_reader(self) -> RecordReader:
         """Reads what recovery records of this region hold."""
-        from snapkeep.adapters.ec2_records import Ec2Records  # noqa: PLC0415 - of TagSnapshots alone
+        from snapkeep.adapters.ec2_records import Ec2Records
 
         return Ec2Records(client=self.clients.get("ec2"), region=self.environment.region)
 
     @cached_property
     def tagger(self) -> Ec2Tagger:
         """Tags snapshots in this region."""
+        from snapkeep.adapters.ec2_writers import Ec2Tagger
+
         return Ec2Tagger(client=self.clients.get("ec2"))
 
     @cached_property
     def maker(self) -> Ec2Maker:
         """Makes snapshots in this region. CreateSnapshot has no client token, so no request is repeated."""
-        from snapkeep.adapters.ec2_maker import Ec2Maker  # noqa: PLC0415 - of MakeSnapshots alone
+        from snapkeep.adapters.ec2_maker import Ec2Maker
 
         return Ec2Maker(client=self.clients.get("ec2", once=True))
 
     @cached_property
     def commands(self) -> SsmRunCommand:
         """Runs commands in instances. SendCommand has no client token, so no request is repeated."""
-        from snapkeep.adapters.ssm_run_command import SsmRunCommand  # noqa: PLC0415 - of MakeSnapshots and drills alone
+        from snapkeep.adapters.ssm_run_command import SsmRunCommand
 
         return SsmRunCommand(client_of=lambda: self.clients.get("ssm", once=True))
 
     @cached_property
     def copier(self) -> Ec2Copier:
         """Starts copies into this region. CopySnapshot has no client token, so no request is repeated."""
+        from snapkeep.adapters.ec2_writers import Ec2Copier
+
         return Ec2Copier(client=self.clients.get("ec2", once=True))
 
     @cached_property
     def locker(self) -> Ec2Locker:
         """Locks snapshots in this region."""
+        from snapkeep.adapters.ec2_writers import Ec2Locker
+
         return Ec2Locker(client=self.clients.get("ec2"))
 
     @cached_property
@@ -108,25 +112,29 @@ class Composition(RegionalAdapters):
         """Has snapshots of this region locked; None where the stack allows no locks."""
         if not self.environment.max_lock_days:
             return None
-        from snapkeep.adapters.lambda_locks import LambdaLocks  # noqa: PLC0415 - most systems lock nothing
+        from snapkeep.adapters.lambda_locks import LambdaLocks
 
         function = function_name("LockSnapshots", self.environment.system)
-        return LambdaLocks(client=self.clients.get("lambda"), function=function)
+        return LambdaLocks(client_of=lambda: self.clients.get("lambda"), function=function)
 
     def changes_of(self, region: str) -> EbsBlocks:
         """Return what lists the changed blocks of a region's snapshots."""
-        from snapkeep.adapters.ebs_blocks import EbsBlocks  # noqa: PLC0415 - of Dispatch alone
+        from snapkeep.adapters.ebs_blocks import EbsBlocks
 
         return EbsBlocks(client=self.clients.get("ebs", region=region, once=True), region=region)
 
     @cached_property
     def deleter(self) -> Ec2Deleter:
         """Deletes snapshots in this region. The use case paces the requests, so none is repeated."""
+        from snapkeep.adapters.ec2_writers import Ec2Deleter
+
         return Ec2Deleter(client=self.clients.get("ec2", once=True))
 
     @cached_property
     def task_tokens(self) -> StepFunctionsTaskTokens:
         """Answers the executions that wait, in any region."""
+        from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
+
         return StepFunctionsTaskTokens(client_of=lambda region: self.clients.get("stepfunctions", region=region))
 
     def deployed_at(self) -> datetime:
@@ -135,27 +143,29 @@ class Composition(RegionalAdapters):
 
     @cached_property
     def _deployed_at(self) -> datetime:
+        from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
+
         client = self.clients.get("stepfunctions")
         return StateMachineRuns(client=client, state_machine_arn=self.environment.state_machine_arn).deployed_at()
 
     @cached_property
     def settlement(self) -> Settlement:
         """Settles entries of this region's queue."""
-        from snapkeep.usecases.copies.settle import Settlement  # noqa: PLC0415 - of Dispatch and TagSnapshotCopy alone
+        from snapkeep.usecases.copies.settle import Settlement
 
         return Settlement(queue=self.queue_of(self.environment.region), task_tokens=self.task_tokens, clock=self.clock)
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:
         """The number and the delays of a failed copy's retries."""
-        from snapkeep.domain.copies.retries import RetryPolicy  # noqa: PLC0415 - of Dispatch and TagSnapshotCopy alone
+        from snapkeep.domain.copies.retries import RetryPolicy
 
         return RetryPolicy(limit=self.environment.copy_attempts, first_delay=self.environment.copy_retry_delay)
 
     @cached_property
     def policies_in_force(self) -> PoliciesInForce:
         """Reads the policies in force: the document's, or the stack parameters' where there is no document."""
-        from snapkeep.usecases.policies import PoliciesInForce  # noqa: PLC0415 - half of the functions need no policy
+        from snapkeep.usecases.policies import PoliciesInForce
 
         return PoliciesInForce(
             store=self.policy_store_of(self.environment.region),
@@ -176,7 +186,7 @@ class Composition(RegionalAdapters):
 
     def as_vault(self, policies: Callable[[], PolicySet]) -> PolicySet:
         """Return the policies of this vault, of those of the whole document."""
-        from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415 - of vaults alone
+        from snapkeep.domain.policy.vaults import vault_policies
 
         return vault_policies(policies(), self.environment.account, self.environment.region)
 
@@ -192,7 +202,7 @@ class Composition(RegionalAdapters):
     @cached_property
     def holds(self) -> HoldsInForce:
         """Reads the holds that people placed."""
-        from snapkeep.usecases.placed_holds import HoldsInForce  # noqa: PLC0415 - of what deletes, and sweeps, alone
+        from snapkeep.usecases.placed_holds import HoldsInForce
 
         return HoldsInForce(
             region=self.environment.region, store_of=self.hold_store_of, policies=self.policies, of_origins=not self.is_vault
@@ -201,6 +211,8 @@ class Composition(RegionalAdapters):
     @cached_property
     def verifications(self) -> StepFunctionsVerifications:
         """Starts comparisons of copies in this region."""
+        from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications
+
         return StepFunctionsVerifications(
             client=self.clients.get("stepfunctions"), state_machine_arn=self.environment.verify_state_machine_arn
         )
@@ -208,59 +220,63 @@ class Composition(RegionalAdapters):
     @cached_property
     def drill_ec2(self) -> Ec2Drills:
         """Makes, watches and removes what drills make in this region: a function uses what its role allows."""
-        from snapkeep.adapters.ec2_drills import Ec2Drills  # noqa: PLC0415 - of drills and sweeps alone
+        from snapkeep.adapters.ec2_drills import Ec2Drills
 
         return Ec2Drills(client=self.clients.get("ec2"), region=self.environment.region)
 
     @cached_property
     def point_holds(self) -> PointHolds:
         """Holds recovery points of this region."""
-        from snapkeep.usecases.recovery.holding import PointHolds  # noqa: PLC0415 - of drills alone
+        from snapkeep.usecases.recovery.holding import PointHolds
 
         return PointHolds(self.drill_ec2)
 
     @cached_property
     def documents(self) -> Documents:
         """Documents in the bucket of this stack."""
+        from snapkeep.adapters.s3_documents import S3Documents
+
         return S3Documents(client=self.clients.get("s3"), bucket=self.environment.reports_bucket)
 
     @cached_property
     def reports(self) -> S3Reports:
         """Reports and pages in the bucket of this stack."""
-        from snapkeep.adapters.s3_reports import S3Reports  # noqa: PLC0415 - of sweeps, signals and drills alone
+        from snapkeep.adapters.s3_reports import S3Reports
 
         return S3Reports(client=self.clients.get("s3"), bucket=self.environment.reports_bucket)
 
     @cached_property
     def drill_ledger(self) -> LedgerStore:
         """The ledger of this region's drills."""
-        from snapkeep.usecases.drills.ledger_store import LedgerStore  # noqa: PLC0415 - of drills and sweeps alone
+        from snapkeep.usecases.drills.ledger_store import LedgerStore
 
         return LedgerStore(self.documents)
 
     @cached_property
     def drill_runs(self) -> DrillRuns:
         """Starts executions of Drill in this region."""
-        from snapkeep.adapters.stepfunctions_drills import StepFunctionsDrills  # noqa: PLC0415 - of drills and sweeps alone
+        from snapkeep.adapters.stepfunctions_drills import StepFunctionsDrills
 
         client = self.clients.get("stepfunctions")
         return StepFunctionsDrills(client=client, state_machine_arn=self.environment.drill_state_machine_arn)
 
     def workers(self, most: int) -> Workers:
         """Return what makes so many calls at the same time."""
-        from snapkeep.adapters.threads import Threads  # noqa: PLC0415 - of the functions that read blocks alone
+        from snapkeep.adapters.threads import Threads
 
         return Threads(most)
 
     @cached_property
     def notices(self) -> SqsNotices:
         """Keeps notices until the digest publishes them."""
-        return SqsNotices(client=self.clients.get("sqs"), queue_url=self.environment.notices_queue_url)
+        from snapkeep.adapters.sqs_notices import SqsNotices
+
+        return SqsNotices(client_of=lambda: self.clients.get("sqs"), queue_url=self.environment.notices_queue_url)
 
     @cached_property
     def publisher(self) -> Publisher:
         """Publishes digests and reports to the people who subscribed."""
-        from snapkeep.adapters.sns_publisher import SnsPublisher  # noqa: PLC0415 - of digests and sweeps alone
+        from snapkeep.adapters.sns_publisher import SnsPublisher
 
         return SnsPublisher(client=self.clients.get("sns"), topic_arn=self.environment.topic_arn)
 

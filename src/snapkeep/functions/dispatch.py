@@ -27,7 +27,7 @@ def build(parts: Composition) -> Dispatch:
         system=environment.system,
         reader=parts.points,
         copier=parts.copier,
-        keys=KmsKeys(client=parts.clients.get("kms"), region=environment.region),
+        keys=KmsKeys(client_of=lambda: parts.clients.get("kms"), region=environment.region),
         queue=queue,
         completion_of=completion,
         settlement=parts.settlement,

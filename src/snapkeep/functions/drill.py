@@ -9,11 +9,11 @@ from snapkeep.domain.drills.run import DrillRun, DrillStep, DrillVerdict
 from snapkeep.domain.errors import DrillFailed
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.recovery.methods import FULL
+from snapkeep.functions.caught_errors import CaughtError, step_error
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.drill_payloads import BeginAnswer, DrillAnswer, DrillCall, DrillState
 from snapkeep.functions.log import started
 from snapkeep.functions.payload_reader import from_json
-from snapkeep.functions.payloads import CaughtError, step_error
 from snapkeep.functions.verify_payloads import VerifyRequest
 from snapkeep.usecases.drills.advance import AdvanceDrill, StepResult
 from snapkeep.usecases.drills.plan import DrillPlanner
@@ -21,15 +21,20 @@ from snapkeep.usecases.ports import Problem
 
 if TYPE_CHECKING:
     from snapkeep.domain.drills.ledger import DrillEvidence
+    from snapkeep.domain.policy.model import PolicySet
     from snapkeep.usecases.drills.begin import BeginDrills
 
 
 def build(parts: Composition) -> AdvanceDrill:
     """Make the use case that takes drills from one step to the next."""
+
+    def policies() -> PolicySet:  # the plans of instance drills alone need them
+        return parts.policies()
+
     return AdvanceDrill(
         looks=parts.drill_ec2,
         commands=parts.commands,
-        planner=DrillPlanner(looks=parts.drill_ec2, points=parts.points, documents=parts.documents, policies=parts.policies),
+        planner=DrillPlanner(looks=parts.drill_ec2, points=parts.points, documents=parts.documents, policies=policies),
         holds=parts.point_holds,
         ledger=parts.drill_ledger,
         pages=parts.reports,

@@ -8,7 +8,7 @@ from snapkeep.domain.drills.instances import InstanceRequests
 from snapkeep.domain.drills.run import DrillRun, DrillStep
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
-from snapkeep.functions.payloads import CaughtError
+from snapkeep.functions.caught_errors import CaughtError
 from snapkeep.functions.verify_payloads import VerifyAnswer, VerifyRequest
 from snapkeep.usecases.drills.ports import MadeResource, Removal
 from snapkeep.usecases.ports import Problem

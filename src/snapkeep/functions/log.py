@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.ports import DeletionResult
+
+if TYPE_CHECKING:
+    from snapkeep.domain.retention.deletion import DeletionOrder
+    from snapkeep.usecases.ports import DeletionResult
 
 
 @cache

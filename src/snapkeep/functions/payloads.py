@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime
@@ -18,9 +17,10 @@ from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.json_codec import OPTIONAL, named
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.functions.caught_errors import CaughtError, step_error
 from snapkeep.functions.payload_reader import Payload, from_json
-from snapkeep.usecases.notify import RunState, StepError
-from snapkeep.usecases.ports import CopyResult, DeletionResult, Problem, ProblemKind
+from snapkeep.usecases.notify import RunState
+from snapkeep.usecases.ports import CopyResult, DeletionResult, Problem
 
 NOT_OURS = "NOT_OURS"
 """The outcome of an event that the system ignores, beside those of the use cases."""
@@ -103,14 +103,6 @@ class SweepStep(StrEnum):
 
     REPAIR = "repair"
     REPORT = "report"
-
-
-@dataclass(frozen=True, slots=True)
-class CaughtError:
-    """The parts of an error that a Catch keeps."""
-
-    name: str = field(default="", metadata=named("Error") | OPTIONAL)
-    cause: str = field(default="", metadata=named("Cause") | OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,17 +275,6 @@ def run_state(state: Mapping[str, Any]) -> RunState:
         error=step_error(error) if error else None,
         reported="outcome" in state,
     )
-
-
-def step_error(caught: CaughtError) -> StepError:
-    """Return the error that a Catch kept. A function's cause is JSON, of which `errorMessage` is the message."""
-    try:
-        cause = json.loads(caught.cause)
-    except ValueError:
-        cause = None
-    message = cause.get("errorMessage") if isinstance(cause, Mapping) else None
-    # A cause that is not JSON is the service's own text.
-    return StepError(caught.name or ProblemKind.STEP_FAILED, str(message or caught.cause or "no cause was given"))
 
 
 def _with_plain_cause(result: CopyResult) -> CopyResult:

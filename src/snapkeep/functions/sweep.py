@@ -18,11 +18,12 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.domain.system import StackKind
 from snapkeep.functions import metrics, sweep_metrics
+from snapkeep.functions.caught_errors import CaughtError, step_error
 from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import logger, started
 from snapkeep.functions.payload_reader import from_json
-from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, step_error, waiting_call
+from snapkeep.functions.payloads import PlanAnswer, SweepCall, SweepStep, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions
 from snapkeep.usecases.sweep.count_store import StoredCount

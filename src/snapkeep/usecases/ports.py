@@ -10,17 +10,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from snapkeep.domain.commands import CommandResult
-from snapkeep.domain.copies.completion import CopySpending
-from snapkeep.domain.copies.entry import EntryState, QueueEntry
-from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.labels import LabelledEnum
-from snapkeep.domain.locks import LockOrder, SnapshotLock
-from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.records import dataclass
+
+if TYPE_CHECKING:
+    from snapkeep.domain.commands import CommandResult
+    from snapkeep.domain.copies.completion import CopySpending
+    from snapkeep.domain.copies.entry import EntryState, QueueEntry
+    from snapkeep.domain.copies.request import CopyRequest
+    from snapkeep.domain.locks import LockOrder
+    from snapkeep.domain.model import Snapshot, SnapshotLock, Volume
 
 
 class Clock(Protocol):

@@ -30,7 +30,7 @@ class Sqs:
 
 
 def messages(sqs: Sqs) -> SqsMessages:
-    return SqsMessages(client=sqs, queue_url="q", queue="the queue")  # type: ignore[arg-type]
+    return SqsMessages(client_of=lambda: sqs, queue_url="q", queue="the queue")  # type: ignore[arg-type]
 
 
 def test_messages_that_were_not_deleted_are_deleted_again() -> None:

@@ -22,6 +22,11 @@ class Sqs:
         return self.answers.pop() if self.answers else {}
 
 
+def notices(*bodies: str) -> SqsNotices:
+    sqs: Any = Sqs(*bodies)
+    return SqsNotices(client_of=lambda: sqs, queue_url="q")
+
+
 GOOD = {"kind": "CopyFailed", "cause": "c", "subject": "s", "detail": "d", "region": "r", "at": "2026-11-23T00:00:00Z"}
 
 
@@ -42,14 +47,14 @@ GOOD = {"kind": "CopyFailed", "cause": "c", "subject": "s", "detail": "d", "regi
 )
 def test_an_unreadable_notice_is_reported_beside_the_others(body: str) -> None:
     """One malformed notice, such as a time without its zone or a cause that is not a text, stopped every digest."""
-    source = SqsNotices(client=Sqs(body, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
+    source = notices(body, json.dumps(GOOD))
     held = list(source.receive())
     assert [notice.notice.kind for notice in held] == ["NoticeUnreadable", "CopyFailed"]
     assert body in held[0].notice.cause
 
 
 def test_a_notice_nested_too_deeply_is_reported_beside_the_others() -> None:
-    source = SqsNotices(client=Sqs("[" * 100_000, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
+    source = notices("[" * 100_000, json.dumps(GOOD))
     assert [notice.notice.kind for notice in source.receive()] == ["NoticeUnreadable", "CopyFailed"]
 
 

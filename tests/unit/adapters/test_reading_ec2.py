@@ -16,8 +16,7 @@ from snapkeep.adapters.ec2_shares import Ec2Shares
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
-from snapkeep.domain.locks import LockState, SnapshotLock
-from snapkeep.domain.model import Origin, VolumeRole
+from snapkeep.domain.model import LockState, Origin, SnapshotLock, VolumeRole
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import description_of_copy, is_arbitrary, tags_for_copy
 from snapkeep.lab.ebs_model.conditions.clock import utc

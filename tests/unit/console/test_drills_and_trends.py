@@ -19,7 +19,7 @@ from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.drill_rules import DrillCommand, DrillLevel
-from snapkeep.domain.recovery.instance_fit import Billing
+from snapkeep.domain.recovery.launch_facts import Billing
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, report_to_json
 from support.console_pages import renew, text_of

@@ -14,7 +14,7 @@ from snapkeep.domain.drills.instances import DrilledInstance
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.policy.drill_rules import DrillLevel
-from snapkeep.domain.recovery.instance_fit import Billing
+from snapkeep.domain.recovery.launch_facts import Billing
 from snapkeep.domain.recovery.methods import FULL
 from snapkeep.domain.recovery.proof import Pair, Proof, ProofProgress
 from snapkeep.domain.recovery.verdict import ProofVerdict

@@ -14,9 +14,9 @@ from snapkeep.domain.drills.run import make_run
 from snapkeep.domain.sweep.drills import DrillFacts, drill_findings
 from snapkeep.domain.tag_names import DRILL, DRILL_END, MANAGED, SYSTEM
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.drills.ports import MadeSnapshot, Removal
+from snapkeep.usecases.drills.ports import Removal
 from snapkeep.usecases.drills.remove import MOST_ROUNDS, RemoveAfterDrill
-from snapkeep.usecases.recovery.actions import Attachment, VolumeState
+from snapkeep.usecases.recovery.states import Attachment, MadeSnapshot, VolumeState
 from support.drilling import RULE, DrillLab
 from support.flows import DR
 

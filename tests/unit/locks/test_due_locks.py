@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapkeep.domain.locks import DAY, LockLimits, LockOrder, LockState, SnapshotLock, due_lock, lock_rule_of
-from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.locks import DAY, LockLimits, LockOrder, due_lock, lock_rule_of
+from snapkeep.domain.model import LockState, Snapshot, SnapshotLock, SnapshotState
 from snapkeep.domain.other_tools import BACKUP_TAG
 from snapkeep.domain.policy.model import CopyRule, LeaveAlone, LockMode, LockRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG

@@ -148,7 +148,7 @@ class Lambda:
 
 def test_requests_are_asynchronous_calls_of_a_part_of_the_snapshots() -> None:
     client = Lambda()
-    locks = LambdaLocks(client=client, function="LockSnapshots")  # type: ignore[arg-type]
+    locks = LambdaLocks(client_of=lambda: client, function="LockSnapshots")  # type: ignore[arg-type]
     locks.request(())
     locks.request([f"snap-{number}" for number in range(IDS_PER_CALL + 1)])
     assert {(call["FunctionName"], call["InvocationType"]) for call in client.calls} == {("LockSnapshots", "Event")}

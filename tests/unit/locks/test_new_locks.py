@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from snapkeep.cli.views.locks import lock_lines, lock_note, locks_as_data
 from snapkeep.cli.views.policy import comparison_lines
-from snapkeep.domain.locks import DAY, LockLimits, LockOrder, LockState, SnapshotLock
-from snapkeep.domain.model import Snapshot, SnapshotState, Volume
+from snapkeep.domain.locks import DAY, LockLimits, LockOrder
+from snapkeep.domain.model import LockState, Snapshot, SnapshotLock, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, LockMode, LockRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.comparison import Comparison, compare
 from snapkeep.domain.sweep.locks import missing_locks, wanted_locks

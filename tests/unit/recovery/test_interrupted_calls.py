@@ -13,8 +13,8 @@ from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryState
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.simulator.memory_ports import Hook, HookedPort
-from snapkeep.usecases.recovery.actions import VolumeState
 from snapkeep.usecases.recovery.recover import Journal, Recover
+from snapkeep.usecases.recovery.states import VolumeState
 from support.flows import DR
 from support.recovering import KillAt, Killed, RecoveryLab
 

@@ -10,8 +10,9 @@ import pytest
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.recovery.recovery_plan import RecoveryState
-from snapkeep.usecases.recovery.actions import RecoveryEc2, VolumeState
+from snapkeep.usecases.recovery.actions import RecoveryEc2
 from snapkeep.usecases.recovery.recover import Recover
+from snapkeep.usecases.recovery.states import VolumeState
 from support.flows import DR
 from support.recovering import RecoveryLab
 

@@ -8,8 +8,7 @@ from typing import cast
 
 import pytest
 
-from snapkeep.domain.locks import SnapshotLock
-from snapkeep.domain.model import Action, DeletionPlan, Origin, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import Action, DeletionPlan, Origin, Reason, Snapshot, SnapshotLock, SnapshotState, Verdict
 from snapkeep.lab.simulator.memory_ports import no_notice
 from snapkeep.usecases.ports import DeletionOutcome, DeletionResult, SnapshotReader
 from snapkeep.usecases.retention.delete import DeleteSnapshots

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from snapkeep.domain.locks import LockState, SnapshotLock
-from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import Action, LockState, Reason, Snapshot, SnapshotLock, SnapshotState, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts, holds_from_facts, image_holds, lock_holds, merge_holds
 from snapkeep.domain.retention.invariants import find_problems

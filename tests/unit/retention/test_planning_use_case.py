@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from snapkeep.domain.copies.known_copies import KnownCopies
-from snapkeep.domain.locks import LockState, SnapshotLock
-from snapkeep.domain.model import Snapshot, SnapshotState, Volume
+from snapkeep.domain.model import LockState, Snapshot, SnapshotLock, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.retention.plan_regions import make_plans

@@ -9,8 +9,7 @@ import pytest
 from snapkeep.cli.views.plan import LineLayout, write_plan
 from snapkeep.domain.copies.entry import entry_key
 from snapkeep.domain.copies.known_copies import known_copies
-from snapkeep.domain.locks import SnapshotLock
-from snapkeep.domain.model import Action, Reason, Snapshot, Verdict
+from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotLock, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, VerifyRule
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method
 from snapkeep.domain.recovery.proof import Proof

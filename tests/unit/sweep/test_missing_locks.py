@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from snapkeep.domain.locks import LockLimits, LockState, SnapshotLock
+from snapkeep.domain.locks import LockLimits
+from snapkeep.domain.model import LockState, SnapshotLock
 from snapkeep.domain.policy.model import LockMode, LockRule
 from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.domain.sweep.findings import FindingKind

@@ -7,17 +7,8 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain.policy.model import (
-    AWS_MANAGED,
-    EBS_KEY,
-    CopyRule,
-    GoneRetention,
-    Policy,
-    PolicySet,
-    Retention,
-    Selector,
-    VerifyRule,
-)
+from snapkeep.domain.model import EBS_KEY
+from snapkeep.domain.policy.model import AWS_MANAGED, CopyRule, GoneRetention, Policy, PolicySet, Retention, Selector, VerifyRule
 from snapkeep.domain.policy.vaults import vault_policies
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.lab.ebs_model import FaultRule

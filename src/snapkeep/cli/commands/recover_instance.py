@@ -90,7 +90,6 @@ def group(
     them can be brought.
     """
     from snapkeep.cli.views.recover_instance import group_as_data, group_lines  # noqa: PLC0415
-    from snapkeep.domain.policy.model import GroupWait  # noqa: PLC0415
     from snapkeep.domain.recovery.instance_fit import InstanceOptions  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare_group import PrepareGroup  # noqa: PLC0415
 
@@ -106,7 +105,7 @@ def group(
         plan.stages,
         f"Launch the instances of {group_name} again?",
         now,
-        checks=chosen.wait is GroupWait.CHECKS,
+        checks=chosen.waits_for_checks,
         hindered=plan.hindered,
         data=group_as_data(plan),
         only_plan=only_plan,

@@ -19,7 +19,6 @@ from snapkeep.domain.policy.model import (
     AWS_MANAGED,
     CONSISTENT_INSTANCE,
     CopyRule,
-    GroupWait,
     LockRule,
     Policy,
     PolicySet,
@@ -127,7 +126,7 @@ def _group_line(group: RecoveryGroup) -> str:
     """Describe a recovery group."""
     tags = [f"tag {text}" for text in _tag_texts(group.instances.tags)]
     order = f", in the order {', '.join(group.order)}" if group.order else ""
-    waits = "have passed their status checks" if group.wait is GroupWait.CHECKS else "run"
+    waits = "have passed their status checks" if group.waits_for_checks else "run"
     return f"group {group.name}: instances with {', '.join(tags)}{order}; each stage waits until those before it {waits}"
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil, log
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.policy.completion import COMPLETION_LONGEST_MINUTES, COMPLETION_STEP_MINUTES
-from snapkeep.domain.policy.model import CopyRule
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from snapkeep.domain.records import dataclass
+
+if TYPE_CHECKING:
+    from snapkeep.domain.policy.model import CopyRule
 
 ONE_COPY_MIB_PER_SECOND = 500.0
 ALL_COPIES_MIB_PER_SECOND = 2000.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from snapkeep.domain.commands import CommandResult
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.instance_fit import Billing
+from snapkeep.domain.recovery.launch_facts import Billing
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.instance_plan import InstancePlan

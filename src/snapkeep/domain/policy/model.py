@@ -254,12 +254,6 @@ class Policy:
         return next((rule for rule in self.copies if rule.region == region), None)
 
 
-EBS_KEY = "alias/aws/ebs"
-"""The key of an account that AWS manages for EBS, in every region (EBS user guide, "Amazon EBS encryption").
-
-KMS makes it when it is first described (KMS API reference: DescribeKey). Its policy cannot be changed, so no other account
-can use it.
-"""
 AWS_MANAGED = "aws-managed"
 """A vault's key EBS_KEY: no principal of its account can disable or delete it."""
 
@@ -307,6 +301,11 @@ class RecoveryGroup:
     """Patterns of the tag `Name`, those first that are launched first; all others come last."""
     wait: GroupWait = GroupWait.CHECKS
     """The state that each stage reaches before the next one."""
+
+    @property
+    def waits_for_checks(self) -> bool:
+        """Whether each stage passes its status checks before the next one is launched."""
+        return self.wait is GroupWait.CHECKS
 
 
 @dataclass(frozen=True, slots=True)

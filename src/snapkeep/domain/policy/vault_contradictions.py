@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from snapkeep.domain.model import EBS_KEY
 from snapkeep.domain.policy.lock_fields import lock_contradictions
-from snapkeep.domain.policy.model import EBS_KEY
 from snapkeep.domain.policy.problem import PolicyProblem
 
 _ARN_REGION, _ARN_ACCOUNT, _ARN_RESOURCE = 3, 4, 5

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from snapkeep.domain.policy.model import (
-    AWS_MANAGED,
-    EBS_KEY,
-    CopyRule,
-    Policy,
-    PolicySet,
-    Retention,
-    Selector,
-    Vault,
-    VerifyRule,
-)
+from snapkeep.domain.model import EBS_KEY
+from snapkeep.domain.policy.model import AWS_MANAGED, CopyRule, Policy, PolicySet, Retention, Selector, Vault, VerifyRule
 
 
 def vault_policies(policies: PolicySet, account: str, region: str) -> PolicySet:

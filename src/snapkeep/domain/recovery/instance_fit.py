@@ -6,68 +6,17 @@ Sources: [EC2 user guide: boot modes; enhanced networking with ENA; NitroTPM; cr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.instance_map import InstanceMap, RegionResource, Translation
+from snapkeep.domain.recovery.instance_map import InstanceMap, Translation
+from snapkeep.domain.recovery.launch_facts import LaunchSite, billing_of
 from snapkeep.domain.recovery.record import ImageSettings, InstanceSettings, RecoveryRecord
 from snapkeep.domain.recovery.recovery_plan import VolumeRecovery
 
 NOT_RECORDED = (
     "load balancers, DNS records, Auto Scaling and alarms know the instance by its id and addresses, which are new ones"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Billing:
-    """The billing of an instance or an AMI: the licences that it carries."""
-
-    platform_details: str
-    usage_operation: str
-    product_codes: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The billing in words."""
-        codes = f", product codes {', '.join(self.product_codes)}" if self.product_codes else ""
-        return f"{self.platform_details or 'not known'} ({self.usage_operation or 'not known'}){codes}"
-
-
-def billing_of(image: ImageSettings) -> Billing:
-    """Return what the recorded instance was billed as."""
-    return Billing(image.platform_details, image.usage_operation, tuple(sorted(image.product_codes)))
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceTypeFacts:
-    """An instance type as EC2 describes it in the region."""
-
-    architectures: tuple[str, ...]
-    ena_required: bool
-    boot_modes: tuple[str, ...]
-    tpm: bool
-    default_cpu: tuple[int, int]
-    """Cores, and threads for each core."""
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchSite:
-    """The place that an instance is launched in, as its region describes it."""
-
-    region: str
-    subnet: RegionResource | None
-    """None where it does not exist."""
-    groups: Mapping[str, str]
-    """The VPC of each security group that exists."""
-    type_facts: InstanceTypeFacts | None
-    """None where the region has no such type."""
-    offered: bool
-    """Whether the subnet's zone offers the type."""
-    key_pair_exists: bool
-    address_free: bool
-    """Whether no network interface of the subnet has the recorded private address."""
-    standing: str = ""
-    """The state of the recorded instance, where it is in this region and still exists."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.records import dataclass
+from snapkeep.domain.recovery.launch_facts import LaunchInventory, RegionResource
 from snapkeep.domain.recovery.record import InstanceSettings
 from snapkeep.domain.suggestion import nearest
 
@@ -103,30 +104,6 @@ def translate(instance: InstanceSettings, names: InstanceMap, *, same_region: bo
 
 def _in_words(aliases: Sequence[str]) -> str:
     return f" ({', '.join(filter(None, aliases))})" if any(aliases) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class RegionResource:
-    """A subnet or a security group of a region."""
-
-    id: str
-    name: str
-    """The group's name, or the subnet's tag `Name`."""
-    vpc_id: str
-    zone: str = ""
-    cidr: str = ""
-    free_addresses: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchInventory:
-    """The resources of a region that instances can be launched with."""
-
-    subnets: tuple[RegionResource, ...]
-    security_groups: tuple[RegionResource, ...]
-    key_pairs: frozenset[str]
-    instance_types: frozenset[str]
-    """The requested types that the region offers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,9 @@ from snapkeep.domain.durations import span_text
 from snapkeep.domain.plural import counted
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import PointChoice
-from snapkeep.domain.recovery.instance_fit import (
-    Billing,
-    InstanceOptions,
-    LaunchSite,
-    billing_of,
-    instance_notes,
-    obstacles_of,
-    volume_notes,
-)
+from snapkeep.domain.recovery.instance_fit import InstanceOptions, instance_notes, obstacles_of, volume_notes
 from snapkeep.domain.recovery.instance_map import InstanceMap, Translation
+from snapkeep.domain.recovery.launch_facts import Billing, LaunchSite, billing_of
 from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord, ShapeSettings
 from snapkeep.domain.recovery.recovery_plan import (

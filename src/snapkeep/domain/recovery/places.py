@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.recovery.recovery_plan import DEVICES, device_slot
+from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import DEVICE
+
+DEVICES = tuple(f"/dev/sd{letter}" for letter in "fghijklmnop")
+"""Names for data volumes of Linux instances (EC2 user guide: device naming)."""
+_DEVICE = re.compile(r"(?:/dev/)?(?:sd|xvd)([a-z]{1,2})[0-9]*")
+ATTACHABLE = ("running", "stopped")
+"""The states of an instance that a volume can be attached to (EC2 API reference: AttachVolume)."""
+
+
+def device_slot(name: str) -> str:
+    """Return what the names of one device have in common: `/dev/sdf` and `xvdf`, `/dev/sda1` and `/dev/xvda` are the same.
+
+    An operating system may show either (EC2 user guide: device naming). A name of another form is its own.
+    """
+    match = _DEVICE.fullmatch(name)
+    return match[1] if match else name
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePlace:
+    """Where an instance is that volumes are attached to."""
+
+    instance_id: str
+    zone: str
+    state: str
+    """`running`, `stopped`, `terminated` … (botocore: ec2 2016-11-15, InstanceState.Name)."""
+    devices: Mapping[str, str]
+    """Its volumes by the devices that they occupy."""
 
 
 def places_for(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from snapkeep.domain.prices import VOLUME_STORAGE
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.recovery_plan import VolumeRecovery
+
+if TYPE_CHECKING:
+    from snapkeep.domain.recovery.recovery_plan import VolumeRecovery
 
 STORAGE_QUOTAS = {
     "gp2": "L-D18FCD1D",

@@ -6,9 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.instance_plan import InstancePlan
+
+if TYPE_CHECKING:
+    from snapkeep.domain.recovery.instance_plan import InstancePlan
 
 _STANDARD = "L-1216C47A"
 _OF_FAMILIES = {

@@ -11,8 +11,8 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from snapkeep.domain.locks import SnapshotLock, lock_rule_of
-from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState
+from snapkeep.domain.locks import lock_rule_of
+from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotLock, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
 from snapkeep.domain.policy.frequency import same_period
 from snapkeep.domain.policy.model import CopyRule, PolicySet

@@ -7,18 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from snapkeep.domain.locks import (
-    DAY,
-    LockFacts,
-    LockLimits,
-    LockOrder,
-    LockState,
-    SnapshotLock,
-    due_lock,
-    is_settling,
-    lock_rule_of,
-)
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.locks import DAY, LockFacts, LockLimits, LockOrder, due_lock, is_settling, lock_rule_of
+from snapkeep.domain.model import LockState, Snapshot, SnapshotLock
 from snapkeep.domain.policy.model import LockMode, LockRule
 from snapkeep.domain.prices import storage_usd
 from snapkeep.domain.records import dataclass

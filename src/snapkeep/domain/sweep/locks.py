@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from snapkeep.domain.locks import TOLERANCE, LockLimits, LockState, SnapshotLock, due_lock, is_settling, lock_rule_of
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.locks import TOLERANCE, LockLimits, due_lock, is_settling, lock_rule_of
+from snapkeep.domain.model import LockState, Snapshot, SnapshotLock
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 

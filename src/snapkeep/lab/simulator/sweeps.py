@@ -14,8 +14,9 @@ from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.domain.sweep.waiting_runs import OpenRun
 from snapkeep.domain.system import StackKind
 from snapkeep.functions import sweep
+from snapkeep.functions.caught_errors import CaughtError, step_error
 from snapkeep.functions.payload_reader import from_json
-from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, step_error, waiting_call
+from snapkeep.functions.payloads import PlanAnswer, SweepCall, SweepStep, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.functions.sweep import SweepAdapters
 from snapkeep.lab.ebs_model.conditions.clock import utc

@@ -127,7 +127,7 @@ class SystemPorts:
 
         def build() -> Any:
             clients = self.clients(region)
-            keys = RecentKeys(keys=KmsKeys(client=clients.get("kms"), region=region), clock=self.clock)
+            keys = RecentKeys(keys=KmsKeys(client_of=lambda: clients.get("kms"), region=region), clock=self.clock)
             ec2, faults = clients.get("ec2"), keys.fault_of
             return self.port("reader", Ec2Reader(client=ec2, region=region, fault_of_key=faults, convert=self._snapshots))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import field, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from snapkeep.domain.copies.check import has_key
 from snapkeep.domain.copies.completion import (
@@ -24,12 +24,14 @@ from snapkeep.domain.copies.completion import (
 )
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.model import Snapshot
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.blocks import BLOCK_BYTES
 from snapkeep.usecases.copies.settle import describe
 from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKind, SnapshotReader
-from snapkeep.usecases.recovery.ports import BlockPage
+
+if TYPE_CHECKING:
+    from snapkeep.domain.model import Snapshot
+    from snapkeep.usecases.recovery.ports import BlockPage
 
 LOOKED_AT = 500
 """Copies that are done, those that had to start last: the history is those of them between the same regions."""

@@ -23,7 +23,7 @@ from snapkeep.usecases.drills.plan import DrillPlanner
 from snapkeep.usecases.drills.ports import DrillLooks, InstanceCommands, MadeResource, Removal
 from snapkeep.usecases.ports import Clock, PageStore
 from snapkeep.usecases.recovery.holding import PointHolds
-from snapkeep.usecases.recovery.instance_actions import GONE
+from snapkeep.usecases.recovery.states import GONE
 
 COMPLETE = 100
 DELIVERED_WITHIN = timedelta(minutes=5)

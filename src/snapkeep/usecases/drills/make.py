@@ -13,7 +13,7 @@ from snapkeep.domain.errors import AwsRefused, NotIsolated
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import DRILL, INSTANCE
 from snapkeep.usecases.drills.ports import DrillMaker, MadeResource
-from snapkeep.usecases.recovery.instance_actions import GONE
+from snapkeep.usecases.recovery.states import GONE
 
 _ENDED = ("deleting", "deleted", "error")
 

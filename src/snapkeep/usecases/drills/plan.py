@@ -10,12 +10,12 @@ from snapkeep.domain.drills.instances import DrillPlan, InstanceRequests, drill_
 from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.errors import DocumentChanged, DocumentNotFound, NotIsolated
 from snapkeep.domain.json_codec import from_text, to_text
-from snapkeep.domain.policy.model import GroupWait, PolicySet, RecoveryGroup
 from snapkeep.domain.records import dataclass
 from snapkeep.usecases.drills.ports import DrillNetworks
 from snapkeep.usecases.recovery.record_ports import Documents
 
 if TYPE_CHECKING:
+    from snapkeep.domain.policy.model import PolicySet, RecoveryGroup
     from snapkeep.usecases.recovery.find_points import SnapshotLister
     from snapkeep.usecases.recovery.prepare_instance import InstanceLooks
 
@@ -49,7 +49,7 @@ class DrillPlanner:
             with suppress(DocumentChanged):  # written before this step was repeated
                 self.documents.put(plan_key(run.id), to_text(plan))
             plan = self._kept(run)
-        return run.planned(plan, next_when_running=group is not None and group.wait is GroupWait.RUNNING)
+        return run.planned(plan, next_when_running=group is not None and not group.waits_for_checks)
 
     def request(self, run: DrillRun) -> InstanceRequests | None:
         """Return the requests of the instance that is made next; None where none is. UEFI data stay out of the launch."""

@@ -7,15 +7,14 @@ from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.records import dataclass
 from snapkeep.usecases.ports import Commands
-from snapkeep.usecases.recovery.copy_actions import MadeSnapshot
+from snapkeep.usecases.recovery.states import MadeSnapshot
 
 if TYPE_CHECKING:
-    from snapkeep.usecases.recovery.actions import VolumeState
-    from snapkeep.usecases.recovery.instance_actions import ImageState, InstanceState
+    from snapkeep.domain.drills.network import DrillNetwork, NetworkFacts
+    from snapkeep.usecases.recovery.states import ImageState, InstanceState, VolumeState
 
 
 class DrillNetworks(Protocol):

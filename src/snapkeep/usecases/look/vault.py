@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from snapkeep.domain.locks import SnapshotLock
-from snapkeep.domain.model import Action, Snapshot, Verdict
+from snapkeep.domain.model import Action, Snapshot, SnapshotLock, Verdict
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import PlacedHolds

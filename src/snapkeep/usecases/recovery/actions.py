@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
-from typing import Any, NamedTuple, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.records import dataclass
@@ -12,34 +12,9 @@ from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, St
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
 from snapkeep.usecases.ports import Pacer
 from snapkeep.usecases.recovery.holding import PointHolds, SnapshotTags
+from snapkeep.usecases.recovery.states import VolumeState
 
 Made = TypeVar("Made")
-
-
-class Attachment(NamedTuple):
-    """An attachment to an instance, unless it has ended."""
-
-    device: str
-    state: str
-    """`attaching`, `attached`, `detaching` or `busy` (botocore: ec2 2016-11-15, VolumeAttachment)."""
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeState:
-    """A volume as EC2 describes it now."""
-
-    id: str
-    state: str
-    tags: Mapping[str, str]
-    attachments: Mapping[str, Attachment] = field(default_factory=dict)
-    """Attachments by instance."""
-    snapshot_id: str = ""
-    """The snapshot that it was made of; empty for none."""
-
-    def attachment_state(self, instance_id: str, device: str) -> str:
-        """Return the state of its attachment to an instance at a device; empty if there is none."""
-        attachment = self.attachments.get(instance_id)
-        return attachment.state if attachment and attachment.device == device else ""
 
 
 class RecoveryEc2(SnapshotTags, Protocol):

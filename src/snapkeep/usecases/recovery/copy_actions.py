@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
@@ -12,17 +12,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind
 from snapkeep.usecases.ports import Pacer
 from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, VISIBLE_SECONDS, StepActions, looks, made_by, own_tags
-
-
-@dataclass(frozen=True, slots=True)
-class MadeSnapshot:
-    """A snapshot that a recovery or a drill made, as EC2 describes it now."""
-
-    id: str
-    state: str
-    """`pending`, `completed` or `error` (botocore: ec2 2016-11-15, SnapshotState)."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    message: str = ""
+from snapkeep.usecases.recovery.states import MadeSnapshot
 
 
 class CopyEc2(Protocol):

@@ -3,64 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.instance_fit import Billing
+from snapkeep.domain.recovery.launch_facts import Billing
 from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind
 from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
 from snapkeep.usecases.ports import Pacer
-from snapkeep.usecases.recovery.actions import (
-    PATIENCE_SECONDS,
-    VISIBLE_SECONDS,
-    RecoveryEc2,
-    VolumeState,
-    looks,
-    made_by,
-    own_tags,
-)
+from snapkeep.usecases.recovery.actions import PATIENCE_SECONDS, VISIBLE_SECONDS, RecoveryEc2, looks, made_by, own_tags
+from snapkeep.usecases.recovery.states import GONE, ImageState, InstanceState, RootReplacement, VolumeState
 
 TASK_ENDED, TASK_FAILED = ("succeeded", "failed", "failed-detached"), ("failed", "failed-detached")
 """States of a replacement of a root volume (botocore: ec2 2016-11-15, ReplaceRootVolumeTaskState)."""
-GONE = ("shutting-down", "terminated")
 UNDO = "-undo"
-
-
-@dataclass(frozen=True, slots=True)
-class ImageState:
-    """An AMI as EC2 describes it now."""
-
-    id: str
-    state: str
-    billing: Billing
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceState:
-    """An instance as EC2 describes it now."""
-
-    id: str
-    state: str
-    root_device: str
-    volumes: Mapping[str, str] = field(default_factory=dict)
-    """The attached volumes by device."""
-    reason: str = ""
-    """Why it is in this state, in EC2's words."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class RootReplacement:
-    """A task that replaces a root volume."""
-
-    id: str
-    state: str
-    tags: Mapping[str, str]
 
 
 class InstanceEc2(Protocol):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.blocks import BlockDigest, BlockDigests, BlockList, Extent
-from snapkeep.domain.recovery.methods import Method, MonthSpending
-from snapkeep.domain.recovery.proof import Proof
+
+if TYPE_CHECKING:
+    from snapkeep.domain.recovery.blocks import BlockDigest, BlockDigests, BlockList, Extent
+    from snapkeep.domain.recovery.methods import Method, MonthSpending
+    from snapkeep.domain.recovery.proof import Proof
 
 Result = TypeVar("Result")
 

@@ -13,26 +13,23 @@ from snapkeep.domain.errors import AwsRefused, SnapkeepError
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of
 from snapkeep.domain.recovery.holders import TRIAL_HOLD
-from snapkeep.domain.recovery.places import places_for
+from snapkeep.domain.recovery.places import ATTACHABLE, InstancePlace, device_slot, places_for
 from snapkeep.domain.recovery.recovery_plan import (
-    ATTACHABLE,
     STEP_TAGS,
-    InstancePlace,
     RecoveryPlan,
     RecoveryRun,
     RestoreOptions,
     StepKind,
-    device_slot,
     plan_recovery,
     steps_of,
 )
 from snapkeep.domain.recovery.storage import RegionStorage
 from snapkeep.domain.tag_names import DEVICE, RECOVERY
-from snapkeep.usecases.recovery.actions import VolumeState
 from snapkeep.usecases.recovery.begin import new_run
 from snapkeep.usecases.recovery.find_points import SnapshotLister
 from snapkeep.usecases.recovery.read_records import records_of
 from snapkeep.usecases.recovery.record_ports import Documents
+from snapkeep.usecases.recovery.states import VolumeState
 
 
 class RegionLooks(Protocol):

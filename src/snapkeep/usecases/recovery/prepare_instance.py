@@ -13,8 +13,8 @@ from snapkeep.domain.model import KeyFault, Unusable
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of, volumes_of_instance
 from snapkeep.domain.recovery.holders import TRIAL_HOLD
-from snapkeep.domain.recovery.instance_fit import InstanceOptions, LaunchSite
-from snapkeep.domain.recovery.instance_map import LaunchInventory, ProposedMap, propose_map, translate
+from snapkeep.domain.recovery.instance_fit import InstanceOptions
+from snapkeep.domain.recovery.instance_map import ProposedMap, propose_map, translate
 from snapkeep.domain.recovery.instance_plan import (
     InstancePlan,
     missing_addresses,
@@ -24,6 +24,7 @@ from snapkeep.domain.recovery.instance_plan import (
     volumes_wanted,
 )
 from snapkeep.domain.recovery.instance_steps import instance_steps
+from snapkeep.domain.recovery.launch_facts import LaunchInventory, LaunchSite
 from snapkeep.domain.recovery.rates import rate_remarks
 from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord
 from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, RecoveryRun

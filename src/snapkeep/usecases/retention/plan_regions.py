@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.locks import LockFacts, LockLimits, SnapshotLock
-from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInRegion, Verdict, Volume
+from snapkeep.domain.locks import LockFacts, LockLimits
+from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotLock, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
