@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import typer
+
 from snapkeep.cli.output import printable
 from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, SnapkeepError
 
@@ -44,6 +46,12 @@ _ADVICE_BY_CODE = {
     "AccessDeniedException": "the credentials in use lack this permission",
     "UnauthorizedOperation": "the credentials in use lack this permission",
 }
+
+
+def exit_unless(right: object) -> None:
+    """End the command with status 1 unless all is right."""
+    if not right:
+        raise typer.Exit(NOT_ALL_RIGHT)
 
 
 def exit_status(error: Exception) -> int | None:

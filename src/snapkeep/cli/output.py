@@ -118,6 +118,15 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
 
 
+def show_result(data: Any, lines: Iterable[str], problems: Iterable[str] = (), *, json: bool) -> None:
+    """Print data as JSON; or else lines for people, and problems on stderr, a line for each."""
+    if json:
+        print_json(data)
+    else:
+        write_lines(lines)
+        warn(problems)
+
+
 def warn(texts: Iterable[str]) -> None:
     """Print texts on stderr, a line for each that is not empty."""
     sys.stderr.writelines(f"{printable(text)}\n" for text in texts if text)

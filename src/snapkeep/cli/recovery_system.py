@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, pasted_options
-from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.output import warn, write_command, write_lines
+from snapkeep.cli.common import AwsSettings, pasted_options, require_consent
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.output import print_json, warn, write_command, write_lines
+from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
@@ -29,6 +31,14 @@ Bucket = Annotated[str, typer.Option("--bucket", metavar="NAME", help="The DR re
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The name of a recovery.")]
 Rate = Annotated[str, typer.Option("--rate", metavar="MIB/S", help="Initialisation rate of volumes: default, or 100 to 300.")]
 OnlyPlan = Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")]
+
+
+class ConsentOptions(NamedTuple):
+    """The options `--plan`, `--yes` and `--json` of a recovery."""
+
+    only_plan: bool
+    yes: bool
+    json: bool
 
 
 class RecoverySystem:
@@ -115,7 +125,6 @@ class RecoverySystem:
     def documents(self) -> Documents:
         """Return the documents of the DR region. Raise the error of the last region that was asked, or WrongUse."""
         from snapkeep.adapters.s3_documents import S3Documents  # noqa: PLC0415
-        from snapkeep.domain.errors import DocumentNotFound, SnapkeepError  # noqa: PLC0415
 
         if self._bucket:
             named = S3Documents(client=self.settings.client("s3", self.region), bucket=self._bucket)
@@ -133,8 +142,6 @@ class RecoverySystem:
 
     def documents_to_read(self) -> Documents | None:
         """Return the documents; None where they cannot be reached, which a plan says."""
-        from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
-
         try:
             return self.documents()
         except WrongUse:
@@ -197,6 +204,40 @@ def carry_out(action: Any, run: RecoveryRun, again: str) -> RecoveryRun:
         warn([f"{run.id} is not finished. To continue:", f"  {again}"])
         raise
     return ended
+
+
+def recover_by_plan(
+    system: RecoverySystem,
+    data: Mapping[str, Any],
+    question: str,
+    begin: Callable[[str, datetime], RecoveryRun],
+    options: ConsentOptions,
+    *,
+    hindered: bool,
+    otherwise: str = "nothing was made",
+) -> None:
+    """Ask for consent to a plan that was shown, carry it out with a journal, and print how it ended.
+
+    `data` is the plan as JSON values. `begin` returns the recovery for a caller and a time. Where only the plan is requested, or
+    it is hindered by an obstacle, nothing is asked.
+    """
+    from snapkeep.cli.views.recover import run_as_data  # noqa: PLC0415
+
+    only_plan, yes, json = options
+    if only_plan or hindered:
+        if json:
+            print_json(data)
+        raise typer.Exit(NOT_ALL_RIGHT if hindered else 0)
+    require_consent(question, yes=yes, json=json, otherwise=otherwise)
+    run = begin(system.caller(), datetime.now(UTC))
+    recover = system.recover(run.region, printing(quiet=json))
+    # The journal comes first: what is made without it could not be undone.
+    recover.journal.begin(run)
+    ended = carry_out(recover.run, run, system.command("resume", run.id))
+    if json:
+        print_json({**data, "run": run_as_data(ended)})
+    else:
+        print_end(ended, system)
 
 
 def print_end(run: RecoveryRun, system: RecoverySystem) -> None:

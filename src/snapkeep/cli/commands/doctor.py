@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from snapkeep import __version__
-from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, known_errors, one_line
+from snapkeep.cli.common import AwsSettings, Json, default_dr_region, with_aws_settings
+from snapkeep.cli.errors import exit_unless, known_errors, one_line
 from snapkeep.cli.output import make_console, print_json
+from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
@@ -35,15 +36,12 @@ def doctor(settings: AwsSettings, *, json: Json = False) -> None:
 
     results = examined(replace(settings, read_only=True))
     if json:
-        from snapkeep.domain.json_codec import to_json  # noqa: PLC0415
-
         print_json({"system": settings.system, "checks": [to_json(result) for result in results]})
     else:
         from snapkeep.cli.views.doctor import print_results  # noqa: PLC0415 - imports rich
 
         print_results(make_console(), results)
-    if problems(results):
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(not problems(results))
 
 
 def examined(
@@ -120,8 +118,6 @@ def _policies(installed: InstalledSystem) -> PolicySet | None:
 
 def _dr_regions(installed: InstalledSystem, policies: PolicySet | None) -> list[str]:
     """Return the DR region and every other region that the policies copy to, as far as they can be read."""
-    from snapkeep.cli.common import default_dr_region  # noqa: PLC0415
-
     if policies is None:
         return [installed.settings.dr_region or default_dr_region(installed.settings)]
     return installed.regions(policies)[1:]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, pasted_options, require_consent, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, exit_unless
 from snapkeep.cli.executions import ended_execution
-from snapkeep.cli.output import make_console, print_json, warn, write_lines
+from snapkeep.cli.output import make_console, print_json, show_result, warn, write_lines
 from snapkeep.domain.errors import DocumentNotFound, InvalidConfiguration
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 
@@ -51,7 +52,6 @@ def run(
     Exits with status 1 unless every drill passed.
     """
     from snapkeep.cli.views.drill import choice_as_data, choice_lines, evidence_lines, subject_of  # noqa: PLC0415
-    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
 
     system = _DrillSystem(settings, in_region)
     rule = _rule_of(system.policies(), drill, system.region)
@@ -77,14 +77,10 @@ def run(
     executions = begin.begin(choice.runs)
     system.wait_for(executions, counted_runs, quiet=json)
     evidences, problems = system.evidences(executions)
-    if json:
-        print_json({"drills": [to_object(evidence) for evidence in evidences], "problems": problems})
-    else:
-        write_lines(line for evidence in evidences for line in evidence_lines(evidence))
-        warn(problems.values())
+    data = {"drills": [to_object(evidence) for evidence in evidences], "problems": problems}
+    show_result(data, (line for each in evidences for line in evidence_lines(each)), problems.values(), json=json)
     ledger = system.store().read()
-    if problems or not all(ledger.is_passed(run_id) for run_id in executions):
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(not problems and all(ledger.is_passed(run_id) for run_id in executions))
 
 
 @app.command("list")
@@ -92,13 +88,9 @@ def run(
 def list_drills(settings: AwsSettings, *, in_region: In = "", json: Json = False) -> None:
     """List the drills of a DR region, the newest last, and the open ones."""
     from snapkeep.cli.views.drill import ledger_lines  # noqa: PLC0415
-    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
 
     ledger = _DrillSystem(settings, in_region).store().read()
-    if json:
-        print_json(to_object(ledger))
-    else:
-        write_lines(ledger_lines(ledger))
+    show_result(to_object(ledger), ledger_lines(ledger), json=json)
 
 
 @app.command()
@@ -112,13 +104,9 @@ def show(
 ) -> None:
     """Show the evidence of a drill."""
     from snapkeep.cli.views.drill import evidence_lines  # noqa: PLC0415
-    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
 
     evidence = _DrillSystem(settings, in_region).evidence(run_id)
-    if json:
-        print_json(to_object(evidence))
-    else:
-        write_lines(evidence_lines(evidence))
+    show_result(to_object(evidence), evidence_lines(evidence), json=json)
 
 
 @app.command()
@@ -133,12 +121,10 @@ def audit(settings: AwsSettings, *, in_region: In = "", json: Json = False) -> N
     system = _DrillSystem(settings, in_region)
     ledger = system.store().read()
     problems = list(problems_of_chain(ledger, system.texts()))
-    if json:
-        print_json({"drills": len(ledger.ended), "last": ledger.last_hash, "problems": problems})
-    else:
-        write_lines([*problems, f"{counted(len(ledger.ended), 'drill')}, the newest evidence is {ledger.last_hash or 'none'}"])
-    if problems:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    count = f"{counted(len(ledger.ended), 'drill')}, the newest evidence is {ledger.last_hash or 'none'}"
+    data = {"drills": len(ledger.ended), "last": ledger.last_hash, "problems": problems}
+    show_result(data, [*problems, count], json=json)
+    exit_unless(not problems)
 
 
 def _rule_of(policies: PolicySet, name: str, region: str) -> DrillRule:

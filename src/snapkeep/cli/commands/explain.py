@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.executions import state_machine_arn
 from snapkeep.cli.output import make_console, print_json, warn
 from snapkeep.domain.errors import AwsUnavailable
@@ -53,8 +53,7 @@ def explain(
         print_json(story_as_data(story))
     else:
         print_story(make_console(), story, settings.console_links)
-    if story.problems or (story.snapshot is None and not story.events and not story.entries):
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(not story.problems and (story.snapshot or story.events or story.entries))
 
 
 def is_snapshot_id(text: str) -> bool:

@@ -12,9 +12,9 @@ import typer
 from typer.core import TyperGroup
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, one_line
+from snapkeep.cli.errors import WrongUse, exit_unless, one_line
 from snapkeep.cli.installed_vault import is_vault, policies_of_vault
-from snapkeep.cli.output import print_json, warn, write_lines
+from snapkeep.cli.output import show_result
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.plural import counted
 
@@ -63,6 +63,7 @@ def place_hold(
     vault's account, it is written in the vault and counts there alone. Exits
     with status 1 if a region could not be reached.
     """
+    from snapkeep.cli.views.status_forms import hold_as_data  # noqa: PLC0415
     from snapkeep.domain.durations import parse_duration  # noqa: PLC0415 - --help needs none of these
     from snapkeep.domain.retention.placed_holds import PlacedHold  # noqa: PLC0415
     from snapkeep.usecases.placed_holds import place  # noqa: PLC0415
@@ -97,13 +98,9 @@ def place_hold(
     if not result.done:
         raise AwsUnavailable(f"the hold was written nowhere: {'; '.join(result.problems.values())}")
     problems = list(_problems(result, "not written in"))
-    if json:
-        print_json({"hold": _data(hold), "regions": list(result.done), "problems": problems})
-    else:
-        write_lines([f"{hold.id} holds {hold.scope}; written in {', '.join(result.done)}"])
-        warn(problems)
-    if problems:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    data = {"hold": hold_as_data(hold), "regions": list(result.done), "problems": problems}
+    show_result(data, [f"{hold.id} holds {hold.scope}; written in {', '.join(result.done)}"], problems, json=json)
+    exit_unless(not problems)
 
 
 @app.command("list")
@@ -113,16 +110,14 @@ def list_holds(settings: AwsSettings, *, json: Json = False) -> None:
 
     Exits with status 1 if those of a region could not be read.
     """
+    from snapkeep.cli.views.status_forms import hold_as_data  # noqa: PLC0415 - --help needs none of these
+
     _, stores, _ = _system(replace(settings, read_only=True))
     written, problems = _read(stores)
-    if json:
-        listed = [_data(hold) | {"regions": regions} for hold, regions in written.items()]
-        print_json({"holds": listed, "problems": problems})
-    else:
-        write_lines(_lines(written, stores) if written else ["nothing is held"] if not problems else [])
-        warn(problems)
-    if problems:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    listed = [hold_as_data(hold) | {"regions": regions} for hold, regions in written.items()]
+    lines = _lines(written, stores) if written else ["nothing is held"] if not problems else []
+    show_result({"holds": listed, "problems": problems}, lines, problems, json=json)
+    exit_unless(not problems)
 
 
 @app.command("release")
@@ -154,13 +149,9 @@ def release_hold(
     problems = list(_problems(result, "still held, because it could not be removed in"))
     if not result.done and not problems:
         raise WrongUse(f"there is no hold {hold_id}; `snapkeep hold list` shows those in force")
-    if json:
-        print_json({"released": hold_id, "regions": list(result.done), "problems": problems})
-    else:
-        write_lines([f"{hold_id} is removed in {', '.join(result.done)}"] if result.done else [])
-        warn(problems)
-    if problems:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    data = {"released": hold_id, "regions": list(result.done), "problems": problems}
+    show_result(data, [f"{hold_id} is removed in {', '.join(result.done)}"] if result.done else [], problems, json=json)
+    exit_unless(not problems)
 
 
 def _ids(names: list[str] | tuple[()]) -> tuple[list[str], list[str]]:
@@ -225,9 +216,3 @@ def _lines(written: Mapping[PlacedHold, list[str]], stores: Mapping[str, HoldSto
 
 def _problems(result: HoldResult, what: str) -> Iterator[str]:
     return (f"{what} {region}: {why}" for region, why in result.problems.items())
-
-
-def _data(hold: PlacedHold) -> dict[str, Any]:
-    from snapkeep.cli.views.status_forms import hold_as_data  # noqa: PLC0415
-
-    return hold_as_data(hold)

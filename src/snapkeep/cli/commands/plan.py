@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, RegionScope, in_scope, is_in_scope, time_of, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import read_policies
 from snapkeep.domain.wildcards import matches_any
@@ -107,8 +107,7 @@ def plan(
         else:
             _print_plans(plans, about, budgets, layout, csv=csv)
     refused = any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes)
-    if broken or problems or by_defaults or refused:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(not (broken or problems or by_defaults or refused))
 
 
 def of_volumes(plans: Sequence[RegionPlan], patterns: Sequence[str] | None) -> list[RegionPlan]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import in_one_line, print_json, printable, warn
 from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
 from snapkeep.cli.regions import known_partitions, require_region
@@ -57,8 +57,7 @@ def check(
         results.append(_check_file(read_file(path), region, partitions, json=json))
     if json:
         print_json(results[0] if len(files) == 1 else {"files": results})
-    if any(result["errors"] for result in results):
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(not any(result["errors"] for result in results))
 
 
 def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *, json: bool) -> dict[str, Any]:
@@ -225,8 +224,7 @@ def show(
     else:
         warn([policies.problem])
         sys.stdout.write(f"# {policies.source.label}\n{readable_yaml(policies)}")
-    if policies.problem:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(not policies.problem)
 
 
 @app.command()
@@ -337,8 +335,7 @@ def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, qu
         print_json({"pushed": pushed_data, "dropped": dropped_data, "fields": fields_data, **changes_data})
     else:
         _print_lines(pushed_line(result) for result in pushed)
-    if any(result.overtaken for result in pushed) or len(readable) < len(dropped):
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(not any(result.overtaken for result in pushed) and len(readable) == len(dropped))
 
 
 def _print_comparisons(comparisons: Sequence[tuple[str, Comparison]], full_copies: Sequence[FullCopies], *, json: bool) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from snapkeep.cli.commands.recover_instance import group, instance, instance_map
 from snapkeep.cli.commands.recoverable import At, OfPolicy, OfTags, moment_of
 from snapkeep.cli.common import AwsSettings, Json, Yes, pairs_of, require_consent, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import print_json, warn, write_lines
+from snapkeep.cli.errors import WrongUse, exit_unless
+from snapkeep.cli.output import show_result, write_lines
 from snapkeep.cli.recovery_system import (
     Bucket,
+    ConsentOptions,
     In,
     OnlyPlan,
     Rate,
@@ -21,9 +23,9 @@ from snapkeep.cli.recovery_system import (
     RunId,
     carry_out,
     places_of,
-    print_end,
     printing,
     rate_of,
+    recover_by_plan,
 )
 from snapkeep.domain.plural import counted
 
@@ -93,12 +95,10 @@ def volume(
         newest=newest,
         with_deleted=with_deleted,
     )
-    recover_volumes(RecoverySystem(settings, in_region, bucket), request, only_plan=only_plan, yes=yes, json=json)
+    recover_volumes(RecoverySystem(settings, in_region, bucket), request, ConsentOptions(only_plan, yes, json))
 
 
-def recover_volumes(
-    system: RecoverySystem, request: RecoveryRequest, *, unproved: str = "", only_plan: bool, yes: bool, json: bool
-) -> None:
+def recover_volumes(system: RecoverySystem, request: RecoveryRequest, options: ConsentOptions, unproved: str = "") -> None:
     """Show the plan of a recovery of volumes, ask for consent, and carry it out.
 
     `unproved` is shown as the proof of copies without one; by default, the command that compares them.
@@ -110,30 +110,13 @@ def recover_volumes(
 
     now = datetime.now(UTC)
     plan = system.prepare().plan(request)
-    if not json:
+    if not options.json:
         write_lines(plan_lines(plan, now, unproved=unproved or UNPROVED_COPY))
         volume_ids = [volume.point.origin.volume_id for volume in plan.volumes]
         write_lines(measured_lines(volume_ids, last_drills(system.installed, plan.region)))
-    if only_plan or plan.obstacles:
-        if json:
-            print_json({"plan": plan_as_data(plan)})
-        raise typer.Exit(NOT_ALL_RIGHT if plan.obstacles else 0)
     question = f"Make {counted(len(plan.volumes), 'volume')} in {plan.region}?"
-    require_consent(question, yes=yes, json=json, otherwise="nothing was made")
-    begin_and_carry_out(system, begin(plan, system.caller(), datetime.now(UTC)), plan_as_data(plan), json=json)
-
-
-def begin_and_carry_out(system: RecoverySystem, run: RecoveryRun, plan: dict[str, Any], *, json: bool) -> None:
-    """Begin a recovery with its journal, carry it out and print how it ended; `plan` is its plan as data."""
-    from snapkeep.cli.views.recover import run_as_data  # noqa: PLC0415
-
-    recover = system.recover(run.region, printing(quiet=json))
-    recover.journal.begin(run)
-    ended = carry_out(recover.run, run, system.command("resume", run.id))
-    if json:
-        print_json({"plan": plan, "run": run_as_data(ended)})
-    else:
-        print_end(ended, system)
+    data = {"plan": plan_as_data(plan)}
+    recover_by_plan(system, data, question, partial(begin, plan), options, hindered=bool(plan.obstacles))
 
 
 @app.command("list")
@@ -143,14 +126,10 @@ def list_runs(settings: AwsSettings, *, in_region: In = "", bucket: Bucket = "",
     from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
 
     runs, unreadable = RecoverySystem(settings, in_region, bucket).journal().runs()
-    if json:
-        print_json([run_as_data(run) for run in runs] + [{"id": run_id, "problem": why} for run_id, why in unreadable.items()])
-    else:
-        none = [] if runs or unreadable else ["no recovery was begun here"]
-        write_lines([*(next(iter(run_lines(run))) for run in runs), *none])
-        warn(f"{run_id}  not known: {why}" for run_id, why in unreadable.items())
-    if unreadable:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    data = [run_as_data(run) for run in runs] + [{"id": run_id, "problem": why} for run_id, why in unreadable.items()]
+    lines = [next(run_lines(run)) for run in runs] if runs or unreadable else ["no recovery was begun here"]
+    show_result(data, lines, (f"{run_id}  not known: {why}" for run_id, why in unreadable.items()), json=json)
+    exit_unless(not unreadable)
 
 
 @app.command()
@@ -160,10 +139,7 @@ def show(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bu
     from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
 
     run = RecoverySystem(settings, in_region, bucket).journal().read(run_id)
-    if json:
-        print_json(run_as_data(run))
-    else:
-        write_lines(run_lines(run))
+    show_result(run_as_data(run), run_lines(run), json=json)
 
 
 @app.command()
@@ -199,7 +175,4 @@ def _continue(system: RecoverySystem, run: RecoveryRun, *, json: bool, undo: boo
     if not undo:
         refuse_undone(run)
     ended = carry_out(recover.undo if undo else recover.run, run, system.command("undo" if undo else "resume", run.id))
-    if json:
-        print_json(run_as_data(ended))
-    else:
-        write_lines([next(iter(run_lines(ended)))])
+    show_result(run_as_data(ended), [next(run_lines(ended))], json=json)

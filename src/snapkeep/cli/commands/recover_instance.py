@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.commands.recoverable import At, moment_of
-from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import print_json, warn, write_lines
-from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, Rate, RecoverySystem, carry_out, print_end, printing, rate_of
+from snapkeep.cli.common import AwsSettings, Json, Yes, with_aws_settings
+from snapkeep.cli.errors import WrongUse, exit_unless
+from snapkeep.cli.output import show_result, warn, write_lines
+from snapkeep.cli.recovery_system import Bucket, ConsentOptions, In, OnlyPlan, Rate, RecoverySystem, rate_of, recover_by_plan
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.instance_map import InstanceMap
@@ -64,7 +65,7 @@ def instance(
     system = RecoverySystem(settings, in_region, bucket)
     plan = system.prepare_instance().plan(request)
     question = f"Replace the root volume of {plan.instance_id}?" if replace_root else f"Launch {plan.instance_id} again?"
-    recover_stages(system, [[plan]], question, now, only_plan=only_plan, yes=yes, json=json)
+    recover_stages(system, [[plan]], question, now, ConsentOptions(only_plan, yes, json))
 
 
 @with_aws_settings
@@ -105,12 +106,10 @@ def group(
         plan.stages,
         f"Launch the instances of {group_name} again?",
         now,
+        ConsentOptions(only_plan, yes, json),
         checks=chosen.waits_for_checks,
         hindered=plan.hindered,
         data=group_as_data(plan),
-        only_plan=only_plan,
-        yes=yes,
-        json=json,
     )
 
 
@@ -119,40 +118,26 @@ def recover_stages(
     stages: Sequence[Sequence[InstancePlan]],
     question: str,
     now: datetime,
+    consent: ConsentOptions,
     *,
     checks: bool = True,
     hindered: bool = False,
     data: Mapping[str, Any] = NOTHING,
-    only_plan: bool,
-    yes: bool,
-    json: bool,
 ) -> None:
     """Show the plans of instances, ask, and recover them stage by stage in one run."""
     from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415
-    from snapkeep.cli.views.recover import run_as_data  # noqa: PLC0415
     from snapkeep.cli.views.recover_instance import plan_as_data, plan_lines  # noqa: PLC0415
     from snapkeep.cli.views.recoverable import measured_lines  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare_instance import begin_instances  # noqa: PLC0415
 
     plans = [plan for stage in stages for plan in stage]
     data = {**data, "plans": [plan_as_data(plan) for plan in plans]}
-    if not json:
+    if not consent.json:
         write_lines(line for plan in plans for line in plan_lines(plan, now))
         write_lines(measured_lines([plan.instance_id for plan in plans], last_drills(system.installed, system.region)))
     hindered = hindered or any(plan.obstacles for plan in plans)
-    if only_plan or hindered:
-        if json:
-            print_json(data)
-        raise typer.Exit(NOT_ALL_RIGHT if hindered else 0)
-    require_consent(question, yes=yes, json=json, otherwise="nothing was made")
-    run = begin_instances(stages, system.caller(), datetime.now(UTC), checks=checks)
-    recover = system.recover(run.region, printing(quiet=json))
-    recover.journal.begin(run)
-    ended = carry_out(recover.run, run, system.command("resume", run.id))
-    if json:
-        print_json({**data, "run": run_as_data(ended)})
-    else:
-        print_end(ended, system)
+    begin = partial(begin_instances, stages, checks=checks)
+    recover_by_plan(system, data, question, begin, consent, hindered=hindered)
 
 
 @with_aws_settings
@@ -173,12 +158,8 @@ def instance_map(
     system = RecoverySystem(settings, in_region, bucket)
     proposed, notes = system.first_map(instances)
     warn(notes)
-    if json:
-        print_json(map_as_data(proposed))
-    else:
-        write_lines(map_lines(proposed, system.region))
-    if proposed.unmatched:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    show_result(map_as_data(proposed), map_lines(proposed, system.region), json=json)
+    exit_unless(not proposed.unmatched)
 
 
 def read_map(path: Path | None) -> InstanceMap:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, pairs_of, time_of, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, known_errors, one_line
-from snapkeep.cli.output import print_json, write_lines
+from snapkeep.cli.errors import WrongUse, exit_unless, known_errors, one_line
+from snapkeep.cli.output import show_result
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
@@ -92,12 +92,7 @@ def recoverable(
     drills = {
         things.region: last_drills(installed, things.region) for things in found if things.region not in ("", settings.region)
     }
-    if json:
-        print_json(as_data(found, drills))
-    else:
-        write_lines(lines(found, now, drills))
-        write_lines(f"unusual changes are not known: the bucket of {region} cannot be read" for region in unread)
-    if any(
-        things.problem or any(not choice.whole or not choice.points for choice in things.choices.values()) for things in found
-    ):
-        raise typer.Exit(NOT_ALL_RIGHT)
+    not_known = (f"unusual changes are not known: the bucket of {region} cannot be read" for region in unread)
+    show_result(as_data(found, drills), [*lines(found, now, drills), *not_known], json=json)
+    choices = (choice for things in found for choice in things.choices.values())
+    exit_unless(all(choice.whole and choice.points for choice in choices) and not any(things.problem for things in found))

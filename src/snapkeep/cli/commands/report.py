@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, one_line
-from snapkeep.cli.output import print_json, warn, write_lines
+from snapkeep.cli.errors import WrongUse, exit_unless, one_line
+from snapkeep.cli.output import print_json, show_result, warn
 from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.cli.vault_stack import vault_stack
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.json_codec import from_json
+from snapkeep.domain.json_codec import from_json, to_object
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 from snapkeep.usecases.sweep.report_names import SIGNALS
@@ -69,8 +69,7 @@ def list_reports(
     else:
         print_list(reports)
         warn(problems.values())
-    if problems:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(not problems)
 
 
 @app.command("signals")
@@ -87,19 +86,14 @@ def list_signals(
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.signals import signal_lines  # noqa: PLC0415
-    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
 
     first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
     stores, problems = report_stores(InstalledSystem(replace(settings, read_only=True)))
     records, problems = kept_everywhere(stores, problems, partial(signals_and_problem, first_day=first_day))
     records.sort(key=lambda record: record.first_at, reverse=True)
-    if json:
-        print_json({"signals": [to_object(record) for record in records], "problems": problems})
-    else:
-        write_lines(signal_lines(records))
-        warn(problems.values())
-    if problems:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    data = {"signals": [to_object(record) for record in records], "problems": problems}
+    show_result(data, signal_lines(records), problems.values(), json=json)
+    exit_unless(not problems)
 
 
 @app.command()

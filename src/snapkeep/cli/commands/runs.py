@@ -8,8 +8,8 @@ from dataclasses import replace
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT
-from snapkeep.cli.output import print_json, warn, write_lines
+from snapkeep.cli.errors import exit_unless
+from snapkeep.cli.output import show_result
 
 app = typer.Typer(help="List the latest executions of the state machines.")
 
@@ -37,10 +37,6 @@ def runs(settings: AwsSettings, *, json: Json = False) -> None:
     regions = [reading.region for reading in readings if reading.stack and not reading.problem]
     found, unread = latest_runs(settings, regions, identity)
     problems = [*(reading.problem for reading in readings if reading.problem), *unread]
-    if json:
-        print_json(runs_as_data(found, problems))
-    else:
-        write_lines(run_lines(found) if found or problems else ["no execution: nothing has run yet"])
-        warn(problems)
-    if problems:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    lines = run_lines(found) if found or problems else ["no execution: nothing has run yet"]
+    show_result(runs_as_data(found, problems), lines, problems, json=json)
+    exit_unless(not problems)

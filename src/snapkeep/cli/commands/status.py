@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snapkeep.cli.common import AwsSettings, Grouping, Json, pairs_of, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import make_console, print_json, warn
 from snapkeep.domain.protection import VolumeHealth
 from snapkeep.usecases.look.status import DEFAULT_QUOTA, EVERY_VOLUME, Destination, SystemStatus, VolumeFilter, gather_status
@@ -71,8 +71,7 @@ def status(
     elif not watch:
         console = make_console()
         console.print(screen.view(settings, current, console))
-    if not current.healthy:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(current.healthy)
 
 
 LEAST_LINES, MOST_LINES = 24, 50

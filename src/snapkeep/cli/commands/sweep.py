@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, in_scope, require_consent, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT
+from snapkeep.cli.errors import exit_unless
 from snapkeep.cli.executions import ended_execution
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
@@ -73,8 +73,7 @@ def print_reports(reports: Sequence[SweepReport], *, json: bool) -> None:
     else:
         for report in reports:
             print_report(report)
-    if any(report.outcome is not SweepOutcome.OK for report in reports):
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(all(report.outcome is SweepOutcome.OK for report in reports))
 
 
 def _adoption_question(installed: InstalledSystem, scope: RegionScope) -> str:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.commands.recover import begin_and_carry_out, recover_volumes
+from snapkeep.cli.commands.recover import recover_volumes
 from snapkeep.cli.commands.recoverable import At, moment_of
 from snapkeep.cli.commands.sweep import print_reports, swept
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.installed_vault import policies_of_vault
-from snapkeep.cli.output import print_json, warn, write_lines
+from snapkeep.cli.output import print_json, show_result, write_lines
 from snapkeep.cli.policy_files import read_policies
-from snapkeep.cli.recovery_system import Bucket, OnlyPlan, Rate, RecoverySystem, rate_of
+from snapkeep.cli.recovery_system import Bucket, ConsentOptions, OnlyPlan, Rate, RecoverySystem, rate_of, recover_by_plan
 from snapkeep.cli.regions import known_partitions
 from snapkeep.cli.vault_stack import account_of, vault_stack
 from snapkeep.domain.plural import counted
@@ -117,12 +117,9 @@ def push(
         write_lines(changes_lines(after, deleted))
     require_consent(f"Put {file.name} in force in {settings.region}?", yes=yes, json=json, otherwise="nothing was changed")
     (pushed,) = push_to([InstalledSystem(settings).adapters.policy_store_of(settings.region)], stored_text(document))
-    if json:
-        print_json({"version": pushed.version, "region": pushed.region, "deleted": points_as_data(deleted)})
-    else:
-        write_lines([pushed_line(pushed)])
-    if pushed.overtaken:
-        raise typer.Exit(NOT_ALL_RIGHT)
+    data = {"version": pushed.version, "region": pushed.region, "deleted": points_as_data(deleted)}
+    show_result(data, [pushed_line(pushed)], json=json)
+    exit_unless(not pushed.overtaken)
 
 
 _Volumes = Annotated[list[str] | None, typer.Argument(metavar="[VOLUME]...", help="Source volumes; by default all.")]
@@ -145,13 +142,9 @@ def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json =
     problem = policies.problem or ("" if policies.vaults else NO_VAULT)
     if not vault_stack(settings).parameters:
         problem = f"{_absent(settings)}: nothing is copied, and nothing is deleted"
-    if json:
-        print_json({"region": settings.region, "problem": problem, "points": points_as_data(points)})
-    else:
-        write_lines(points_lines(points, settings.region, now))
-        warn([problem] if problem else [])
-    if problem or any(point.copy.completed and point.copy.unusable for point in points):
-        raise typer.Exit(NOT_ALL_RIGHT)
+    data = {"region": settings.region, "problem": problem, "points": points_as_data(points)}
+    show_result(data, points_lines(points, settings.region, now), [problem], json=json)
+    exit_unless(not problem and not any(point.copy.completed and point.copy.unusable for point in points))
 
 
 @app.command()
@@ -219,18 +212,16 @@ def restore(
     if key and (zone or rate != "default"):
         raise WrongUse("--zone and --rate are of volumes, and --copy-to-key makes none")
     system, moment = RecoverySystem(settings, settings.region, bucket), moment_of(at, datetime.now(UTC))
-    target = Target(tuple(volumes))
+    target, options = Target(tuple(volumes)), ConsentOptions(only_plan, yes, json)
     if key:
-        _copy(system, target, moment, key, account, only_plan=only_plan, yes=yes, json=json)
+        _copy(system, target, moment, key, account, options)
     else:
         # The source volumes are in another account: whether they exist is not known here.
         request = RecoveryRequest(target, moment, zone, rate_of(rate), with_deleted=True, from_vault=True)
-        recover_volumes(system, request, unproved=NOT_COMPARED, only_plan=only_plan, yes=yes, json=json)
+        recover_volumes(system, request, options, NOT_COMPARED)
 
 
-def _copy(
-    system: RecoverySystem, target: Target, at: datetime, key: str, account: str, *, only_plan: bool, yes: bool, json: bool
-) -> None:
+def _copy(system: RecoverySystem, target: Target, at: datetime, key: str, account: str, options: ConsentOptions) -> None:
     from snapkeep.cli.views.vault import copies_as_data, copies_lines  # noqa: PLC0415
     from snapkeep.domain.recovery.copy_steps import copy_steps  # noqa: PLC0415
     from snapkeep.usecases.recovery.begin import new_run  # noqa: PLC0415
@@ -239,15 +230,15 @@ def _copy(
     now = datetime.now(UTC)
     keys = system.installed.adapters.keys_of(system.region)
     plan = prepare_copies(system.points, system.ec2(system.region), target, at, key, account, keys)
-    data = copies_as_data(plan)
-    if not json:
+    if not options.json:
         write_lines(copies_lines(plan, now))
-    if only_plan or plan.obstacles:
-        if json:
-            print_json({"plan": data})
-        raise typer.Exit(NOT_ALL_RIGHT if plan.obstacles else 0)
-    question = f"Copy {counted(len(plan.points), 'point')} and share the copies with account {account}?"
-    require_consent(question, yes=yes, json=json, otherwise="nothing was copied")
     points = tuple(point.id for point in plan.points)
-    run = new_run(plan.region, points, copy_steps(plan), plan.obstacles, system.caller(), now)
-    begin_and_carry_out(system, run, data, json=json)
+    recover_by_plan(
+        system,
+        {"plan": copies_as_data(plan)},
+        f"Copy {counted(len(plan.points), 'point')} and share the copies with account {account}?",
+        lambda caller, _: new_run(plan.region, points, copy_steps(plan), plan.obstacles, caller, now),
+        options,
+        hindered=bool(plan.obstacles),
+        otherwise="nothing was copied",
+    )

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.executions import ended_execution
 from snapkeep.cli.output import make_console, print_json, printable
-from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.errors import AwsUnavailable, ProofNotFound
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 
@@ -54,7 +55,6 @@ def verify(
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.verify import estimates_as_data, lines_of_estimates, lines_of_proof  # noqa: PLC0415
-    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
     from snapkeep.usecases.recovery.choose_copies import choose_copies  # noqa: PLC0415
 
     if bool(snapshots) + bool(volume) + bool(policy) != 1:
@@ -79,8 +79,7 @@ def verify(
         print_json({"proofs": [to_object(proof) for proof in proofs]})
     else:
         sys.stdout.writelines(f"{printable(line)}\n" for proof in proofs for line in lines_of_proof(proof))
-    if not all(proof.proved for proof in proofs):
-        raise typer.Exit(NOT_ALL_RIGHT)
+    exit_unless(all(proof.proved for proof in proofs))
 
 
 def _method(*, structure: bool, sample: int | None, subset: str, changed: bool, full: bool) -> Method:
@@ -115,7 +114,6 @@ def _proofs(
     """Start the comparisons, wait for their ends, and return their proofs. Raise AwsUnavailable where there is none."""
     from snapkeep.adapters.s3_proofs import S3Proofs  # noqa: PLC0415 - imports botocore
     from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications  # noqa: PLC0415
-    from snapkeep.domain.errors import ProofNotFound  # noqa: PLC0415
     from snapkeep.domain.recovery.proof import pair_of  # noqa: PLC0415
 
     settings, outputs = installed.settings, installed.stack_outputs(StackKind.DR, region)
