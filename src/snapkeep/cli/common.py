@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 DEFAULT_DR_REGION = "us-east-2"
 
 
+def option(flag: str, text: str, metavar: str | None = None, **settings: Any) -> Any:
+    """Return an option and its line of help."""
+    return typer.Option(flag, help=text, metavar=metavar, **settings)
+
+
+def argument(metavar: str, text: str, **settings: Any) -> Any:
+    """Return an argument and its line of help."""
+    return typer.Argument(metavar=metavar, help=text, **settings)
+
+
 def _aws_option(setting: str, metavar: str, text: str) -> Any:
     """Return an option that a variable and the settings' file can give too."""
     return typer.Option(_flag(setting), metavar=metavar, help=text, envvar=variable_of(setting), rich_help_panel="AWS")
@@ -51,12 +61,9 @@ EndpointUrl = Annotated[str | None, _aws_option("endpoint_url", "URL", "Endpoint
 Name = Annotated[str | None, _aws_option("name", "SUFFIX", "FunctionNameSuffix of the system.")]
 PrimaryStack = Annotated[str | None, _aws_option("primary_stack", "NAME", "Primary stack. Default: found by the system's name.")]
 DrStack = Annotated[str | None, _aws_option("dr_stack", "NAME", "DR stack, likewise.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Print each call to AWS on stderr.", rich_help_panel="AWS")]
-LogFile = Annotated[
-    Path | None,
-    typer.Option("--log-file", metavar="FILE", help="Append each call to AWS to a file.", rich_help_panel="AWS"),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Verbose = Annotated[bool, option("--verbose", "Print each call to AWS on stderr.", rich_help_panel="AWS")]
+LogFile = Annotated[Path | None, option("--log-file", "Append each call to AWS to a file.", "FILE", rich_help_panel="AWS")]
+Json = Annotated[bool, option("--json", "Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, pasted_options, require_consent
+from snapkeep.cli.common import AwsSettings, argument, option, pasted_options, require_consent
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, warn, write_command, write_lines
 from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from snapkeep.usecases.recovery.record_ports import Documents
     from snapkeep.usecases.recovery.recover import Recover, Reporter
 
-In = Annotated[str, typer.Option("--in", metavar="REGION", help="The region to recover in. Default: the DR region.")]
-Bucket = Annotated[str, typer.Option("--bucket", metavar="NAME", help="The DR region's bucket, if its stack does not exist.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The name of a recovery.")]
-Rate = Annotated[str, typer.Option("--rate", metavar="MIB/S", help="Initialisation rate of volumes: default, or 100 to 300.")]
-OnlyPlan = Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")]
+In = Annotated[str, option("--in", "The region to recover in. Default: the DR region.", "REGION")]
+Bucket = Annotated[str, option("--bucket", "The DR region's bucket, if its stack does not exist.", "NAME")]
+RunId = Annotated[str, argument("RUN", "The name of a recovery.")]
+Rate = Annotated[str, option("--rate", "Initialisation rate of volumes: default, or 100 to 300.", "MIB/S")]
+OnlyPlan = Annotated[bool, option("--plan", "Show the plan and change nothing.")]
 
 
 class ConsentOptions(NamedTuple):

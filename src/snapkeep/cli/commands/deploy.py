@@ -16,6 +16,7 @@ from snapkeep.cli.common import (
     Yes,
     can_ask,
     consents,
+    option,
     pairs_of,
     pasted_options,
     require_consent,
@@ -39,43 +40,30 @@ destroy_app = typer.Typer(help="Delete both stacks. Snapshots stay.")
 package_app = typer.Typer(help="Build the functions for the AWS CLI or SAM.")
 
 
-_Parameter = partial(typer.Option, rich_help_panel="Parameters")
-_TagKey = Annotated[str, _Parameter("--tag-key", metavar="KEY", help="Protect only volumes with this tag (Key or Key=Value).")]
-_Retention = Annotated[
-    int | None, _Parameter("--retention", metavar="COUNT", help="Snapshots to keep of each volume. Default: 7.")
-]
-_DrRetention = Annotated[
-    int | None, _Parameter("--dr-retention", metavar="COUNT", help="Copies to keep of each volume. Default: 1.")
-]
+_Parameter = partial(option, rich_help_panel="Parameters")
+_TagKey = Annotated[str, _Parameter("--tag-key", "Protect only volumes with this tag (Key or Key=Value).", "KEY")]
+_Retention = Annotated[int | None, _Parameter("--retention", "Snapshots to keep of each volume. Default: 7.", "COUNT")]
+_DrRetention = Annotated[int | None, _Parameter("--dr-retention", "Copies to keep of each volume. Default: 1.", "COUNT")]
 _Parameters = Annotated[
-    list[str] | None,
-    _Parameter("--parameter", metavar="NAME=VALUE", help="Parameter of the primary stack, or of a vault's; repeatable."),
+    list[str] | None, _Parameter("--parameter", "Parameter of the primary stack, or of a vault's; repeatable.", "NAME=VALUE")
 ]
-_DrParameters = Annotated[
-    list[str] | None, _Parameter("--dr-parameter", metavar="NAME=VALUE", help="Parameter of the DR stack; repeatable.")
-]
+_DrParameters = Annotated[list[str] | None, _Parameter("--dr-parameter", "Parameter of the DR stack; repeatable.", "NAME=VALUE")]
 _DrillParameters = Annotated[
     list[str] | None,
-    _Parameter(
-        "--drill-parameter", metavar="NAME=VALUE", help="Parameter of the network of drills, with --only drill; repeatable."
-    ),
+    _Parameter("--drill-parameter", "Parameter of the network of drills, with --only drill; repeatable.", "NAME=VALUE"),
 ]
 _Only = Annotated[
     StackKind | None,
-    typer.Option(
+    option(
         "--only",
-        help="Only this stack. A further DR region has its own. `drill`: the network of instance drills. `vault`: a vault.",
+        "Only this stack. A further DR region has its own. `drill`: the network of instance drills. `vault`: a vault.",
         show_default=False,
     ),
 ]
-_Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Tag for every resource; repeatable.")]
-_RemoveFailed = Annotated[bool, typer.Option("--remove-failed", help="Delete a stack whose creation failed.")]
-_RoleArn = Annotated[
-    str, typer.Option("--role-arn", metavar="ARN", help="Role with which CloudFormation acts. Default: your permissions.")
-]
-_MoveDrRegion = Annotated[
-    bool, typer.Option("--move-dr-region", help="Confirm, with --yes, that new copies go to another DR region.")
-]
+_Tags = Annotated[list[str] | None, option("--tag", "Tag for every resource; repeatable.", "KEY=VALUE")]
+_RemoveFailed = Annotated[bool, option("--remove-failed", "Delete a stack whose creation failed.")]
+_RoleArn = Annotated[str, option("--role-arn", "Role with which CloudFormation acts. Default: your permissions.", "ARN")]
+_MoveDrRegion = Annotated[bool, option("--move-dr-region", "Confirm, with --yes, that new copies go to another DR region.")]
 
 
 @deploy_app.command()

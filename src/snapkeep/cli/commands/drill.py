@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Yes, pasted_options, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, pasted_options, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, exit_unless
 from snapkeep.cli.executions import ended_execution
 from snapkeep.cli.output import make_console, print_json, show_result, warn, write_lines
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Drill recoveries: begin, list and show drills, and audit their evidence.", no_args_is_help=True)
 
-In = Annotated[str, typer.Option("--in", metavar="REGION", help="The DR region of the drills.")]
+In = Annotated[str, option("--in", "The DR region of the drills.", "REGION")]
 PATIENCE_HOURS = 26.0
 """A drill ends after 24 hours, and removes what it made."""
 
@@ -36,14 +36,12 @@ PATIENCE_HOURS = 26.0
 @with_aws_settings
 def run(
     settings: AwsSettings,
-    drill: Annotated[str, typer.Argument(metavar="DRILL", help="The name of a drill in the policy document.")],
+    drill: Annotated[str, argument("DRILL", "The name of a drill in the policy document.")],
     *,
-    volume: Annotated[list[str] | None, typer.Option("--volume", metavar="VOLUME", help="Drill this volume.")] = None,
-    instance: Annotated[
-        list[str] | None, typer.Option("--instance", metavar="INSTANCE", help="Drill this instance, at the level instance.")
-    ] = None,
+    volume: Annotated[list[str] | None, option("--volume", "Drill this volume.", "VOLUME")] = None,
+    instance: Annotated[list[str] | None, option("--instance", "Drill this instance, at the level instance.", "INSTANCE")] = None,
     in_region: In = "",
-    estimate: Annotated[bool, typer.Option("--estimate", help="Print volumes, points and price; begin nothing.")] = False,
+    estimate: Annotated[bool, option("--estimate", "Print volumes, points and price; begin nothing.")] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -97,7 +95,7 @@ def list_drills(settings: AwsSettings, *, in_region: In = "", json: Json = False
 @with_aws_settings
 def show(
     settings: AwsSettings,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The name of a drill's run.")],
+    run_id: Annotated[str, argument("RUN", "The name of a drill's run.")],
     *,
     in_region: In = "",
     json: Json = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, argument, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.executions import state_machine_arn
 from snapkeep.cli.output import make_console, print_json, warn
@@ -33,7 +33,7 @@ MACHINES = {StackKind.PRIMARY: "protect", StackKind.DR: "receive"}
 @with_aws_settings
 def explain(
     settings: AwsSettings,
-    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Id of a snapshot or of a copy.")],
+    snapshot: Annotated[str, argument("SNAPSHOT", "Id of a snapshot or of a copy.")],
     *,
     json: Json = False,
 ) -> None:

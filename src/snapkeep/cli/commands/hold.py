@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless, one_line
 from snapkeep.cli.installed_vault import is_vault, policies_of_vault
 from snapkeep.cli.output import show_result
@@ -46,13 +46,13 @@ app = typer.Typer(cls=_PlacesByDefault, no_args_is_help=True, help="Keep snapsho
 @with_aws_settings
 def place_hold(
     settings: AwsSettings,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[VOLUME|SNAPSHOT]...", help="Ids to hold.")] = None,
+    names: Annotated[list[str] | None, argument("[VOLUME|SNAPSHOT]...", "Ids to hold.")] = None,
     *,
-    policy: Annotated[list[str] | None, typer.Option("--policy", metavar="NAME", help="Hold what a policy governs.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Hold everything.")] = False,
-    making: Annotated[bool, typer.Option("--making", help="Make no snapshots; others' are handled as before.")] = False,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; every verdict shows it.")],
-    review_after: Annotated[str, typer.Option("--review-after", metavar="TIME", help="When sweeps ask about it.")] = "30d",
+    policy: Annotated[list[str] | None, option("--policy", "Hold what a policy governs.", "NAME")] = None,
+    everything: Annotated[bool, option("--all", "Hold everything.")] = False,
+    making: Annotated[bool, option("--making", "Make no snapshots; others' are handled as before.")] = False,
+    reason: Annotated[str, option("--reason", "Why; every verdict shows it.", "TEXT")],
+    review_after: Annotated[str, option("--review-after", "When sweeps ask about it.", "TIME")] = "30d",
     json: Json = False,
 ) -> None:
     """Place a hold. Nothing that it covers is deleted until it is released.
@@ -124,7 +124,7 @@ def list_holds(settings: AwsSettings, *, json: Json = False) -> None:
 @with_aws_settings
 def release_hold(
     settings: AwsSettings,
-    hold_id: Annotated[str, typer.Argument(metavar="HOLD", help="Id of a hold, from `hold list`.")],
+    hold_id: Annotated[str, argument("HOLD", "Id of a hold, from `hold list`.")],
     *,
     yes: Yes = False,
     json: Json = False,

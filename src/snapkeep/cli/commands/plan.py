@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, RegionScope, in_scope, is_in_scope, time_of, with_aws_settings
+from snapkeep.cli.common import (
+    AwsSettings,
+    Json,
+    RegionScope,
+    argument,
+    in_scope,
+    is_in_scope,
+    option,
+    time_of,
+    with_aws_settings,
+)
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import read_policies
@@ -36,19 +46,16 @@ app = typer.Typer(help="Show what would be kept, copied and deleted, and why.")
 @with_aws_settings
 def plan(
     settings: AwsSettings,
-    volumes: Annotated[
-        list[str] | None, typer.Argument(metavar="[VOLUME]...", help="Only volumes of these ids or names (* and ?).")
-    ] = None,
+    volumes: Annotated[list[str] | None, argument("[VOLUME]...", "Only volumes of these ids or names (* and ?).")] = None,
     *,
     policy: Annotated[
-        Path | None,
-        typer.Option("--policy", metavar="FILE", exists=True, dir_okay=False, help="Plan with this policy document."),
+        Path | None, option("--policy", "Plan with this policy document.", "FILE", exists=True, dir_okay=False)
     ] = None,
-    at: Annotated[str, typer.Option("--at", metavar="TIME", help="Plan for a time such as 2026-12-24T03:00Z.")] = "",
-    diff: Annotated[bool, typer.Option("--diff", help="Show only the changes to the plan of now.")] = False,
-    adopt: Annotated[bool, typer.Option("--adopt", help="Plan as if existing snapshots were adopted.")] = False,
+    at: Annotated[str, option("--at", "Plan for a time such as 2026-12-24T03:00Z.", "TIME")] = "",
+    diff: Annotated[bool, option("--diff", "Show only the changes to the plan of now.")] = False,
+    adopt: Annotated[bool, option("--adopt", "Plan as if existing snapshots were adopted.")] = False,
     scope: Annotated[RegionScope, typer.Option(help="Regions to show.")] = RegionScope.BOTH,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    csv: Annotated[bool, option("--csv", "Print CSV.")] = False,
     json: Json = False,
 ) -> None:
     """Show each volume's policy, each snapshot's verdict with its reasons, and missing copies.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import in_one_line, print_json, printable, warn
 from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
@@ -29,16 +29,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Check, push and show the policy document.", no_args_is_help=True)
 
-_File = Annotated[Path, typer.Argument(metavar="FILE", help="Policy document in YAML or JSON.")]
+_File = Annotated[Path, argument("FILE", "Policy document in YAML or JSON.")]
 
 
 @app.command()
 def check(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Policy documents in YAML or JSON; - is standard input.")
-    ],
+    files: Annotated[list[Path], argument("FILE...", "Policy documents in YAML or JSON; - is standard input.")],
     *,
-    region: Annotated[str, typer.Option("--region", metavar="REGION", help="Primary region, to which no copy may go.")] = "",
+    region: Annotated[str, option("--region", "Primary region, to which no copy may go.", "REGION")] = "",
     json: Json = False,
 ) -> None:
     """Check documents, and list their errors and what they leave unprotected. Does not call AWS.
@@ -87,9 +85,7 @@ def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *,
 
 @app.command("from-dlm")
 def from_dlm(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="JSON of `aws dlm get-lifecycle-policy`, or of its PolicyDetails.")
-    ],
+    file: Annotated[Path, argument("FILE", "JSON of `aws dlm get-lifecycle-policy`, or of its PolicyDetails.")],
     *,
     json: Json = False,
 ) -> None:
@@ -144,10 +140,7 @@ def push(
 @with_aws_settings
 def rollback(
     settings: AwsSettings,
-    version: Annotated[
-        int,
-        typer.Argument(metavar="VERSION", help="Version to restore; by default the newest usable one.", show_default=False),
-    ] = 0,
+    version: Annotated[int, argument("VERSION", "Version to restore; by default the newest usable one.", show_default=False)] = 0,
     *,
     yes: Yes = False,
     json: Json = False,
@@ -200,9 +193,7 @@ def remove(
 @with_aws_settings
 def show(
     settings: AwsSettings,
-    version: Annotated[
-        int, typer.Argument(metavar="VERSION", help="Version to print; by default what is in force.", show_default=False)
-    ] = 0,
+    version: Annotated[int, argument("VERSION", "Version to print; by default what is in force.", show_default=False)] = 0,
     *,
     json: Json = False,
 ) -> None:
@@ -232,10 +223,7 @@ def show(
 def diff(
     settings: AwsSettings,
     document: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE|VERSION", help="Document or version; by default the one that rollback restores.", show_default=False
-        ),
+        str, argument("FILE|VERSION", "Document or version; by default the one that rollback restores.", show_default=False)
     ] = "",
     *,
     json: Json = False,

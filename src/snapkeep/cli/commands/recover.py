@@ -10,7 +10,7 @@ import typer
 
 from snapkeep.cli.commands.recover_instance import group, instance, instance_map
 from snapkeep.cli.commands.recoverable import At, OfPolicy, OfTags, moment_of
-from snapkeep.cli.common import AwsSettings, Json, Yes, pairs_of, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, pairs_of, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import show_result, write_lines
 from snapkeep.cli.recovery_system import (
@@ -43,29 +43,24 @@ app.command("map")(instance_map)
 @with_aws_settings
 def volume(
     settings: AwsSettings,
-    targets: Annotated[list[str] | None, typer.Argument(metavar="[VOLUME|INSTANCE|NAME]...", help="What to recover.")] = None,
+    targets: Annotated[list[str] | None, argument("[VOLUME|INSTANCE|NAME]...", "What to recover.")] = None,
     *,
     policy: OfPolicy = "",
     tag: OfTags = None,
     at: At = "",
     in_region: In = "",
-    zone: Annotated[str, typer.Option("--zone", metavar="AZ", help="Availability Zone of the volumes.")] = "",
+    zone: Annotated[str, option("--zone", "Availability Zone of the volumes.", "AZ")] = "",
     attach: Annotated[
         list[str] | None,
-        typer.Option(
-            "--attach", metavar="INSTANCE[:DEVICE]", help="Attach to this instance; repeat it to name the device of each volume."
-        ),
+        option("--attach", "Attach to this instance; repeat it to name the device of each volume.", "INSTANCE[:DEVICE]"),
     ] = None,
     rate: Rate = "default",
     without: Annotated[
-        list[str] | None,
-        typer.Option("--without", metavar="VOLUME|DEVICE", help="Leave out this volume of an instance. Repeatable."),
+        list[str] | None, option("--without", "Leave out this volume of an instance. Repeatable.", "VOLUME|DEVICE")
     ] = None,
-    newest: Annotated[
-        bool, typer.Option("--newest", help="The newest point of each volume, also where a whole set is older.")
-    ] = False,
+    newest: Annotated[bool, option("--newest", "The newest point of each volume, also where a whole set is older.")] = False,
     with_deleted: Annotated[
-        bool, typer.Option("--with-deleted", help="With --policy or --tag: also volumes that do not exist any more.")
+        bool, option("--with-deleted", "With --policy or --tag: also volumes that do not exist any more.")
     ] = False,
     bucket: Bucket = "",
     only_plan: OnlyPlan = False,

@@ -9,10 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from snapkeep.cli.commands.recoverable import At, moment_of
-from snapkeep.cli.common import AwsSettings, Json, Yes, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import show_result, warn, write_lines
 from snapkeep.cli.recovery_system import Bucket, ConsentOptions, In, OnlyPlan, Rate, RecoverySystem, rate_of, recover_by_plan
@@ -22,10 +20,8 @@ if TYPE_CHECKING:
     from snapkeep.domain.recovery.instance_plan import InstancePlan
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-InstanceName = Annotated[str, typer.Argument(metavar="INSTANCE", help="An instance id, or the tag Name of its volumes.")]
-MapFile = Annotated[
-    Path | None, typer.Option("--map", metavar="FILE", help="Replacements of subnets, security groups and the like, in YAML.")
-]
+InstanceName = Annotated[str, argument("INSTANCE", "An instance id, or the tag Name of its volumes.")]
+MapFile = Annotated[Path | None, option("--map", "Replacements of subnets, security groups and the like, in YAML.", "FILE")]
 
 
 @with_aws_settings
@@ -37,12 +33,10 @@ def instance(
     in_region: In = "",
     map_file: MapFile = None,
     rate: Rate = "default",
-    stopped: Annotated[bool, typer.Option("--stopped", help="Stop the instance as soon as it runs.")] = False,
-    without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="DEVICE", help="Leave out the volume of a device. Repeatable.")
-    ] = None,
+    stopped: Annotated[bool, option("--stopped", "Stop the instance as soon as it runs.")] = False,
+    without: Annotated[list[str] | None, option("--without", "Leave out the volume of a device. Repeatable.", "DEVICE")] = None,
     replace_root: Annotated[
-        bool, typer.Option("--replace-root", help="Replace only the root volume of the instance, which still runs there.")
+        bool, option("--replace-root", "Replace only the root volume of the instance, which still runs there.")
     ] = False,
     bucket: Bucket = "",
     only_plan: OnlyPlan = False,
@@ -71,15 +65,13 @@ def instance(
 @with_aws_settings
 def group(
     settings: AwsSettings,
-    group_name: Annotated[str, typer.Argument(metavar="GROUP", help="The name of a group in the policy document.")],
+    group_name: Annotated[str, argument("GROUP", "The name of a group in the policy document.")],
     *,
     at: At = "",
     in_region: In = "",
     map_file: MapFile = None,
     rate: Rate = "default",
-    without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="INSTANCE", help="Leave out an instance. Repeatable.")
-    ] = None,
+    without: Annotated[list[str] | None, option("--without", "Leave out an instance. Repeatable.", "INSTANCE")] = None,
     bucket: Bucket = "",
     only_plan: OnlyPlan = False,
     yes: Yes = False,
@@ -143,7 +135,7 @@ def recover_stages(
 @with_aws_settings
 def instance_map(
     settings: AwsSettings,
-    instances: Annotated[list[str], typer.Argument(metavar="INSTANCE...", help="Instance ids.")],
+    instances: Annotated[list[str], argument("INSTANCE...", "Instance ids.")],
     *,
     in_region: In = "",
     bucket: Bucket = "",

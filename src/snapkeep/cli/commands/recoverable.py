@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, pairs_of, time_of, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, argument, option, pairs_of, time_of, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless, known_errors, one_line
 from snapkeep.cli.output import show_result
 
@@ -22,11 +22,11 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 app = typer.Typer(help="Show what can be recovered, where, and to when.")
 
-Targets = Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="Volume or instance ids, or names.")]
-At = Annotated[str, typer.Option("--at", metavar="TIME", help="The newest point up to a time such as 2026-12-24T03:00Z.")]
-In = Annotated[str, typer.Option("--in", metavar="REGION", help="Look in this region alone.")]
-OfPolicy = Annotated[str, typer.Option("--policy", metavar="NAME", help="Volumes of this policy.")]
-OfTags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Volumes with this tag. Repeatable.")]
+Targets = Annotated[list[str] | None, argument("[TARGET]...", "Volume or instance ids, or names.")]
+At = Annotated[str, option("--at", "The newest point up to a time such as 2026-12-24T03:00Z.", "TIME")]
+In = Annotated[str, option("--in", "Look in this region alone.", "REGION")]
+OfPolicy = Annotated[str, option("--policy", "Volumes of this policy.", "NAME")]
+OfTags = Annotated[list[str] | None, option("--tag", "Volumes with this tag. Repeatable.", "KEY=VALUE")]
 
 
 def moment_of(at: str, now: datetime) -> datetime:

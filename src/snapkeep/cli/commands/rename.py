@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.commands.deploy import are_confirmed, make_deployment, make_watcher
-from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, argument, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.output import make_console, print_json
@@ -31,10 +31,8 @@ app = typer.Typer(help="Let a system take over the snapshots of a former one.")
 @with_aws_settings
 def rename(
     settings: AwsSettings,
-    former: Annotated[
-        str, typer.Argument(metavar="OLD", help="The former system's name, such as snapkeep. It must be destroyed.")
-    ],
-    successor: Annotated[str, typer.Argument(metavar="NEW", help="The name of the system that takes over, such as snapkeep2.")],
+    former: Annotated[str, argument("OLD", "The former system's name, such as snapkeep. It must be destroyed.")],
+    successor: Annotated[str, argument("NEW", "The name of the system that takes over, such as snapkeep2.")],
     *,
     yes: Yes = False,
     json: Json = False,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, argument, option, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless, one_line
 from snapkeep.cli.output import print_json, show_result, warn
 from snapkeep.cli.side_by_side import side_by_side
@@ -49,7 +49,7 @@ NOTHING_KNOWN: Mapping[str, KeptReport] = MappingProxyType({})
 def list_reports(
     settings: AwsSettings,
     *,
-    days: Annotated[int, typer.Option("--days", metavar="DAYS", min=1, help="How many days back.")] = 14,
+    days: Annotated[int, option("--days", "How many days back.", "DAYS", min=1)] = 14,
     json: Json = False,
 ) -> None:
     """List the reports of every region, the newest first.
@@ -77,7 +77,7 @@ def list_reports(
 def list_signals(
     settings: AwsSettings,
     *,
-    days: Annotated[int, typer.Option("--days", metavar="DAYS", min=1, help="How many days back.")] = 14,
+    days: Annotated[int, option("--days", "How many days back.", "DAYS", min=1)] = 14,
     json: Json = False,
 ) -> None:
     """List the signals of every region, the newest first: calls by others that were notified.
@@ -100,7 +100,7 @@ def list_signals(
 @with_aws_settings
 def show(
     settings: AwsSettings,
-    report_id: Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `report list` shows it.")],
+    report_id: Annotated[str, argument("ID", "The report's id, as `report list` shows it.")],
     *,
     json: Json = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Grouping, Json, pairs_of, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Grouping, Json, argument, option, pairs_of, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import make_console, print_json, warn
 from snapkeep.domain.protection import VolumeHealth
@@ -28,20 +28,18 @@ app = typer.Typer(help="Show how well each volume is protected.")
 @with_aws_settings
 def status(
     settings: AwsSettings,
-    volumes: Annotated[
-        list[str] | None, typer.Argument(metavar="[VOLUME]...", help="Ids or names (with * and ?) to show in detail.")
-    ] = None,
+    volumes: Annotated[list[str] | None, argument("[VOLUME]...", "Ids or names (with * and ?) to show in detail.")] = None,
     *,
-    instance: Annotated[list[str] | None, typer.Option("--instance", metavar="ID", help="Volumes of an instance.")] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Volumes with a tag (* and ?).")] = None,
-    policy: Annotated[list[str] | None, typer.Option("--policy", metavar="NAME", help="Volumes of a policy.")] = None,
-    state: Annotated[list[VolumeHealth] | None, typer.Option("--state", help="Volumes in a state.")] = None,
-    by: Annotated[Grouping, typer.Option("--by", help="Group volumes by cause or by instance.")] = Grouping.CAUSE,
-    everything: Annotated[bool, typer.Option("--all", help="Show every volume and every queued copy.")] = False,
-    details: Annotated[bool, typer.Option("--details", help="Show all that is known of each volume.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
-    every: Annotated[int, typer.Option("--every", min=1, metavar="SECONDS", help="Interval of --watch.")] = 10,
-    prometheus: Annotated[bool, typer.Option("--prometheus", help="Print metrics in Prometheus's text format.")] = False,
+    instance: Annotated[list[str] | None, option("--instance", "Volumes of an instance.", "ID")] = None,
+    tag: Annotated[list[str] | None, option("--tag", "Volumes with a tag (* and ?).", "KEY=VALUE")] = None,
+    policy: Annotated[list[str] | None, option("--policy", "Volumes of a policy.", "NAME")] = None,
+    state: Annotated[list[VolumeHealth] | None, option("--state", "Volumes in a state.")] = None,
+    by: Annotated[Grouping, option("--by", "Group volumes by cause or by instance.")] = Grouping.CAUSE,
+    everything: Annotated[bool, option("--all", "Show every volume and every queued copy.")] = False,
+    details: Annotated[bool, option("--details", "Show all that is known of each volume.")] = False,
+    watch: Annotated[bool, option("--watch", "Repeat until Ctrl-C.")] = False,
+    every: Annotated[int, option("--every", "Interval of --watch.", "SECONDS", min=1)] = 10,
+    prometheus: Annotated[bool, option("--prometheus", "Print metrics in Prometheus's text format.")] = False,
     json: Json = False,
 ) -> None:
     """Show how many volumes can be recovered, how well each is protected, and the queue of copies.

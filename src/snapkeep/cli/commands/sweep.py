@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, in_scope, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, in_scope, option, require_consent, with_aws_settings
 from snapkeep.cli.errors import exit_unless
 from snapkeep.cli.executions import ended_execution
 from snapkeep.cli.output import make_console, print_json
@@ -35,8 +35,8 @@ PATIENCE_HOURS = 0.75
 def sweep(
     settings: AwsSettings,
     *,
-    adopt: Annotated[bool, typer.Option("--adopt", help="Adopt existing snapshots; retention then applies.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Retry copies that failed for good.")] = False,
+    adopt: Annotated[bool, option("--adopt", "Adopt existing snapshots; retention then applies.")] = False,
+    retry_failed: Annotated[bool, option("--retry-failed", "Retry copies that failed for good.")] = False,
     scope: Annotated[RegionScope, typer.Option(help="Regions to sweep.")] = RegionScope.BOTH,
     yes: Yes = False,
     json: Json = False,

@@ -13,7 +13,7 @@ import typer
 from snapkeep.cli.commands.recover import recover_volumes
 from snapkeep.cli.commands.recoverable import At, moment_of
 from snapkeep.cli.commands.sweep import print_reports, swept
-from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.installed_vault import policies_of_vault
@@ -41,10 +41,8 @@ def _group() -> None:
 
 @app.command("key-policy")
 def key_policy(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Policy document in YAML or JSON.")],
-    name: Annotated[
-        str, typer.Argument(metavar="VAULT", help="Name of a vault; by default all of them.", show_default=False)
-    ] = "",
+    file: Annotated[Path, argument("FILE", "Policy document in YAML or JSON.")],
+    name: Annotated[str, argument("VAULT", "Name of a vault; by default all of them.", show_default=False)] = "",
 ) -> None:
     """Print, as JSON, what the key of each copy rule for a vault must allow. Does not call AWS.
 
@@ -77,7 +75,7 @@ def key_policy(
 @with_aws_settings
 def push(
     settings: AwsSettings,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Policy document in YAML or JSON, as in production.")],
+    file: Annotated[Path, argument("FILE", "Policy document in YAML or JSON, as in production.")],
     *,
     yes: Yes = False,
     json: Json = False,
@@ -122,7 +120,7 @@ def push(
     exit_unless(not pushed.overtaken)
 
 
-_Volumes = Annotated[list[str] | None, typer.Argument(metavar="[VOLUME]...", help="Source volumes; by default all.")]
+_Volumes = Annotated[list[str] | None, argument("[VOLUME]...", "Source volumes; by default all.")]
 
 
 @app.command("list")
@@ -180,17 +178,13 @@ def _points(settings: AwsSettings, *policies: PolicySet) -> list[list[VaultPoint
 @with_aws_settings
 def restore(
     settings: AwsSettings,
-    volumes: Annotated[list[str], typer.Argument(metavar="VOLUME...", help="Source volumes to restore.")],
+    volumes: Annotated[list[str], argument("VOLUME...", "Source volumes to restore.")],
     *,
     at: At = "",
-    zone: Annotated[str, typer.Option("--zone", metavar="AZ", help="Availability Zone of the volumes.")] = "",
+    zone: Annotated[str, option("--zone", "Availability Zone of the volumes.", "AZ")] = "",
     rate: Rate = "default",
-    key: Annotated[
-        str, typer.Option("--copy-to-key", metavar="KEY", help="Make no volumes, but copies under this key, to be shared.")
-    ] = "",
-    account: Annotated[
-        str, typer.Option("--share-with", metavar="ACCOUNT", help="With --copy-to-key: the account that gets the copies.")
-    ] = "",
+    key: Annotated[str, option("--copy-to-key", "Make no volumes, but copies under this key, to be shared.", "KEY")] = "",
+    account: Annotated[str, option("--share-with", "With --copy-to-key: the account that gets the copies.", "ACCOUNT")] = "",
     bucket: Bucket = "",
     only_plan: OnlyPlan = False,
     yes: Yes = False,

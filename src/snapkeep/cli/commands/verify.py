@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, argument, option, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.executions import ended_execution
 from snapkeep.cli.output import make_console, print_json, printable
@@ -33,20 +33,18 @@ PATIENCE_HOURS = 12.0
 @with_aws_settings
 def verify(
     settings: AwsSettings,
-    snapshots: Annotated[list[str] | None, typer.Argument(metavar="[SNAPSHOT]...", help="Copies, or their sources.")] = None,
+    snapshots: Annotated[list[str] | None, argument("[SNAPSHOT]...", "Copies, or their sources.")] = None,
     *,
-    volume: Annotated[str, typer.Option("--volume", metavar="VOLUME", help="The newest copy of this source volume.")] = "",
-    policy: Annotated[str, typer.Option("--policy", metavar="NAME", help="The newest copy of each volume of a policy.")] = "",
-    in_region: Annotated[str, typer.Option("--in", metavar="REGION", help="The copies in this DR region.")] = "",
-    structure: Annotated[bool, typer.Option("--structure", help="Compare the lists of blocks alone.")] = False,
-    sample: Annotated[int | None, typer.Option("--sample", metavar="N", help="Compare N blocks too (default: 300).")] = None,
-    subset: Annotated[str, typer.Option("--subset", metavar="n/t", help="Compare part n of t parts.")] = "",
-    changed: Annotated[bool, typer.Option("--changed", help="Compare changes since a full proof.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Compare every block.")] = False,
-    budget: Annotated[
-        float, typer.Option("--budget", metavar="USD", min=0.0, show_default=False, help="Spend at most this on each copy.")
-    ] = 0.0,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Print blocks, time and price; read nothing.")] = False,
+    volume: Annotated[str, option("--volume", "The newest copy of this source volume.", "VOLUME")] = "",
+    policy: Annotated[str, option("--policy", "The newest copy of each volume of a policy.", "NAME")] = "",
+    in_region: Annotated[str, option("--in", "The copies in this DR region.", "REGION")] = "",
+    structure: Annotated[bool, option("--structure", "Compare the lists of blocks alone.")] = False,
+    sample: Annotated[int | None, option("--sample", "Compare N blocks too (default: 300).", "N")] = None,
+    subset: Annotated[str, option("--subset", "Compare part n of t parts.", "n/t")] = "",
+    changed: Annotated[bool, option("--changed", "Compare changes since a full proof.")] = False,
+    full: Annotated[bool, option("--full", "Compare every block.")] = False,
+    budget: Annotated[float, option("--budget", "Spend at most this on each copy.", "USD", min=0.0, show_default=False)] = 0.0,
+    estimate: Annotated[bool, option("--estimate", "Print blocks, time and price; read nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Compare copies with their sources, wait for the proofs, and print them.
