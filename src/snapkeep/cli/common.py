@@ -23,7 +23,7 @@ from snapkeep.cli.configuration import refuse_mistyped_variables, settings_file,
 from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import NotConfirmed, WrongUse
 from snapkeep.cli.output import warn
-from snapkeep.domain.policy.model import REGION_PATTERN
+from snapkeep.domain.policy.shapes import REGION_PATTERN
 from snapkeep.domain.system import StackKind, stack_name, system_name
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 from snapkeep.cli.errors import WrongUse
-from snapkeep.domain.policy.model import REGION_PATTERN
+from snapkeep.domain.policy.shapes import REGION_PATTERN
 
 FILE = "snapkeep.toml"
 _PREFIX = "SNAPKEEP_"

@@ -13,17 +13,23 @@ from snapkeep.domain.policy.drill_rules import (
     DrillRule,
     DrillSchedule,
 )
-from snapkeep.domain.policy.model import REGION_PATTERN
 from snapkeep.domain.policy.shapes import (
-    BUDGET_PATTERN,
     DRILL_DOCUMENT_PATTERN,
     HOURLY_PRICE_PATTERN,
     INSTANCE_TYPE_PATTERN,
     NAME_PATTERN,
-    Field,
     Shape,
-    ValueType,
+    budget_field,
+    count_field,
+    duration_field,
+    flag_field,
     long_duration,
+    name_field,
+    names_field,
+    object_field,
+    region_field,
+    text_field,
+    texts_field,
     timezone_field,
 )
 
@@ -34,9 +40,8 @@ SCHEDULE = Shape(
     DrillSchedule,
     "The schedule is EventBridge's; drills that could not start are made up within an hour.",
     (
-        Field(
+        text_field(
             "cron",
-            ValueType.TEXT,
             "Minutes, hours, day of month, month, day of week, year.",
             pattern=CRON_PATTERN,
             example="0 4 ? * SUN *",
@@ -50,14 +55,9 @@ PICK = Shape(
     DrillPick,
     "Write at most one of `latest`, `random` and `oldest_within`; without any of them it is `latest`.",
     (
-        Field(
-            "rotate",
-            ValueType.COUNT,
-            "So many volumes each time, those first that were not drilled for the longest time.",
-            maximum=20,
-        ),
-        Field("latest", ValueType.FLAG, "The newest recovery point of each volume."),
-        Field("random", ValueType.FLAG, "Any recovery point of each volume."),
+        count_field("rotate", "So many volumes each time, those first that were not drilled for the longest time.", maximum=20),
+        flag_field("latest", "The newest recovery point of each volume."),
+        flag_field("random", "Any recovery point of each volume."),
         long_duration(
             "oldest_within",
             "The oldest recovery point of each volume that is not older than this.",
@@ -72,9 +72,8 @@ MAP = Shape(
     DrillMap,
     "With the level `instance`.",
     (
-        Field(
+        names_field(
             "instance_types",
-            ValueType.NAMES,
             "Instance types, and those that are launched in their places. A type that is not here stays the same.",
             pattern=INSTANCE_TYPE_PATTERN,
             example="t3.large",
@@ -86,21 +85,14 @@ COMMAND = Shape(
     DrillCommand,
     "With the level `instance`: it runs once the status checks are passed, and has to succeed.",
     (
-        Field(
+        text_field(
             "document",
-            ValueType.TEXT,
             "The name of a document of Systems Manager in the DR region; its parameters have their defaults.",
             pattern=DRILL_DOCUMENT_PATTERN,
             example="snapkeep-drill-check",
             missing="write the name of a document of Systems Manager, such as snapkeep-drill-check",
         ),
-        Field(
-            "timeout",
-            ValueType.DURATION,
-            "How soon after it was sent it has to end.",
-            maximum=12 * 60,
-            example="10m",
-        ),
+        duration_field("timeout", "How soon after it was sent it has to end.", maximum=12 * 60, example="10m"),
     ),
 )
 
@@ -108,64 +100,38 @@ DRILL = Shape(
     DrillRule,
     "A recovery that is made at times, to learn whether and how fast it works, and removed again.",
     (
-        Field(
-            "name",
-            ValueType.TEXT,
-            "The drill's name, as it appears in evidence.",
-            pattern=NAME_PATTERN,
-            example="gold-weekly",
-            missing="give the drill a name, such as gold-weekly",
-        ),
-        Field(
+        name_field("drill", "The drill's name, as it appears in evidence.", "gold-weekly"),
+        texts_field(
             "policies",
-            ValueType.TEXTS,
             "The policies whose volumes are drilled.",
             pattern=NAME_PATTERN,
             example="gold",
             missing="name the policies whose volumes are drilled, such as [gold]",
         ),
-        Field(
-            "in",
-            ValueType.TEXT,
-            "The DR region in which the volumes are made.",
-            attribute="region",
-            pattern=REGION_PATTERN,
-            example="us-east-2",
-            missing="name the DR region in which the volumes are made",
+        region_field("in", "The DR region in which the volumes are made.", attribute="region"),
+        object_field(
+            "schedule", "When the drill is due.", shape=SCHEDULE, missing='write when it is due, such as {cron: "0 4 ? * SUN *"}'
         ),
-        Field(
-            "schedule",
-            ValueType.OBJECT,
-            "When the drill is due.",
-            shape=SCHEDULE,
-            missing='write when it is due, such as {cron: "0 4 ? * SUN *"}',
+        object_field("pick", "Which volumes and points it restores.", shape=PICK),
+        text_field(
+            "level", "A volume of a point, or an instance with all its volumes in an isolated network.", choices=tuple(DrillLevel)
         ),
-        Field("pick", ValueType.OBJECT, "Which volumes and points it restores.", shape=PICK),
-        Field(
-            "level",
-            ValueType.TEXT,
-            "A volume of a point, or an instance with all its volumes in an isolated network.",
-            choices=tuple(DrillLevel),
-        ),
-        Field(
+        text_field(
             "group",
-            ValueType.TEXT,
             "With the level `instance`: the recovery group whose instances are drilled together, in its order.",
             pattern=NAME_PATTERN,
             example="shop",
         ),
-        Field("command", ValueType.OBJECT, "A command that runs in each instance.", shape=COMMAND),
-        Field("map", ValueType.OBJECT, "Replacements with which a drill launches its instances.", shape=MAP),
-        Field(
+        object_field("command", "A command that runs in each instance.", shape=COMMAND),
+        object_field("map", "Replacements with which a drill launches its instances.", shape=MAP),
+        text_field(
             "instance_price",
-            ValueType.TEXT,
             "With the level `instance`: the price of its dearest instance. Snapkeep has no list of prices of instances.",
             pattern=HOURLY_PRICE_PATTERN,
             example="0.10 USD/hour",
         ),
-        Field(
+        duration_field(
             "rto",
-            ValueType.DURATION,
             "Recovery time objective: how soon a volume has to be usable.",
             maximum=LONGEST_DRILL // timedelta(minutes=1),
             example="2h",
@@ -178,12 +144,6 @@ DRILL = Shape(
             most_days=3660,
             least_hours=24,
         ),
-        Field(
-            "budget",
-            ValueType.TEXT,
-            "The most that this drill may cost in 30 days, by its estimates and measurements.",
-            pattern=BUDGET_PATTERN,
-            example="20 USD/month",
-        ),
+        budget_field("budget", "The most that this drill may cost in 30 days, by its estimates and measurements.", 20),
     ),
 )

@@ -13,7 +13,6 @@ from snapkeep.domain.policy.lock_fields import LOCK
 from snapkeep.domain.policy.model import (
     CONSISTENT_INSTANCE,
     CONSISTENT_VOLUME,
-    REGION_PATTERN,
     WHEN_RPO,
     CarryTags,
     CopyRule,
@@ -30,16 +29,25 @@ from snapkeep.domain.policy.model import (
 from snapkeep.domain.policy.retention_fields import RETENTION
 from snapkeep.domain.policy.scripts import SCRIPT
 from snapkeep.domain.policy.shapes import (
-    BUDGET_PATTERN,
     INSTANCE_PATTERN,
     KEY_PATTERN,
     NAME_PATTERN,
     VOLUME_PATTERN,
     ZONE_PATTERN,
-    Field,
     Shape,
-    ValueType,
+    budget_field,
+    count_field,
+    duration_field,
+    flag_field,
     long_duration,
+    minutes_field,
+    name_field,
+    object_field,
+    objects_field,
+    region_field,
+    tags_field,
+    text_field,
+    texts_field,
     timezone_field,
 )
 from snapkeep.domain.policy.vault_fields import VAULT
@@ -63,38 +71,26 @@ SELECT = Shape(
     Selector,
     "Every part that is given must take the volume; `{}` takes every volume.",
     (
-        Field("tags", ValueType.TAGS, "Tag keys with the value or the values that a volume must have. `*` and `?` match."),
-        Field("exclude_tags", ValueType.TAGS, "Tag keys with values that a volume must not have."),
-        Field("volume_ids", ValueType.TEXTS, "Only these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"),
-        Field(
-            "exclude_volume_ids", ValueType.TEXTS, "Not these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"
-        ),
-        Field(
+        tags_field("tags", "Tag keys with the value or the values that a volume must have. `*` and `?` match."),
+        tags_field("exclude_tags", "Tag keys with values that a volume must not have."),
+        texts_field("volume_ids", "Only these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"),
+        texts_field("exclude_volume_ids", "Not these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"),
+        texts_field(
             "instance_ids",
-            ValueType.TEXTS,
             "Only volumes attached to one of these instances.",
             pattern=INSTANCE_PATTERN,
             example="i-0123456789abcdef0",
         ),
-        Field(
-            "instance_tags",
-            ValueType.TAGS,
-            "Tag keys with the value or the values that an instance must have to which the volume is attached.",
+        tags_field(
+            "instance_tags", "Tag keys with the value or the values that an instance must have to which the volume is attached."
         ),
-        Field(
-            "availability_zones",
-            ValueType.TEXTS,
-            "Only volumes in one of these zones.",
-            pattern=ZONE_PATTERN,
-            example="us-east-1a",
-        ),
-        Field("volume_types", ValueType.TEXTS, "Only volumes of one of these types.", choices=VOLUME_TYPES),
-        Field("roles", ValueType.TEXTS, "Only root, data or unattached volumes.", choices=tuple(VolumeRole)),
-        Field("min_size_gib", ValueType.COUNT, "Only volumes of at least this size.", maximum=65536),
-        Field("max_size_gib", ValueType.COUNT, "Only volumes of at most this size.", maximum=65536),
-        Field(
+        texts_field("availability_zones", "Only volumes in one of these zones.", pattern=ZONE_PATTERN, example="us-east-1a"),
+        texts_field("volume_types", "Only volumes of one of these types.", choices=VOLUME_TYPES),
+        texts_field("roles", "Only root, data or unattached volumes.", choices=tuple(VolumeRole)),
+        count_field("min_size_gib", "Only volumes of at least this size.", maximum=65536),
+        count_field("max_size_gib", "Only volumes of at most this size.", maximum=65536),
+        tags_field(
             "snapshot_tags",
-            ValueType.TAGS,
             "Tag keys with the value or the values that a snapshot of these volumes must have to count; others are left alone.",
         ),
     ),
@@ -104,22 +100,19 @@ VERIFY = Shape(
     VerifyRule,
     "How each copy is compared with its source once it has arrived.",
     (
-        Field(
+        text_field(
             "structure",
-            ValueType.TEXT,
             "`always` compares the lists of blocks; `never` compares nothing, whatever the other keys say.",
             choices=("always", "never"),
         ),
-        Field(
+        count_field(
             "sample",
-            ValueType.COUNT,
             "How many blocks are compared: 300 find 1 % of wrong blocks with 95 %, 3000 find 0.1 %; 0 compares none.",
             minimum=0,
             maximum=10_000,
         ),
-        Field(
+        text_field(
             "subset",
-            ValueType.TEXT,
             "Each day another part of all blocks in place of the sample: with `1/30`, all of them in 30 days.",
             pattern=r"^[1-9][0-9]{0,2}/[1-9][0-9]{0,2}$",
             example="1/30",
@@ -133,9 +126,7 @@ VERIFY = Shape(
             least_hours=24,
             attribute="full_every",
         ),
-        Field(
-            "budget", ValueType.TEXT, "The most that a month's comparisons cost.", pattern=BUDGET_PATTERN, example="5 USD/month"
-        ),
+        budget_field("budget", "The most that a month's comparisons cost.", 5),
     ),
 )
 
@@ -143,32 +134,22 @@ COPY = Shape(
     CopyRule,
     "One copy of every snapshot, or of one in each period, in one other region.",
     (
-        Field(
-            "region",
-            ValueType.TEXT,
-            "Where the copy goes.",
-            pattern=REGION_PATTERN,
-            example="us-east-2",
-            missing="name the region that the copy goes to",
-        ),
-        Field(
+        region_field("region", "Where the copy goes.", "the region that the copy goes to"),
+        text_field(
             "kms_key",
-            ValueType.TEXT,
             "Key id, ARN or alias of a KMS key in that region; left out, the region's default for EBS.",
             pattern=KEY_PATTERN,
             example="alias/dr",
         ),
-        Field(
+        duration_field(
             "copy_within",
-            ValueType.DURATION,
             "The deadline of a copy, from its snapshot's start; left out, the policy's `rpo` less the time between copies.",
             maximum=365 * 24 * 60,
             example="4h",
             inherited=True,
         ),
-        Field(
+        object_field(
             "retention",
-            ValueType.OBJECT,
             "Which copies are kept.",
             shape=RETENTION,
             missing="write which copies are kept, such as {keep_last: 3}; {} keeps every copy",
@@ -180,32 +161,26 @@ COPY = Shape(
             units="hours, days or weeks: 4h, 1d or 1w",
             most_days=366,
         ),
-        Field(
-            "only",
-            ValueType.TEXT,
-            "`kept` copies one snapshot of each of the finest periods that `retention` keeps.",
-            choices=(ONLY_KEPT,),
+        text_field(
+            "only", "`kept` copies one snapshot of each of the finest periods that `retention` keeps.", choices=(ONLY_KEPT,)
         ),
-        Field("carry_tags", ValueType.FLAG, "Whether the volume's own tags go onto the copy too."),
-        Field(
+        flag_field("carry_tags", "Whether the volume's own tags go onto the copy too."),
+        minutes_field(
             "completion_duration",
-            ValueType.MINUTES,
             "Ask EC2 to complete each copy within this time, at a price per GiB; left out, a standard copy.",
             attribute="completion_minutes",
             minimum=COMPLETION_STEP_MINUTES,
             maximum=COMPLETION_LONGEST_MINUTES,
             example="4h",
         ),
-        Field("completion", ValueType.TEXT, "`auto`: each copy the cheapest way in time.", choices=(COMPLETION_AUTO,)),
-        Field(
+        text_field("completion", "`auto`: each copy the cheapest way in time.", choices=(COMPLETION_AUTO,)),
+        budget_field(
             "copy_budget",
-            ValueType.TEXT,
             "The most that time-based copies cost in a month, beyond their transfer; further copies are ordinary.",
-            pattern=BUDGET_PATTERN,
-            example="50 USD/month",
+            50,
         ),
-        Field("verify", ValueType.OBJECT, "How each copy is compared with its source.", shape=VERIFY),
-        Field("lock", ValueType.OBJECT, "How each copy is locked, while it is pending.", shape=LOCK),
+        object_field("verify", "How each copy is compared with its source.", shape=VERIFY),
+        object_field("lock", "How each copy is locked, while it is pending.", shape=LOCK),
     ),
 )
 
@@ -213,9 +188,8 @@ LEAVE_ALONE = Shape(
     LeaveAlone,
     "They are copied and counted, and another tool deletes them.",
     (
-        Field(
+        tags_field(
             "tags",
-            ValueType.TAGS,
             "Tag keys with the value, or the list of values, of which a snapshot must have one. `*` and `?` match.",
             missing='write tag keys with values, such as {OwnedBy: "*"}',
         ),
@@ -226,9 +200,8 @@ CARRY_TAGS = Shape(
     CarryTags,
     "Tags by which known tools claim or expire what they find are never carried.",
     (
-        Field(
+        texts_field(
             "except",
-            ValueType.TEXTS,
             "Keys of tags that are not carried either. `*` and `?` match.",
             attribute="excluded",
             example="team:*",
@@ -240,27 +213,20 @@ CARRY_TAGS = Shape(
 RECORD = Shape(
     RecordContent,
     "Contents of recovery records besides the settings of volumes and instances.",
-    (Field("user_data", ValueType.FLAG, "Whether they hold the instance's user data, which often has secrets."),),
+    (flag_field("user_data", "Whether they hold the instance's user data, which often has secrets."),),
 )
 
 SNAPSHOTS = Shape(
     SnapshotRule,
     "When a snapshot is made, unless anybody made one: by `when`, `every` or `cron`.",
     (
-        Field(
-            "when",
-            ValueType.TEXT,
-            "`rpo` makes one in time for the `rpo`, by how long snapshots and copies took before.",
-            choices=(WHEN_RPO,),
+        text_field(
+            "when", "`rpo` makes one in time for the `rpo`, by how long snapshots and copies took before.", choices=(WHEN_RPO,)
         ),
         long_duration(
-            "every",
-            "One in each period of this length.",
-            example="4h",
-            units="hours, days or weeks: 4h, 1d or 1w",
-            most_days=366,
+            "every", "One in each period of this length.", example="4h", units="hours, days or weeks: 4h, 1d or 1w", most_days=366
         ),
-        Field("cron", ValueType.TEXT, "One at each moment of a cron expression as EventBridge has it.", example="0 */4 * * ? *"),
+        text_field("cron", "One at each moment of a cron expression as EventBridge has it.", example="0 */4 * * ? *"),
         timezone_field("IANA name of the time zone of `every` and `cron`."),
     ),
 )
@@ -269,73 +235,51 @@ POLICY = Shape(
     Policy,
     "One policy. The first one that takes a volume governs it.",
     (
-        Field(
-            "name",
-            ValueType.TEXT,
-            "The policy's name, as it appears in tags and reports.",
-            pattern=NAME_PATTERN,
-            example="gold",
-            missing="give the policy a name, such as gold",
-        ),
-        Field(
+        name_field("policy", "The policy's name, as it appears in tags and reports.", "gold"),
+        object_field(
             "select",
-            ValueType.OBJECT,
             "Which volumes it governs.",
             attribute="selector",
             shape=SELECT,
             missing="write which volumes it governs, such as {tags: {Backup: gold}}; {} takes every volume",
         ),
-        Field(
+        duration_field(
             "rpo",
-            ValueType.DURATION,
             "Recovery point objective: how old the newest completed copy's data may be.",
             maximum=365 * 24 * 60,
             example="4h",
         ),
-        Field(
+        object_field(
             "retention",
-            ValueType.OBJECT,
             "Which snapshots are kept in the volume's own region.",
             shape=RETENTION,
             missing="write which snapshots are kept, such as {keep_last: 7}; {} keeps every snapshot",
         ),
-        Field("copies", ValueType.OBJECTS, "The copies to make of the snapshots.", shape=COPY),
-        Field("lock", ValueType.OBJECT, "How each snapshot in the volume's own region is locked.", shape=LOCK),
-        Field("leave_alone", ValueType.OBJECT, "Snapshots that are never deleted.", shape=LEAVE_ALONE),
-        Field(
+        objects_field("copies", "The copies to make of the snapshots.", shape=COPY),
+        object_field("lock", "How each snapshot in the volume's own region is locked.", shape=LOCK),
+        object_field("leave_alone", "Snapshots that are never deleted.", shape=LEAVE_ALONE),
+        tags_field(
             "hold_tags",
-            ValueType.TAGS,
             "Tags with values that hold a snapshot and its copies: they stay, and do not count in retention. `*` and `?` match.",
         ),
-        Field("carry_tags", ValueType.OBJECT, "Which of a volume's tags go onto its snapshots and copies.", shape=CARRY_TAGS),
-        Field(
+        object_field("carry_tags", "Which of a volume's tags go onto its snapshots and copies.", shape=CARRY_TAGS),
+        object_field(
             "gone",
-            ValueType.OBJECT,
             "Which snapshots and copies of a deleted volume sweeps keep, in every region; left out, the same as before.",
             shape=GONE,
         ),
-        Field("record", ValueType.OBJECT, "Contents of the volume's recovery records.", shape=RECORD),
-        Field(
-            "snapshots",
-            ValueType.OBJECT,
-            "When Snapkeep makes snapshots itself; left out, others make them.",
-            shape=SNAPSHOTS,
-        ),
-        Field(
+        object_field("record", "Contents of the volume's recovery records.", shape=RECORD),
+        object_field("snapshots", "When Snapkeep makes snapshots itself; left out, others make them.", shape=SNAPSHOTS),
+        text_field(
             "consistent",
-            ValueType.TEXT,
             "Whether the snapshots of an instance's due volumes are one multi-volume set (`instance`), or single ones.",
             choices=(CONSISTENT_INSTANCE, CONSISTENT_VOLUME),
         ),
-        Field(
-            "vault",
-            ValueType.TEXT,
-            "The vault, of `vaults`, that pulls the copies of one DR region.",
-            pattern=NAME_PATTERN,
-            example="bunker",
+        text_field(
+            "vault", "The vault, of `vaults`, that pulls the copies of one DR region.", pattern=NAME_PATTERN, example="bunker"
         ),
-        Field("before", ValueType.OBJECT, "Runs on an instance before snapshots of its volumes are made.", shape=SCRIPT),
-        Field("after", ValueType.OBJECT, "Runs on it afterwards, whatever became of `before`.", shape=SCRIPT),
+        object_field("before", "Runs on an instance before snapshots of its volumes are made.", shape=SCRIPT),
+        object_field("after", "Runs on it afterwards, whatever became of `before`.", shape=SCRIPT),
     ),
 )
 
@@ -343,22 +287,18 @@ LIMITS = Shape(
     Limits,
     "A volume's plan beyond a limit is refused whole; it stops no other volume's.",
     (
-        Field(
+        count_field(
             "max_deletions",
-            ValueType.COUNT,
             "At most so many of one volume's snapshots in one plan; left out, the stack's `MaxDeletions`.",
             inherited=True,
         ),
-        Field(
+        count_field(
             "max_share_percent",
-            ValueType.COUNT,
             "At most this share of one volume's snapshots, in percent; left out, the stack's `MaxDeletionSharePercent`.",
             maximum=100,
             inherited=True,
         ),
-        Field(
-            "small_lineage", ValueType.COUNT, "The share is looked at where a volume has more than so many snapshots.", minimum=0
-        ),
+        count_field("small_lineage", "The share is looked at where a volume has more than so many snapshots.", minimum=0),
     ),
 )
 
@@ -366,24 +306,15 @@ DOCUMENT = Shape(
     PolicySet,
     "A Snapkeep policy document.",
     (
-        Field(
-            "version",
-            ValueType.COUNT,
-            "The version of this form.",
-            minimum=VERSION,
-            maximum=VERSION,
-            missing=f"write version: {VERSION}",
+        count_field(
+            "version", "The version of this form.", minimum=VERSION, maximum=VERSION, missing=f"write version: {VERSION}"
         ),
-        Field("limits", ValueType.OBJECT, "How much one plan may delete.", shape=LIMITS, inherited=True),
-        Field(
-            "policies",
-            ValueType.OBJECTS,
-            "The policies, in the order in which they are tried.",
-            shape=POLICY,
-            missing="write at least one policy",
+        object_field("limits", "How much one plan may delete.", shape=LIMITS, inherited=True),
+        objects_field(
+            "policies", "The policies, in the order in which they are tried.", shape=POLICY, missing="write at least one policy"
         ),
-        Field("groups", ValueType.OBJECTS, "Instances that are recovered together.", shape=GROUP),
-        Field("drills", ValueType.OBJECTS, "The drills: recoveries to learn whether and how fast they work.", shape=DRILL),
-        Field("vaults", ValueType.OBJECTS, "Accounts that pull copies of the DR copies.", shape=VAULT),
+        objects_field("groups", "Instances that are recovered together.", shape=GROUP),
+        objects_field("drills", "The drills: recoveries to learn whether and how fast they work.", shape=DRILL),
+        objects_field("vaults", "Accounts that pull copies of the DR copies.", shape=VAULT),
     ),
 )

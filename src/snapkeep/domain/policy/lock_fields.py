@@ -9,7 +9,7 @@ from typing import Any
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.policy.model import LockMode, LockRule
 from snapkeep.domain.policy.problem import PolicyProblem
-from snapkeep.domain.policy.shapes import Field, Shape, ValueType, long_duration
+from snapkeep.domain.policy.shapes import Shape, long_duration, text_field
 
 LEAST_COOL_OFF = timedelta(hours=24)
 """The time to notice a lock in compliance mode that should not be: later it is paid for to its end."""
@@ -22,9 +22,8 @@ LOCK = Shape(
     LockRule,
     "A lock: nobody can delete the snapshot or copy until it ends.",
     (
-        Field(
+        text_field(
             "mode",
-            ValueType.TEXT,
             "In `governance` mode those who may unlock can; in `compliance` mode nobody can, once `cool_off` is over.",
             choices=tuple(LockMode),
             missing="write governance or compliance",

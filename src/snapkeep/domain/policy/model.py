@@ -16,7 +16,6 @@ from snapkeep.domain.policy.source import PARAMETERS, PolicySource
 from snapkeep.domain.prices import usd_of
 from snapkeep.domain.records import dataclass, replace
 
-REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 DEFAULT_RPO = timedelta(hours=30)
 """A snapshot a day holds it: the newest copy is at most a day and the time of the next copy old."""
 CONSISTENT_INSTANCE, CONSISTENT_VOLUME = "instance", "volume"

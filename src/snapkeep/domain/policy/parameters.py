@@ -9,7 +9,6 @@ from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.policy.model import (
     DEFAULT_RPO,
     PARAMETERS_POLICY,
-    REGION_PATTERN,
     CopyRule,
     Limits,
     Policy,
@@ -17,6 +16,7 @@ from snapkeep.domain.policy.model import (
     Retention,
     Selector,
 )
+from snapkeep.domain.policy.shapes import REGION_PATTERN
 
 
 def from_parameters(

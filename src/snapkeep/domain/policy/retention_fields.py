@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from snapkeep.domain.policy.model import Retention
 from snapkeep.domain.policy.periods import PERIODS
-from snapkeep.domain.policy.shapes import Field, Shape, ValueType, long_duration, timezone_field
+from snapkeep.domain.policy.shapes import Shape, count_field, long_duration, timezone_field
 
 RETENTION = Shape(
     Retention,
     "A snapshot is kept when any rule keeps it; `{}` keeps everything.",
     (
-        Field("keep_last", ValueType.COUNT, "Keep the newest so many snapshots."),
+        count_field("keep_last", "Keep the newest so many snapshots."),
         long_duration(
             "keep_within",
             "Keep what is less than this much older than the newest snapshot.",
@@ -19,14 +19,10 @@ RETENTION = Shape(
             most_days=36500,
         ),
         *(
-            Field(
-                f"keep_{word}",
-                ValueType.COUNT,
-                f"Keep the newest snapshot of each of the last so many {period.plural} that have one.",
-            )
+            count_field(f"keep_{word}", f"Keep the newest snapshot of each of the last so many {period.plural} that have one.")
             for word, period in PERIODS.items()
         ),
-        Field("minimum", ValueType.COUNT, "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
+        count_field("minimum", "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
         timezone_field("IANA name of the time zone in which these periods begin."),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapkeep.domain.policy.shapes import Field, Shape, ValueType
+from snapkeep.domain.policy.shapes import Shape, text_field
 from snapkeep.domain.records import dataclass
 
 DOCUMENT_PATTERN = r"^[a-zA-Z0-9_.:/-]{3,128}$"
@@ -29,17 +29,15 @@ SCRIPT = Shape(
     Script,
     "A command on the instance to which the volumes are attached.",
     (
-        Field(
+        text_field(
             "ssm_document",
-            ValueType.TEXT,
             "Name or ARN of an SSM document; the stack's `SsmDocuments` has its ARN.",
             pattern=DOCUMENT_PATTERN,
             example="freeze-database",
             missing="name the SSM document to run, such as freeze-database",
         ),
-        Field(
+        text_field(
             "timeout",
-            ValueType.TEXT,
             "The time after which it counts as failed: 10s to 120s.",
             pattern=TIMEOUT_PATTERN,
             example="60s",

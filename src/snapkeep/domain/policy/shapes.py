@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, fields
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from snapkeep.domain.records import dataclass
@@ -11,6 +12,7 @@ from snapkeep.domain.records import dataclass
 MOST_SNAPSHOTS = 100_000
 """Snapshots per region, by quota: no count beyond it means anything."""
 
+REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
 """IANA names, of at most three parts, without those that mean something else on another machine (`localtime`, leap seconds)."""
@@ -50,8 +52,8 @@ class ValueType(StrEnum):
 class Field:
     """One key of the document."""
 
-    name: str
     kind: ValueType
+    name: str
     about: str
     attribute: str = ""
     """The attribute of the domain's class, where it has another name."""
@@ -96,6 +98,18 @@ class Shape:
         return MISSING
 
 
+count_field = partial(Field, ValueType.COUNT)
+duration_field = partial(Field, ValueType.DURATION)
+minutes_field = partial(Field, ValueType.MINUTES)
+text_field = partial(Field, ValueType.TEXT)
+flag_field = partial(Field, ValueType.FLAG)
+texts_field = partial(Field, ValueType.TEXTS)
+tags_field = partial(Field, ValueType.TAGS)
+names_field = partial(Field, ValueType.NAMES)
+object_field = partial(Field, ValueType.OBJECT)
+objects_field = partial(Field, ValueType.OBJECTS)
+
+
 def long_duration(
     name: str,
     about: str,
@@ -111,9 +125,8 @@ def long_duration(
 
     restic's and borg's `m` is a month there, and a month must not become a minute.
     """
-    return Field(
+    return duration_field(
         name,
-        ValueType.DURATION,
         about,
         attribute=attribute,
         minimum=least_hours * 60,
@@ -125,6 +138,23 @@ def long_duration(
     )
 
 
+def name_field(noun: str, about: str, example: str) -> Field:
+    """Return the key of the name of a policy, or of another noun."""
+    missing = f"give the {noun} a name, such as {example}"
+    return text_field("name", about, pattern=NAME_PATTERN, example=example, missing=missing)
+
+
+def region_field(name: str, about: str, missing: str = "", attribute: str = "") -> Field:
+    """Return the required key of a region. Without words for a missing one, the key's description makes them."""
+    right = f"name {missing or about[0].lower() + about[1:].rstrip('.')}"
+    return text_field(name, about, attribute, pattern=REGION_PATTERN, example="us-east-2", missing=right)
+
+
+def budget_field(name: str, about: str, dollars: int) -> Field:
+    """Return the key of what something may cost in a month."""
+    return text_field(name, about, pattern=BUDGET_PATTERN, example=f"{dollars} USD/month")
+
+
 def timezone_field(about: str) -> Field:
     """Return the key of a time zone."""
-    return Field("timezone", ValueType.TEXT, about, pattern=TIMEZONE_PATTERN, example="Europe/Berlin")
+    return text_field("timezone", about, pattern=TIMEZONE_PATTERN, example="Europe/Berlin")
