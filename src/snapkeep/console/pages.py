@@ -13,7 +13,6 @@ from typing import Any
 from snapkeep.cli.commands.plan import of_volumes
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.views.plan import plan_as_data
-from snapkeep.cli.views.recover import run_as_data
 from snapkeep.cli.views.runs import runs_as_data
 from snapkeep.cli.views.status import recovery_sentence
 from snapkeep.cli.views.status_forms import status_as_data
@@ -30,7 +29,7 @@ from snapkeep.console.proof_pages import (
 from snapkeep.console.reading import Reading
 from snapkeep.console.trend import DAYS, Trend, trend_of, values_of
 from snapkeep.console.volume_pages import instance_context, points_data, recover_context, volume_context
-from snapkeep.domain.json_codec import to_json, to_object
+from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
 from snapkeep.domain.recovery.changes import NEWS_FOR, UnusualChange
 from snapkeep.domain.retention.deletion_forecast import deletion_forecasts
@@ -208,15 +207,7 @@ def _runs(reading: Reading, query: Query) -> Context:
     }
 
 
-def _runs_data(reading: Reading, _: Query) -> Any:
-    return runs_as_data(reading.runs, reading.unread_runs)
-
-
 # The same as data
-
-
-def _status_data(reading: Reading, _: Query) -> Any:
-    return status_as_data(reading.status)
 
 
 def _volume_status_data(reading: Reading, query: Query) -> Any:
@@ -242,23 +233,14 @@ def _plan_data(reading: Reading, query: Query) -> Any:
     }
 
 
-def _signals_data(reading: Reading, _: Query) -> Any:
-    return {"signals": [to_object(record) for record in reading.signals], "problems": dict(reading.unread_signals)}
-
-
-def _recoveries_data(reading: Reading, _: Query) -> Any:
-    return [run_as_data(run) for run in reading.recoveries]
-
-
-def _drills_data(reading: Reading, _: Query) -> Any:
-    return {region: to_object(ledger) for region, ledger in reading.ledgers.items()}
-
-
-STATUS: PageData = {"snapkeep status --json": _status_data}
+STATUS: PageData = {"snapkeep status --json": lambda reading, _: status_as_data(reading.status)}
 RECOVERABLE: PageData = {"snapkeep recoverable --json": points_data}
-RECOVERIES: PageData = {"snapkeep recover list --json": _recoveries_data}
-DRILLS: PageData = {"snapkeep drill list --json": _drills_data}
-SIGNALS: PageData = {"snapkeep report signals --json": _signals_data}
+RECOVERIES: PageData = {"snapkeep recover list --json": lambda reading, _: to_json(reading.recoveries)}
+DRILLS: PageData = {"snapkeep drill list --json": lambda reading, _: to_json(reading.ledgers)}
+SIGNALS: PageData = {
+    "snapkeep report signals --json": lambda reading, _: to_json({"signals": reading.signals, "problems": reading.unread_signals})
+}
+RUNS: PageData = {"snapkeep runs --json": lambda reading, _: runs_as_data(reading.runs, reading.unread_runs)}
 VOLUME: PageData = {
     "snapkeep plan VOLUME --json": _plan_data,
     "snapkeep recoverable VOLUME --json": points_data,
@@ -272,7 +254,7 @@ PAGES = (
     Page("copies", "Copies", _copies, STATUS),
     Page("proofs", "Drills and proofs", proofs_context, {**DRILLS, **RECOVERABLE}),
     Page("policies", "Policies", policies_context, POLICIES),
-    Page("runs", "Runs", _runs, {"snapkeep runs --json": _runs_data}),
+    Page("runs", "Runs", _runs, RUNS),
     Page("signals", "Signals", _signals, SIGNALS),
     Page("volume", "Volume", volume_context, VOLUME, listed=False),
     Page("drill", "Drill", drill_context, {"snapkeep drill show --json": evidence_data}, listed=False),

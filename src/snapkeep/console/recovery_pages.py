@@ -59,7 +59,7 @@ class RecoveryPages:
 
     def _plan(self, reading: Reading, query: Query) -> Context:
         plan, zones = self._planned(reading, query)
-        drills = reading.drills.get(plan.region, {})
+        drills, volume_ids = reading.drills.get(plan.region, {}), [volume.point.origin.volume_id for volume in plan.volumes]
         moment, _ = moment_of(query, reading.at)
         steps = steps_of(plan) if plan.volumes else ()
         return {
@@ -72,7 +72,7 @@ class RecoveryPages:
             "usable": USABLE,
             "full_speed": full_speed_text(plan),
             "prices": list(price_texts(plan)),
-            "measured": {volume_id: measured_text(drills[volume_id]) for volume_id in _volume_ids(plan) if volume_id in drills},
+            "measured": {each: measured_text(drills[each]) for each in volume_ids if each in drills},
             "consent": consent_to(steps),
             "token": self.forms.issue(),
             "refused": query.get("refused", ""),
@@ -142,7 +142,3 @@ class RecoveryPages:
 
     def _run_data(self, _: Reading, query: Query) -> Any:
         return run_as_data(self._view(query).run)
-
-
-def _volume_ids(plan: RecoveryPlan) -> list[str]:
-    return [volume.point.origin.volume_id for volume in plan.volumes]

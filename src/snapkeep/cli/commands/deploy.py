@@ -101,7 +101,7 @@ def deploy(
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     is_vault = only is StackKind.VAULT
-    dr_region = "" if is_vault else _dr_region(settings, primary)
+    dr_region = "" if is_vault else settings.dr_region or primary.get("DRRegion") or InstalledSystem(settings).dr_region
     kinds = [only] if only else [StackKind.DR, StackKind.PRIMARY]
     given = {StackKind.DR: dr, StackKind.PRIMARY: {"DRRegion": dr_region, **primary}, StackKind.DRILL: drill}
     with make_watcher(json=json) as watcher:
@@ -224,13 +224,6 @@ def make_deployment(
 
     target = DeploymentTarget(settings.client, settings.region, dr_region, settings.suffix, names, role_arn)
     return Deployment(target, watcher)
-
-
-def _dr_region(settings: AwsSettings, primary_parameters: Mapping[str, str]) -> str:
-    """Return the DR region of the options, else the deployed one, else the default of a first deployment."""
-    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
-
-    return settings.dr_region or primary_parameters.get("DRRegion", "") or InstalledSystem(settings).dr_region
 
 
 class AccountNotReady(SnapkeepError):

@@ -34,7 +34,6 @@ from snapkeep.domain.wildcards import matches_any
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.cli.views.plan import LineLayout
-    from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.key_changes import FullCopies
     from snapkeep.domain.retention.region_plan import RegionPlan
     from snapkeep.usecases.look.budgets import CopyBudget
@@ -77,7 +76,8 @@ def plan(
     installed, now = InstalledSystem(replace(settings, read_only=True)), datetime.now(UTC)
     moment = time_of(at) if at else now
     readings = {reading.region: reading for reading in installed.read_regions()}
-    proposed = [_from_file(policy, settings.region, policies_of(readings.values()))] if policy else []
+    limits = policies_of(readings.values()).limits
+    proposed = [read_policies(policy, region=settings.region, limits=limits)[1]] if policy else []
     readings |= installed.read_dr_regions(sorted({region for p in proposed for region in p.copy_regions}.difference(readings)))
     in_force = {region: reading.policies for region, reading in readings.items() if not reading.problem}
     broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem and (diff or not proposed)]
@@ -155,10 +155,6 @@ def _budgets(installed: InstalledSystem, region_plan: RegionPlan) -> list[CopyBu
 
 def _not_known(problem: str) -> str:
     return f"{problem}; its plan and its copies are not known, and no snapshot whose copy is not known is deleted"
-
-
-def _from_file(path: Path, region: str, in_force: PolicySet) -> PolicySet:
-    return read_policies(path, region=region, limits=in_force.limits)[1]
 
 
 def _print_json(plans: list[RegionPlan], problems: list[str], budgets: list[CopyBudget], system: str, *, goes: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +17,7 @@ from snapkeep.cli.output import print_json, show_result, warn
 from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.cli.vault_stack import vault_stack
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.json_codec import from_json, to_object
+from snapkeep.domain.json_codec import from_text, to_object
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 from snapkeep.usecases.sweep.report_names import SIGNALS
@@ -41,28 +40,20 @@ MOST_SIGNALS = 500
 """Signals of a region that are read at most."""
 FIRST_DAY = date(2026, 1, 1)
 """A day before every report."""
+_Days = Annotated[int, option("--days", "How many days back.", "DAYS", min=1)]
 NOTHING_KNOWN: Mapping[str, KeptReport] = MappingProxyType({})
 
 
 @app.command("list")
 @with_aws_settings
-def list_reports(
-    settings: AwsSettings,
-    *,
-    days: Annotated[int, option("--days", "How many days back.", "DAYS", min=1)] = 14,
-    json: Json = False,
-) -> None:
+def list_reports(settings: AwsSettings, *, days: _Days = 14, json: Json = False) -> None:
     """List the reports of every region, the newest first.
 
     Exits with status 1 if a region, or a report, could not be read.
     """
-    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.cli.views.sweep import list_as_data, print_list  # noqa: PLC0415
+    from snapkeep.cli.views.sweep import list_as_data, print_list  # noqa: PLC0415 - imports what --help does not need
 
-    installed = InstalledSystem(replace(settings, read_only=True))
-    first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
-    stores, problems = report_stores(installed)
-    reports, problems = kept_everywhere(stores, problems, partial(kept_and_problem, first_day=first_day))
+    reports, problems = _kept(settings, days, kept_and_problem)
     reports.sort(key=lambda kept: kept.report.started_at, reverse=True)
     if json:
         print_json({"reports": list(list_as_data(reports)), "problems": problems})
@@ -74,22 +65,14 @@ def list_reports(
 
 @app.command("signals")
 @with_aws_settings
-def list_signals(
-    settings: AwsSettings,
-    *,
-    days: Annotated[int, option("--days", "How many days back.", "DAYS", min=1)] = 14,
-    json: Json = False,
-) -> None:
+def list_signals(settings: AwsSettings, *, days: _Days = 14, json: Json = False) -> None:
     """List the signals of every region, the newest first: calls by others that were notified.
 
     Exits with status 1 if a region, or a signal, could not be read.
     """
-    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.cli.views.signals import signal_lines  # noqa: PLC0415
+    from snapkeep.cli.views.signals import signal_lines  # noqa: PLC0415 - imports what --help does not need
 
-    first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
-    stores, problems = report_stores(InstalledSystem(replace(settings, read_only=True)))
-    records, problems = kept_everywhere(stores, problems, partial(signals_and_problem, first_day=first_day))
+    records, problems = _kept(settings, days, signals_and_problem)
     records.sort(key=lambda record: record.first_at, reverse=True)
     data = {"signals": [to_object(record) for record in records], "problems": problems}
     show_result(data, signal_lines(records), problems.values(), json=json)
@@ -117,6 +100,17 @@ def show(
         print_json(report_to_json(kept.report))
     else:
         print_report(kept.report)
+
+
+def _kept(
+    settings: AwsSettings, days: int, read: Callable[[S3Reports, date], tuple[list[T], str]]
+) -> tuple[list[T], dict[str, str]]:
+    """Return what is read of each region's bucket, from so many days back on, and why there may be more."""
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+
+    first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
+    stores, problems = report_stores(InstalledSystem(replace(settings, read_only=True)))
+    return kept_everywhere(stores, problems, lambda store: read(store, first_day))
 
 
 def report_stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dict[str, str]]:
@@ -203,7 +197,7 @@ def _kept_or_problem(store: S3Reports, name: str) -> KeptReport | str:
 
     text = store.get(name)
     try:
-        return KeptReport(from_json(SweepReport, json_module.loads(text)), store.location(name))
+        return KeptReport(from_text(SweepReport, text), store.location(name))
     except ValueError as error:
         return f"{store.location(name)}: {one_line(error)}"
 
@@ -214,6 +208,6 @@ def signal_or_problem(store: S3Reports, name: str) -> SignalRecord | str:
 
     text = store.get(name)
     try:
-        return from_json(SignalRecord, json_module.loads(text))
+        return from_text(SignalRecord, text)
     except ValueError as error:
         return f"{store.location(name)}: {one_line(error)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,7 +15,7 @@ from snapkeep.cli.errors import exit_unless
 from snapkeep.cli.executions import ended_execution
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
-from snapkeep.domain.json_codec import from_json, to_text
+from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 
@@ -129,10 +128,10 @@ def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any])
 
     output = str(execution.get("output" if execution["status"] == "SUCCEEDED" else "cause") or "")
     try:
-        location = from_json(PublishedReport, json_module.loads(output)).json
+        location = from_text(PublishedReport, output).json
     except ValueError as error:
         cause = f"{execution.get('error', execution['status'])}: {output[:500]}"
         raise AwsUnavailable(f"the sweep of {region} ended without a report: {cause}") from error
     bucket, _, name = location.removeprefix("s3://").partition("/")
     store = S3Reports(client=settings.client("s3", region), bucket=bucket)
-    return from_json(SweepReport, json_module.loads(store.get(name)))
+    return from_text(SweepReport, store.get(name))

@@ -8,7 +8,6 @@ from typing import Any
 
 from snapkeep.cli.views.recoverable import short_span_text
 from snapkeep.domain.drills.ledger import DrillEvidence, DrillLedger
-from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.drills.schedule import DrillChoice
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import to_object
@@ -81,10 +80,7 @@ def ledger_lines(ledger: DrillLedger) -> Iterator[str]:
     for ended in ledger.ended:
         times = f"usable {measured_span(ended.usable_after)}, full speed {measured_span(ended.full_speed_after)}"
         yield f"{ended.run}  {ended.verdict}  {ended.drill}  {ended.volume_id}  {times}  {ended.dollars:.2f} USD"
-    yield from (_open_line(run) for run in ledger.open)
+    for run in ledger.open:
+        yield f"{run.id}  open  {run.drill}  {run.volume_id}  begun {run.asked_at:%Y-%m-%d %H:%M} UTC"
     if not (ledger.ended or ledger.open):
         yield "no drill was begun here"
-
-
-def _open_line(run: DrillRun) -> str:
-    return f"{run.id}  open  {run.drill}  {run.volume_id}  begun {run.asked_at:%Y-%m-%d %H:%M} UTC"

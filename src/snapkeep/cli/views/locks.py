@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import chain
 from typing import Any
@@ -23,11 +23,15 @@ def lock_lines(comparison: Comparison) -> Iterator[str]:
     if comparison.locks is None:
         yield "  the locks of its rules are not known: there is no stack here, or it does not answer"
     for locks in comparison.locks or ():
-        count = len(locks.snapshots)
-        yield f"  {count:>6,}  {noun_for(count, _heading(locks))}"
-        yield from (f"            {snapshot.id}" for snapshot in locks.snapshots[:_SHOWN])
-        if count > _SHOWN:
-            yield f"            and {count - _SHOWN:,} more"
+        yield from listed(_heading(locks), [snapshot.id for snapshot in locks.snapshots])
+
+
+def listed(heading: str, items: Sequence[str]) -> Iterator[str]:
+    """Yield the number of items with a heading in the plural, and the first few of them."""
+    yield f"  {len(items):>6,}  {noun_for(len(items), heading)}"
+    yield from (f"            {item}" for item in items[:_SHOWN])
+    if len(items) > _SHOWN:
+        yield f"            and {len(items) - _SHOWN:,} more"
 
 
 def _heading(locks: NewLocks) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from typing import Any, TextIO
 
-from snapkeep.cli.output import titled
 from snapkeep.cli.views.locks import lock_lines
 from snapkeep.cli.views.plan import (
     BOLD,
@@ -19,8 +18,7 @@ from snapkeep.cli.views.plan import (
     verdict_as_data,
     verdict_lines,
 )
-from snapkeep.cli.views.policy import comparison_as_data
-from snapkeep.domain.model import Lineage
+from snapkeep.cli.views.policy import comparison_as_data, title_in
 from snapkeep.domain.plural import counted
 from snapkeep.domain.retention.comparison import ActionChange, Comparison, compare
 from snapkeep.domain.retention.region_plan import RegionPlan
@@ -68,25 +66,21 @@ def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> 
     yield "locks", chain.from_iterable(layout.wrapped(line.strip(), 2, 4) for line in lock_lines(comparison))
 
 
-def _title(lineage: Lineage, comparison: Comparison) -> str:
-    return titled(comparison.names.get(lineage, ""), lineage.volume_id)
-
-
 def _moved_lines(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> Iterator[str]:
     why = {plan.lineage: plan.selection.why for plan in after.volumes}
     for lineage, before, now in comparison.reassigned:
-        text = f"{_title(lineage, comparison)}  from {before or 'no policy'} to {now or 'no policy'}: {why[lineage]}"
+        text = f"{title_in(comparison, lineage)}  from {before or 'no policy'} to {now or 'no policy'}: {why[lineage]}"
         yield from layout.wrapped(text, 2, 4, "" if now else YELLOW)
 
 
 def _refused_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for plan in comparison.refused:
-        yield from layout.wrapped(f"{_title(plan.lineage, comparison)}  {'; '.join(plan.refusals)}", 2, 4)
+        yield from layout.wrapped(f"{title_in(comparison, plan.lineage)}  {'; '.join(plan.refusals)}", 2, 4)
 
 
 def _change_lines(changed: tuple[ActionChange, ...], comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for lineage, changes in groupby(changed, key=lambda change: change.after.snapshot.origin.lineage):
-        yield from layout.wrapped(f"of {_title(lineage, comparison)}", 2, 4)
+        yield from layout.wrapped(f"of {title_in(comparison, lineage)}", 2, 4)
         for change in changes:
             yield from verdict_lines(change.after, layout)
             before = f"now {change.before.action}: {'; '.join(reason.text for reason in change.before.reasons)}"
@@ -95,7 +89,7 @@ def _change_lines(changed: tuple[ActionChange, ...], comparison: Comparison, lay
 
 def _later_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for lineage, verdicts in groupby(comparison.deleted_after_copies, key=lambda verdict: verdict.snapshot.origin.lineage):
-        yield from layout.wrapped(f"of {_title(lineage, comparison)}", 2, 4)
+        yield from layout.wrapped(f"of {title_in(comparison, lineage)}", 2, 4)
         for verdict in verdicts:
             yield from verdict_lines(verdict, layout)
 
@@ -103,7 +97,7 @@ def _later_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
 def _adopted_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for plan in comparison.adopted:
         ids = set(plan.adopted)
-        yield from layout.wrapped(f"of {_title(plan.lineage, comparison)}", 2, 4)
+        yield from layout.wrapped(f"of {title_in(comparison, plan.lineage)}", 2, 4)
         snapshots = (verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.id in ids)
         yield from (f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id}" for snapshot in snapshots)
 

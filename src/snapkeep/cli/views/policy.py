@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.output import titled
-from snapkeep.cli.views.locks import lock_lines, locks_as_data
+from snapkeep.cli.views.locks import listed, lock_lines, locks_as_data
 from snapkeep.cli.views.plan import allowance_as_data
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Lineage, Verdict
-from snapkeep.domain.plural import counted, noun_for
+from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.policy.model import (
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from snapkeep.cli.installed_system import RegionReading
     from snapkeep.usecases.policies import PushResult, ShowResult
 
-_SHOWN = 10
 _VALUES_SHOWN = 5
 
 
@@ -210,11 +210,14 @@ def _completion_text(rule: CopyRule) -> str:
     return f"each copy completes within {rule.completion_minutes} minutes, for {price:.3f} USD more for each GiB copied"
 
 
+def title_in(comparison: Comparison, lineage: Lineage) -> str:
+    """Return the name and the id of a volume of a comparison."""
+    return titled(comparison.names.get(lineage, ""), lineage.volume_id)
+
+
 def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
     """Yield the changes in a region in lines: counts, and the first few by name."""
-
-    def title(lineage: Lineage) -> str:
-        return titled(comparison.names.get(lineage, ""), lineage.volume_id)
+    title = partial(title_in, comparison)
 
     def dated(verdict: Verdict) -> str:
         origin = verdict.snapshot.origin
@@ -239,10 +242,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         *([("snapshots that no run tagged would be protected", protected)] if protected else []),
         *([("more plans would be refused", refused)] if refused else []),
     ):
-        yield f"  {len(items):>6,}  {noun_for(len(items), heading)}"
-        yield from (f"            {item}" for item in items[:_SHOWN])
-        if len(items) > _SHOWN:
-            yield f"            and {len(items) - _SHOWN:,} more"
+        yield from listed(heading, items)
     yield from lock_lines(comparison)
     if comparison.allowance.warning:
         yield f"  {comparison.allowance.warning}"

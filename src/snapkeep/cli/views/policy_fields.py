@@ -64,7 +64,7 @@ def field_lines(changes: list[FieldChange]) -> Iterator[str]:
         if change.default is None:
             yield f"  {change.field}: " + (f"a new {change.after}" if change.after else f"this {change.before} is removed")
         else:
-            before, after = (_value_text(value, change) for value in (change.before, change.after))
+            before, after = (str(change.default if value is None else value) for value in (change.before, change.after))
             meaning = "" if item and name in _DEADLINES else _meaning(name, change)
             yield f"  {change.field}: " + (after if item else f"{before} -> {after}") + (f" ({meaning})" if meaning else "")
 
@@ -100,10 +100,6 @@ def _lock_meaning(name: str, change: FieldChange) -> str:
 
 def _completion_usd(duration: Any) -> float:
     return completion_price_usd_per_gib(int(parse_duration(str(duration)).total_seconds() // 60)) if duration else 0.0
-
-
-def _value_text(value: Any, change: FieldChange) -> str:
-    return str(change.default) if value is None else str(value)
 
 
 def _leaves(

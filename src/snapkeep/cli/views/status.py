@@ -35,7 +35,7 @@ def status_view(status: SystemStatus, layout: StatusLayout) -> RenderableType:
         below += [Text(), _destinations(status)]
     if len(status.rules) > len(status.policies):
         below += [Text(), _rules(status)]
-    below += [Text(), _totals(status)]
+    below += [Text(), Text("\n").join(_total_lines(status))]
     blocks = [*volume_blocks(status, layout), *copy_blocks(status, layout)]
     room = layout.height - _height([*above, Text(), *below], layout.width) if layout.height else 0
     lines = list(fitting_lines(blocks, room))
@@ -124,10 +124,6 @@ def _plain_table(first: str, *figures: str) -> Table:
 
 def _bad(count: int) -> Text:
     return Text(f"{count:,}", BAD if count else "")
-
-
-def _totals(status: SystemStatus) -> Text:
-    return Text("\n").join(_total_lines(status))
 
 
 def _total_lines(status: SystemStatus) -> Iterator[Text]:

@@ -13,7 +13,6 @@ from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProte
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.tags import format_time
 from snapkeep.domain.vault.shares import VaultStanding
-from snapkeep.usecases.look.queued_copies import QueuedCopy
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
 
 
@@ -44,7 +43,7 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
         "rules": [to_object(rule) for rule in status.rules],
         "dr_regions": [to_object(destination) for destination in status.destinations],
         "volumes": [_volume(protection) for protection in status.volumes],
-        "queue": [_row(row) for row in status.queue],
+        "queue": [to_object(row) | {"state": row.state.value.lower()} for row in status.queue],
         "copy_budgets": [to_object(budget) for budget in status.budgets],
         "vaults": [_vault(standing) for standing in status.vaults],
     }
@@ -88,10 +87,6 @@ def _volume(protection: VolumeProtection) -> dict[str, Any]:
 
 def _newest(newest: NewestSnapshot) -> dict[str, Any]:
     return to_object(newest) if newest.there else to_object(newest) | {"start_time": None}
-
-
-def _row(row: QueuedCopy) -> dict[str, Any]:
-    return to_object(row) | {"state": row.state.value.lower()}
 
 
 Samples = list[tuple[Mapping[str, str], float]]

@@ -234,7 +234,7 @@ class Target:
         return sorted(
             volume_id
             for volume_id, snapshots in lineages.by_volume.items()
-            if _is_later(snapshots, at) and volume_id.startswith("vol-") and self._matches(snapshots[0])
+            if snapshots[-1].origin.start_time > at and volume_id.startswith("vol-") and self._matches(snapshots[0])
         )
 
     def _named(self, lineages: Lineages, name: str, at: datetime) -> dict[str, list[str]]:
@@ -267,7 +267,3 @@ def _by_instance(lineages: Lineages, matches: Callable[[Snapshot], bool], at: da
             volume_id = seen.origin.volume_id
             groups[instance_id if volume_id in attached else volume_id].append(volume_id)
     return {owner: sorted(volume_ids) for owner, volume_ids in sorted(groups.items())}
-
-
-def _is_later(snapshots: Sequence[Snapshot], at: datetime) -> bool:
-    return snapshots[-1].origin.start_time > at
