@@ -256,9 +256,7 @@ class InstalledSystem:
         The regions are read at the same time. While the primary region is unreachable, the DR region's policies show the others.
         """
         primary, dr = self.settings.region, self.settings.dr_region
-        readings = side_by_side(
-            {primary: self.primary_seen} | ({dr: partial(self.dr_region_seen, dr)} if dr else {}),
-        )
+        readings = side_by_side({primary: self.primary_seen} | ({dr: partial(self.dr_region_seen, dr)} if dr else {}))
         if self.dr_region not in readings:
             readings |= self.read_dr_regions([self.dr_region])
         policies = policies_of([readings[primary], readings[self.dr_region]])

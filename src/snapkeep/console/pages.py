@@ -18,14 +18,7 @@ from snapkeep.cli.views.status import recovery_sentence
 from snapkeep.cli.views.status_forms import status_as_data
 from snapkeep.console.page import Context, Page, PageData, Query, matches, rows_of
 from snapkeep.console.policy_page import POLICIES, policies_context
-from snapkeep.console.proof_pages import (
-    coverage_of_drills,
-    drill_context,
-    drills_known,
-    evidence_data,
-    proofs_context,
-    unproved,
-)
+from snapkeep.console.proof_pages import coverage_of_drills, drill_context, drills_known, evidence_data, proofs_context, unproved
 from snapkeep.console.reading import Reading
 from snapkeep.console.trend import DAYS, Trend, trend_of, values_of
 from snapkeep.console.volume_pages import instance_context, points_data, recover_context, volume_context

@@ -143,14 +143,7 @@ def deploy(
 
 @destroy_app.command()
 @with_aws_settings
-def destroy(
-    settings: AwsSettings,
-    *,
-    yes: Yes = False,
-    only: _Only = None,
-    role_arn: _RoleArn = "",
-    json: Json = False,
-) -> None:
+def destroy(settings: AwsSettings, *, yes: Yes = False, only: _Only = None, role_arn: _RoleArn = "", json: Json = False) -> None:
     """Delete the stacks of every region, with the networks of drills, and their artifact buckets. No snapshot is deleted."""
     from snapkeep.cli.former_regions import former_dr_regions  # noqa: PLC0415 - imports boto3
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need

@@ -166,14 +166,7 @@ def _print_json(plans: list[RegionPlan], problems: list[str], budgets: list[Copy
     write_json(sys.stdout, plans, problems, budgets, forecast)
 
 
-def _print_plans(
-    plans: list[RegionPlan],
-    moment: str,
-    budgets: list[CopyBudget],
-    layout: LineLayout,
-    *,
-    csv: bool,
-) -> None:
+def _print_plans(plans: list[RegionPlan], moment: str, budgets: list[CopyBudget], layout: LineLayout, *, csv: bool) -> None:
     from snapkeep.cli.views.plan import write_csv, write_plan  # noqa: PLC0415
 
     if csv:

@@ -113,13 +113,7 @@ def from_dlm(
 
 @app.command()
 @with_aws_settings
-def push(
-    settings: AwsSettings,
-    file: _File,
-    *,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
+def push(settings: AwsSettings, file: _File, *, yes: Yes = False, json: Json = False) -> None:
     """Put a document in force in all regions, after showing what it changes.
 
     The functions use it within a minute; no deployment is needed. Former
@@ -160,12 +154,7 @@ def rollback(
 
 @app.command()
 @with_aws_settings
-def remove(
-    settings: AwsSettings,
-    *,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
+def remove(settings: AwsSettings, *, yes: Yes = False, json: Json = False) -> None:
     """Put the stacks' parameters in force again, after showing what changes."""
     from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
 
@@ -256,11 +245,7 @@ def diff(
 
 @app.command()
 @with_aws_settings
-def history(
-    settings: AwsSettings,
-    *,
-    json: Json = False,
-) -> None:
+def history(settings: AwsSettings, *, json: Json = False) -> None:
     """List the versions of the document, newest first."""
     from snapkeep.cli.views.policy import history_lines, version_as_data  # noqa: PLC0415
     from snapkeep.usecases.policies import history as history_of  # noqa: PLC0415

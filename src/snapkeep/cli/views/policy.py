@@ -174,11 +174,7 @@ def selector_text(selector: Selector) -> str:
     """Describe a selector."""
     parts = [
         f"{what} {text}"
-        for what, tags in (
-            ("tag", selector.tags),
-            ("not tag", selector.exclude_tags),
-            ("instance tag", selector.instance_tags),
-        )
+        for what, tags in (("tag", selector.tags), ("not tag", selector.exclude_tags), ("instance tag", selector.instance_tags))
         for text in _tag_texts(tags)
     ]
     parts += [

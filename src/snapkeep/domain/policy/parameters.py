@@ -6,16 +6,7 @@ import re
 from datetime import timedelta
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.policy.model import (
-    DEFAULT_RPO,
-    PARAMETERS_POLICY,
-    CopyRule,
-    Limits,
-    Policy,
-    PolicySet,
-    Retention,
-    Selector,
-)
+from snapkeep.domain.policy.model import DEFAULT_RPO, PARAMETERS_POLICY, CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.policy.shapes import REGION_PATTERN
 
 

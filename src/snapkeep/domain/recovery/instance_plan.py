@@ -22,13 +22,7 @@ from snapkeep.domain.recovery.instance_map import InstanceMap, Translation
 from snapkeep.domain.recovery.launch_facts import Billing, LaunchSite, billing_of
 from snapkeep.domain.recovery.rates import RATE
 from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord, ShapeSettings
-from snapkeep.domain.recovery.recovery_plan import (
-    VolumeRecovery,
-    carried_tags,
-    full_speed_of,
-    shared_remarks,
-    volume_remarks,
-)
+from snapkeep.domain.recovery.recovery_plan import VolumeRecovery, carried_tags, full_speed_of, shared_remarks, volume_remarks
 from snapkeep.domain.tags import TAG_LIMIT
 
 METADATA_OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint", "HttpProtocolIpv6", "InstanceMetadataTags")
