@@ -81,15 +81,13 @@ class RegionScope(StrEnum):
     PRIMARY = StackKind.PRIMARY.value
     DR = StackKind.DR.value
 
+    def has(self, region: str, primary: str) -> bool:
+        """Whether a region is one of them."""
+        return self is RegionScope.BOTH or (self is RegionScope.PRIMARY) == (region == primary)
 
-def in_scope(plans: list[RegionPlan], scope: RegionScope, primary: str) -> list[RegionPlan]:
-    """Return the plans of a scope's regions."""
-    return [plan for plan in plans if is_in_scope(plan.region, scope, primary)]
-
-
-def is_in_scope(region: str, scope: RegionScope, primary: str) -> bool:
-    """Whether a scope has a region."""
-    return scope is RegionScope.BOTH or (scope is RegionScope.PRIMARY) == (region == primary)
+    def of(self, plans: Iterable[RegionPlan], primary: str) -> list[RegionPlan]:
+        """Return the plans of its regions."""
+        return [plan for plan in plans if self.has(plan.region, primary)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,11 +393,6 @@ def require_consent(question: str, *, yes: bool, json: bool, otherwise: str) -> 
         raise KeyboardInterrupt(otherwise) from None
     if not confirmed:
         raise NotConfirmed(otherwise)
-
-
-def consents(question: str, *, json: bool) -> bool:
-    """Ask a question where a user sits at a terminal, and return the answer; elsewhere the answer is no."""
-    return can_ask(json=json) and typer.confirm(question)
 
 
 def can_ask(*, json: bool) -> bool:

@@ -15,7 +15,6 @@ from snapkeep.cli.common import (
     Json,
     Yes,
     can_ask,
-    consents,
     option,
     pairs_of,
     pasted_options,
@@ -107,7 +106,7 @@ def deploy(
     with make_watcher(json=json) as watcher:
 
         def may_remove(reason: str) -> bool:
-            return remove_failed or consents(f"{reason}. Delete it?", json=json)
+            return remove_failed or (can_ask(json=json) and typer.confirm(f"{reason}. Delete it?"))
 
         def may_change(changes: Sequence[Change]) -> bool:
             return are_confirmed(changes, watcher, yes=yes, move_dr_region=move_dr_region, json=json)

@@ -20,8 +20,6 @@ from snapkeep.cli.common import (
     Json,
     RegionScope,
     argument,
-    in_scope,
-    is_in_scope,
     option,
     time_of,
     with_aws_settings,
@@ -100,12 +98,12 @@ def plan(
     warn([*broken, *map(_not_known, unread.values()), *(str(p) for each in proposed for p in lock_problems(installed, each))])
     about = f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
     all_plans = of_volumes(make_plans(policies, moment, adopt=adopt), volumes)
-    plans = in_scope(all_plans, scope, settings.region)
-    problems = [problem for region, problem in unread.items() if is_in_scope(region, scope, settings.region)]
+    plans = scope.of(all_plans, settings.region)
+    problems = [problem for region, problem in unread.items() if scope.has(region, settings.region)]
     layout = _layout(settings)
     if diff:
         all_before = of_volumes(make_plans(in_force, now), volumes)
-        compared = list(zip(in_scope(all_before, scope, settings.region), plans, strict=True))
+        compared = list(zip(scope.of(all_before, settings.region), plans, strict=True))
         _print_changes(compared, full_copies(all_before, all_plans), about, problems, layout, json=json)
     else:
         budgets = [] if csv else [budget for region_plan in plans for budget in _budgets(installed, region_plan)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, in_scope, option, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, option, require_consent, with_aws_settings
 from snapkeep.cli.errors import exit_unless
 from snapkeep.cli.executions import ended_execution
 from snapkeep.cli.output import make_console, print_json
@@ -78,9 +78,8 @@ def print_reports(reports: Sequence[SweepReport], *, json: bool) -> None:
 def _adoption_question(installed: InstalledSystem, scope: RegionScope) -> str:
     """Return the question that names how many snapshots are adopted, and how many retention then deletes."""
     policies = installed.policies_in_force()
-    plans = in_scope(
-        installed.plan_maker(list(policies))(policies, datetime.now(UTC), adopt=True), scope, installed.settings.region
-    )
+    all_plans = installed.plan_maker(list(policies))(policies, datetime.now(UTC), adopt=True)
+    plans = scope.of(all_plans, installed.settings.region)
     adopted = sum(len(volume.adopted) for plan in plans for volume in plan.volumes)
     now = sum(len(plan.deletions) for plan in plans)
     later = sum(len(plan.deletions_after_copies) for plan in plans)
