@@ -12,12 +12,12 @@ import typer
 from snapkeep.cli.common import AwsSettings, argument, option, pasted_options, require_consent
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, warn, write_command, write_lines
-from snapkeep.domain.errors import DocumentNotFound, SnapkeepError
+from snapkeep.domain.errors import DocumentNotFound, InvalidConfiguration, SnapkeepError
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.policy.model import RecoveryGroup
-    from snapkeep.domain.recovery.instance_map import ProposedMap
+    from snapkeep.domain.recovery.instance_map import InstanceMap, ProposedMap
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
     from snapkeep.usecases.ports import PacingClock
     from snapkeep.usecases.recovery.find_points import SnapshotLister
@@ -185,6 +185,21 @@ def rate_of(text: str) -> int:
     if not text.isdecimal() or not SLOWEST_RATE <= int(text) <= FASTEST_RATE:
         raise WrongUse(f"--rate {text}: write default, or a whole number from {SLOWEST_RATE} to {FASTEST_RATE} (MiB/s)")
     return int(text)
+
+
+def map_of(text: str, place: str) -> InstanceMap:
+    """Return the map in a text; an empty one of an empty text. Raise WrongUse, which names the place and the key."""
+    from snapkeep.domain.policy.problem import InvalidPolicy  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.domain.recovery.instance_map import InstanceMap, parse_map  # noqa: PLC0415
+    from snapkeep.policyfile.load import load_data  # noqa: PLC0415 - imports yaml
+
+    try:
+        data = load_data(text) if text.strip() else None
+        return InstanceMap() if data is None else parse_map(data)
+    except InvalidPolicy as error:  # of the file's reader, which reads policy documents too
+        raise WrongUse(f"{place}: {'; '.join(map(str, error.problems))}") from error
+    except InvalidConfiguration as error:
+        raise WrongUse(f"{place}: {error}") from error
 
 
 def places_of(texts: Iterable[str]) -> tuple[str, tuple[str, ...]]:

@@ -9,8 +9,7 @@ from functools import partial
 from typing import Any
 
 from snapkeep.cli.errors import WrongUse, one_line
-from snapkeep.cli.instance_maps import map_of
-from snapkeep.cli.recovery_system import rate_of
+from snapkeep.cli.recovery_system import map_of, rate_of
 from snapkeep.cli.views.recover import full_speed_text
 from snapkeep.cli.views.recover_instance import group_as_data, launch_facts, map_lines, plan_as_data
 from snapkeep.cli.views.recoverable import measured_text

@@ -15,10 +15,10 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters, SystemNames
 from snapkeep.cli.commands.status import look
 from snapkeep.cli.common import AwsSettings, forget_sessions
-from snapkeep.cli.drill_times import passed_by_volume
 from snapkeep.cli.errors import known_errors, one_line
 from snapkeep.cli.executions import Run, latest_runs
 from snapkeep.cli.installed_system import CliClients, InstalledSystem, PlanMaker
+from snapkeep.cli.volume_history import passed_by_volume
 from snapkeep.console.signals import SignalReader
 from snapkeep.console.trend import TrendPoint, TrendReader
 from snapkeep.domain.drills.ledger import DrillLedger, EndedDrill

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -21,13 +21,15 @@ from snapkeep.cli.common import (
     require_consent,
     with_aws_settings,
 )
-from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.errors import WrongUse, known_errors, one_line
 from snapkeep.cli.output import make_console, print_json, warn, write_command, write_lines
+from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
+    from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.deploy.changes import Change
     from snapkeep.deploy.deployment import Deployment, DeploymentResult, RemovalResult
     from snapkeep.deploy.doctor.results import CheckResult
@@ -144,7 +146,6 @@ def deploy(
 @with_aws_settings
 def destroy(settings: AwsSettings, *, yes: Yes = False, only: _Only = None, role_arn: _RoleArn = "", json: Json = False) -> None:
     """Delete the stacks of every region, with the networks of drills, and their artifact buckets. No snapshot is deleted."""
-    from snapkeep.cli.former_regions import former_dr_regions  # noqa: PLC0415 - imports boto3
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.deploy.deployment import KEY_OF_RECORDS  # noqa: PLC0415 - imports boto3
 
@@ -157,7 +158,7 @@ def destroy(settings: AwsSettings, *, yes: Yes = False, only: _Only = None, role
     if only in (None, StackKind.DR):
         further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
         if not settings.dr_region:
-            former, unread = former_dr_regions(installed, [installed.dr_region, *further])
+            former, unread = _former_dr_regions(installed, [installed.dr_region, *further])
             further += former
             warn(unread)
     if only is not StackKind.PRIMARY:
@@ -173,6 +174,31 @@ def destroy(settings: AwsSettings, *, yes: Yes = False, only: _Only = None, role
         )
         destroyed = make_deployment(settings, installed.dr_region, watcher, names, role_arn).destroy(kinds, further)
     _show_destroyed(destroyed, json=json)
+
+
+def _former_dr_regions(installed: InstalledSystem, known: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the account's other regions with a DR stack of this primary region, and what of them could not be searched.
+
+    After a move to another DR region, nothing but the tag of the former region's stack names the system.
+    """
+    from snapkeep.deploy.deployment import PRIMARY_REGION_TAG  # noqa: PLC0415 - imports boto3
+
+    primary, problems = installed.settings.region, list[str]()
+
+    def belongs(region: str) -> bool:
+        try:
+            return installed.stack(StackKind.DR, region).tags.get(PRIMARY_REGION_TAG) == primary
+        except known_errors() as error:
+            problems.append(f"{region}: whether it has a DR stack is not known: {one_line(error)}")
+            return False
+
+    try:
+        enabled = {region["RegionName"] for region in installed.settings.client("ec2", primary).describe_regions()["Regions"]}
+    except known_errors() as error:
+        return [], [f"whether other regions have DR stacks is not known: {one_line(error)}"]
+    others = sorted(enabled.difference(known, {primary}))
+    found = side_by_side({region: partial(belongs, region) for region in others})
+    return [region for region in others if found[region]], problems
 
 
 def _destroy_vault(settings: AwsSettings, *, yes: bool, role_arn: str, json: bool) -> None:

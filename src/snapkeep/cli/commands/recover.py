@@ -98,9 +98,9 @@ def recover_volumes(system: RecoverySystem, request: RecoveryRequest, options: C
 
     `unproved` is shown as the proof of copies without one; by default, the command that compares them.
     """
-    from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415
     from snapkeep.cli.views.recover import UNPROVED_COPY, plan_as_data, plan_lines  # noqa: PLC0415
     from snapkeep.cli.views.recoverable import measured_lines  # noqa: PLC0415
+    from snapkeep.cli.volume_history import last_drills  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare import begin  # noqa: PLC0415
 
     now = datetime.now(UTC)

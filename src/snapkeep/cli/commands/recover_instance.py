@@ -13,7 +13,17 @@ from snapkeep.cli.commands.recoverable import At, moment_of
 from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import show_result, warn, write_lines
-from snapkeep.cli.recovery_system import Bucket, ConsentOptions, In, OnlyPlan, Rate, RecoverySystem, rate_of, recover_by_plan
+from snapkeep.cli.recovery_system import (
+    Bucket,
+    ConsentOptions,
+    In,
+    OnlyPlan,
+    Rate,
+    RecoverySystem,
+    map_of,
+    rate_of,
+    recover_by_plan,
+)
 
 if TYPE_CHECKING:
     from snapkeep.domain.recovery.instance_map import InstanceMap
@@ -117,9 +127,9 @@ def recover_stages(
     data: Mapping[str, Any] = NOTHING,
 ) -> None:
     """Show the plans of instances, ask, and recover them stage by stage in one run."""
-    from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415
     from snapkeep.cli.views.recover_instance import plan_as_data, plan_lines  # noqa: PLC0415
     from snapkeep.cli.views.recoverable import measured_lines  # noqa: PLC0415
+    from snapkeep.cli.volume_history import last_drills  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare_instance import begin_instances  # noqa: PLC0415
 
     plans = [plan for stage in stages for plan in stage]
@@ -156,7 +166,6 @@ def instance_map(
 
 def read_map(path: Path | None) -> InstanceMap:
     """Return the map of a file; an empty one without a file. Raise WrongUse, which names the key."""
-    from snapkeep.cli.instance_maps import map_of  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
 
     return map_of(read_file(path).text if path else "", f"--map {path}")

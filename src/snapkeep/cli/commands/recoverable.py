@@ -12,6 +12,7 @@ import typer
 from snapkeep.cli.common import AwsSettings, Json, argument, option, pairs_of, time_of, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless, known_errors, one_line
 from snapkeep.cli.output import show_result
+from snapkeep.cli.volume_history import changes_by_volume, last_drills
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
@@ -69,9 +70,7 @@ def recoverable(
     It reads what the primary region and each DR region hold, and says which of them it could not look at. Exits with status 1 if
     something that is named, or that a policy governs now, cannot be recovered in a region, or a region could not be read.
     """
-    from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415
-    from snapkeep.cli.unusual_changes import changes_by_volume  # noqa: PLC0415
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.recoverable import as_data, lines  # noqa: PLC0415
     from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
     from snapkeep.usecases.recovery.find_points import RecoverableThings, find_points  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The unusual changes of volumes, as the buckets of the DR regions have them."""
+"""The last drills and the unusual changes of volumes, as the buckets of the DR regions have them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.domain.drills.ledger import DrillLedger, EndedDrill
     from snapkeep.domain.recovery.changes import UnusualChange
+
+
+def last_drills(installed: InstalledSystem, region: str) -> Mapping[str, EndedDrill]:
+    """Return the newest drill that passed in a region, by volume; none where its ledger cannot be read."""
+    from snapkeep.usecases.drills.ledger_store import LedgerStore  # noqa: PLC0415 - imports what --help does not need
+
+    try:
+        return passed_by_volume(LedgerStore(installed.adapters.documents_of(region)).read())
+    except known_errors():  # a forecast stops no recovery
+        return {}
+
+
+def passed_by_volume(ledger: DrillLedger) -> Mapping[str, EndedDrill]:
+    """Return the newest drill that passed, by volume."""
+    return {ended.volume_id: ended for ended in ledger.ended if ended.passed}
 
 
 def changes_by_volume(installed: InstalledSystem, regions: Iterable[str]) -> tuple[Mapping[str, UnusualChange], list[str]]:
