@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.choice import PointChoice
-from snapkeep.domain.recovery.recovery_plan import RecoveryStep, StepKind
+from snapkeep.domain.recovery.recovery_plan import RecoveryStep, StepKind, holding
 from snapkeep.domain.tags import description_of_copy
 
 KEY_USE = "kms:CreateGrant, kms:Decrypt, kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext and kms:ReEncrypt*"
@@ -49,9 +49,7 @@ def plan_copies(region: str, choices: Sequence[PointChoice], key: str, account: 
 
 def copy_steps(plan: CopyPlan) -> tuple[RecoveryStep, ...]:
     """Return the steps of a plan: all points are held, all copies started before one is waited for; shared once complete."""
-    ids = [point.id for point in plan.points]
-    steps = [RecoveryStep("hold", StepKind.HOLD, f"hold {', '.join(ids)}", {"snapshots": ids})]
-    waits, shares = [], []
+    copies, waits, shares = [], [], []
     for number, point in enumerate(plan.points, 1):
         copy, about = f"copy-{number}", f"copy {point.id} ({point.origin.volume_id}) under {plan.key}"
         request = {
@@ -61,10 +59,9 @@ def copy_steps(plan: CopyPlan) -> tuple[RecoveryStep, ...]:
             "Encrypted": True,
             "KmsKeyId": plan.key,
         }
-        steps.append(RecoveryStep(copy, StepKind.COPY_POINT, about, {"request": request}))
+        copies.append(RecoveryStep(copy, StepKind.COPY_POINT, about, {"request": request}))
         about = f"wait until the copy of {point.id} is complete"
         waits.append(RecoveryStep(f"wait-{number}", StepKind.WAIT_FOR_COPY, about, made_by=copy))
         about = f"share the copy of {point.id} with account {plan.account}"
         shares.append(RecoveryStep(f"share-{number}", StepKind.SHARE_COPY, about, {"account": plan.account}, made_by=copy))
-    release = RecoveryStep("release", StepKind.RELEASE, "release the points", {"snapshots": ids})
-    return (*steps, *waits, *shares, release)
+    return holding([point.id for point in plan.points], [*copies, *waits, *shares])

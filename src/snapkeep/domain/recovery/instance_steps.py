@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from snapkeep.domain.recovery.instance_plan import InstancePlan
-from snapkeep.domain.recovery.recovery_plan import RecoveryStep, StepKind
+from snapkeep.domain.recovery.recovery_plan import RecoveryStep, StepKind, holding
 
 
 def other_billing_text(plan: InstancePlan) -> str:
@@ -28,15 +28,13 @@ def instance_steps(stages: Sequence[Sequence[InstancePlan]], *, wait_for_checks:
     plans = [plan for stage in stages for plan in stage]
     numbers = {id(plan): number for number, plan in enumerate(plans, 1)}
     points = list(dict.fromkeys(point for plan in plans for point in plan.point_ids))
-    steps = [RecoveryStep("hold", StepKind.HOLD, f"hold {', '.join(points)}", {"snapshots": points})]
-    steps += [_register(plan, numbers[id(plan)]) for plan in plans if not plan.replaces_root]
+    steps = [_register(plan, numbers[id(plan)]) for plan in plans if not plan.replaces_root]
     for stage in stages:
         taken = [_stage_steps(plan, numbers[id(plan)], wait_for_checks=wait_for_checks) for plan in stage]
         # Instances of one stage start at the same time: each kind of step of all of them before the next kind.
         depth = max((len(steps_of_plan) for steps_of_plan in taken), default=0)
         steps += [own[place] for place in range(depth) for own in taken if place < len(own)]
-    release = RecoveryStep("release", StepKind.RELEASE, "release the points", {"snapshots": points})
-    return (*steps, release)
+    return holding(points, steps)
 
 
 def _register(plan: InstancePlan, number: int) -> RecoveryStep:

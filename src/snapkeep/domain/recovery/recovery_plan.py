@@ -329,13 +329,12 @@ def _attachment_remarks(volume: VolumeRecovery) -> Iterable[str]:
 def steps_of(plan: RecoveryPlan) -> tuple[RecoveryStep, ...]:
     """Return the steps of a plan: all points are held first, all volumes made before one is waited for, released at the end."""
     points = [volume.point.id for volume in plan.volumes]
-    steps = [RecoveryStep("hold", StepKind.HOLD, f"hold {', '.join(points)}", {"snapshots": points})]
-    waits, attachments = [], []
+    creations, waits, attachments = [], [], []
     for number, volume in enumerate(plan.volumes, 1):
         create, wait = f"create-{number}", f"wait-{number}"
         point = volume.point
         about = f"make a volume of {point.id} ({point.origin.volume_id}) in {plan.zone}"
-        steps.append(RecoveryStep(create, StepKind.CREATE_VOLUME, about, _creation(volume, plan)))
+        creations.append(RecoveryStep(create, StepKind.CREATE_VOLUME, about, _creation(volume, plan)))
         waits.append(
             RecoveryStep(wait, StepKind.WAIT_FOR_VOLUME, f"wait until the volume of {point.id} is available", made_by=create)
         )
@@ -343,8 +342,14 @@ def steps_of(plan: RecoveryPlan) -> tuple[RecoveryStep, ...]:
             place = {"instance": volume.instance_id, "device": volume.device}
             about = f"attach it to {volume.instance_id} as {volume.device}"
             attachments.append(RecoveryStep(f"attach-{number}", StepKind.ATTACH_VOLUME, about, place, made_by=create))
-    release = RecoveryStep("release", StepKind.RELEASE, "release the points", {"snapshots": points})
-    return (*steps, *waits, *attachments, release)
+    return holding(points, [*creations, *waits, *attachments])
+
+
+def holding(points: Collection[str], steps: Iterable[RecoveryStep]) -> tuple[RecoveryStep, ...]:
+    """Return steps with the one before them that holds the points, and the one after them that releases these."""
+    parameters = {"snapshots": list(points)}
+    hold = RecoveryStep("hold", StepKind.HOLD, f"hold {', '.join(points)}", parameters)
+    return (hold, *steps, RecoveryStep("release", StepKind.RELEASE, "release the points", parameters))
 
 
 def _creation(volume: VolumeRecovery, plan: RecoveryPlan) -> dict[str, Any]:
