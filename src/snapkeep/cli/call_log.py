@@ -23,7 +23,7 @@ _STARTED, _PARAMETERS = "snapkeep_started", "snapkeep_parameters"
 def start_log(*, verbose: bool, file: Path | None) -> None:
     """Log to stderr, to a file, to both or to none. Raise WrongUse where the file cannot be written."""
     LOGGER.handlers.clear()
-    LOGGER.propagate = False
+    LOGGER.propagate = False  # the root logger's handlers would print each call once more
     LOGGER.setLevel(logging.DEBUG if verbose or file else logging.CRITICAL)
     if verbose:
         LOGGER.addHandler(logging.StreamHandler(sys.stderr))

@@ -21,7 +21,7 @@ import typer
 from snapkeep.cli.call_log import log_calls, start_log
 from snapkeep.cli.configuration import refuse_mistyped_variables, settings_file, settings_from_file, variable_of
 from snapkeep.cli.console_links import ConsoleLinks
-from snapkeep.cli.errors import NotConfirmed, WrongUse
+from snapkeep.cli.errors import NotConfirmed, WrongUse, out_of_reach
 from snapkeep.cli.output import warn
 from snapkeep.domain.policy.shapes import REGION_PATTERN
 from snapkeep.domain.system import StackKind, stack_name, system_name
@@ -200,11 +200,8 @@ def _give_up_after(
         return
     from botocore.exceptions import ClientError  # noqa: PLC0415 - imports botocore
 
-    from snapkeep.adapters.aws_errors import translate  # noqa: PLC0415 - imports botocore
-    from snapkeep.domain.errors import AwsUnavailable  # noqa: PLC0415
-
     error = ClientError(response[1], operation.name)
-    if isinstance(translate(error, operation.name), AwsUnavailable):
+    if out_of_reach(error):
         raise error
 
 
@@ -327,6 +324,7 @@ def with_aws_settings(command: Callable[..., None]) -> Callable[..., None]:
     own_parameters = [parameter for name, parameter in own.parameters.items() if name not in ("settings", "make_settings")]
     parameters = [*own_parameters, *options_for_aws.values()]
     parameters.sort(key=lambda parameter: parameter.kind)  # arguments before options, each in their order
+    # Typer makes the options of the signature and its annotations, and not of the function that is called.
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run

@@ -294,6 +294,7 @@ class InstalledSystem:
         primary, *others = self.read_regions()
         if not primary.problem:
             copied_to, known = primary.policies.copy_regions, bool(primary.policies.policies)
+            # Without policies, an unreadable region may be one that the system copies to.
             used = [seen for seen in others if seen.region in copied_to or seen.stack or (seen.problem and not known)]
             return [primary, *used]
         guessed = [seen for seen in others if not (seen.stack or seen.problem or self.settings.dr_region)]

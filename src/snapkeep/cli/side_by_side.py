@@ -17,6 +17,7 @@ def side_by_side(tasks: Mapping[str, Callable[[], Result]]) -> dict[str, Result]
     if not tasks:
         return {}
     with _spinner() as show, ThreadPoolExecutor(max_workers=len(tasks)) as pool:
+        # A dictionary of futures keeps the order of the tasks, whichever ends first.
         regions = {pool.submit(task): region for region, task in tasks.items()}
         waiting = list(tasks)
         show(waiting)

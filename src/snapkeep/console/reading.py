@@ -340,6 +340,7 @@ class Readings:
             now = self.clock.now()
             if self._thread is not None and self._thread.is_alive():
                 return
+            # By its begin: a reading that takes long is not repeated at once.
             if self._begun is not None and now - self._begun < FRESH:
                 return
             self._begun = now

@@ -180,6 +180,7 @@ class Recoveries:
                 if self._threads[run.id][-1] is current_thread():  # an undo that was begun since stopped this
                     self._problems[run.id] = one_line(error)
 
+        # The run is known before its thread reports a step of it.
         with self._lock:
             self._known[run.id] = run
             self._problems.pop(run.id, None)

@@ -92,6 +92,7 @@ class TimeLine:
 def time_line(points: Mapping[str, Sequence[Snapshot]], at: datetime, now: datetime) -> TimeLine:
     """Return the time line of a volume's snapshots and copies by region, with the moment `at`."""
     starts = [snapshot.origin.start_time for snapshots in points.values() for snapshot in snapshots]
+    # Without points, or with new ones alone, the line still has a length.
     begin = min([*starts, now - STEPS[0]])
     span = now - begin
 

@@ -61,6 +61,7 @@ def run(
         )
         raise WrongUse(f"{drill} drills {only}")
     choice = begin.choose(rule, tuple(named or ()))
+    # Those that the budget leaves out have a point: the choice names them.
     missing = set(named or ()) - {run.volume_id for run in choice.runs} - set(choice.too_expensive)
     if missing:
         raise WrongUse(f"{', '.join(sorted(missing))}: no recovery point in {system.region} under {', '.join(rule.policies)}")

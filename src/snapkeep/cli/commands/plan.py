@@ -76,6 +76,7 @@ def plan(
     readings = {reading.region: reading for reading in installed.read_regions()}
     limits = policies_of(readings.values()).limits
     proposed = [read_policies(policy, region=settings.region, limits=limits)[1]] if policy else []
+    # A proposed document may copy to regions that no policy in force names.
     readings |= installed.read_dr_regions(sorted({region for p in proposed for region in p.copy_regions}.difference(readings)))
     in_force = {region: reading.policies for region, reading in readings.items() if not reading.problem}
     broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem and (diff or not proposed)]

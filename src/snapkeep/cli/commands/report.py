@@ -169,6 +169,7 @@ def signals_and_problem(store: S3Reports, first_day: date) -> tuple[list[SignalR
     """Return the signals of a store from a day on, the newest MOST_SIGNALS, and why there may be others."""
     names: list[str] = []
 
+    # The listing is part of what may fail, so that it is called where errors become problems.
     def newest() -> list[str]:
         names.extend(store.names_since(first_day, SIGNALS))
         return names[-MOST_SIGNALS:]

@@ -134,6 +134,7 @@ def _urls(story: Story, links: ConsoleLinks) -> dict[str, str]:
 def _linked(text: str, urls: Mapping[str, str]) -> Text:
     linked = Text(printable(text))
     for identifier, url in urls.items():
+        # Links are laid over the text, so that it is the same where a terminal has none.
         at = linked.plain.find(identifier)
         if at >= 0:
             linked.stylize(Style(link=url), at, at + len(identifier))

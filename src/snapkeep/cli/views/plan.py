@@ -280,6 +280,7 @@ def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout, later: Co
     where = "" if volume.volume else " (deleted)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
     volume_id, title = volume.lineage.volume_id, printable(titled(volume.name, volume.lineage.volume_id))
     head, *rest = layout.wrapped(f"{title}{where}  {volume.policy_name or 'no policy'}: {selection.why}", 0, 4)
+    # A title that the first line does not hold whole stays plain: a link across lines is none.
     if head.startswith(title):
         link = hyperlink(volume_id, layout.links.volume(volume.lineage.region, volume_id))
         head = layout.paint(BOLD, title.removesuffix(volume_id) + link) + head.removeprefix(title)

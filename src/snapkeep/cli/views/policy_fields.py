@@ -116,6 +116,7 @@ def _leaves(
         if field.kind is ValueType.OBJECTS and field.shape:
             yield from _items(field.shape, value, here, _NOUNS[field.name])
         elif field.kind is ValueType.OBJECT and field.shape:
+            # An object that may be left out is one item: where it comes or goes, its fields have no former values.
             optional = shape.default(field) is None
             leaves = list(_leaves(field.shape, value, here, here if optional else parent))
             yield from leaves if leaves or not optional else [(here, _Leaf("{}", "none", here))]

@@ -82,6 +82,7 @@ class Block:
         if room >= self.size:
             yield from chain.from_iterable(self.members)
         elif room > 1:
+            # The last line of the room says how many members are not shown.
             ends = accumulate(map(len, self.members))
             shown = sum(1 for _ in takewhile(lambda end: end < room, ends))
             yield from chain.from_iterable(self.members[:shown])
@@ -105,6 +106,7 @@ def _shares(blocks: Sequence[Block], room: int) -> list[int]:
     left = room - sum(len(block.title) for block in blocks)
     shares = [0] * len(blocks)
     open_blocks = [number for number, block in enumerate(blocks) if not block.calm and block.size]
+    # One line each in turn: a long block leaves room for the first volumes of every other.
     while left > 0 and open_blocks:
         for number in open_blocks[:left]:
             shares[number] += 1
@@ -268,6 +270,7 @@ def copy_blocks(status: SystemStatus, layout: StatusLayout) -> list[Block]:
     names = {volume.lineage: volume.volume.tags.get("Name", "") for volume in status.volumes}
     groups: dict[tuple[bool, EntryState, str, str, CopyWay], list[QueuedCopy]] = defaultdict(list)
     for row in status.queue:
+        # The price differs with the size of each copy; the title adds the prices up.
         groups[row.needs_attention, row.state, row.region, row.cause, replace(row.way, usd=0.0)].append(row)
     blocks = []
     for rows in groups.values():

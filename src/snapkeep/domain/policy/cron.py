@@ -66,6 +66,7 @@ class Cron:
         minutes, hours, *of_days, _ = self.fields
         times = sorted(timedelta(hours=hour, minutes=minute) for hour in hours for minute in minutes)
         days = [day for day in _FOUR_YEARS if all(value in field for value, field in zip(_of_day(day), of_days, strict=False))]
+        # From the last moment of a day to the first of the next day that has some.
         between_days = max((later - earlier for earlier, later in pairwise(days)), default=timedelta.max)
         return max([between_days - (times[-1] - times[0]), *(later - earlier for earlier, later in pairwise(times))])
 

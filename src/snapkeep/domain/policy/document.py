@@ -53,6 +53,7 @@ def parse_document(
         problems += region_problems(parsed, region, partitions)
     if problems:
         raise InvalidPolicy(problems)
+    # The default of a deadline is known only now: it follows from the policy around its rule.
     for policy in parsed["policies"]:
         for rule in policy.get("copies", ()):
             rule.setdefault("copy_within", policy.get("rpo", DEFAULT_RPO) - time_between_copies(rule))

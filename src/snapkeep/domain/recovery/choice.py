@@ -261,6 +261,7 @@ def _by_instance(lineages: Lineages, matches: Callable[[Snapshot], bool], at: da
             by_instance[seen.tags[INSTANCE]].append(seen)
         elif seen and matches(seen):
             groups[volume_id].append(volume_id)
+    # Of an instance all volumes are looked at, also those that do not match: together they say which set was the last.
     for instance_id, last_seen in by_instance.items():
         attached = set(_still_attached(last_seen))
         for seen in filter(matches, last_seen):
