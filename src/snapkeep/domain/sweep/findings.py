@@ -27,6 +27,16 @@ from snapkeep.domain.tags import parse_time
 _IDS_NAMED = 5
 
 
+def _attention(identifier: str, label: str, advice: str) -> tuple[str, str, bool, str]:
+    """Return a kind that needs attention."""
+    return identifier, label, True, advice
+
+
+def _noted(identifier: str, label: str, advice: str) -> tuple[str, str, bool, str]:
+    """Return a kind that needs none."""
+    return identifier, label, False, advice
+
+
 class FindingKind(LabelledEnum):
     """Everything that a sweep finds, one row a kind: its identifier, its label, whether it needs attention, and advice.
 
@@ -46,16 +56,14 @@ class FindingKind(LabelledEnum):
     TAGS_LOST = "tags_lost", "tags lost"
     RECORD_MISSING = "record_missing", "snapshot without a recovery record"
     COPY_MISSING = "copy_missing", "copy missing"
-    COPY_FAILED = (
+    COPY_FAILED = _attention(
         "copy_failed",
         "copy failed for good",
-        True,
         "Correct the cause; the copy is retried each day, or at once: snapkeep sweep --retry-failed",
     )
-    COPY_LATE = (
+    COPY_LATE = _attention(
         "copy_late",
         "copy past its deadline",
-        True,
         "More copies wait than the quota admits in time: see snapkeep status, or request a higher quota.",
     )
     COPY_UNSEEN = "copy_end_missed", "end of a copy that no run handled"
@@ -64,160 +72,137 @@ class FindingKind(LabelledEnum):
     ENTRY_ORPHANED = "entry_orphaned", "queue entry without its snapshot"
     RUN_UNANSWERED = "run_unanswered", "run that would get no answer"
     PAST_RETENTION = "snapshot_past_retention", "snapshot past retention"
-    PLAN_REFUSED = (
+    PLAN_REFUSED = _attention(
         "plan_refused",
         "plan refused",
-        True,
         "Nothing of it was deleted. Check it with snapkeep plan; if it is right, raise the limits.",
     )
-    ADOPTABLE = (
+    ADOPTABLE = _noted(
         "snapshot_adoptable",
         "snapshot to adopt",
-        False,
         "It is left alone without your consent: snapkeep plan --adopt, then snapkeep sweep --adopt",
     )
-    OTHER_SYSTEM = (
+    OTHER_SYSTEM = _noted(
         "snapshot_of_other_system",
         "snapshot that another system manages",
-        False,
         "Only that system deletes it. If it was renamed or destroyed, take its snapshots over: snapkeep rename OLD NEW",
     )
     UNDELIVERED = "event_undelivered", "event that was not delivered"
-    UNREADABLE = (
+    UNREADABLE = _attention(
         "event_unreadable",
         "undelivered event that cannot be read",
-        True,
         "The messages stay in the dead-letter queue of the rules. Look at them there.",
     )
-    RPO_MISSED = (
+    RPO_MISSED = _attention(
         "rpo_missed",
         "recovery point objective missed",
-        True,
         "The newest recovery point is older than the policy allows. snapkeep status shows each volume.",
     )
-    UNUSUAL_CHANGE = "unusual_change", "far more of a volume changed than usual", True, "See snapkeep recoverable VOLUME."
-    DELETIONS_UNUSUAL = "deletions_unusual", "far more deletions in a day than usual", True, "Check snapkeep plan and hold list."
-    DELETED_BY_OTHERS = (
+    UNUSUAL_CHANGE = _attention("unusual_change", "far more of a volume changed than usual", "See snapkeep recoverable VOLUME.")
+    DELETIONS_UNUSUAL = _attention(
+        "deletions_unusual", "far more deletions in a day than usual", "Check snapkeep plan and hold list."
+    )
+    DELETED_BY_OTHERS = _attention(
         "snapshot_deleted_by_others",
         "managed snapshot deleted by another principal: a person, AWS's sample or another tool beside Snapkeep",
-        True,
         "A policy keeps it. Stop who deletes it; AWS's sample: docs/operating/from-aws-sample.md. The Recycle Bin may have it.",
     )
-    VOLUME_DELETED = (
+    VOLUME_DELETED = _noted(
         "volume_deleted",
         "deleted volume whose snapshots are kept",
-        False,
         "They cost money as long as they are kept. A policy's gone says which of them expire.",
     )
-    PUBLIC = (
+    PUBLIC = _attention(
         "snapshot_public",
         "snapshot open to everybody",
-        True,
         "Anybody can read these. Make them private, and turn on block public access for snapshots.",
     )
-    SHARED = (
+    SHARED = _attention(
         "snapshot_shared",
         "snapshot shared with an unknown account",
-        True,
         "An account that is not in KnownAccounts can read these. Stop sharing with it, or add it to KnownAccounts.",
     )
-    SHARE_STALE = (
+    SHARE_STALE = _attention(
         "share_stale",
         "copy that its vault has not copied for a day",
-        True,
         "Look at the vault's stack, its quota, and the policy of the copy's key: snapkeep vault key-policy",
     )
-    NOT_SHARED = "copy_not_shared", "copy that its vault does not get", True, "The notices NotShared say why."
-    VAULT_NOT_ALLOWED = (
+    NOT_SHARED = _attention("copy_not_shared", "copy that its vault does not get", "The notices NotShared say why.")
+    VAULT_NOT_ALLOWED = _attention(
         "vault_not_allowed",
         "vault that the stack may not share with",
-        True,
         "snapkeep deploy --dr-parameter VaultAccounts= with the accounts that the finding names, or leave the vault out.",
     )
-    SHARING_NOT_BLOCKED = (
-        "sharing_not_blocked",
-        "public sharing is not blocked",
-        False,
-        "Turn on block public access for snapshots in this region.",
+    SHARING_NOT_BLOCKED = _noted(
+        "sharing_not_blocked", "public sharing is not blocked", "Turn on block public access for snapshots in this region."
     )
-    OUT_OF_REACH = (
+    OUT_OF_REACH = _attention(
         "region_unreachable",
         "region or service unreachable",
-        True,
         "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
     )
-    COPY_UNPROVED = (
+    COPY_UNPROVED = _noted(
         "copy_unproved",
         "copy whose comparison ended without a proof",
-        False,
         "It is compared again, about once a day. If it is found again, notices of Verify say why. At once: snapkeep verify ID",
     )
-    COPY_FULL = (
+    COPY_FULL = _noted(
         "copy_full",
         "copy that was full, and not the first of its volume",
-        False,
         "Copies are full while copies under other keys or of other tools exist, and after the newest was deleted or archived.",
     )
-    KEY_AT_RISK = (
+    KEY_AT_RISK = _attention(
         "key_at_risk",
         "KMS key at risk",
-        True,
         "Snapshots under the key count as no recovery points until it can be used again: nothing is deleted because of them.",
     )
-    HOLD_PLACED = (
+    HOLD_PLACED = _noted(
         "hold_placed",
         "hold that a person placed",
-        False,
         "Nothing that it covers is deleted. See all with snapkeep hold list; end it with snapkeep hold release ID.",
     )
-    HELD_LONG = (
+    HELD_LONG = _noted(
         "snapshot_held_long",
         "hold that lasts for long",
-        False,
         "Nothing it covers is deleted. A recovery's: snapkeep recover list, or remove its tags; a person's: snapkeep hold list.",
     )
-    DRILL_LEFT = (
+    DRILL_LEFT = _attention(
         "drill_left",
         "drill that did not come to its end",
-        True,
         "It was ended: its evidence says FAILED, and what it made is removed, once nothing is attached to it. See its execution.",
     )
-    DRILL_OVERDUE = (
+    DRILL_OVERDUE = _attention(
         "drill_overdue",
         "volume that no drill covered in time",
-        True,
         "See its drills with snapkeep drill list, and drill it with snapkeep drill run; or raise rotate or budget.",
     )
-    LOCK_MISSING = (
+    LOCK_MISSING = _attention(
         "lock_missing",
         "recovery point that is not locked as its policy wants",
-        True,
         "It can be deleted. If it is found again: the finding or a notice NotLocked says what prevents the lock.",
     )
-    VAULT_IDLE = (
+    VAULT_IDLE = _attention(
         "vault_idle",
         "vault that copies nothing",
-        True,
         "Push a document whose vaults name this account and region, and set OwnerAccounts. Until then everything is kept.",
     )
-    SHARE_REFUSED = "share_refused", "shared snapshot that the vault does not copy", False, "Its owner can take the share back."
-    POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
-    NOT_COPYABLE = (
+    SHARE_REFUSED = _noted("share_refused", "shared snapshot that the vault does not copy", "Its owner can take the share back.")
+    POLICY_PROBLEM = _attention(
+        "policy_unknown", "tag names no policy", "Correct the volume's tag, or push a policy of that name."
+    )
+    NOT_COPYABLE = _noted(
         "snapshot_not_copyable",
         "volume whose snapshots EC2 copies to no other region",
-        False,
         "They are in a Local Zone or on an Outpost. Let a policy without copies govern the volume; until then they are all kept.",
     )
-    POLICY_NOT_KNOWN = (
+    POLICY_NOT_KNOWN = _attention(
         "policy_not_known",
         "snapshot whose policy is not known",
-        True,
         "Its volume is deleted. Set the snapshot's tag snapkeep:policy to a policy's name and sweep, or delete the snapshot.",
     )
-    DOCUMENT_BROKEN = (
+    DOCUMENT_BROKEN = _attention(
         "policy_document_broken",
         "policy document that cannot be used",
-        True,
         "The last good one stays in force. Push one that snapkeep policy check passes, or roll back.",
     )
 
