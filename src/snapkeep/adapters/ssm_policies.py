@@ -54,18 +54,15 @@ class SsmPolicyStore:
         with translated(f"put_parameter {self._name} in {self.region}"):
             try:
                 # First as new, with its tag: PutParameter takes no tags together with Overwrite.
-                return self._make(text, tier)
+                tags: list[TagTypeDef] = [{"Key": SYSTEM, "Value": self._name.split("/")[1]}]
+                made = self._client.put_parameter(Name=self._name, Value=text, Type="String", Tier=tier, Tags=tags)
+                return made["Version"]
             except ClientError as error:
                 if code_of(error) != "ParameterAlreadyExists":
                     raise
             # The parameter exists: a new version of it, and the former ones stay readable.
             answer = self._client.put_parameter(Name=self._name, Value=text, Type="String", Overwrite=True, Tier=tier)
             return answer["Version"]
-
-    def _make(self, text: str, tier: ParameterTierType) -> int:
-        """Make the parameter with its tag: SSM takes tags with a new parameter only, never with `Overwrite`."""
-        tags: list[TagTypeDef] = [{"Key": SYSTEM, "Value": self._name.split("/")[1]}]
-        return self._client.put_parameter(Name=self._name, Value=text, Type="String", Tier=tier, Tags=tags)["Version"]
 
     def remove(self) -> None:
         """Put nothing in force: the stack's parameters are the policy again. The parameter stays, with its former versions."""

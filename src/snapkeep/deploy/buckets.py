@@ -17,6 +17,7 @@ from snapkeep.domain.errors import InvalidConfiguration
 NAME_LIMIT = 63
 """Characters of a bucket's name (S3: bucket naming rules)."""
 _ABSENT = ("404", "NoSuchBucket", "NotFound", "NoSuchKey")
+_ALL_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _CREATIONS, _SECONDS_BETWEEN_CREATIONS = 25, 5.0
 _DELETE_AT_ONCE = 1000
 """Keys that one DeleteObjects takes (S3 service model)."""
@@ -59,17 +60,13 @@ class ArtifactBucket:
     def exists(self) -> bool:
         """Return whether the bucket exists. Raise BucketNotOurs if another account has it."""
         try:
-            self._s3.head_bucket(Bucket=self.name, **self._owner)
+            return self._finds(self._s3.head_bucket)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in _ABSENT:
-                return False
-            if code in ("403", "AccessDenied", "Forbidden"):
+            if error.response["Error"]["Code"] in ("403", "AccessDenied", "Forbidden"):
                 raise BucketNotOurs(
                     f"bucket {self.name} is not ours to use: another account has it, or the credentials lack s3:ListBucket"
                 ) from error
             raise
-        return True
 
     def ensure(self, tags: Mapping[str, str]) -> bool:
         """Create the bucket if it does not exist, and always make it private and encrypted. Return whether it was created."""
@@ -78,12 +75,7 @@ class ArtifactBucket:
             self._create()
         self._s3.put_public_access_block(
             Bucket=self.name,
-            PublicAccessBlockConfiguration={
-                "BlockPublicAcls": True,
-                "IgnorePublicAcls": True,
-                "BlockPublicPolicy": True,
-                "RestrictPublicBuckets": True,
-            },
+            PublicAccessBlockConfiguration=dict.fromkeys(_ALL_BLOCKS, True),
             **self._owner,
         )
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
@@ -116,7 +108,7 @@ class ArtifactBucket:
         """Upload contents under a name made of them, unless they exist already; return their location."""
         key = f"{folder}/{hashlib.sha256(content).hexdigest()}{suffix}"
         # The name is the content's hash: an object of that name is the same one.
-        if not self._has(key):
+        if not self._finds(self._s3.head_object, Key=key):
             self._s3.put_object(Bucket=self.name, Key=key, Body=content, **self._owner)
         return S3Location(self.name, key)
 
@@ -146,9 +138,10 @@ class ArtifactBucket:
         self._s3.delete_bucket(Bucket=self.name, **self._owner)
         return removed
 
-    def _has(self, key: str) -> bool:
+    def _finds(self, look: Callable[..., Any], **request: str) -> bool:
+        """Make a HEAD request; return whether there is what it is about."""
         try:
-            self._s3.head_object(Bucket=self.name, Key=key, **self._owner)
+            look(Bucket=self.name, **request, **self._owner)
         except ClientError as error:
             if error.response["Error"]["Code"] in _ABSENT:
                 return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from snapkeep import __version__
-from snapkeep.domain.drills.run import DrillRun, DrillStep, DrillVerdict
+from snapkeep.domain.drills.run import DrillStep, DrillVerdict
 from snapkeep.domain.errors import DrillFailed
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.recovery.methods import FULL
@@ -95,7 +95,9 @@ def advance(use_case: AdvanceDrill, call: DrillCall) -> DrillAnswer:
         return _without_ledger(state)
     step = run.step()
     if step is not DrillStep.CONCLUDE:
-        asked = _asked(run, state) if step is DrillStep.PROVE else None
+        # Every block is compared, from where the portion before ended.
+        proof = VerifyRequest(run.snapshot_id, FULL, verified=state.verified, point=run.point)
+        asked = proof if step is DrillStep.PROVE else None
         request = use_case.planner.request(run) if step is DrillStep.MAKE and run.of_instances else None
         return DrillAnswer(run, step, run.wait_seconds(use_case.clock.now()), "", asked, request=request)
     evidence = use_case.conclude(run)
@@ -139,8 +141,3 @@ def _text(caught: CaughtError | None) -> str:
         return ""
     error = step_error(caught)
     return f"{error.name}: {error.cause}"
-
-
-def _asked(run: DrillRun, state: DrillState) -> VerifyRequest:
-    """Return the call of Verify that compares every block, from where the portion before ended."""
-    return VerifyRequest(run.snapshot_id, FULL, verified=state.verified, point=run.point)

@@ -78,16 +78,13 @@ def compare(use_case: VerifyCopy, event: Mapping[str, Any]) -> ProofProgress | P
     progress = asked.verified.progress if asked.verified else None
     if progress is None:
         try:
-            progress = _begun(use_case, asked)
+            if asked.point:
+                progress = use_case.begin_drill(asked.copy, asked.point, asked.method)
+            else:
+                progress = use_case.begin(asked.copy, asked.method, asked.budget_usd, asked.month_usd)
         except SnapshotGone:
             return None
     return use_case.run(progress)
-
-
-def _begun(use_case: VerifyCopy, asked: VerifyRequest) -> ProofProgress:
-    if asked.point:
-        return use_case.begin_drill(asked.copy, asked.point, asked.method)
-    return use_case.begin(asked.copy, asked.method, asked.budget_usd, asked.month_usd)
 
 
 def _asked(event: Mapping[str, Any]) -> VerifyRequest:

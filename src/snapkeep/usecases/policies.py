@@ -7,7 +7,7 @@ leaves the last usable one in force, and a notice is sent.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from datetime import datetime, timedelta
@@ -146,7 +146,7 @@ class PoliciesInForce:
         if self._known is not None and self._read_at is not None and timedelta(0) <= now - self._read_at < FRESH:
             return self._known
         try:
-            self._known = self._read(now)
+            self._known = in_force(self.store, self.parameters, self._fall_back)
         except AwsUnavailable:
             if self._known is None:
                 raise
@@ -159,33 +159,16 @@ class PoliciesInForce:
         if self._known is not None and self._known.source.version < version:
             self._read_at = None
 
-    def _read(self, now: datetime) -> PolicySet:
-        try:
-            current = self.store.current()
-        except DocumentAbsent:
-            return self.parameters
-        try:
-            return parse_stored(current, self.parameters)
-        except InvalidPolicy as broken:
-            # Before the notice: where that cannot be sent, the fallback is in force all the same.
-            self._known = fallback = _fallback(current, broken, self.store, self.parameters)
-            self._notify(current, broken, fallback, now)
-            return fallback
-
-    def _notify(self, stored: StoredDocument, broken: InvalidPolicy, in_force: PolicySet, now: datetime) -> None:
-        """Send a notice for a version once. Raise AwsUnavailable: the next reading sends it then."""
+    def _fall_back(self, stored: StoredDocument, broken: InvalidPolicy, fallback: PolicySet) -> None:
+        """Send a notice for a broken version once. Raise AwsUnavailable: the next reading sends it then."""
+        # Before the notice: where that cannot be sent, the fallback is in force all the same.
+        self._known = fallback
         if self._notified_version == stored.version:
             return
-        self.notices.add(
-            Notice(
-                kind=InvalidPolicy.__name__,
-                cause=f"the policy document cannot be used; in force is: {in_force.source.label}",
-                subject=f"policy document, version {stored.version}",
-                detail=str(broken),
-                region=self.store.region,
-                at=now,
-            )
-        )
+        cause = f"the policy document cannot be used; in force is: {fallback.source.label}"
+        subject = f"policy document, version {stored.version}"
+        notice = Notice(InvalidPolicy.__name__, cause, subject, str(broken), self.store.region, self.clock.now())
+        self.notices.add(notice)
         # After the notice, so that a failed one is sent by the next reading.
         self._notified_version = stored.version
 
@@ -220,10 +203,14 @@ class PushResult:
     unchanged: bool = False
 
 
-def in_force(store: PolicyStore, parameters: PolicySet) -> PolicySet:
+def in_force(
+    store: PolicyStore,
+    parameters: PolicySet,
+    fall_back: Callable[[StoredDocument, InvalidPolicy, PolicySet], None] = lambda *_: None,
+) -> PolicySet:
     """Return the policies that the functions use now; `parameters` are those of the stack.
 
-    Where the newest document is broken it is the last usable one, and `problem` says so.
+    Where the newest document is broken it is the last usable one, `problem` says so, and `fall_back` hears of it.
     """
     try:
         current = store.current()
@@ -232,7 +219,9 @@ def in_force(store: PolicyStore, parameters: PolicySet) -> PolicySet:
     try:
         return parse_stored(current, parameters)
     except InvalidPolicy as broken:
-        return _fallback(current, broken, store, parameters)
+        fallback = _fallback(current, broken, store, parameters)
+        fall_back(current, broken, fallback)
+        return fallback
 
 
 def _fallback(stored: StoredDocument, broken: InvalidPolicy, store: PolicyStore, parameters: PolicySet) -> PolicySet:

@@ -10,7 +10,7 @@ from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.errors import AwsUnavailable, DocumentChanged, DocumentNotFound, InvalidConfiguration
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.domain.records import dataclass
-from snapkeep.usecases.recovery.record_ports import Documents
+from snapkeep.usecases.recovery.record_ports import Documents, read_version
 
 ATTEMPTS = 20
 """Writers of one ledger at once: a tick, a sweep, and the drills that end."""
@@ -70,7 +70,7 @@ class LedgerStore:
         for _ in range(ATTEMPTS):
             # Evidence is read before the ledger: an execution that replaces it has read a newer ledger, and the first writer's
             # entry fails.
-            kept, kept_version = self._kept(key)
+            kept, kept_version = read_version(self.documents, DrillEvidence, key)
             ledger, ledger_version = self._read()
             entry = ledger.entry(run.id)
             by = kept or evidence_of(run, version, "")
@@ -78,23 +78,12 @@ class LedgerStore:
             if entry is not None and entry.sha256 != hash_of(evidence.text):
                 continue  # another execution wrote both meanwhile
             with suppress(DocumentChanged):
-                if evidence != kept:
+                if evidence != kept:  # also over one that is damaged
                     self.documents.put(key, evidence.text, kept_version)
                 if entry is None:
                     self.documents.put(LEDGER_KEY, to_text(ledger.concluded(evidence)), ledger_version)
                 return evidence
         raise AwsUnavailable(f"{LEDGER_KEY} was written by others {ATTEMPTS} times meanwhile")
-
-    def _kept(self, key: str) -> tuple[DrillEvidence | None, str]:
-        """Return the evidence under a key, and the version of the document."""
-        try:
-            document = self.documents.get(key)
-        except DocumentNotFound:
-            return None, ""
-        try:
-            return from_text(DrillEvidence, document.text), document.version
-        except ValueError:  # damaged: it is replaced
-            return None, document.version
 
 
 def _unreadable(key: str, error: ValueError) -> InvalidConfiguration:

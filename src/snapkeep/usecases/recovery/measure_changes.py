@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from snapkeep.domain.errors import DocumentChanged, DocumentNotFound, SnapkeepError
-from snapkeep.domain.json_codec import from_json, to_text
+from snapkeep.domain.errors import DocumentChanged, SnapkeepError
+from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery import blocks
 from snapkeep.domain.recovery.changes import ChangeHistory, UnusualChange, most_usual, unusual
 from snapkeep.usecases.recovery.ports import BlockReader
-from snapkeep.usecases.recovery.record_ports import Documents
+from snapkeep.usecases.recovery.record_ports import Documents, read_version
 
 LIST_BLOCKS = 100_000
 """Indexes of one request to the reader: ten pages of ListChangedBlocks."""
@@ -41,7 +40,7 @@ class MeasureChanges:
 
     def _measure(self, copy: Snapshot) -> UnusualChange | None:
         source = copy.origin
-        history, version = self._history(copy)
+        history, version = read_version(self.documents, ChangeHistory, _key_of_history(copy))  # of another version: begun anew
         if history is None:
             self._keep(copy, ChangeHistory(source.snapshot_id, source.start_time), version)
             return None
@@ -70,16 +69,6 @@ class MeasureChanges:
                 return None
             changed, first, ended = changed + blocks.count(listing.extents), listing.until, listing.ended
         return changed
-
-    def _history(self, copy: Snapshot) -> tuple[ChangeHistory | None, str]:
-        try:
-            document = self.documents.get(_key_of_history(copy))
-        except DocumentNotFound:
-            return None, ""
-        try:
-            return from_json(ChangeHistory, json.loads(document.text)), document.version
-        except ValueError:  # of another version: begun anew
-            return None, document.version
 
     def _keep(self, copy: Snapshot, history: ChangeHistory, version: str) -> None:
         with suppress(DocumentChanged):  # another copy of the volume is compared at the same moment

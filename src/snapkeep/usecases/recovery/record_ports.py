@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
+from snapkeep.domain.errors import DocumentNotFound
+from snapkeep.domain.json_codec import from_text
 from snapkeep.domain.records import dataclass
 
 if TYPE_CHECKING:
     from snapkeep.domain.model import Volume
     from snapkeep.domain.recovery.record import RecoveryRecord
+
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +64,15 @@ class Documents(Protocol):
 
     def first_keys(self, prefix: str) -> list[str]:
         """Return the first `LISTED` keys that begin with a prefix, in order: all, if they are fewer."""
+
+
+def read_version(documents: Documents, kind: type[Record], key: str) -> tuple[Record | None, str]:
+    """Return what a document holds, and its version; None where there is none, or one of another version of Snapkeep."""
+    try:
+        document = documents.get(key)
+    except DocumentNotFound:
+        return None, ""
+    try:
+        return from_text(kind, document.text), document.version
+    except ValueError:
+        return None, document.version

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
-from snapkeep.domain.errors import DocumentChanged, DocumentNotFound, SnapkeepError
-from snapkeep.domain.json_codec import from_text, to_text
+from snapkeep.domain.errors import DocumentChanged, SnapkeepError
+from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.record import SHORT_HASH, NewestRecord, RecoveryRecord, content_hash, newest_key
 from snapkeep.usecases.ports import Clock
-from snapkeep.usecases.recovery.record_ports import Documents, Observation, RecordReader
+from snapkeep.usecases.recovery.record_ports import Documents, Observation, RecordReader, read_version
 
 READ_AGAIN_AFTER = timedelta(days=7)
 """A security group's rules and an instance's attributes change without a change of the instance's description.
@@ -73,7 +73,7 @@ class RecordWriter:
                 if region in self._failed:
                     raise self._failed[region]
                 documents = self._records.documents_of(region)
-                newest, version = _newest(documents, record.owner)
+                newest, version = read_version(documents, NewestRecord, newest_key(record.owner))
                 current = newest and newest.description == description and now - newest.read_at < READ_AGAIN_AFTER
                 if newest and current and sha256 in ("", newest.sha256):
                     sha256 = newest.sha256
@@ -87,15 +87,3 @@ class RecordWriter:
             except SnapkeepError as error:
                 problems[region] = self._failed[region] = error
         return WrittenRecord("" if problems else sha256[:SHORT_HASH], problems)
-
-
-def _newest(documents: Documents, owner: str) -> tuple[NewestRecord | None, str]:
-    """Return an owner's newest record as far as it is known, and the version of the document that says so."""
-    try:
-        document = documents.get(newest_key(owner))
-    except DocumentNotFound:
-        return None, ""
-    try:
-        return from_text(NewestRecord, document.text), document.version
-    except ValueError:  # overwritten with something else: it is written anew
-        return None, document.version

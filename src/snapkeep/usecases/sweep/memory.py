@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from snapkeep.domain.errors import InvalidConfiguration, ReportNotFound
-from snapkeep.domain.json_codec import from_json, to_text
+from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.usecases.sweep.report_names import JSON
@@ -40,7 +39,7 @@ class StoredMemory(Memories):
     def load(self) -> SweepMemory | None:
         """Return the last sweep's memory; None before the first sweep. Raise InvalidConfiguration if it cannot be read."""
         try:
-            return from_json(SweepMemory, json.loads(self.store.get(MEMORY)))
+            return from_text(SweepMemory, self.store.get(MEMORY))
         except ReportNotFound:
             return None
         except ValueError as error:

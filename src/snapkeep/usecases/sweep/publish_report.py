@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from snapkeep.domain.errors import ReportNotFound, SnapkeepError
-from snapkeep.domain.json_codec import from_json
+from snapkeep.domain.json_codec import from_text
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.report import SweepReport, cut, report_to_json, subject_of, text_of
 from snapkeep.usecases.ports import Publisher
@@ -19,6 +19,7 @@ from snapkeep.usecases.sweep.report_names import JSON, PAGE, REPORTS
 if TYPE_CHECKING:
     from snapkeep.domain.drills.ledger import EndedDrill
 
+Record = TypeVar("Record")
 INDEX = "index.html"
 """The page that lists the newest reports and drills. Its links hold in a copy of the bucket: S3 serves each object by itself."""
 LISTED_FOR, MOST_LISTED = timedelta(days=60), 60
@@ -62,7 +63,7 @@ class PublishReport:
 
     def interim(self, sweep_id: str) -> SweepReport:
         """Return what was kept under a sweep's id. Raise ReportNotFound if there is nothing."""
-        return from_json(SweepReport, json.loads(self.store.get(f"interim/{sweep_id}.json")))
+        return from_text(SweepReport, self.store.get(f"interim/{sweep_id}.json"))
 
     def run(self, whole: SweepReport) -> PublishedReport:
         """Cut, keep and publish a finished report; return where it is. The message comes last, since it names the page."""
@@ -82,22 +83,19 @@ class PublishReport:
             return
         with suppress(SnapkeepError):
             names = self.store.names_since((last.started_at - LISTED_FOR).date())[-MOST_LISTED:]
-            reports = [KeptReport(report, name) for name in reversed(names) if (report := self._kept(name))]
+            reports = [KeptReport(report, name) for name in reversed(names) if (report := self._kept(SweepReport, name))]
             self.store.put(INDEX, self.render_index(reports, self._drills(), last), PAGE)
-
-    def _kept(self, name: str) -> SweepReport | None:
-        """Return a report; None for one that another version wrote, or that has expired meanwhile."""
-        try:
-            return from_json(SweepReport, json.loads(self.store.get(name)))
-        except (ValueError, ReportNotFound):
-            return None
 
     def _drills(self) -> list[EndedDrill]:
         """Return the newest drills; none in a region without a ledger."""
         from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger  # noqa: PLC0415 - the repairs need no drills
 
+        ledger = self._kept(DrillLedger, LEDGER_KEY)
+        return list(reversed(ledger.ended))[:MOST_LISTED] if ledger else []
+
+    def _kept(self, kind: type[Record], name: str) -> Record | None:
+        """Return what is kept under a name; None for what another version wrote, or what has expired meanwhile."""
         try:
-            ledger = from_json(DrillLedger, json.loads(self.store.get(LEDGER_KEY)))
+            return from_text(kind, self.store.get(name))
         except (ValueError, ReportNotFound):
-            return []
-        return list(reversed(ledger.ended))[:MOST_LISTED]
+            return None
