@@ -55,6 +55,7 @@ class LockSnapshots:
                 continue
             try:
                 self.locker.lock(order)
+            # Deleted since it was listed.
             except SnapshotGone:
                 continue
             except AwsRefused as error:

@@ -118,6 +118,7 @@ def _stack_results(
         quota = int(stack.parameters["CopyQuota"])
         decisions.append((Check.COPY_QUOTA, lambda: checks.copy_quota_check(region, quota, facts.copies_at_once())))
         keys = _copy_keys(system, stack)
+        # Bound now: the checks run after the loop.
         decisions += [(Check.COPY_KEY, partial(_key, Check.COPY_KEY, facts, region, key, caller)) for key in keys]
     else:
         most = int(stack.parameters["SnapshotQuota"])

@@ -125,6 +125,7 @@ class ReceiveCopy:
             return _failure(CopyWrong, copy.id, "; ".join(faults))
         # The copy itself may be missing in a listing that was taken before it completed.
         siblings = [listed for listed in copies if listed.id != copy.id and listed.origin.lineage == copy.origin.lineage]
+        # A refusal of either becomes a problem, and keeps no copy from retention.
         problems = self._lock(copy) + self._verify(copy, siblings)
         volume_ids = (copy.origin.volume_id,)
         return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", volume_ids, problems=problems)

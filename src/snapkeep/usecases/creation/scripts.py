@@ -139,6 +139,7 @@ class RunScripts:
                 if group.policy.before and not end.succeeded:
                     self._failed(Stage.BEFORE, group.instance_id, group.policy.before, end.cause)
                 if not create(group, end.succeeded):
+                    # No other group is begun; those that are get their command after.
                     stop_at = self.clock.now()
                 if group.policy.after:
                     self._send_after(group, group.policy.after)

@@ -153,6 +153,7 @@ class AdvanceDrill:
         Systems Manager may list that one late: it is sent again only where it is not listed for five minutes. The call before a
         repeated one may have sent it and ended, or may still run: Step Functions repeats calls that it no longer waits for.
         """
+        # Looked for first: SendCommand has no client token, and its answer may have been lost.
         result = self.commands.find(instance.restored_id, run.id, run.asked_at)
         if result is not None:
             instance = replace(instance, command=result, command_at=instance.command_at or now)

@@ -101,4 +101,5 @@ def points_in(
 
 def before_change(lineages: Lineages, change: UnusualChange) -> BeforeChange:
     """Return an unusual change with the last point before it in a region."""
+    # The snapshot that shows the change begins at this moment.
     return BeforeChange(change, lineages.newest(change.volume_id, change.start_time - timedelta(seconds=1)))

@@ -189,6 +189,7 @@ class InstanceActions:
         for instance in made_by(step, lambda: self.ec2.instances_of(own), self.pacer):
             if instance.state == "terminated":
                 continue
+            # Before the instance ends: what others attached to it may be in use.
             for volume_id in instance.volumes.values():
                 volume = self.volumes.volume(volume_id)
                 if volume and volume.tags.get(RECOVERY) != run.id:

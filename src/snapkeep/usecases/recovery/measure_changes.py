@@ -60,6 +60,7 @@ class MeasureChanges:
         """Return how many blocks changed; for an unusual change as many as show that. None where AWS does not compare the two."""
         enough = most_usual(history.changed, copy.size_gib)
         reader, changed, first, ended = self.blocks_of(copy.origin.region), 0, 0, False
+        # A change that is unusual already is listed no further: each page is a paid request.
         while not ended and (enough is None or changed <= enough):
             try:
                 listing = reader.changes(history.snapshot_id, copy.origin.snapshot_id, first, LIST_BLOCKS)

@@ -118,6 +118,7 @@ class Recover:
             run = run.with_step(undone)
             self.journal.write(run)
             self.report(undone)
+        # Once more: a session that carried the run out may have made something after its step was looked at.
         for step in reversed(run.steps):
             self.actions.undo(run, step)
         run = replace(run, state=RecoveryState.UNDONE, ended_at=self.clock.now())

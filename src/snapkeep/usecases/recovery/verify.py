@@ -79,6 +79,7 @@ class VerifyCopy:
             self.changes.run(copy)
         base = self._base(pair) if method.kind is MethodKind.CHANGED else None
         begun = ProofProgress(pair, method, self.clock.now(), copy.size_gib, copy.size_gib, base, budget_usd)
+        # Structure alone costs next to nothing, and is what remains when the budget is spent.
         if not month_usd or method.kind is MethodKind.STRUCTURE:
             return begun
         begun = replace(begun, policy=copy.policy)

@@ -70,6 +70,7 @@ class RecordWriter:
         problems: dict[str, SnapkeepError] = {}
         for region in regions:
             try:
+                # One look is enough for all records of the event: each takes as long as a client waits.
                 if region in self._failed:
                     raise self._failed[region]
                 documents = self._records.documents_of(region)

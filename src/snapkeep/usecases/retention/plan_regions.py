@@ -67,6 +67,7 @@ def guarded_plan(
     plan = plan_region(facts, policies, now, system=system)
     to_delete = [verdict.snapshot for verdict in plan.verdicts if verdict.action is Action.DELETE]
     refused = any(volume.refusals for volume in plan.volumes)
+    # AMIs and locks cost calls, which only what would be deleted is worth.
     held = protected_ids(guards, to_delete, now, counted=counted() if to_delete and not refused else None)
     holds = placed(to_delete) if to_delete else NOTHING_HELD
     # Planned again, and not only filtered: a held snapshot counts in the limits and in the numbers of the others.
@@ -173,6 +174,7 @@ def facts_of(primary: str, listings: Iterable[RegionListing]) -> list[RegionFact
         )
         for region, snapshots in listed.items()
     ]
+    # Without the listing of the primary region, no volume is known to be deleted.
     if source is None:
         return copies
     existing = {volume.id for volume in source.volumes}
