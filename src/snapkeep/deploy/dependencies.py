@@ -18,23 +18,16 @@ REQUIREMENTS = Path(__file__).with_name("functions-requirements.txt")
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)")
 
+_UTILITIES = (
+    *("auth_alpha", "batch", "circuit_breaker", "data_classes", "data_masking", "feature_flags"),
+    *("idempotency", "kafka", "metadata", "parameters", "parser", "streaming", "validation"),
+)
+"""Powertools' utilities that no function imports."""
 LEFT_OUT = (
     "botocore/data/",  # written anew, cut down
     "dateutil/zoneinfo/",  # a copy of the time zone database that nothing here asks for
     "aws_lambda_powertools/event_handler/",  # routers of HTTP requests
-    "aws_lambda_powertools/utilities/auth_alpha/",
-    "aws_lambda_powertools/utilities/batch/",
-    "aws_lambda_powertools/utilities/circuit_breaker/",
-    "aws_lambda_powertools/utilities/data_classes/",
-    "aws_lambda_powertools/utilities/data_masking/",
-    "aws_lambda_powertools/utilities/feature_flags/",
-    "aws_lambda_powertools/utilities/idempotency/",
-    "aws_lambda_powertools/utilities/kafka/",
-    "aws_lambda_powertools/utilities/metadata/",
-    "aws_lambda_powertools/utilities/parameters/",
-    "aws_lambda_powertools/utilities/parser/",
-    "aws_lambda_powertools/utilities/streaming/",
-    "aws_lambda_powertools/utilities/validation/",
+    *(f"aws_lambda_powertools/utilities/{name}/" for name in _UTILITIES),
     "urllib3/contrib/emscripten/",
 )
 """Parts of the dependencies that no function imports; a test imports every handler from the package as it is built."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.records import dataclass
-from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Problem, ProblemKind, Publisher
+from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Notices, Problem, ProblemKind, Publisher
 
 EXAMPLES = 10
 
@@ -93,7 +93,7 @@ class HeldNotice:
     receipt: str
 
 
-class NoticeSource(Protocol):
+class NoticeSource(Notices, Protocol):
     """Reads what was collected."""
 
     def receive(self) -> Iterable[HeldNotice]:
@@ -101,9 +101,6 @@ class NoticeSource(Protocol):
 
     def delete(self, held: Sequence[HeldNotice]) -> None:
         """Delete what was published."""
-
-    def add(self, notice: Notice) -> None:
-        """Keep one notice for the next digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
