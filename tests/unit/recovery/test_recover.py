@@ -307,19 +307,23 @@ def test_a_refusal_to_tag_the_volume_is_an_obstacle(ready: RecoveryLab) -> None:
 
 def test_a_record_of_a_later_version_is_believed(ready: RecoveryLab) -> None:
     """Another version may write fields that this one does not know: the name is the hash of all of them."""
-    kept = dict(ready.documents.documents)
+    documents = ready.documents
+    kept = dict(documents.documents)
     for key in [key for key in kept if not key.endswith("newest.json") and key.startswith(f"records/{ready.instance_id}")]:
         data = {**json.loads(kept[key].text), "placement_group": "new"}
         data.pop("observed_at")
         sha256 = content_hash(data)
         later = f"records/{ready.instance_id}/{sha256}.json"
-        del ready.documents.documents[key]
-        ready.documents.documents[later] = kept[key]._replace(text=json.dumps(data))
+        documents.remove(key)
+        documents.put(later, json.dumps(data))
         newest = json.loads(kept[newest_key(ready.instance_id)].text) | {"sha256": sha256}
-        ready.documents.documents[newest_key(ready.instance_id)] = kept[key]._replace(text=json.dumps(newest))
+        documents.documents[newest_key(ready.instance_id)] = kept[key]._replace(text=json.dumps(newest))
     plan = ready.plan()
-    ready.documents.documents.clear()
-    ready.documents.documents.update(kept)
+    for key in documents.documents.keys() - kept.keys():
+        documents.remove(key)
+    for key in kept.keys() - documents.documents.keys():
+        documents.put(key, "")
+    documents.documents.update(kept)
     assert not [remark for remark in plan.remarks if "changed" in remark]
     assert [remark for remark in plan.remarks if "is not in the bucket" in remark]
     assert sorted(volume.volume_type for volume in plan.volumes) == ["gp3", "gp3", "io2"]
