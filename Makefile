@@ -22,9 +22,8 @@ DOCS_READY := $(TOOLS)/.ready-docs
 export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(TOOLS)/node/bin:$(PATH)
 
-# What `make unit` runs: everything that needs no server. The properties of whole flows take minutes.
-SLOW_PROPERTIES := tests/property/test_flows_%
-UNIT_TESTS = $(if $(ROOM),tests/unit/$(ROOM),tests/unit tests/meta $(filter-out $(SLOW_PROPERTIES),$(wildcard tests/property/test_*.py)))
+# What `make unit` runs: everything that needs no server, without the tests that are marked as slow.
+UNIT_TESTS = $(if $(ROOM),tests/unit/$(ROOM),tests/unit tests/meta tests/property)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo unit test year browser check docs format format-check lint types imports templates tools bench package requirements audit clean
@@ -35,8 +34,8 @@ help: ## List the targets
 demo: $(RUNTIME_READY) ## Run the whole system in the embedded AWS, follow it live and check it
 	$(BIN)/snapkeep demo $(DEMO_ARGS)
 
-unit: $(DEV_READY) ## Run the unit, meta and fast property tests; one folder of tests/unit: make unit ROOM=copies, ROOM=lab/simulator
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(UNIT_TESTS) $(TEST_ARGS)
+unit: $(DEV_READY) ## Run the unit, meta and property tests but slow ones; one folder of tests/unit: make unit ROOM=copies, ROOM=lab/simulator
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(UNIT_TESTS) $(TEST_ARGS)
 
 test: $(DEV_READY) ## Run all tests
 	@$(MAKE) --no-print-directory -j2 tools

@@ -15,6 +15,8 @@ from snapkeep.domain.tag_names import MADE
 from snapkeep.lab.ebs_model import Faults
 from snapkeep.lab.simulator.creation_experiment import CreationExperiment
 
+pytestmark = pytest.mark.slow
+
 SEED = 8
 
 

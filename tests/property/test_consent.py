@@ -30,6 +30,8 @@ from snapkeep.usecases.retention.plan_regions import make_plans
 from support.policy_numbers import NAMES, make_policies
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
 
+pytestmark = pytest.mark.slow
+
 SYSTEM, SUCCESSOR, REGIONS = "snapkeep", "snapkeep-two", (PRIMARY, DR)
 OTHER_DR, KEYS = "eu-west-1", ("alias/former", "alias/present")
 NUMBERS = st.integers(0, 999)

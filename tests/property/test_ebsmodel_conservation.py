@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
@@ -12,6 +13,8 @@ from snapkeep.lab.ebs_model import ApiError, Quotas, World
 from snapkeep.lab.ebs_model.store.blocks import Chain
 from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+
+pytestmark = pytest.mark.slow
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 BLOCKS = 2048

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from support.flows_chaos import Chaos
+
+pytestmark = pytest.mark.slow
 
 STEPS = 50
 EXAMPLES = int(os.environ.get("SNAPKEEP_FLOWS_EXAMPLES", "120"))

@@ -36,6 +36,8 @@ from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest,
 from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory
 
+pytestmark = pytest.mark.slow
+
 SEEDS, STEPS, BLOCKS = 8, 14, 12
 KEPT, KEPT_COPIES = 4, 2
 MOST_RECOVERED = 3

@@ -23,6 +23,8 @@ from snapkeep.usecases.retention.delete import DeleteSnapshots
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 from support.placing import hold
 
+pytestmark = pytest.mark.slow
+
 BOTH = (PRIMARY, DR)
 SCOPES: dict[str, Callable[[Night], PlacedHold]] = {
     "everything": lambda _: hold(),

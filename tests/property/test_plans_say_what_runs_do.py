@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,6 +165,7 @@ DEEDS = (
 NUMBERS = st.integers(0, 999)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(NUMBERS, st.lists(st.tuples(st.sampled_from(DEEDS), NUMBERS), min_size=10, max_size=40))
 def test_a_plan_shows_the_actions_of_every_run(number: int, story: Sequence[tuple[Callable[[Account, int], None], int]]) -> None:

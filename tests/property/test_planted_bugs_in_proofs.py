@@ -14,6 +14,8 @@ import pytest
 import snapkeep
 from support.patience import COMMAND_SECONDS
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(snapkeep.__file__).parent
 TESTS = Path(__file__).parents[1]
 BUGS = sorted((TESTS / "data").glob("planted_bugs_in_*/*.toml"))

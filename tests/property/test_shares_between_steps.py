@@ -25,6 +25,8 @@ from snapkeep.usecases.vault import share as sharing
 from snapkeep.usecases.vault.share import ShareWithVault
 from support.flows import DAY, DR, PRIMARY, Laboratory
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT, OTHER = "210987654321", "888877776666"
 BUNKER = Vault("bunker", ACCOUNT, DR, DR, Retention())
 ATTIC = Vault("attic", OTHER, DR, DR, Retention())

@@ -18,6 +18,8 @@ from support.flows import DAY, HOUR
 from support.making import MakingWorld, making
 from support.policy_strategies import ZONES
 
+pytestmark = pytest.mark.slow
+
 REFUSALS = (
     ("UnauthorizedOperation", 403),
     ("InvalidParameterValue", 400),

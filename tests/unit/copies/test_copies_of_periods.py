@@ -153,6 +153,7 @@ def test_snapshots_are_kept_while_the_period_s_copy_is_missing() -> None:
     assert lab.sources_of_copies() == made[:1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [

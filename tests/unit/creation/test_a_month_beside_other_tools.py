@@ -96,6 +96,7 @@ class Neighbours:
     not_carried = tuple(key for key in NOT_CARRIED if not key.startswith("snapkeep:"))
 
 
+@pytest.mark.slow
 def test_nothing_of_theirs_is_deleted_or_claimed_and_the_rpo_counts_it() -> None:
     there = Neighbours()
     there.live(30)

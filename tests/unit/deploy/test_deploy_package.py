@@ -191,6 +191,7 @@ def test_the_package_holds_nothing_of_ours_that_stays_at_home(built: Package) ->
     )
 
 
+@pytest.mark.slow
 def test_the_same_sources_give_the_same_zip(built: Package, tmp_path: Path) -> None:
     again = build_package(tmp_path / "elsewhere" / "functions", run_here=True)
     assert again.sha256 == built.sha256
@@ -219,6 +220,7 @@ def test_byte_compiled_files_are_trusted_whatever_the_sources_times_are(built: P
     assert flags == {b"\x01\x00\x00\x00"}, "PEP 552: hash-based, not checked"
 
 
+@pytest.mark.slow
 def test_the_package_for_aws_is_the_same_whatever_python_builds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     put_runtime_on_path(monkeypatch, tmp_path)
     first = build_package(tmp_path / "one" / "functions")
@@ -234,6 +236,7 @@ def test_the_package_for_aws_is_the_same_whatever_python_builds_it(monkeypatch: 
     assert build_package(tmp_path / "one" / "functions") == first, "another Python takes what one has built"
 
 
+@pytest.mark.slow
 def test_without_the_runtimes_python_nothing_is_byte_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     put_runtime_on_path(monkeypatch, tmp_path)
     monkeypatch.setattr(bytecode, "RUNTIME_VERSION", "3.99")
@@ -318,6 +321,7 @@ def test_a_version_that_is_not_the_pinned_one_is_never_packaged(monkeypatch: pyt
     assert list((tmp_path / "functions").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_only_damaged_packages_are_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build_package(tmp_path / "functions", run_here=True)
     builds: list[Path] = []

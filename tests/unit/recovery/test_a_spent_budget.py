@@ -34,6 +34,7 @@ def proofs(lab: Laboratory) -> list[Proof]:
     return lab.runner.composition.proofs.kept
 
 
+@pytest.mark.slow
 def test_a_spent_budget_leaves_structure_until_the_next_month() -> None:
     lab = laboratory(sample=1000, budget="0.01 USD/month")
     volume_id = lab.make_volume()

@@ -44,6 +44,7 @@ def moments(ready: tuple[InstanceLab, str], action: Any) -> int:
     return count.seen
 
 
+@pytest.mark.slow
 def test_a_recovery_ended_anywhere_and_resumed_makes_everything_once(ready: tuple[InstanceLab, str]) -> None:
     lab, source_id = ready
     for moment in range(1, moments(ready, Recover.run) + 1):
@@ -64,6 +65,7 @@ def count_of(lab: InstanceLab, store: str) -> int:
     return len(getattr(lab.lab.world.region_account(DR), store))
 
 
+@pytest.mark.slow
 def test_an_undo_after_any_moment_leaves_nothing_of_the_run(ready: tuple[InstanceLab, str]) -> None:
     lab, source_id = ready
     for moment in range(1, moments(ready, Recover.run) + 1):

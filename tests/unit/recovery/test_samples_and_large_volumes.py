@@ -26,6 +26,7 @@ TIB_64 = 65_536
 MOST_STATE_BYTES = 256 * 1024
 
 
+@pytest.mark.slow
 def test_300_sampled_blocks_find_one_percent_wrong_with_95_percent() -> None:
     blocks, share, seeds = 2000, 0.01, 1000
     wrong = {index * 97 % blocks for index in range(int(blocks * share))}
@@ -133,6 +134,7 @@ def test_a_sample_of_all_blocks_finds_every_difference(sample: int, found: str) 
     assert found in "\n".join(lines_of_proof(proof))
 
 
+@pytest.mark.slow
 def test_64_tib_are_verified_by_structure_in_portions_with_little_memory() -> None:
     api = Written(TIB_64 * 2048)
     proof, peak, state = verify(api, STRUCTURE, timedelta(minutes=2))
