@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PIP_INSTALL := $(PIP) install --require-hashes --no-deps
+# Modules are byte-compiled when they are first imported: most of these environments' never are.
+PINNED := --require-hashes --no-deps --no-compile
+PIP_INSTALL := $(PIP) install $(PINNED)
 WORKERS ?= 3
 CHROMIUM ?= chromium
 
@@ -46,7 +48,9 @@ browser: $(DEV_READY) ## Run the tests of the console in Chromium, which comes f
 		|| { echo "Chromium is needed: apt-get install chromium, or make browser CHROMIUM=/path/to/it" >&2; exit 1; }
 	CHROMIUM=$(CHROMIUM) $(BIN)/pytest tests/browser $(TEST_ARGS)
 
-check: format-check lint types imports docs test ## Run what CI runs: format, lint, types, imports, documentation, all tests
+check: $(DEV_READY) ## Run what CI runs: format, lint, types, imports, documentation, all tests
+	@$(MAKE) --no-print-directory -j2 --output-sync tools format-check lint types imports docs
+	@$(MAKE) --no-print-directory test
 
 format: $(DEV_READY) ## Format the code
 	$(BIN)/ruff format .
@@ -110,30 +114,30 @@ tools: $(SAM_READY) $(CHECKOV_READY) $(NODE_READY) ## Install the validators int
 
 $(SAM_READY): requirements/sam.txt | $(BIN)/python
 	$(BIN)/python -m venv $(TOOLS)/sam
-	$(TOOLS)/sam/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	$(TOOLS)/sam/bin/python -m pip --disable-pip-version-check --quiet install $(PINNED) -r $<
 	@mkdir -p $(TOOLS)/bin && ln -sf ../sam/bin/sam $(TOOLS)/bin/sam
 	@touch $@
 
 $(CHECKOV_READY): requirements/checkov.txt | $(BIN)/python
 	$(BIN)/python -m venv $(TOOLS)/checkov
-	$(TOOLS)/checkov/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	$(TOOLS)/checkov/bin/python -m pip --disable-pip-version-check --quiet install $(PINNED) -r $<
 	@mkdir -p $(TOOLS)/bin && ln -sf ../checkov/bin/checkov $(TOOLS)/bin/checkov
 	@touch $@
 
 $(AUDIT_READY): requirements/audit.txt | $(BIN)/python
 	$(BIN)/python -m venv $(TOOLS)/audit
-	$(TOOLS)/audit/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	$(TOOLS)/audit/bin/python -m pip --disable-pip-version-check --quiet install $(PINNED) -r $<
 	@touch $@
 
 $(DOCS_READY): requirements/docs.txt | $(BIN)/python
 	$(BIN)/python -m venv $(TOOLS)/docs
-	$(TOOLS)/docs/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	$(TOOLS)/docs/bin/python -m pip --disable-pip-version-check --quiet install $(PINNED) -r $<
 	@touch $@
 
 # Cloud Custodian, which a measurement compares `snapkeep plan` with.
 $(C7N_READY): requirements/c7n.txt | $(BIN)/python
 	$(BIN)/python -m venv $(TOOLS)/c7n
-	$(TOOLS)/c7n/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	$(TOOLS)/c7n/bin/python -m pip --disable-pip-version-check --quiet install $(PINNED) -r $<
 	@touch $@
 
 # A machine without npm gets it as a Python package.
@@ -141,7 +145,7 @@ $(NODE_READY): tools/package-lock.json requirements/node.txt | $(BIN)/python
 	@mkdir -p $(TOOLS)
 	@command -v npm >/dev/null || { \
 		$(BIN)/python -m venv $(TOOLS)/node && \
-		$(TOOLS)/node/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/node.txt; }
+		$(TOOLS)/node/bin/python -m pip --disable-pip-version-check --quiet install $(PINNED) -r requirements/node.txt; }
 	@cp tools/package.json tools/package-lock.json $(TOOLS)/
 	@if [ -f tools/.npmrc ]; then cp tools/.npmrc $(TOOLS)/; fi
 	cd $(TOOLS) && npm ci --no-audit --no-fund --silent
