@@ -144,7 +144,7 @@ def test_the_key_admits_the_services_that_send(stack: str) -> None:
     assert sending["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
     topic = resources(stack, "AWS::SNS::TopicPolicy")["TopicPolicy"]["PolicyDocument"]["Statement"]
     admitted = {statement["Principal"]["Service"] for statement in topic if statement["Effect"] == "Allow"}
-    assert admitted == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+    assert admitted == {"cloudwatch.amazonaws.com"}
 
 
 @pytest.mark.parametrize("stack", STACKS)
