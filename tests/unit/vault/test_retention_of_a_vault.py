@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from snapkeep.domain.locks import LockLimits
 from snapkeep.domain.model import EBS_KEY
-from snapkeep.domain.policy.model import AWS_MANAGED, CopyRule, GoneRetention, Policy, PolicySet, Retention, Selector, VerifyRule
+from snapkeep.domain.policy.model import (
+    AWS_MANAGED,
+    CopyRule,
+    GoneRetention,
+    LockMode,
+    LockRule,
+    Policy,
+    PolicySet,
+    Retention,
+    Selector,
+    VerifyRule,
+)
 from snapkeep.domain.policy.vaults import vault_policies
 from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.tags import description_of_copy
 from snapkeep.lab.ebs_model import FaultRule
 from support.vaulting import DR, PRIMARY, VAULT_ACCOUNT, VaultLaboratory, vault
 
@@ -115,3 +129,30 @@ def test_a_locked_copy_stays_past_its_retention() -> None:
     lab.runner.advance(timedelta(days=36).total_seconds())
     lab.sweep()
     assert lab.sources() == [second]
+
+
+def test_worthless_copies_with_forged_starts_displace_no_locked_copy() -> None:
+    """Somebody who has production can share copies without end whose descriptions name later starts on the same days."""
+    kept = Retention(keep_daily=5)
+    lock = LockRule(LockMode.GOVERNANCE, timedelta(days=35))
+    lab = VaultLaboratory(vaults=(vault(retention=kept, lock=lock),))
+    lab.runner.composition.layout = replace(lab.runner.layout, lock_limits=LockLimits(35))
+    volume_id, other = lab.make_volume(), lab.make_volume()
+    good = []
+    for _ in range(3):
+        good.append(lab.offer(volume_id))
+        lab.settle()
+        lab.runner.advance(timedelta(days=1).total_seconds())
+    for point in lab.runner.composition.points(DR).snapshots([copy.id for copy in lab.copies()]).values():
+        origin = point.origin
+        copy_id = lab.dr_copy(other)
+        forged = replace(origin, snapshot_id=f"snap-{copy_id[-8:]}", start_time=origin.start_time + timedelta(hours=1))
+        lab.world.region_account(DR).snapshots[copy_id].description = description_of_copy(forged)
+        lab.share(copy_id)
+        lab.settle()
+    lab.runner.advance(timedelta(days=30).total_seconds())
+    lab.sweep()
+    assert set(good) < set(lab.sources()), "while they are locked"
+    lab.runner.advance(timedelta(days=10).total_seconds())
+    lab.sweep()
+    assert set(good[1:]).isdisjoint(lab.sources()), "what cannot be prevented: of each day the latest start stays"
