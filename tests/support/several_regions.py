@@ -219,6 +219,15 @@ class Client:
     def list_executions(self, **_: Any) -> dict[str, Any]:
         return {"executions": []}
 
+    def describe_trails(self, **_: Any) -> dict[str, Any]:
+        return {"trailList": [{"Name": "all", "TrailARN": "arn", "HomeRegion": self.region}]}
+
+    def get_trail_status(self, **_: Any) -> dict[str, Any]:
+        return {"IsLogging": True}
+
+    def get_event_selectors(self, **_: Any) -> dict[str, Any]:
+        return {"EventSelectors": [{}]}
+
     def filter_log_events(self, **_: Any) -> dict[str, Any]:
         return {"events": []}
 

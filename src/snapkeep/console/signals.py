@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from snapkeep.adapters.s3_reports import S3Reports
-from snapkeep.cli.commands.report import MOST_SIGNALS, signal_or_problem
+from snapkeep.cli.commands.report import MOST_SIGNALS, signal_or_problem, why_not_recorded
 from snapkeep.cli.errors import known_errors, one_line
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.domain.signals import SignalRecord
 from snapkeep.domain.system import StackKind
 from snapkeep.usecases.sweep.report_names import SIGNALS
 
+TRAILS_FRESH = timedelta(minutes=10)
+"""Age up to which a look at the trails is used again: it takes several calls."""
 DAYS = 14
 """The days whose signals are listed, as `snapkeep report signals` does."""
 
@@ -23,6 +25,8 @@ class SignalReader:
     """Reads each record once: it never changes."""
 
     _known: dict[str, SignalRecord | str] = field(default_factory=dict)
+    _unrecorded: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    """When it was looked at the trails of a region, and why they record nothing."""
 
     def read(
         self, system: InstalledSystem, regions: Iterable[str], now: datetime
@@ -44,10 +48,17 @@ class SignalReader:
                 continue
             of_region = [known[store.location(name)] for name in names[-MOST_SIGNALS:]]
             records += [record for record in of_region if not isinstance(record, str)]
-            if unread := [text for text in of_region if isinstance(text, str)]:
-                problems[region] = "; ".join(unread[:3])
+            unread = [text for text in of_region if isinstance(text, str)][:3]
+            if unread := [*unread, *filter(None, [self._why_not_recorded(system, region, now)])]:
+                problems[region] = "; ".join(unread)
         self._known = known
         return tuple(sorted(records, key=lambda record: record.first_at, reverse=True)), problems
+
+    def _why_not_recorded(self, system: InstalledSystem, region: str, now: datetime) -> str:
+        """Return why calls by others become no signals; empty where a trail records them."""
+        if region not in self._unrecorded or now - self._unrecorded[region][0] > TRAILS_FRESH:
+            self._unrecorded[region] = now, why_not_recorded(system.settings, region)
+        return self._unrecorded[region][1]
 
 
 def _store(system: InstalledSystem, region: str) -> S3Reports | None:

@@ -64,6 +64,35 @@ def test_plans_explanations_and_status_show_what_is_held_since_when(account: Acc
     assert "1 held" in run("plan").stdout
 
 
+MISTYPED = ("vol-0123456789abcdef0", "snap-0123456789abcdef0")
+
+
+@pytest.mark.parametrize("name", MISTYPED)
+def test_an_id_that_nothing_has_is_held_by_consent_alone(account: Account, name: str) -> None:
+    account.snapshot()
+    result = run("hold", name, *WHY)
+    assert (result.exit_code, account.holds) == (WRONG_USE, {})
+    assert f"there is no volume, snapshot or copy of {name} in {PRIMARY}, {NEAR}, {FAR}; nothing was held" in result.stderr
+    assert data("hold", name, *WHY, "--yes")["hold"]["id"]
+
+
+def test_what_has_only_a_copy_is_known(account: Account) -> None:
+    source = account.snapshot()
+    account.copy(source, FAR)
+    account.world.client("ec2", PRIMARY).delete_snapshot(SnapshotId=source.id)
+    account.world.client("ec2", PRIMARY).delete_volume(VolumeId=source.origin.volume_id)
+    (copy,) = account.reader(FAR).all_snapshots()
+    assert place(source.id, source.origin.volume_id, copy.id)
+
+
+def test_while_a_region_is_unreachable_an_unknown_id_is_held(account: Account) -> None:
+    account.take_away(FAR)
+    result = run("hold", MISTYPED[0], *WHY)
+    assert result.exit_code == NOT_ALL_RIGHT
+    assert f"whether there is a volume, snapshot or copy of {MISTYPED[0]} is not known" in result.stderr
+    assert account.holds
+
+
 def test_an_unreachable_region_is_named_and_listed_without_the_hold(account: Account) -> None:
     account.take_away(PRIMARY)
     result = run("hold", "--all", *WHY)

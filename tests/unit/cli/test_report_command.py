@@ -33,10 +33,28 @@ STACKS: Stacks = {
 FINDING = ReportItem(FindingKind.COPY_FAILED, "snap-1", "vol-1", "no such key", Handling.NEEDS_ATTENTION)
 
 
+class Trails:
+    """CloudTrail of one region, whose trail records what `excluded` does not leave out."""
+
+    recording: bool = True
+    excluded: tuple[str, ...] = ()
+
+    def describe_trails(self, **_: Any) -> Any:
+        return {"trailList": [{"Name": "all", "TrailARN": "arn", "HomeRegion": PRIMARY}]}
+
+    def get_trail_status(self, **_: Any) -> Any:
+        return {"IsLogging": self.recording}
+
+    def get_event_selectors(self, **_: Any) -> Any:
+        return {"EventSelectors": [{"ExcludeManagementEventSources": list(self.excluded)}]}
+
+
 class Bucketed(Settings):
     """Settings whose S3 client is moto's."""
 
     def client(self, service: Any, region: str) -> Any:
+        if service == "cloudtrail":
+            return Trails()
         return boto3.client("s3", region_name="us-east-1") if service == "s3" else super().client(service, region)
 
 
@@ -102,6 +120,26 @@ def test_signals_of_every_region_are_listed_newest_first(buckets: dict[str, Publ
         ("StopLogging", DR, ["snap-1"]),
         ("DeleteSnapshot", PRIMARY, ["snap-1"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("trail", "why"),
+    [
+        ({"recording": False}, "no trail records this region's management events"),
+        ({"excluded": ("kms.amazonaws.com",)}, "no trail records the calls of KMS here"),
+    ],
+)
+@pytest.mark.usefixtures("buckets")
+def test_without_a_trail_no_signal_is_not_known_to_be_none(
+    trail: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in trail.items():
+        monkeypatch.setattr(Trails, name, value)
+    done = run("signals")
+    assert done.exit_code == 1
+    assert done.stdout == "whether there were calls by others is not known\n"
+    assert all(f"{region}: {why}" in done.stderr for region in (PRIMARY, DR))
+    assert json.loads(run("signals", "--json").stdout)["problems"].keys() == {PRIMARY, DR}
 
 
 def test_a_signal_that_cannot_be_read_is_named(buckets: dict[str, PublishReport]) -> None:

@@ -12,18 +12,19 @@ import typer
 from typer.core import TyperGroup
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, require_consent, with_aws_settings
-from snapkeep.cli.errors import WrongUse, exit_unless, one_line
+from snapkeep.cli.errors import WrongUse, exit_unless, known_errors, one_line
 from snapkeep.cli.installed_vault import is_vault, policies_of_vault
-from snapkeep.cli.output import show_result
+from snapkeep.cli.output import show_result, warn
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.retention.placed_holds import PlacedHold
     from snapkeep.usecases.placed_holds import HoldResult, HoldStore
+    from snapkeep.usecases.ports import SnapshotReader
 
 MOST_REASON = 400
 """Characters of a reason: in an SSM parameter, each can take six bytes of 4,096."""
@@ -53,15 +54,17 @@ def place_hold(
     making: Annotated[bool, option("--making", "Make no snapshots; others' are handled as before.")] = False,
     reason: Annotated[str, option("--reason", "Why; every verdict shows it.", "TEXT")],
     review_after: Annotated[str, option("--review-after", "When sweeps ask about it.", "TIME")] = "30d",
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Place a hold. Nothing that it covers is deleted until it is released.
 
     A volume is held with all its snapshots and copies, a snapshot with all
     its copies. The hold is written in every region of the system, and counts
-    in all of them as soon as it is written in one. With the credentials of a
-    vault's account, it is written in the vault and counts there alone. Exits
-    with status 1 if a region could not be reached.
+    in all of them as soon as it is written in one. It asks about ids that
+    nothing has. With the credentials of a vault's account, it is written in
+    the vault and counts there alone. Exits with status 1 if a region could
+    not be reached.
     """
     from snapkeep.cli.views.status_forms import hold_as_data  # noqa: PLC0415
     from snapkeep.domain.durations import parse_duration  # noqa: PLC0415 - --help needs none of these
@@ -83,6 +86,7 @@ def place_hold(
     unknown = sorted(set(policy or ()) - policies) if policies else []
     if unknown:
         raise WrongUse(f"--policy {unknown[0]}: there is no such policy; there are: {', '.join(sorted(policies))}")
+    _check_ids(installed, stores, volumes, snapshots, yes=yes, json=json)
     hold = PlacedHold(
         f"hold-{secrets.token_hex(4)}",
         _caller(installed, stores),
@@ -161,6 +165,46 @@ def _ids(names: list[str] | tuple[()]) -> tuple[list[str], list[str]]:
             raise WrongUse(f"'{name}' is not an id of a volume or snapshot, such as vol-0123456789abcdef0")
     volumes = [name for name in names if name.startswith("vol-")]
     return volumes, [name for name in names if name not in volumes]
+
+
+def _check_ids(
+    installed: InstalledSystem,
+    regions: Iterable[str],
+    volumes: Collection[str],
+    snapshots: Collection[str],
+    *,
+    yes: bool,
+    json: bool,
+) -> None:
+    """Ask about ids of which there is no volume, snapshot or copy: a hold of a mistyped id holds nothing."""
+    absent = {*volumes, *snapshots}
+    unread = []
+    for region in regions if absent else ():
+        try:
+            absent -= _known_ids(installed.adapters.reader_of(region), volumes, snapshots)
+        except known_errors() as error:
+            unread.append(f"{region} could not be read: {one_line(error)}")
+    if not absent:
+        return
+    missing = ", ".join(sorted(absent))
+    if unread:
+        warn([f"whether there is a volume, snapshot or copy of {missing} is not known: {'; '.join(unread)}"])
+        return
+    text = f"there is no volume, snapshot or copy of {missing} in {', '.join(regions)}"
+    require_consent(
+        f"{text[0].upper()}{text[1:]}. Hold it all the same?", yes=yes, json=json, otherwise=f"{text}; nothing was held"
+    )
+
+
+def _known_ids(reader: SnapshotReader, volumes: Collection[str], snapshots: Collection[str]) -> set[str]:
+    """Return those of the ids that a region has, or has a snapshot or copy of."""
+    found = {*reader.volumes(volumes)} if volumes else set[str]()
+    if volumes:
+        lineages = [*reader.snapshots_of_volumes(volumes), *reader.copies_of_volumes(volumes)]
+        found |= {snapshot.origin.volume_id for snapshot in lineages}
+    if snapshots:
+        found |= {*reader.snapshots(snapshots), *(copy.origin.snapshot_id for copy in reader.copies_of_snapshots(snapshots))}
+    return found
 
 
 def _system(settings: AwsSettings) -> tuple[InstalledSystem, Mapping[str, HoldStore], set[str]]:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, argument, option, with_aws_settings
-from snapkeep.cli.errors import WrongUse, exit_unless, one_line
+from snapkeep.cli.errors import WrongUse, exit_unless, known_errors, one_line
 from snapkeep.cli.output import print_json, show_result, warn
 from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.cli.vault_stack import vault_stack
@@ -53,7 +53,7 @@ def list_reports(settings: AwsSettings, *, days: _Days = 14, json: Json = False)
     """
     from snapkeep.cli.views.sweep import list_as_data, print_list  # noqa: PLC0415 - imports what --help does not need
 
-    reports, problems = _kept(settings, days, kept_and_problem)
+    reports, problems, _ = _kept(settings, days, kept_and_problem)
     reports.sort(key=lambda kept: kept.report.started_at, reverse=True)
     if json:
         print_json({"reports": list(list_as_data(reports)), "problems": problems})
@@ -68,14 +68,21 @@ def list_reports(settings: AwsSettings, *, days: _Days = 14, json: Json = False)
 def list_signals(settings: AwsSettings, *, days: _Days = 14, json: Json = False) -> None:
     """List the signals of every region, the newest first: calls by others that were notified.
 
-    Exits with status 1 if a region, or a signal, could not be read.
+    Exits with status 1 if a region, or a signal, could not be read, or no
+    trail records a region's calls.
     """
     from snapkeep.cli.views.signals import signal_lines  # noqa: PLC0415 - imports what --help does not need
 
-    records, problems = _kept(settings, days, signals_and_problem)
+    records, problems, regions = _kept(settings, days, signals_and_problem)
+    unrecorded = side_by_side(
+        {region: partial(why_not_recorded, replace(settings, read_only=True), region) for region in regions}
+    )
+    for region, why in unrecorded.items():
+        if why:
+            problems[region] = "; ".join(filter(None, [problems.get(region, ""), why]))
     records.sort(key=lambda record: record.first_at, reverse=True)
     data = {"signals": [to_object(record) for record in records], "problems": problems}
-    show_result(data, signal_lines(records), problems.values(), json=json)
+    show_result(data, signal_lines(records, known=not problems), problems.values(), json=json)
     exit_unless(not problems)
 
 
@@ -104,13 +111,13 @@ def show(
 
 def _kept(
     settings: AwsSettings, days: int, read: Callable[[S3Reports, date], tuple[list[T], str]]
-) -> tuple[list[T], dict[str, str]]:
-    """Return what is read of each region's bucket, from so many days back on, and why there may be more."""
+) -> tuple[list[T], dict[str, str], list[str]]:
+    """Return what is read of each region's bucket, from so many days back on, why there may be more, and the regions."""
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
     stores, problems = report_stores(InstalledSystem(replace(settings, read_only=True)))
-    return kept_everywhere(stores, problems, lambda store: read(store, first_day))
+    return *kept_everywhere(stores, problems, lambda store: read(store, first_day)), list(stores)
 
 
 def report_stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dict[str, str]]:
@@ -177,6 +184,22 @@ def signals_and_problem(store: S3Reports, first_day: date) -> tuple[list[SignalR
     records, problem = _read_all(newest, partial(signal_or_problem, store))
     older = f"{len(names) - MOST_SIGNALS:,} older signals are not shown" if len(names) > MOST_SIGNALS else ""
     return records, "; ".join(filter(None, [problem, older]))
+
+
+def why_not_recorded(settings: AwsSettings, region: str) -> str:
+    """Return why calls by others in a region become no signals; empty where a trail records them."""
+    from snapkeep.deploy.doctor.checks import trail_check  # noqa: PLC0415 - imports botocore
+    from snapkeep.deploy.doctor.cloudtrail import recording_trails  # noqa: PLC0415
+    from snapkeep.deploy.doctor.results import CheckState  # noqa: PLC0415
+
+    def client_of(service: Any, region: str = region) -> Any:
+        return settings.client(service, region)
+
+    try:
+        check = trail_check(region, recording_trails(client_of))
+    except known_errors() as error:
+        return f"whether a trail records the calls in {region} is not known: {one_line(error)}"
+    return "" if check.state is CheckState.OK else f"{region}: {check.text}"
 
 
 def _read_all(names: Callable[[], list[str]], read: Callable[[str], T | str]) -> tuple[list[T], str]:

@@ -19,6 +19,7 @@ from snapkeep.domain.model import Action, Lineage, Verdict
 from snapkeep.domain.plural import counted
 from snapkeep.domain.retention.deletion_days import DayAllowance
 from snapkeep.domain.retention.deletion_forecast import DeletionForecast
+from snapkeep.domain.retention.holds import WANTED_LOCK_RULE
 from snapkeep.domain.retention.placed_holds import HOLD_RULE
 from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
 from snapkeep.domain.tag_names import PROOF
@@ -129,6 +130,8 @@ def totals_line(plan: RegionPlan) -> str:
     parts += [f"{later:,} more would be deleted once the copies are made and checked"] if later else []
     held = totals["held"]
     parts += [f"{held:,} held"] if held else []
+    locked = totals["locked"]
+    parts += [f"{locked:,} locked or to be locked"] if locked else []
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
     parts += [f"{counted(refused, 'plan')} refused"] if refused else []
     return f"{plan.region}: " + ", ".join(parts)
@@ -142,6 +145,10 @@ def _totals(plan: RegionPlan) -> dict[str, int]:
         "deletions_after_copies": len(plan.deletions_after_copies),
         "copies_missing": len(plan.missing),
         "held": sum(any(reason.rule == HOLD_RULE for reason in verdict.reasons) for verdict in plan.verdicts),
+        "locked": sum(
+            verdict.snapshot.id in plan.lock_facts.locks or any(reason.rule == WANTED_LOCK_RULE for reason in verdict.reasons)
+            for verdict in plan.verdicts
+        ),
         "adopted": sum(len(volume.adopted) for volume in plan.volumes),
         "plans_refused": sum(1 for volume in plan.volumes if volume.refusals),
     }

@@ -8,10 +8,14 @@ from snapkeep.domain.plural import counted
 from snapkeep.domain.signals import SignalRecord
 
 
-def signal_lines(records: Sequence[SignalRecord]) -> Iterator[str]:
-    """Yield two lines for each record: its time, region and call, and by whom it was made and what it touches."""
+def signal_lines(records: Sequence[SignalRecord], *, known: bool = True) -> Iterator[str]:
+    """Yield two lines for each record: its time, region and call, and by whom it was made and what it touches.
+
+    `known` says whether all signals are known.
+    """
     for record in records:
         calls = f" ({counted(record.calls, 'call')})" if record.calls > 1 else ""
         yield f"{record.first_at:%Y-%m-%d %H:%M}  {record.region}  {record.subject}{calls}"
         yield f"    {record.detail}"
-    yield counted(len(records), "signal") if records else "no signal"
+    none = "no signal" if known else "whether there were calls by others is not known"
+    yield counted(len(records), "signal") if records else none

@@ -22,6 +22,7 @@ from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.placed_holds import PlacedHolds
 
+WANTED_LOCK_RULE = "INV-23"
 WAITS_FOR_PROOF = Reason("INV-27", "held: no newer copy is proved yet; the first run or sweep after that decides again")
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
 
@@ -135,7 +136,7 @@ def wanted_lock_holds(
         rule = lock_rule_of(policies, snapshot, system) if snapshot.completed else None
         until = (snapshot.completed_at or snapshot.start_time) + rule.duration if rule else now
         if until > now:
-            held[snapshot.id] = (Reason("INV-23", f"held: its policy wants it locked until {until:%Y-%m-%d %H:%M} UTC"),)
+            held[snapshot.id] = (Reason(WANTED_LOCK_RULE, f"held: its policy wants it locked until {until:%Y-%m-%d %H:%M} UTC"),)
     return held
 
 
