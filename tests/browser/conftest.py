@@ -65,6 +65,12 @@ class Visitor:
         self.page.goto(self.console.address + path)
 
 
+def scrolling_tables(page: Page) -> list[str]:
+    """Return the names of the tables whose last columns are not seen without scrolling."""
+    wide = "[...document.querySelectorAll('.wide')].filter(table => table.scrollWidth > table.clientWidth)"
+    return list(page.evaluate(f"{wide}.map(table => table.getAttribute('aria-label'))"))
+
+
 @pytest.fixture(scope="session")
 def aws() -> Iterator[EmbeddedAws]:
     with running_world(lambda _: None) as running:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from browser.conftest import Visitor
+from browser.conftest import Visitor, scrolling_tables
 from snapkeep.console.pages import PAGES
 from snapkeep.lab.demo.console_world import DR_REGION
 from snapkeep.lab.embedded_aws import EmbeddedAws
@@ -37,6 +37,8 @@ def test_every_page_is_accessible_at_every_width(visitor: Visitor, theme: str) -
             assert not found, f"{path} at {width} in {theme}: {found}"
             overflow = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overflow <= 0, f"{path} at {width} is {overflow} pixels too wide"
+            if (width, path) == (1000, "/signals"):
+                assert not scrolling_tables(visitor.page)
     assert [fault for fault in visitor.faults if "404" not in fault] == []
 
 

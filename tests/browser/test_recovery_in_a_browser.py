@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from browser.conftest import Visitor
+from browser.conftest import Visitor, scrolling_tables
 from snapkeep.domain.tag_names import RECOVERY
 from snapkeep.lab.demo.console_world import DR_REGION, REGION
 from snapkeep.lab.embedded_aws import EmbeddedAws
@@ -63,6 +63,8 @@ def check_accessible(page: Page) -> None:
 def test_a_volume_is_recovered_and_undone_by_clicking(visitor: Visitor, aws: EmbeddedAws) -> None:
     page = visitor.page
     volume_id = plan(visitor, "orders-db")
+    page.set_viewport_size({"width": 1000, "height": 900})
+    assert not scrolling_tables(page)
     check_accessible(page)
     page.get_by_label("to confirm").fill("orders-db")
     page.get_by_role("button", name="Start the recovery").click()

@@ -1,4 +1,7 @@
-"""The weeks before `snapkeep console --demo`, as the buckets of the embedded AWS keep them: reports, drills, recovery records."""
+"""The weeks before `snapkeep console --demo`, as the buckets of the embedded AWS keep them.
+
+Reports, drills, signals, recovery records.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,12 @@ from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger, evidence_key,
 from snapkeep.domain.drills.run import DrillProof, DrillRun
 from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.recovery.verdict import ProofVerdict
+from snapkeep.domain.signals import SignalRecord
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, report_to_json
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.usecases.recovery.write_records import WriteRecords
+from snapkeep.usecases.signals import record_name
 
 REGION, DR_REGION, SYSTEM = "us-east-1", "us-east-2", "snapkeep"
 MISSED = (2, 2, 3, 2, 2, 1, 1, 2, 4, 5, 3, 2, 2, 2, 1, 2, 3, 3, 2, 2, 4, 6, 5, 4, 3, 3, 4, 4)
@@ -37,6 +42,42 @@ def keep_history(client: Callable[[str, str], Any]) -> None:
         key = f"reports/{report.started_at:%Y/%m/%d}/{report.id}.json"
         client("s3", REGION).put_object(Bucket=bucket, Key=key, Body=json.dumps(report_to_json(report)).encode())
     _keep_drills(client, now)
+
+
+def keep_signals(client: Callable[[str, str], Any], key: str) -> None:
+    """Keep the signals of the last days: somebody scheduled the deletion of a key of the copies, and may not delete snapshots."""
+    now, ec2 = datetime.now(UTC), client("ec2", DR_REGION)
+    arn = str(client("kms", DR_REGION).describe_key(KeyId=key)["KeyMetadata"]["Arn"])
+    copies = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    encrypted = [copy["SnapshotId"] for copy in copies if copy.get("KmsKeyId") == arn]
+    account = arn.split(":")[4]
+    person, address = f"arn:aws:sts::{account}:assumed-role/Contractor/pat", "203.0.113.77"
+    scheduled = SignalRecord(
+        DR_REGION,
+        call="ScheduleKeyDeletion",
+        principal=person,
+        address=address,
+        first_at=now - timedelta(days=3, hours=2),
+        calls=1,
+        objects=(arn,),
+        object_count=1,
+        points=len(encrypted),
+    )
+    refused = SignalRecord(
+        DR_REGION,
+        call="DeleteSnapshot",
+        principal=person,
+        address=address,
+        first_at=now - timedelta(days=3, hours=1, minutes=51),
+        calls=4,
+        error="Client.UnauthorizedOperation",
+        objects=tuple(encrypted[:4]),
+        object_count=4,
+        points=4,
+    )
+    bucket = _bucket(client, DR_REGION, StackKind.DR)
+    for record in (scheduled, refused):
+        client("s3", DR_REGION).put_object(Bucket=bucket, Key=record_name(record), Body=to_text(record).encode())
 
 
 def keep_records(client: Callable[[str, str], Any]) -> None:

@@ -27,7 +27,7 @@ from snapkeep.domain.tag_names import (
     SOURCE_START,
     SOURCE_VOLUME,
 )
-from snapkeep.lab.demo.console_history import keep_history, keep_records
+from snapkeep.lab.demo.console_history import keep_history, keep_records, keep_signals
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from snapkeep.usecases.policies import stored_text
 
@@ -127,6 +127,7 @@ def running_world(show: Callable[[str], None]) -> Iterator[EmbeddedAws]:
             client("ssm", region).put_parameter(Name=f"/{SYSTEM}/policy", Value=stored_text(DOCUMENT), Type="String")
         _fail_one_copy(aws, client)
         keep_history(client)
+        keep_signals(client, DOOMED_KEY)
         keep_records(client)
         yield aws
 
