@@ -154,5 +154,5 @@ def test_a_deployment_says_why_an_alarm_of_a_new_stack_is_red(
     monkeypatch.setattr(deployment.Deployment, "deploy", lambda *_, **__: made, raising=False)
     result = CliRunner().invoke(deploy_app, ["--region", DR, "--only", "vault"], catch_exceptions=False)
     lines = result.stdout.splitlines()
-    assert ("NoSweepAlarm is in ALARM until the first sweep. The schedule makes one, or at once:" in lines) is shown
+    assert ("NoSweepAlarm is in ALARM until the first sweep. The schedule makes one, or now:" in lines) is shown
     assert lines[-1].startswith("  snapkeep vault sweep") is shown

@@ -138,7 +138,7 @@ def deploy(
     _show_deployed(deployed, json=json)
     if not json and any(_awaits_first_sweep(result) for result in deployed.stacks):
         typer.echo()
-        write_lines(["NoSweepAlarm is in ALARM until the first sweep. The schedule makes one, or at once:"])
+        write_lines(["NoSweepAlarm is in ALARM until the first sweep. The schedule makes one, or now:"])
         write_command(f"snapkeep {'vault ' if is_vault else ''}sweep{pasted_options(settings)}")
 
 
