@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from snapkeep.domain.errors import AwsRefused, AwsThrottled, SnapkeepError
@@ -151,6 +151,8 @@ def number_deleted(seed: int) -> int:
 
 @settings(max_examples=50)
 @given(st.integers(0, 8), st.integers(0, 90), st.integers(1, 90))
+@example(usual=5, before=10, planned=LEAST - 10)
+@example(usual=8, before=0, planned=81)
 def test_a_plan_warns_of_exactly_what_stops_a_run(usual: int, before: int, planned: int) -> None:
     world = World(usual)
     world.announced.announce(TODAY, IDS[:before])
