@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from snapkeep.cli.application import make_application
+from snapkeep.cli.common import forget_sessions
 
 REGION = ("--region", "us-east-1")
 
 
 @pytest.fixture(autouse=True)
-def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    forget_sessions()  # other tests have credentials
     for name in (
         "AWS_REGION",
         "AWS_DEFAULT_REGION",
@@ -33,6 +36,8 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "open.yaml").write_text("a: [1\n", encoding="utf-8")
     (tmp_path / "world.yaml").write_text("version: 1\nvolumes:\n  - {size: x}\n", encoding="utf-8")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    yield
+    forget_sessions()
 
 
 @pytest.mark.parametrize(
