@@ -13,14 +13,14 @@ from itertools import pairwise
 
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.labels import LabelledEnum
-from snapkeep.domain.model import Action, Reason, Verdict
+from snapkeep.domain.model import Action, Reason, Verdict, countable
 from snapkeep.domain.policy.frequency import Periods
 from snapkeep.domain.policy.model import GoneRetention, Retention
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.plan import LineagePlan
-from snapkeep.domain.retention.verdicts import NEWEST, NO_POLICY, NO_RULE, NOT_MANAGED, RETENTION_WORDS, apply_rules, countable
+from snapkeep.domain.retention.verdicts import NEWEST, NO_POLICY, NO_RULE, NOT_MANAGED, RETENTION_WORDS, apply_rules
 
 OF_RULES = RETENTION_WORDS | {NEWEST.rule, "minimum"}
 """The rules whose reasons change as newer snapshots are made."""

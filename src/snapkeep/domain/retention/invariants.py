@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from snapkeep.domain.model import NEVER, Action, Lineage, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import NEVER, Action, Lineage, Reason, Snapshot, SnapshotState, Verdict, countable
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.frequency import same_period
 from snapkeep.domain.policy.model import CopyRule, Limits
@@ -52,11 +52,8 @@ def find_problems(
     # Only a snapshot that counts takes the place of a deleted one: none that failed, is not managed, or is of another lineage.
     kept = [
         snapshot
-        for snapshot, action, _ in verdicts
-        if action is not delete
-        and snapshot.counts_for(system)
-        and snapshot.origin.volume_id == lineage.volume_id
-        and snapshot.origin.region == lineage.region
+        for snapshot in countable([snapshot for snapshot, action, _ in verdicts if action is not delete], system)
+        if snapshot.origin.volume_id == lineage.volume_id and snapshot.origin.region == lineage.region
     ]
     problems = list(_problems_of_each(deletions, lineage, region, system, protected_ids))
     problems.extend(_problems_of_all(lineage.volume_id, kept, to_delete, limits))

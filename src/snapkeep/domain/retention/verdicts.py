@@ -17,7 +17,7 @@ from operator import attrgetter, eq
 from types import MappingProxyType
 
 from snapkeep.domain.durations import format_duration
-from snapkeep.domain.model import CLOCK_SKEW, Action, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import CLOCK_SKEW, Action, Reason, Snapshot, SnapshotState, Verdict, countable
 from snapkeep.domain.policy.model import GoneRetention, Retention
 from snapkeep.domain.policy.periods import PERIODS, Calendar, finest_period
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
@@ -89,20 +89,6 @@ def decide(
     # A start in the future would be the newest for as long as it lies there, and keep nothing but itself.
     counted = [snapshot for snapshot in counted if snapshot.origin.start_time <= latest_start]
     return _decide_mixed(ordered, counted, retention, now, system, holds, second_copies)
-
-
-def countable(snapshots: Iterable[Snapshot], system: str) -> list[Snapshot]:
-    """Return the snapshots that the rules count: completed ones that `system` manages and that can be restored."""
-    completed, managed = SnapshotState.COMPLETED, MANAGED
-    return [
-        snapshot
-        for snapshot in snapshots
-        if snapshot.state is completed
-        and snapshot.tags.get(managed) == system
-        and snapshot.key_fault is None
-        and not snapshot.archived
-        and not (snapshot.is_copy and snapshot.found_wrong)
-    ]
 
 
 def apply_rules(starts: Sequence[datetime], retention: Retention, now: datetime) -> tuple[Sequence[Action], Sequence[Reasons]]:
