@@ -64,7 +64,7 @@ def test_a_push_names_every_changed_field_with_its_meaning() -> None:
         (
             GOVERNANCE,
             replace(GOVERNANCE, duration=timedelta(days=15)),
-            ["for: 14d -> 15d (locks in governance mode are extended)"],
+            ["for: 14d -> 15d (locks in governance mode are extended, those in compliance mode are not: sweeps report them)"],
         ),
         (GOVERNANCE, replace(GOVERNANCE, duration=timedelta(days=7)), ["for: 14d -> 7d (no existing lock is shortened)"]),
     ],

@@ -15,7 +15,7 @@ from snapkeep.cli.views.locks import lock_lines, lock_note, locks_as_data
 from snapkeep.cli.views.policy import comparison_lines
 from snapkeep.domain.locks import DAY, LockLimits, LockOrder
 from snapkeep.domain.model import LockState, Snapshot, SnapshotLock, SnapshotState, Volume
-from snapkeep.domain.policy.model import CopyRule, LockMode, LockRule, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.model import CopyRule, LockMode, LockRule, Policy, PolicySet, Retention, Selector, Vault
 from snapkeep.domain.retention.comparison import Comparison, compare
 from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
 from snapkeep.domain.tag_names import PROOF
@@ -205,3 +205,11 @@ def test_a_note_says_what_the_stacks_have_to_allow() -> None:
     assert lock_note(policies()) == ""
     assert lock_note(policies(WEEK)) == "note: MaxLockDays of the stacks must allow the locks, of at most 7 d"
     assert lock_note(policies(WEEK, COMPLIANCE)).endswith("of at most 14 d, and AllowComplianceLocks compliance mode")
+
+
+def test_the_lock_of_a_vault_asks_nothing_of_the_stacks_of_production() -> None:
+    """A vault's 35 days in compliance mode were asked of production, whose locks have 7 in governance mode."""
+    vault = Vault("bunker", "210987654321", DR, DR, Retention(), lock=replace(COMPLIANCE, duration=35 * DAY))
+    of_vault = "MaxLockDays of the vaults' stacks must allow the locks, of at most 35 d, and AllowComplianceLocks compliance mode"
+    assert lock_note(replace(policies(), vaults=(vault,))) == f"note: {of_vault}"
+    assert lock_note(replace(policies(WEEK), vaults=(vault,))) == f"{lock_note(policies(WEEK))}; {of_vault}"

@@ -65,9 +65,11 @@ def locks_as_data(comparison: Comparison) -> list[dict[str, Any]] | None:
 def lock_note(policies: PolicySet) -> str:
     """Return what the stacks have to allow for the locks of a document; empty where it has none."""
     rules = chain.from_iterable((policy.lock, *(rule.lock for rule in policy.copies)) for policy in policies.policies)
-    locks = [lock for lock in (*rules, *(vault.lock for vault in policies.vaults)) if lock]
-    if not locks:
-        return ""
-    compliance = any(lock.mode is LockMode.COMPLIANCE for lock in locks)
-    also = ", and AllowComplianceLocks compliance mode" if compliance else ""
-    return f"note: MaxLockDays of the stacks must allow the locks, of at most {max(lock.days for lock in locks)} d{also}"
+    locks_of = {"the stacks": list(rules), "the vaults' stacks": [vault.lock for vault in policies.vaults]}
+    needs = []
+    for stacks, found in locks_of.items():
+        if locks := [lock for lock in found if lock]:
+            compliance = any(lock.mode is LockMode.COMPLIANCE for lock in locks)
+            also = ", and AllowComplianceLocks compliance mode" if compliance else ""
+            needs.append(f"MaxLockDays of {stacks} must allow the locks, of at most {max(lock.days for lock in locks)} d{also}")
+    return f"note: {'; '.join(needs)}" if needs else ""

@@ -16,6 +16,7 @@ _NOUNS = {"policies": "policy", "copies": "copy rule", "groups": "group", "drill
 """The word for one item of a list, by the list's key."""
 _LEFT_OUT = {"kms_key": "the region's default"}
 _DEADLINES = ("rpo", "copy_within")
+_EXTENDED = "locks in governance mode are extended, those in compliance mode are not: sweeps report them"
 _ORDER = "policies"
 """The field that stands for the order of the policies."""
 
@@ -94,7 +95,7 @@ def _lock_meaning(name: str, change: FieldChange) -> str:
         return "locks in compliance mode stay" if change.before else "existing ones are locked too"
     if name == "for" and change.before and change.after:
         longer = parse_duration(change.after) > parse_duration(change.before)
-        return "locks in governance mode are extended" if longer else "no existing lock is shortened"
+        return _EXTENDED if longer else "no existing lock is shortened"
     return "existing locks stay" if name == "mode" else ""
 
 

@@ -179,7 +179,7 @@ class FindingKind(LabelledEnum):
     LOCK_MISSING = _attention(
         "lock_missing",
         "recovery point that is not locked as its policy wants",
-        "It can be deleted. If it is found again: the finding or a notice NotLocked says what prevents the lock.",
+        "Without a lock it can be deleted now, else once that ends. Found again: the finding or a notice NotLocked says why.",
     )
     VAULT_IDLE = _attention(
         "vault_idle",
