@@ -25,6 +25,7 @@ from itertools import chain
 from multiprocessing.connection import Connection
 from typing import Any
 
+from bench_cold_start import FUNCTION_VARIABLES
 from big_account import DR, POLICY_NAME, PRIMARY, SYSTEM, WRONG_EVERY, Ec2OverTheWire, TableOverTheWire, Wire, serve
 
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
@@ -127,7 +128,8 @@ class OverTheWire(Composition):
         self.regions = {name: Ec2OverTheWire(self.wire, name) for name in (PRIMARY, DR)}
         self.table = TableOverTheWire(self.wire)
         self.queue = Queue(self.table, facts["known"])
-        environment = Environment({"SNAPKEEP_NAME": SYSTEM, "SNAPKEEP_STACK": stack, "AWS_REGION": region})
+        names = {"SNAPKEEP_NAME": SYSTEM, "SNAPKEEP_STACK": stack, "AWS_REGION": region}
+        environment = Environment(FUNCTION_VARIABLES | names)
         super().__init__(environment, self, self.wire)
 
     def get(self, service: str, *, region: str = "", once: bool = False) -> Any:
