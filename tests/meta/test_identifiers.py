@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from snapkeep.domain.recovery.methods import STRUCTURE
 from snapkeep.domain.recovery.proof import Pair, ProofProgress, conclude
 from snapkeep.domain.retention.deletion import DeletionKind
 from snapkeep.domain.sweep.findings import FindingKind
-from snapkeep.domain.sweep.report import Figure, Handling, SweepReport
+from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport
 from snapkeep.functions import drill_metrics, proof_metrics, sweep_metrics
 from snapkeep.usecases.ports import DeletionOutcome
 
@@ -152,6 +153,18 @@ def emitted() -> set[str]:
 
 def test_the_names_of_metrics_stay() -> None:
     assert emitted() == METRICS
+
+
+def test_a_reworded_label_changes_no_metric(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = {figure: number for number, figure in enumerate(sweep_metrics.COUNTED, 1)}
+    times = {kind: number for number, kind in enumerate(sweep_metrics.FOUND, 1)}
+    items = tuple(ReportItem(kind, "", "", "", Handling.NOTED, times=number) for kind, number in times.items())
+    for member in (*Figure, *FindingKind):
+        monkeypatch.setattr(member, "label", f"reworded {member.value}")
+    report = SweepReport("sweep-1", "snapkeep", "primary", "us-east-1", AT, AT, items=items, counts=counts)
+    values = json.loads(sweep_metrics.report_lines(report)[0])
+    assert {figure: values[metric] for figure, metric in sweep_metrics.COUNTED.items()} == counts
+    assert {kind: values[metric] for kind, metric in sweep_metrics.FOUND.items()} == times
 
 
 @pytest.mark.parametrize("template", ["primary.yaml", "dr.yaml", "vault.yaml"])
