@@ -14,5 +14,5 @@ class WallClock:
         return datetime.now(UTC)
 
     def pause(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for so many seconds."""
         time.sleep(seconds)

@@ -248,7 +248,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
 
 
 def _with_key_fault(fault_of_key: FaultOfKey, snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot with the fault of its key. Of a snapshot that is not completed, EC2 says what became of it."""
+    """Return a snapshot with the fault of its key; unchanged if it is not completed, since EC2 shows its state."""
     if not snapshot.kms_key_id or not snapshot.completed:
         return snapshot
     fault = fault_of_key(snapshot.kms_key_id)

@@ -44,7 +44,7 @@ class KmsKeys:
     def check(self, key: str) -> str:
         """Return the ARN of a key given by id, ARN or alias. Raise KeyNotUsable, naming the key and why.
 
-        Of the keys that AWS manages, EBS may use its own alone: each admits one service in its key policy (KMS developer
+        EBS may use only its own one of the keys that AWS manages: each admits one service in its key policy (KMS developer
         guide, "AWS managed keys").
         """
         named_region = key.split(":")[3] if key.startswith("arn:") and key.count(":") > 4 else self._region  # noqa: PLR2004

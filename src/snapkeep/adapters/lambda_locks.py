@@ -24,7 +24,7 @@ class LockCall:
 
     snapshots: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     version: int = field(default=0, metadata=OPTIONAL)
-    """Of the policy document that wants the locks."""
+    """The version of the policy document that wants the locks."""
 
 
 class LambdaLocks:

@@ -80,7 +80,7 @@ class RegionalAdapters:
         return Ec2Reader(client=client, region=region, fault_of_key=self.keys_of(region).fault_of)
 
     def keys_of(self, region: str) -> RecentKeys:
-        """Return what knows the KMS keys of a region."""
+        """Return the adapter that knows the KMS keys of a region."""
         if region not in self._keys:
             from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 
@@ -94,7 +94,7 @@ class RegionalAdapters:
             keys.forget()
 
     def guards_of(self, region: str) -> RecentGuards:
-        """Return what knows the AMIs and locks, from one listing of each within a minute."""
+        """Return the adapter that knows the AMIs and locks, from one listing of each within a minute."""
         from snapkeep.adapters.ec2_guards import RecentGuards
 
         return RecentGuards(reader=self.reader_of(region), clock=self.clock)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class S3Bucket:
-    """What all adapters of a bucket share: an S3 client, and the errors of its calls as ours."""
+    """The base of all adapters of a bucket: an S3 client, whose errors it translates into ours."""
 
     def __init__(self, *, client: S3Client, bucket: str) -> None:
         self._client = client

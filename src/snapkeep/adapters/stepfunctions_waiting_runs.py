@@ -49,7 +49,10 @@ class WaitingExecutions:
         return [self._wait(run, scheduled, submitted) for scheduled, submitted in open_callbacks(events)]
 
     def _wait(self, run: str, scheduled: Mapping[str, Any], submitted: Mapping[str, Any]) -> CopyWait:
-        """TaskScheduled holds "the JSON data passed to the resource" (botocore: TaskScheduledEventDetails), the token with it."""
+        """Return the wait of a run. Raise InvalidEvent where its history cannot be read.
+
+        TaskScheduled holds "the JSON data passed to the resource" (botocore: TaskScheduledEventDetails), the token with it.
+        """
         try:
             payload = json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]
             token, request = self._read_call(payload)

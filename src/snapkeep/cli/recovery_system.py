@@ -67,7 +67,7 @@ class RecoverySystem:
         return self.installed.adapters.reader_of(region).volumes(volume_ids).keys()
 
     def prepare(self, snapshots: SnapshotLister | None = None) -> PrepareRecovery:
-        """Return what plans recoveries of volumes, from a listing that there is already, or else a new one."""
+        """Return the use case that plans recoveries of volumes, from the given listing or else a new one."""
         from snapkeep.usecases.recovery.prepare import PrepareRecovery  # noqa: PLC0415
 
         return PrepareRecovery(
@@ -78,7 +78,7 @@ class RecoverySystem:
         )
 
     def prepare_instance(self, snapshots: SnapshotLister | None = None) -> PrepareInstance:
-        """Return what plans recoveries of instances, from a listing that there is already, or else a new one."""
+        """Return the use case that plans recoveries of instances, from the given listing or else a new one."""
         from snapkeep.usecases.recovery.prepare_instance import PrepareInstance  # noqa: PLC0415
 
         return PrepareInstance(
@@ -111,7 +111,7 @@ class RecoverySystem:
         raise WrongUse(f"{name}: no such group in the policy document: {'; '.join(known)}")
 
     def ec2(self, region: str) -> Any:
-        """Return what makes volumes and instances in a region."""
+        """Return the adapter that makes volumes and instances in a region."""
         from snapkeep.adapters.ec2_instances import Ec2Instances  # noqa: PLC0415
 
         client = self.settings.client("ec2", region)
@@ -161,7 +161,7 @@ class RecoverySystem:
         return f"snapkeep recover {verb} {run_id} --in {self.region}{bucket}{pasted_options(self.settings)}"
 
     def recover(self, region: str, report: Reporter = lambda _: None) -> Recover:
-        """Return what carries out the recoveries of a region, and calls `report` with each step."""
+        """Return the use case that carries out the recoveries of a region; it calls `report` with each step."""
         from snapkeep.usecases.recovery.all_actions import all_actions  # noqa: PLC0415
         from snapkeep.usecases.recovery.recover import Recover  # noqa: PLC0415
 
@@ -170,7 +170,7 @@ class RecoverySystem:
 
 
 def printing(*, quiet: bool) -> Reporter:
-    """Return what prints each step of a recovery; nothing where it is to be quiet."""
+    """Return the reporter that prints each step of a recovery, or that prints nothing if it is to be quiet."""
     from snapkeep.cli.views.recover import step_lines  # noqa: PLC0415
 
     return (lambda _: None) if quiet else (lambda step: write_lines(step_lines(step)))

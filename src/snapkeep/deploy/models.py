@@ -90,7 +90,7 @@ def _reachable(shapes: Mapping[str, Any], operations: Mapping[str, Any]) -> dict
 
 
 def _references(node: Any) -> Iterator[str]:
-    """Every shape named below a node. A member that is itself called `shape` has a mapping for its value, not a text."""
+    """Yield every shape named below a node. A member that is itself called `shape` has a mapping for its value, not a text."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             if key == "shape" and isinstance(value, str):

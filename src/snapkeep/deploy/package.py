@@ -138,7 +138,7 @@ def _stamp(target: Path) -> Path:
 
 
 def _fingerprint(compiled_for: str) -> str:
-    """Everything that the package depends on: our sources, the packaging itself, the pins, the byte-compiling interpreter."""
+    """Return a digest of all that the package depends on: sources, the packaging itself, pins, the byte-compiling interpreter."""
     source = Path(snapkeep.__file__).parent
     files = [path for part in (*OUR_PARTS, "deploy") for path in sorted((source / part).rglob("*")) if path.is_file()]
     digest = hashlib.sha256(compiled_for.encode())

@@ -117,7 +117,7 @@ def _pattern_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
 
 
 def _described(rule: Mapping[str, Any], otherwise: str) -> str:
-    """Return what a template says of a parameter's values, as a part of a sentence."""
+    """Return a template's description of a parameter's values, as a part of a sentence."""
     description = str(rule.get("ConstraintDescription", "")).removesuffix(".") or otherwise
     # "A whole number" begins small; "ARN of a key" does not.
     return description[:1].lower() + description[1:] if description[1:2].islower() or description[1:2] == " " else description

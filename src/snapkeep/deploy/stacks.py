@@ -282,7 +282,7 @@ class Stack:
             time.sleep(self._poll_seconds)
 
     def _events(self, stack_id: str, until: set[str] | None = None) -> Iterator[StackEvent]:
-        """Events, newest first, down to the first that is known already."""
+        """Yield events, newest first, down to the first that is known already."""
         try:
             for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
                 for raw in page["StackEvents"]:

@@ -93,7 +93,7 @@ def to_json(template: dict[str, Any]) -> bytes:
 
 
 def _holders(template: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every mapping of properties that may name an artifact, with the name of the property."""
+    """Yield every mapping of properties that may name an artifact, with the name of the property."""
     shared = template.get("Globals", {}).get("Function")
     if isinstance(shared, dict):
         yield shared, "CodeUri"

@@ -72,7 +72,7 @@ def from_json(kind: type[Record], data: Any) -> Record:
 
 @cache
 def _writer(kind: Any) -> FieldWriter:
-    """Return what writes values of a type: made once for each type, for payloads have many parts."""
+    """Return the function that writes values of a type: made once for each type, for payloads have many parts."""
     if is_dataclass(kind):
         return _dataclass_writer(cast("Any", kind))
     writers: tuple[tuple[type | tuple[type, ...], FieldWriter], ...] = (
@@ -113,7 +113,7 @@ def _dataclass_writer(kind: Any) -> FieldWriter:
 
 @cache
 def _reader(hint: Any) -> FieldReader:
-    """Return what reads values of a type: made once for each type. It raises TypeError or ValueError."""
+    """Return the function that reads values of a type: made once for each type. It raises TypeError or ValueError."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in _READERS:
         read = _READERS[hint]

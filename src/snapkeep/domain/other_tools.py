@@ -87,7 +87,7 @@ DLM_TAGS = ("aws:dlm:lifecycle-policy-id", "dlm:managed")
 
 
 def maker_of(snapshot: Snapshot) -> Maker:
-    """Return what made a source snapshot."""
+    """Return the maker of a source snapshot."""
     if MADE in snapshot.tags:
         return Maker.OURS
     if any(tag in snapshot.tags for tag in DLM_TAGS):

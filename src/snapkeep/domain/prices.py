@@ -53,12 +53,12 @@ def transfer_price(source: str, destination: str) -> Price:
 
 
 def storage_usd(size_gib: int, days: float) -> float:
-    """Return what a snapshot costs at most in so many days: EC2 bills changed blocks alone."""
+    """Return the highest cost of a snapshot in so many days: EC2 bills changed blocks alone."""
     return size_gib * SNAPSHOT_STORAGE.dollars * days / DAYS_OF_A_MONTH
 
 
 def completion_price_usd_per_gib(completion_minutes: int) -> float:
-    """Return what a completion duration adds to the price of each GiB copied, in US dollars; 0 minutes is a standard copy."""
+    """Return the US dollars that a completion duration adds to the price of a GiB copied; 0 minutes is a standard copy."""
     if not completion_minutes:
         return 0.0
     return next(dollars for shortest, dollars in TIME_BASED_COPY if completion_minutes >= shortest)

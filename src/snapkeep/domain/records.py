@@ -57,7 +57,7 @@ def collect_rarely() -> None:
 
 @cache
 def _copier(cls: type) -> Callable[[Any], Any] | None:
-    """Return what copies records of a class whose fields are all given by position; None for any other class."""
+    """Return the function that copies records of a class whose fields are all given by position; None for any other class."""
     fields = dataclasses.fields(cls)
     # Without slots a misspelt field would become an attribute; one that is checked when it is set, or after, goes the long way.
     plain = hasattr(cls, "__slots__") and "__setattr__" not in vars(cls) and not hasattr(cls, "__post_init__")

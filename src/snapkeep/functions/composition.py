@@ -118,7 +118,7 @@ class Composition(RegionalAdapters):
         return LambdaLocks(client_of=lambda: self.clients.get("lambda"), function=function)
 
     def changes_of(self, region: str) -> EbsBlocks:
-        """Return what lists the changed blocks of a region's snapshots."""
+        """Return the port that lists the changed blocks of a region's snapshots."""
         from snapkeep.adapters.ebs_blocks import EbsBlocks
 
         return EbsBlocks(client=self.clients.get("ebs", region=region, once=True), region=region)
@@ -261,7 +261,7 @@ class Composition(RegionalAdapters):
         return StepFunctionsDrills(client=client, state_machine_arn=self.environment.drill_state_machine_arn)
 
     def workers(self, most: int) -> Workers:
-        """Return what makes so many calls at the same time."""
+        """Return the workers that make so many calls at the same time."""
         from snapkeep.adapters.threads import Threads
 
         return Threads(most)

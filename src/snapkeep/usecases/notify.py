@@ -157,10 +157,10 @@ class Digest:
 
 
 def _without_ids(notice: Notice) -> str:
-    """The cause, without what differs from one snapshot to the next, so that like causes meet.
+    """Return the cause without the parts that differ from one snapshot to the next, so that like causes form one message.
 
-    Ids of snapshots and volumes; the request and the time that Lambda puts before a time-out; the message, encoded anew for
-    each call, that EC2 puts behind what it does not authorize.
+    These are ids of snapshots and volumes; the request and the time that Lambda puts before a time-out; the message, encoded
+    anew for each call, that EC2 puts behind what it does not authorize.
     """
     return " ".join(_PASSING.sub("", notice.cause).split())
 

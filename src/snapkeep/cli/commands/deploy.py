@@ -287,7 +287,7 @@ def are_confirmed(changes: Sequence[Change], watcher: Any, *, yes: bool, move_dr
 
 
 def make_watcher(*, json: bool) -> Any:
-    """Return what shows the progress: on stderr where stdout has JSON."""
+    """Return the watcher that shows the progress: on stderr where stdout has JSON."""
     from snapkeep.cli.views.deploy import watcher_on  # noqa: PLC0415 - imports rich
 
     return watcher_on(make_console(stderr=json))

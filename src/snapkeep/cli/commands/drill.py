@@ -209,7 +209,7 @@ class _DrillSystem:
         return evidences, problems
 
     def begin(self) -> BeginDrills:
-        """Return what begins drills."""
+        """Return the use case that begins drills."""
         from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
         from snapkeep.adapters.stepfunctions_drills import StepFunctionsDrills  # noqa: PLC0415
         from snapkeep.usecases.drills.begin import BeginDrills  # noqa: PLC0415

@@ -62,7 +62,7 @@ def is_snapshot_id(text: str) -> bool:
 
 
 def explainer_of(settings: AwsSettings) -> Explain:
-    """Return what explains the snapshots of a system. Raise AwsUnavailable where no region answers."""
+    """Return the use case that explains the snapshots of a system. Raise AwsUnavailable where no region answers."""
     from snapkeep.adapters.cloudwatch_logs import CloudWatchAudit  # noqa: PLC0415
     from snapkeep.adapters.stepfunctions_run_history import RunHistory  # noqa: PLC0415 - imports botocore
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415

@@ -142,7 +142,7 @@ class LiveWatcher:
 
 
 def watcher_on(console: Console) -> LineWatcher | LiveWatcher:
-    """Return what shows the progress on a console."""
+    """Return the watcher that shows the progress on a console."""
     return LiveWatcher(console) if console.is_terminal else LineWatcher(console)
 
 

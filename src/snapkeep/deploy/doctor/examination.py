@@ -166,7 +166,7 @@ def _former(facts: RegionInventory, region: str, system: str) -> CheckResult:
 
 
 def deployer_questions(caller: Caller, system: str, region: str) -> list[PermissionQuestion]:
-    """Return what a deployment into a region needs of its caller, apart from what CloudFormation does."""
+    """Return the permissions that a deployment into a region needs of its caller, apart from what CloudFormation does."""
     prefix, account = f"arn:{caller.partition}", caller.account_id
     return _questions(
         {
@@ -185,7 +185,7 @@ def deployer_questions(caller: Caller, system: str, region: str) -> list[Permiss
 
 
 def cloudformation_questions(caller: Caller, system: str, region: str) -> list[PermissionQuestion]:
-    """Return what CloudFormation needs to create the stacks' resources. KMS is left out: its permissions have conditions."""
+    """Return the permissions that CloudFormation needs for the stacks' resources, without those of KMS, which have conditions."""
     prefix, account = f"arn:{caller.partition}", caller.account_id
     return _questions(
         {

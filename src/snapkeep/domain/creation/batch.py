@@ -13,7 +13,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import MADE
 
 MOST_PENDING = 90
-"""Of the 100 snapshots that may be pending in an account's region at once (quota L-94D7AB7D), others keep some."""
+"""The quota of an account's region is 100 pending snapshots (L-94D7AB7D): the rest is left to other tools."""
 MOST_PENDING_OF_VOLUME = 5
 MOST_PENDING_OF_HDD = 1
 """Concurrent snapshots of one volume (EBS quotas): 1 for these types."""
@@ -69,7 +69,7 @@ def choose(
     *,
     quota: int,
 ) -> Batch:
-    """Return what is started now.
+    """Return the snapshots to start now.
 
     `snapshots` are all of the region, those of people and other tools too; `intentions` when each volume's last call was
     intended. A volume has at most one pending snapshot of the system's own.

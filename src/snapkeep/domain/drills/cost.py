@@ -18,10 +18,10 @@ def storage_dollars(size_gib: int, volume: timedelta, snapshot: timedelta) -> fl
 
 
 def estimate_of(size_gib: int) -> float:
-    """Return what a drill costs at most, in US dollars: volume and snapshot until its end, and every block read on both sides."""
+    """Return the highest cost of a drill in US dollars: volume and snapshot until its end, and every block read on both sides."""
     return storage_dollars(size_gib, LONGEST_DRILL, LONGEST_DRILL) + estimate(FULL, size_gib).dollars
 
 
 def estimate_of_instances(size_gib: int, instances: int, usd_per_hour: float) -> float:
-    """Return what a drill of instances costs at most, in US dollars: everything until its end."""
+    """Return the highest cost of a drill of instances, in US dollars: everything until its end."""
     return storage_dollars(size_gib, LONGEST_DRILL, timedelta(0)) + instances * LONGEST_DRILL / HOUR * usd_per_hour

@@ -213,7 +213,7 @@ class DrillRun:
         return replace(self, failure=self.failure or why)
 
     def step(self) -> DrillStep:
-        """Return what comes next."""
+        """Return the next step."""
         if self.removal_ended:
             return DrillStep.CONCLUDE
         if self.failure or self.proof is not None:

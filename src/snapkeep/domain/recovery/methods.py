@@ -86,7 +86,7 @@ def parse_part(text: str) -> Method:
 
 
 def strength_of(method: str) -> tuple[int, int]:
-    """Return what orders the identifiers of methods; of two samples the larger one is stronger."""
+    """Return a sort key for the identifiers of methods; of two samples the larger one is stronger."""
     kind, _, number = method.partition(":")
     strengths = {str(member): member.strength for member in MethodKind}
     return strengths.get(kind, -1), int(number) if number.isdecimal() else 0

@@ -17,7 +17,7 @@ ATTACHABLE = ("running", "stopped")
 
 
 def device_slot(name: str) -> str:
-    """Return what the names of one device have in common: `/dev/sdf` and `xvdf`, `/dev/sda1` and `/dev/xvda` are the same.
+    """Return the part that all names of a device have in common: `/dev/sdf` and `xvdf`, `/dev/sda1` and `/dev/xvda` are the same.
 
     An operating system may show either (EC2 user guide: device naming). A name of another form is its own.
     """

@@ -169,7 +169,7 @@ class _Unseen:
     distance: timedelta
     """The least distance."""
     periods: Periods
-    """Of each, the rules keep one snapshot."""
+    """The periods of which the rules keep one snapshot each."""
 
 
 def _unseen_distance(starts: Sequence[datetime], retention: Retention) -> _Unseen | None:

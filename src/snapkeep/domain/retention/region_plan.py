@@ -51,7 +51,7 @@ class RegionFacts:
     confirmed: frozenset[SnapshotInRegion] = frozenset()
     """Copies that the run itself saw complete, so that their region need not be listed."""
     gone: frozenset[Lineage] = frozenset()
-    """Lineages of other regions whose volumes are known to be deleted. Of the own region `volumes` shows it."""
+    """Lineages of other regions whose volumes are known to be deleted. For the region itself, `volumes` shows it."""
     since: datetime | None = None
     """When the system was deployed: later snapshots that no run tagged are planned as if a sweep had tagged them."""
     not_read: frozenset[str] = frozenset()

@@ -220,8 +220,7 @@ Likeness = tuple[FindingKind, Handling, str]
 
 
 def _likeness(item: ReportItem) -> Likeness:
-    """Findings that are alike but for what differs from one snapshot to the next, so that like causes meet."""
-    # Ids and times differ from finding to finding, causes do not.
+    """Return a key that is the same for findings that differ only in ids and times, so that like causes form one group."""
     return item.kind, item.handling, _MOMENT.sub("", _IDENTIFIER.sub("", item.cause or item.text))
 
 

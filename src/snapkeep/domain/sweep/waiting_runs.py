@@ -43,8 +43,8 @@ def runs_to_read(
 ) -> RunsToRead:
     """Return the runs whose history a sweep reads. `missing` are the starts of snapshots whose copy is neither there nor queued.
 
-    A run that an entry names will be answered, and is not read: so in ordinary times none is. Of a run that waits for several
-    copies one entry may be lost and another not: where one is lost, the runs that began with it are read too, after the others.
+    A run that an entry names will be answered, and is not read: ordinarily, none is. A run that waits for several copies
+    may have lost one entry and not another: where one is lost, the runs that began with it are read too, after the others.
     """
     answering = [entry for entry in queued if entry.is_open and entry.tokens]
     orphans = sorted({*missing, *(entry.request.origin.start_time for entry in queued if entry.is_open and not entry.tokens)})

@@ -32,7 +32,7 @@ from snapkeep.lab.embedded_aws import EmbeddedAws
 from snapkeep.usecases.policies import stored_text
 
 REGION, DR_REGION, SYSTEM = "us-east-1", "us-east-2", "snapkeep"
-KEY, DOOMED_KEY = "alias/shop", "alias/old-archive"
+KEY, EXPIRING_KEY = "alias/shop", "alias/old-archive"
 FAILING, ATTEMPTS = "mail-data", 2
 ROOT = "/dev/xvda"
 """The root device of the instances' AMI."""
@@ -98,8 +98,8 @@ GROUPS = (
     Group("app", "silver", count=6, size_gib=30, instance="app", newest_hours_ago=7, device=ROOT),
     Group("search", "silver", count=3, size_gib=100, newest_hours_ago=9, proved=False),
     Group(FAILING, "silver", size_gib=40, instance="mail", newest_hours_ago=8),
-    Group("archive-2019", "silver", size_gib=500, newest_hours_ago=11, key=DOOMED_KEY),
-    Group("archive-2020", "silver", size_gib=500, newest_hours_ago=11, key=DOOMED_KEY),
+    Group("archive-2019", "silver", size_gib=500, newest_hours_ago=11, key=EXPIRING_KEY),
+    Group("archive-2020", "silver", size_gib=500, newest_hours_ago=11, key=EXPIRING_KEY),
     Group("new-cache", "silver", snapshots=0),
     Group("build", "scratch", count=4, size_gib=64, every_hours=168, snapshots=4, newest_hours_ago=60),
     Group("sandbox", "", count=2, size_gib=8, snapshots=0),
@@ -164,7 +164,7 @@ def world_document() -> dict[str, Any]:
         "speeds": {"snapshot_base_seconds": 1.0, "copy_base_seconds": 2.0, "failure_seconds": 0.7},
         "keys": [
             {"region": DR_REGION, "alias": KEY},
-            {"region": DR_REGION, "alias": DOOMED_KEY, "state": "PendingDeletion"},
+            {"region": DR_REGION, "alias": EXPIRING_KEY, "state": "PendingDeletion"},
         ],
         "instances": [
             {"name": name, "region": REGION, "tags": {"App": "shop"} if name.startswith(("web", "app")) else {}}

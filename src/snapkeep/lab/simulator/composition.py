@@ -80,7 +80,7 @@ class StackComposition(Composition):
         return self._system.points(region)
 
     def guards_of(self, region: str) -> Any:
-        """Return what knows the AMIs and locks."""
+        """Return the guards of a region: its AMIs and locks."""
         reader = Ec2Reader(client=self.clients.get("ec2", region=region), region=region)
         return self._system.port("guards", RecentGuards(reader=reader, clock=self.clock))
 
@@ -197,27 +197,27 @@ class SystemComposition(SystemPorts):
     # Use cases
 
     def tag_snapshots(self, region: str) -> TagSnapshots:
-        """Return what TagSnapshots runs in a primary region."""
+        """Return the use case of TagSnapshots in a primary region."""
         step: TagSnapshots = self._once(
             "TagSnapshots", region, lambda: tag_snapshots.build(self.stack(region, StackKind.PRIMARY))
         )
         return step
 
     def lock_snapshots(self, region: str) -> LockSnapshots:
-        """Return what LockSnapshots runs in a region."""
+        """Return the use case of LockSnapshots in a region."""
         stack = StackKind.PRIMARY if region in self.layout.primaries else self.layout.copying_stack
         step: LockSnapshots = self._once("LockSnapshots", region, lambda: lock_snapshots.build(self.stack(region, stack)))
         return step
 
     def make_snapshots(self, region: str) -> MakeSnapshots:
-        """Return what MakeSnapshots runs in a primary region."""
+        """Return the use case of MakeSnapshots in a primary region."""
         step: MakeSnapshots = self._once(
             "MakeSnapshots", region, lambda: make_snapshots.build(self.stack(region, StackKind.PRIMARY))
         )
         return step
 
     def enqueue(self) -> EnqueueCopy:
-        """Return what CopySnapshotToDR runs; it is the same in every primary region."""
+        """Return the use case of CopySnapshotToDR, which is the same in every primary region."""
         region = self.layout.primaries[0]
         step: EnqueueCopy = self._once(
             "Enqueue", region, lambda: copy_snapshot_to_dr.build(self.stack(region, StackKind.PRIMARY))
@@ -225,7 +225,7 @@ class SystemComposition(SystemPorts):
         return step
 
     def planner(self, region: str) -> RetentionPlanner:
-        """Return what plans retention in a region."""
+        """Return the planner of retention in a region."""
         planner: RetentionPlanner = self._once(
             "Planner", region, lambda: plan_retention.build(self.stack(region, StackKind.PRIMARY))
         )
@@ -242,21 +242,21 @@ class SystemComposition(SystemPorts):
         return step
 
     def receive(self, region: str) -> ReceiveCopy:
-        """Return what TagSnapshotCopy runs in a DR region."""
+        """Return the use case of TagSnapshotCopy in a DR region."""
         step: ReceiveCopy = self._once(
             "Receive", region, lambda: tag_snapshot_copy.build(self.stack(region, self.layout.copying_stack))
         )
         return step
 
     def record_proof(self, region: str) -> RecordProof:
-        """Return what TagSnapshotCopy runs for a proof in a DR region."""
+        """Return the use case of TagSnapshotCopy for a proof in a DR region."""
         step: RecordProof = self._once(
             "RecordProof", region, lambda: tag_snapshot_copy.build_record(self.stack(region, StackKind.DR))
         )
         return step
 
     def verify(self, region: str) -> VerifyCopy:
-        """Return what Verify runs in a DR region."""
+        """Return the use case of Verify in a DR region."""
         return VerifyCopy(
             reader=self.reader(region),
             reader_of=self.reader,
@@ -267,7 +267,7 @@ class SystemComposition(SystemPorts):
         )
 
     def blocks_of(self, region: str) -> ReadBlocks:
-        """Return what ReadBlocks runs in a region."""
+        """Return the use case of ReadBlocks in a region."""
         client = self.clients(region).get("ebs")
         blocks: ReadBlocks = self._once(
             "ReadBlocks",
@@ -277,7 +277,7 @@ class SystemComposition(SystemPorts):
         return blocks
 
     def pull(self, region: str) -> PullShares:
-        """Return what Pull runs in a vault."""
+        """Return the use case of Pull in a vault."""
 
         def build() -> PullShares:
             step = pull.build(self.stack(region, StackKind.VAULT))
@@ -294,7 +294,7 @@ class SystemComposition(SystemPorts):
     def delete_snapshots(
         self, region: str, audit: Audit = no_audit, planned: Callable[[DeletionPlan], None] = no_notice
     ) -> DeleteSnapshots:
-        """Return what DeleteOldSnapshots runs in a region; both stacks have it."""
+        """Return the use case of DeleteOldSnapshots in a region; both stacks have it."""
         stack = StackKind.PRIMARY if region in self.layout.primaries else self.layout.copying_stack
         step: DeleteSnapshots = self._once(
             "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self.stack(region, stack))

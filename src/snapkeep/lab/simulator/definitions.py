@@ -193,7 +193,7 @@ def _path(fields: Mapping[str, Any], field: str) -> PathReader | None:
 
 
 def _text(fields: Mapping[str, Any], field: str) -> PathReader | None:
-    """Return what reads a value that stands in the definition, or the path `{field}Path` beside it."""
+    """Return the function that reads a value that stands in the definition, or the path `{field}Path` beside it."""
     if field not in fields:
         return _path(fields, f"{field}Path")
     text = fields[field]
@@ -201,7 +201,7 @@ def _text(fields: Mapping[str, Any], field: str) -> PathReader | None:
 
 
 def _retrier(fields: Mapping[str, Any]) -> RetryRule:
-    """The defaults are those of the language: 1 second, rate 2, 3 attempts, no jitter."""
+    """Return a retry rule. The defaults are those of the language: 1 second, rate 2, 3 attempts, no jitter."""
     return RetryRule(
         errors=frozenset(fields["ErrorEquals"]),
         first_seconds=fields.get("IntervalSeconds", 1),

@@ -62,7 +62,7 @@ def generate(count: int, seed: int, tags: Mapping[str, str]) -> list[SimulatedVo
 def from_account(volumes: Iterable[Volume], changed_share_per_day: float) -> list[SimulatedVolume]:
     """Return an account's volumes for a simulation, with every property by which a policy may select them.
 
-    The daily change is an assumption: EC2 does not report it. Of the instances of a shared volume the first is taken.
+    The daily change is an assumption: EC2 does not report it. A shared volume counts with its first instance.
     """
     return [
         SimulatedVolume(

@@ -55,7 +55,7 @@ class Surroundings(Protocol):
 
 
 def sharing_of(composition: SystemComposition, region: str) -> ShareWithVault:
-    """Return what ShareWithVault runs in a DR region."""
+    """Return the use case of ShareWithVault in a DR region."""
     use_case = share_with_vault.build(composition.stack(region, StackKind.DR))
     return replace(use_case, sharer=composition.port("sharer", use_case.sharer))
 

@@ -117,7 +117,7 @@ class InvariantMonitor:
         return value_of(snapshot.tags, MANAGED) == self.runner.layout.system
 
     def _policies_of(self, snapshot: SnapshotRecord) -> list[Policy]:
-        """The policy that a snapshot carries, as it is now and as it was lately."""
+        """Return the policy that a snapshot carries, as it is now and as it was lately."""
         oldest = self.runner.world.now() - POLICY_TOLERANCE_SECONDS
         sets = [self.policies(), *(policies for until, policies in self._history if until >= oldest)]
         name = value_of(snapshot.tags, POLICY) or ""

@@ -90,7 +90,7 @@ def _room(gib: float) -> str:
 
 
 def _cards(result: ExperimentResult) -> list[tuple[str, str, str]]:
-    """Label, number, and whether it is good, bad, or neither. A run of a few days says nothing of a month."""
+    """Return the label of each card, its number, and whether that is good, bad or neither. A few days say nothing of a month."""
     last, days = result.days[-1], result.options.days
     several = len(result.rpo) > 1
     a_month = _money(result.dollars / days * DAYS_OF_A_MONTH)
@@ -148,7 +148,7 @@ def _by_region(
 
 
 def _costs(results: Sequence[ExperimentResult]) -> Chart:
-    """A bar for each month and policy; with two policies the second one's bars are the fainter ones."""
+    """Return a chart with a bar for each month and policy; with two policies the second one's bars are the fainter ones."""
     months = sorted({month for result in results for month in result.months})
     kinds = {kind for result in results for month in result.months.values() for kind, dollars in month.items() if dollars}
     colours = _colours([*sorted(kinds.difference(SMALL)), SMALL_NAME])

@@ -168,7 +168,7 @@ class Sweeper:
                 self.runner.start(SWEEP, region, {"stack": stack})
 
     def _sweep(self, execution: Execution, payload: Mapping[str, Any]) -> PlanAnswer | PublishedReport:
-        """The function Sweep: one step repairs and plans deletions, the other publishes the report."""
+        """Carry out the function Sweep: one step repairs and plans deletions, the other publishes the report."""
         call = from_json(SweepCall, payload)
         return self._repair(execution) if call.step is SweepStep.REPAIR else self._report(execution, call)
 

@@ -155,7 +155,7 @@ class SystemPorts:
         return self._once("notices", region, lambda: self.port("notices", self._reachable(self.notices, region)))
 
     def verifications_of(self, region: str) -> Any:
-        """Return what starts the comparisons of a DR region."""
+        """Return the port that starts the comparisons of a DR region."""
 
         def build() -> Any:
             return self.port("verifications", MemoryVerifications(region, self.on_verification))
@@ -163,9 +163,9 @@ class SystemPorts:
         return self._once("verifications", region, build)
 
     def locks_of(self, region: str) -> Any:
-        """Return what has snapshots of a region locked."""
+        """Return the port that has snapshots of a region locked."""
         return self._once("locks", region, lambda: self.port("locks", MemoryLockRequests(region, self.on_lock_request)))
 
     def drill_runs_of(self, region: str) -> Any:
-        """Return what starts the drills of a DR region."""
+        """Return the port that starts the drills of a DR region."""
         return self._once("drill_runs", region, lambda: self.port("drill_runs", MemoryDrillRuns(region, self.on_drill)))

@@ -181,7 +181,7 @@ class ReceiveCopy:
         return replace(copy, tags={**copy.tags, **lost}, origin=entry.request.origin)
 
     def _failed(self, copy: Snapshot, entry: QueueEntry | None, cause: str) -> ReceiveResult:
-        """A copy that was given up is reported again while it exists: the run that gave it up may have ended too early."""
+        """Handle a failed copy. One that was given up is reported again: the run that gave it up may have ended too early."""
         if entry is not None and entry.state is EntryState.FAILED and entry.copy_id == copy.id:
             return _failure(CopyFailed, entry.request.origin.snapshot_id, entry.cause, remove=(copy,))
         if entry is None or not belongs_to(entry, copy) or entry.state not in _UNDER_WAY:

@@ -200,7 +200,7 @@ Tasks: TypeAlias = Mapping[str, Callable[[], object]]
 
 
 def one_after_the_other(tasks: Tasks) -> dict[str, object]:
-    """Return what each task returns."""
+    """Return the results of the tasks, in their order."""
     return {region: read() for region, read in tasks.items()}
 
 

@@ -128,7 +128,7 @@ class Actions:
                 self.others.undo(run, step)
 
     def _create(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
-        """Tags are looked at first: a client token is forgotten after a time, and this may be resumed days later."""
+        """Create the volume, unless its tags show it: EC2 forgets a client token, and this may be resumed days later."""
         made = self._made(run, step)
         if made:
             return replace(step, result=made[0].id)

@@ -111,7 +111,7 @@ class InstanceActions:
     # The AMI
 
     def _register(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
-        """RegisterImage has no client token: the AMI is looked up by its name, which is unique in an account and region."""
+        """Register the AMI, unless its name shows it: RegisterImage has no client token, and a name is unique in a region."""
         name = _image_name(run, step)
         if not self.ec2.images_named(name):
             self.ec2.register_image(step.parameters["request"], name, own_tags(run, step))
@@ -143,7 +143,7 @@ class InstanceActions:
     # The instance
 
     def _launch(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
-        """Tags are looked at first: a client token is forgotten after a time, and this may be resumed days later."""
+        """Launch the instance, unless its tags show it: EC2 forgets a client token, and this may be resumed days later."""
         made = self._made(run, step)
         if made:
             return replace(step, result=made[0].id)

@@ -183,7 +183,10 @@ class DeleteSnapshots:
                 self._note(order, DeletionResult(order.snapshot_id, DeletionOutcome.UNSAFE, cause), "", done)
 
     def _unless_gone(self, result: DeletionResult) -> DeletionResult:
-        """A run beside this one may have deleted it already: a deleted one carries no tag that meets the role's condition."""
+        """Return the result, or ALREADY_GONE where a concurrent run deleted the snapshot.
+
+        A deleted snapshot carries no tag, so that the role's condition refuses the call.
+        """
         if result.outcome is DeletionOutcome.NOT_ALLOWED and result.snapshot_id not in self.reader.snapshots(
             [result.snapshot_id]
         ):

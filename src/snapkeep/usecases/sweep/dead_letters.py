@@ -78,6 +78,6 @@ def _subject(event: Mapping[str, Any]) -> str:
 
 
 def _name(event: Mapping[str, Any], body: str) -> str:
-    """One run for an event, however often it is replayed."""
+    """Return the name of the run for an event: the same however often it is replayed."""
     event_id = str(event.get("id"))
     return f"replay-{event_id if _EVENT_ID.fullmatch(event_id) else sha256(body.encode()).hexdigest()[:32]}"

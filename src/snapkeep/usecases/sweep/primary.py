@@ -219,7 +219,7 @@ class _DrRegions:
     findings: list[Finding] = field(default_factory=list)
 
     def waiting(self) -> frozenset[tuple[str, str]]:
-        """Copies that wait or run, by the queues."""
+        """Return the copies that wait or run, by the queues."""
         return frozenset(entry.request.snapshot_in_region for entry in self.entries if entry.is_open)
 
 

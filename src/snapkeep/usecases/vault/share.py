@@ -139,7 +139,10 @@ class ShareWithVault:
         return True
 
     def _take_back(self, copy: Snapshot) -> bool:
-        """Take back what may be; a share with an account that left the stack's parameter keeps its tag, so that sweeps see it."""
+        """Take back the shares that may be; return whether none is left.
+
+        A share with an account that left the stack's parameter keeps its tag, so that sweeps see it.
+        """
         readers = frozenset(self.permissions.shared_with([copy.id]).get(copy.id, ()))
         for account in self.accounts & readers:
             self.sharer.unshare(copy.id, account)

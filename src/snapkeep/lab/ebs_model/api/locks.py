@@ -113,7 +113,7 @@ def _duration(call: Call, starts: float) -> tuple[int, float]:
 
 
 def creation_ended(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) -> None:
-    """A pending snapshot or copy ended: the clock of its lock starts, or a failed creation cancels it."""
+    """Start the duration of a lock when its pending snapshot or copy completes; a failed creation cancels the lock."""
     lock = account.locks.get(snapshot.id)
     if lock is None:
         return
@@ -153,7 +153,7 @@ def emit_expiry(world: WorldState, account: RegionAccount, snapshot_id: str, ext
 
 
 def emit_cool_off_end(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
-    """A cool-off period is over."""
+    """Emit the event of the end of a cool-off period."""
     lock, snapshot = account.locks.get(snapshot_id), account.snapshots.get(snapshot_id)
     now = world.now() + account.skew_seconds
     if lock is not None and snapshot is not None and lock.cool_off_ends and now >= lock.cool_off_ends:

@@ -64,7 +64,10 @@ def _user_tags(volume: VolumeRecord) -> dict[str, str]:
 
 
 def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], specification: Any) -> list[VolumeRecord]:
-    """Source: [EC2 API reference: InstanceSpecification]: at most 40 excluded data volumes; root by its own flag."""
+    """Return the volumes without the excluded ones.
+
+    Source: [EC2 API reference: InstanceSpecification]: at most 40 excluded data volumes; the root volume has its own flag.
+    """
     excluded = [str(volume_id) for volume_id in specification.get("ExcludeDataVolumeIds") or ()]
     if len(excluded) > 40:  # noqa: PLR2004 - documented once, here
         raise ApiError("InvalidParameterValue", "ExcludeDataVolumeIds can hold at most 40 volume ids")

@@ -246,7 +246,7 @@ def _requested_tags(parameters: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: CallContext) -> list[AccessCheck]:
-    """Tags in a creating call need ec2:CreateTags too; the condition key ec2:CreateAction names that call."""
+    """Return the checks of a creating call's tags: ec2:CreateTags too, whose condition key ec2:CreateAction names that call."""
     requested = dict(_requested_tags(parameters))
     if action == "CreateSnapshots" and parameters.get("CopyTagsFromSource"):
         requested.setdefault("snapshot", {})

@@ -52,7 +52,7 @@ def compile_pattern(pattern: str) -> Matcher:
 
 
 def _json_matcher(text: str) -> Matcher:
-    """Comparisons joined by && bind closer than those joined by ||."""
+    """Return the matcher of a JSON pattern. Comparisons joined by && bind closer than those joined by ||."""
     alternatives = [[_comparison(part) for part in side.split("&&")] for side in text.strip("{} ").split("||")]
 
     def matches(message: str) -> bool:

@@ -1,6 +1,6 @@
 """Management events of calls on the default bus, where a trail records them: `AWS API Call via CloudTrail`.
 
-Of the services that Snapkeep's signals are about, and of writing calls alone. Sources: EventBridge user guide, "AWS service
+Only writing calls of the services that Snapkeep's signals are about have events. Sources: EventBridge user guide, "AWS service
 events delivered via AWS CloudTrail" (a trail that is logging is needed); CloudTrail user guide, "CloudTrail record contents".
 On AWS an event arrives within minutes, here at once. The parameters of refused calls are left out, as by most services of AWS.
 """

@@ -42,7 +42,7 @@ _ARNS = {
 _DOMAIN = re.compile(r"^\*?[A-Za-z0-9.-]{0,254}$")
 _NAME = re.compile(r"^(?!\d+$)[A-Za-z0-9_' -]{1,64}$")
 FIRST_PRIORITY, LAST_PRIORITY = 101, 8_999
-"""Of associations (botocore: route53resolver, AssociateFirewallRuleGroup)."""
+"""The priorities of associations (botocore: route53resolver, AssociateFirewallRuleGroup)."""
 
 
 class FirewallError(Exception):

@@ -137,7 +137,7 @@ def expire_items(now: float) -> int:
 
 
 def _is_over(attribute: Any, now: float) -> bool:
-    """Only a number counts as a time to live."""
+    """Return whether a time to live is over; only a number counts as one."""
     return isinstance(attribute, Mapping) and "N" in attribute and float(attribute["N"]) <= now
 
 
