@@ -34,6 +34,7 @@ READS_AWS_WORDS = {"naming_keys"}
 """EC2 says nothing but a message about a copy that failed."""
 READS_ENVIRONMENT = {"functions/composition.py", "deploy/bytecode.py"}
 """Besides the commands, which take defaults from it as the AWS CLI does."""
+ENVIRONMENTS = {"environ", "getenv", "environb"}
 GIVEN_BY_LAMBDA = {"AWS_REGION"}
 MAKES_ENTRIES = {"domain/copies/entry.py"}
 REPLACES_BY_NAME = {"domain/policy/document.py": "limits", "domain/records.py": "record"}
@@ -73,7 +74,9 @@ def readings_of_prose(tree: ast.AST) -> Iterator[str]:
             sides = [node.left, *node.comparators]
             found = has_words(sides) and any(is_prose(side) for side in sides)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            found = node.func.attr in READING and any(is_prose(part) for part in (node.func.value, *node.args))
+            key = node.args[:1] if node.func.attr == "get" else []
+            found = any(is_prose(part) for part in key)
+            found |= node.func.attr in READING and any(is_prose(part) for part in (node.func.value, *node.args))
         else:
             found = isinstance(node, ast.Subscript) and not ast.unparse(node.slice).endswith(ENUMS) and is_prose(node.slice)
         if found:
@@ -114,15 +117,20 @@ def test_only_the_outermost_modules_read_the_environment() -> None:
     reading = set()
     for name, tree in product():
         for node in ast.walk(tree):
-            imported = isinstance(node, ast.ImportFrom) and {alias.name for alias in node.names} & {
-                "environ",
-                "getenv",
-                "environb",
-            }
-            used = isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv", "environb")
+            imported = isinstance(node, ast.ImportFrom) and {alias.name for alias in node.names} & ENVIRONMENTS
+            used = isinstance(node, ast.Attribute) and node.attr in ENVIRONMENTS
             if imported or used:
                 reading.add(name)
     assert {name for name in reading if not name.startswith("cli/")} == READS_ENVIRONMENT
+
+
+def test_the_functions_read_the_environment_once_and_whole() -> None:
+    [composition] = [tree for name, tree in product("functions/composition.py")]
+    uses = [node for node in ast.walk(composition) if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENTS]
+    whole = [
+        node for called, node in calls(composition) if called == "Environment" and ast.unparse(node.args[0]) == "dict(os.environ)"
+    ]
+    assert (len(uses), len(whole)) == (1, 1)
 
 
 def test_the_names_of_variables_are_written_out_in_one_module() -> None:

@@ -17,6 +17,7 @@ from snapkeep.cli.commands.sweep import _adoption_question
 from snapkeep.cli.common import AwsSettings, RegionScope
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.domain import prices
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.model import Limits
@@ -199,6 +200,13 @@ def test_check_shows_the_price_of_a_completion_duration(tmp_path: Path) -> None:
     path = tmp_path / "fast.yaml"
     path.write_text(DOCUMENT.replace("{region: us-east-2,", "{region: us-east-2, completion_duration: 2h,"), encoding="utf-8")
     assert "within 120 minutes, for 0.014 USD more for each GiB" in policy("check", str(path)).output
+
+
+def test_check_shows_the_highest_price_of_a_chosen_completion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "auto.yaml"
+    path.write_text(DOCUMENT.replace("{region: us-east-2,", "{region: us-east-2, completion: auto,"), encoding="utf-8")
+    monkeypatch.setattr(prices, "TIME_BASED_COPY", ((30, 0.018), (0, 0.023)))
+    assert "at most 0.023 USD more for each GiB" in policy("check", str(path)).output
 
 
 def test_a_push_shows_the_changes_and_needs_confirmation(world: World, document: Path) -> None:

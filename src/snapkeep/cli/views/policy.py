@@ -14,6 +14,7 @@ from snapkeep.domain.durations import format_duration
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Lineage, Verdict
 from snapkeep.domain.plural import counted
+from snapkeep.domain.policy.completion import COMPLETION_STEP_MINUTES
 from snapkeep.domain.policy.drill_rules import DrillRule
 from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.policy.model import (
@@ -96,7 +97,8 @@ def _rule_lines(rule: CopyRule) -> Iterator[str]:
     if rule.completion_minutes:
         yield f"        {_completion_text(rule)}"
     if rule.completion:
-        yield "        each copy the cheapest way that meets this, at most 0.020 USD more for each GiB copied"
+        highest = completion_price_usd_per_gib(COMPLETION_STEP_MINUTES)
+        yield f"        each copy the cheapest way that meets this, at most {highest:.3f} USD more for each GiB copied"
     if rule.copy_budget:
         yield f"        time-based copies for at most {rule.budget_usd:g} USD a month, then ordinary ones"
 
