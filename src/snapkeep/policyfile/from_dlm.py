@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.fields import VOLUME_TYPES
+from snapkeep.domain.policy.periods import DAY, PERIODS
 
 _DAYS_OF = {"DAYS": 1, "WEEKS": 7, "MONTHS": 31, "YEARS": 366}
 _DEFAULT_RETAIN_DAYS = 7
 """DLM's own for a default policy without RetainInterval (botocore: RetainInterval)."""
 _SMALLEST_WORDS = {1: "keep_hourly", 24: "keep_daily"}
-_DAYS_OF_PERIOD = {"keep_hourly": 1 / 24, "keep_daily": 1, "keep_weekly": 7, "keep_monthly": 31, "keep_yearly": 366}
+_DAYS_OF_PERIOD = {f"keep_{word}": period.longest / DAY for word, period in PERIODS.items()}
 _LAST_DAY_OF_EACH = 28
 """The last day that each month has."""
 

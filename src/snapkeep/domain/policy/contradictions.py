@@ -13,7 +13,7 @@ from snapkeep.domain.policy.drill_rules import DrillLevel
 from snapkeep.domain.policy.frequency import longest_period
 from snapkeep.domain.policy.lock_fields import lock_contradictions
 from snapkeep.domain.policy.model import DEFAULT_RPO, LockMode
-from snapkeep.domain.policy.periods import DAY, HOUR, finest_word
+from snapkeep.domain.policy.periods import DAY, HOUR, PERIODS, finest_word
 from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.policy.vault_contradictions import vault_contradictions
 from snapkeep.domain.wildcards import matches_any
@@ -186,7 +186,8 @@ def _in_frequency(rule: Parsed, rpo: timedelta, between: timedelta, path: str) -
         if every:
             yield PolicyProblem(f"{path}.only", rule["only"], "leave it out beside every, which says which snapshots are copied")
         elif every_copy_is_kept or not finest_word(retention):
-            right = "write retention with keep_hourly to keep_yearly alone, or every: other words keep each new copy"
+            finest, *_, coarsest = PERIODS
+            right = f"write retention with keep_{finest} to keep_{coarsest} alone, or every: other words keep each new copy"
             yield PolicyProblem(f"{path}.only", rule["only"], right)
     if between and between >= rpo:
         shown = format_duration(between)

@@ -127,7 +127,7 @@ def running_world(show: Callable[[str], None]) -> Iterator[EmbeddedAws]:
             client("ssm", region).put_parameter(Name=f"/{SYSTEM}/policy", Value=stored_text(DOCUMENT), Type="String")
         _fail_one_copy(aws, client)
         keep_history(client)
-        keep_signals(client, DOOMED_KEY)
+        keep_signals(client, EXPIRING_KEY)
         keep_records(client)
         yield aws
 
