@@ -9,6 +9,7 @@ from snapkeep import __version__
 from snapkeep.deploy.doctor.results import Check
 from snapkeep.deploy.doctor.subjects import VERSION_OUTPUT
 from snapkeep.deploy.templates import INFRA, read_template
+from support.templates import STACKS
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,5 +21,10 @@ def test_every_check_is_documented() -> None:
 
 
 def test_the_templates_name_this_version() -> None:
-    for kind in ("primary", "dr"):
+    for kind in STACKS:
         assert read_template(INFRA / f"{kind}.yaml")["Outputs"][VERSION_OUTPUT]["Value"] == __version__
+
+
+def test_the_security_page_supports_this_version() -> None:
+    minor = ".".join(__version__.split(".")[:2])
+    assert f"| the latest minor version ({minor}) | yes |" in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
