@@ -36,11 +36,11 @@ def _points(reading: Reading, query: Query) -> list[RecoverableThings]:
     moment, _ = moment_of(query, reading.at)
     target = Target(tuple(filter(None, [query.get("id", "")])))
     expected = _expected(reading, target) if not (query.get("id") or query.get("at")) else {}
-    found = [
+    matches = [
         points_in(lineages, target, moment, reading.unusual, expected.get(region, ()))
         for region, lineages in reading.lineages.items()
     ]
-    return [*found, *(RecoverableThings(region, {}, problem) for region, problem in reading.unread.items())]
+    return [*matches, *(RecoverableThings(region, {}, problem) for region, problem in reading.unread.items())]
 
 
 def _expected(reading: Reading, target: Target) -> Mapping[str, Collection[str]]:

@@ -197,8 +197,8 @@ def _former_dr_regions(installed: InstalledSystem, known: Iterable[str]) -> tupl
     except known_errors() as error:
         return [], [f"whether other regions have DR stacks is not known: {one_line(error)}"]
     others = sorted(enabled.difference(known, {primary}))
-    found = side_by_side({region: partial(belongs, region) for region in others})
-    return [region for region in others if found[region]], problems
+    belonging = side_by_side({region: partial(belongs, region) for region in others})
+    return [region for region in others if belonging[region]], problems
 
 
 def _destroy_vault(settings: AwsSettings, *, yes: bool, role_arn: str, json: bool) -> None:

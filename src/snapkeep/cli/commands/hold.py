@@ -198,13 +198,13 @@ def _check_ids(
 
 def _known_ids(reader: SnapshotReader, volumes: Collection[str], snapshots: Collection[str]) -> set[str]:
     """Return those of the ids that a region has, or has a snapshot or copy of."""
-    found = {*reader.volumes(volumes)} if volumes else set[str]()
+    existing = {*reader.volumes(volumes)} if volumes else set[str]()
     if volumes:
         lineages = [*reader.snapshots_of_volumes(volumes), *reader.copies_of_volumes(volumes)]
-        found |= {snapshot.origin.volume_id for snapshot in lineages}
+        existing |= {snapshot.origin.volume_id for snapshot in lineages}
     if snapshots:
-        found |= {*reader.snapshots(snapshots), *(copy.origin.snapshot_id for copy in reader.copies_of_snapshots(snapshots))}
-    return found
+        existing |= {*reader.snapshots(snapshots), *(copy.origin.snapshot_id for copy in reader.copies_of_snapshots(snapshots))}
+    return existing
 
 
 def _system(settings: AwsSettings) -> tuple[InstalledSystem, Mapping[str, HoldStore], set[str]]:

@@ -83,15 +83,19 @@ def recoverable(
     changes, unread = changes_by_volume(installed, dr_regions or [installed.dr_region])
     # With a moment in the past, nobody knows which volumes existed then.
     expected, unread_volumes = ({}, "") if targets or at else _expected_by_region(installed, target)
-    found = find_points(readers, target, moment_of(at, now), changes, expected)
-    if not any(things.problem for things in found):
+    recoverable_by_region = find_points(readers, target, moment_of(at, now), changes, expected)
+    if not any(things.problem for things in recoverable_by_region):
         unknown = unknown or unread_volumes
     if unknown:
-        found.append(RecoverableThings("", {}, unknown))
+        recoverable_by_region.append(RecoverableThings("", {}, unknown))
     drills = {
-        things.region: last_drills(installed, things.region) for things in found if things.region not in ("", settings.region)
+        things.region: last_drills(installed, things.region)
+        for things in recoverable_by_region
+        if things.region not in ("", settings.region)
     }
     not_known = (f"unusual changes are not known: the bucket of {region} cannot be read" for region in unread)
-    show_result(as_data(found, drills), [*lines(found, now, drills), *not_known], json=json)
-    choices = (choice for things in found for choice in things.choices.values())
-    exit_unless(all(choice.whole and choice.points for choice in choices) and not any(things.problem for things in found))
+    show_result(as_data(recoverable_by_region, drills), [*lines(recoverable_by_region, now, drills), *not_known], json=json)
+    choices = (choice for things in recoverable_by_region for choice in things.choices.values())
+    exit_unless(
+        all(choice.whole and choice.points for choice in choices) and not any(things.problem for things in recoverable_by_region)
+    )

@@ -153,9 +153,9 @@ def kept_everywhere(
     stores: Mapping[str, S3Reports], problems: Mapping[str, str], read: Callable[[S3Reports], tuple[list[T], str]]
 ) -> tuple[list[T], dict[str, str]]:
     """Return what is read of each region's bucket, and the problems with those of the buckets that could not be read wholly."""
-    found = side_by_side({region: partial(read, store) for region, store in stores.items()})
-    unread = {region: problem for region, (_, problem) in found.items() if problem}
-    return [item for kept, _ in found.values() for item in kept], {**problems, **unread}
+    results = side_by_side({region: partial(read, store) for region, store in stores.items()})
+    unread = {region: problem for region, (_, problem) in results.items() if problem}
+    return [item for kept, _ in results.values() for item in kept], {**problems, **unread}
 
 
 def kept_and_problem(

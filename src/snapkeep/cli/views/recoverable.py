@@ -25,9 +25,9 @@ def short_span_text(span: timedelta) -> str:
     return span_text(span) if span >= timedelta(minutes=2) else f"{span.total_seconds():.0f} seconds"
 
 
-def summary(found: Sequence[RecoverableThings]) -> str:
+def summary(regions: Sequence[RecoverableThings]) -> str:
     """Return the first line: how many volumes can be recovered, and where."""
-    read = [things for things in found if not things.problem]
+    read = [things for things in regions if not things.problem]
     parts = []
     for things in read:
         points = sum(len(choice.points) for choice in things.choices.values())
@@ -41,13 +41,13 @@ Drills = Mapping[str, Mapping[str, EndedDrill]]
 NO_DRILLS: Drills = MappingProxyType({})
 
 
-def lines(found: Sequence[RecoverableThings], now: datetime, drills: Drills = NO_DRILLS) -> Iterator[str]:
+def lines(regions: Sequence[RecoverableThings], now: datetime, drills: Drills = NO_DRILLS) -> Iterator[str]:
     """Yield a line for each volume, under its region, and a line for each instance with several volumes.
 
     Volumes that cannot be recovered come first. A line under a volume says what its last drill measured.
     """
-    yield summary(found)
-    for things in found:
+    yield summary(regions)
+    for things in regions:
         if things.problem:
             yield things.problem
             continue
@@ -119,7 +119,7 @@ def point_text(point: Snapshot, now: datetime) -> str:
     return f"{named}{device}  {point.id}  {start:%Y-%m-%d %H:%M}{older}, {age_text(now - start)}{proof}"
 
 
-def as_data(found: Sequence[RecoverableThings], drills: Drills = NO_DRILLS) -> list[dict[str, Any]]:
+def as_data(regions: Sequence[RecoverableThings], drills: Drills = NO_DRILLS) -> list[dict[str, Any]]:
     """Return what can be recovered as plain data."""
     return [
         {
@@ -142,7 +142,7 @@ def as_data(found: Sequence[RecoverableThings], drills: Drills = NO_DRILLS) -> l
                 for owner, choice in things.choices.items()
             ],
         }
-        for things in found
+        for things in regions
     ]
 
 

@@ -38,11 +38,11 @@ def lines_of_estimates(copies: Sequence[Snapshot], method: Method) -> Iterator[s
 
 def _total(estimates: Sequence[Estimate]) -> Estimate:
     return Estimate(
-        sum(one.blocks for one in estimates),
-        sum(one.list_requests for one in estimates),
-        sum(one.reads for one in estimates),
-        max(one.seconds for one in estimates),
-        sum(one.dollars for one in estimates),
+        sum(estimate.blocks for estimate in estimates),
+        sum(estimate.list_requests for estimate in estimates),
+        sum(estimate.reads for estimate in estimates),
+        max(estimate.seconds for estimate in estimates),
+        sum(estimate.dollars for estimate in estimates),
     )
 
 

@@ -37,14 +37,14 @@ def plan_copies(region: str, choices: Sequence[PointChoice], key: str, account: 
     A volume without a point is an obstacle, as in a recovery. `obstacles` are those that were found already.
     """
     points = tuple(point for choice in choices for point in choice.points)
-    found = [*obstacles, *(f"{volume_id}: {why}" for choice in choices for volume_id, why in choice.missing.items())]
-    if not points and not found:
-        found.append("there is nothing to copy")
+    hindrances = [*obstacles, *(f"{volume_id}: {why}" for choice in choices for volume_id, why in choice.missing.items())]
+    if not points and not hindrances:
+        hindrances.append("there is nothing to copy")
     remarks = [
         f"the policy of {key} must let account {account} use it through EC2: {KEY_USE}",
         "each copy is a full one, and while it is there, new copies of its volume into this region are full ones too",
     ]
-    return CopyPlan(region, points, key, account, tuple(remarks), tuple(found))
+    return CopyPlan(region, points, key, account, tuple(remarks), tuple(hindrances))
 
 
 def copy_steps(plan: CopyPlan) -> tuple[RecoveryStep, ...]:

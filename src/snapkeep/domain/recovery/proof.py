@@ -313,9 +313,9 @@ def _compared(
     progress: ProofProgress, source: Mapping[int, BlockDigest], copy: Mapping[int, BlockDigest], indexes: list[int]
 ) -> ProofProgress:
     pairs = ((index, source.get(index), copy.get(index)) for index in indexes)
-    found = [difference for pair in pairs if (difference := difference_of(*pair)) is not None]
+    differences = [difference for pair in pairs if (difference := difference_of(*pair)) is not None]
     known = {difference.index for difference in progress.differences}
-    fresh = [difference for difference in found if difference.index not in known]
+    fresh = [difference for difference in differences if difference.index not in known]
     return replace(
         progress,
         compared=progress.compared + len(indexes),

@@ -291,10 +291,10 @@ def plan_recovery(
     )
 
 
-def shared_remarks(said: Iterable[tuple[VolumeRecovery, str]]) -> list[str]:
+def shared_remarks(remarks: Iterable[tuple[VolumeRecovery, str]]) -> list[str]:
     """Return remarks with the ids of their volumes: volumes of which the same is said share one."""
     named: dict[str, list[str]] = defaultdict(list)
-    for volume, remark in said:
+    for volume, remark in remarks:
         named[remark].append(volume.point.origin.volume_id)
     return [f"{', '.join(volume_ids)}: {remark}" for remark, volume_ids in named.items()]
 

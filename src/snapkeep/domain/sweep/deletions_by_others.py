@@ -32,7 +32,7 @@ def memory_of(
 ) -> SweepMemory:
     """Return what a sweep remembers of a region's listing, its plan, its findings, the deletions by day, and requested locks."""
     # The repair of a finding may make a snapshot managed: it is, when somebody deletes it.
-    found = {finding.subject for finding in findings}
+    subjects = {finding.subject for finding in findings}
     kept = (verdict for verdict in plan.outcomes if verdict.action is Action.KEEP)
     return SweepMemory(
         at,
@@ -41,7 +41,7 @@ def memory_of(
             for verdict in kept
             if (snapshot := verdict.snapshot).completed and snapshot.managed_by(system) and NOT_COUNTED not in verdict.reasons
         ),
-        tuple(snapshot.id for snapshot in snapshots if snapshot.tags.get(MANAGED) != system and snapshot.id not in found),
+        tuple(snapshot.id for snapshot in snapshots if snapshot.tags.get(MANAGED) != system and snapshot.id not in subjects),
         deletions,
         tuple(RequestedLock(snapshot_id, since) for snapshot_id, since in locks.items()),
         tuple(sorted(finding.subject for finding in findings if finding.kind is FindingKind.NOT_COPYABLE)),

@@ -60,8 +60,8 @@ def unshared_findings(
         yield Finding(FindingKind.NOT_SHARED, found[0].id, found[0].origin.volume_id, text)
 
 
-def _and_others(found: Sequence[object]) -> str:
-    return f", and {counted(len(found) - 1, 'more copy', 'more copies')}" if len(found) > 1 else ""
+def _and_others(items: Sequence[object]) -> str:
+    return f", and {counted(len(items) - 1, 'more copy', 'more copies')}" if len(items) > 1 else ""
 
 
 def vault_findings(copies: Iterable[Snapshot], policies: PolicySet, vault_accounts: Collection[str]) -> Iterator[Finding]:

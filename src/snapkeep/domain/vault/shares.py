@@ -138,7 +138,11 @@ def _standing(vault: Vault, listed: Iterable[Snapshot] | None, policies: PolicyS
     copies = [copy for copy in listed if copy.managed_by(system)]
     copied = [copy.origin.start_time for copy in copies if is_in(vault, copy)]
     shares = [share.since for copy in copies if (share := share_of(copy.tags)) and share.vault == vault.name]
-    due = [copy for copy, wanted in due_shares(copies, policies, [vault.account], now, system=system) if wanted == vault]
+    due = [
+        copy
+        for copy, copying_vault in due_shares(copies, policies, [vault.account], now, system=system)
+        if copying_vault == vault
+    ]
     waiting = [*shares, *(copy.completed_at or copy.start_time for copy in due)]
     return VaultStanding(
         vault,

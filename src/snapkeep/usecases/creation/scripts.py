@@ -101,8 +101,8 @@ class RunScripts:
 
     def _settled(self, owed: OwedScript, now: datetime) -> bool:
         try:
-            found = self.commands.find(owed.instance_id, owed.comment, owed.since)
-            if found is None:
+            command = self.commands.find(owed.instance_id, owed.comment, owed.since)
+            if command is None:
                 self._send(owed.instance_id, owed.script, owed.comment)
                 return False
         except AwsRefused as error:
@@ -110,10 +110,10 @@ class RunScripts:
             return True
         except SnapkeepError:
             return False
-        if not found.ended and now - owed.since < DEAD_AFTER * 2:
+        if not command.ended and now - owed.since < DEAD_AFTER * 2:
             return False
-        if not found.succeeded:
-            self._failed(Stage.AFTER, owed.instance_id, owed.script, found.text if found.ended else "it still runs")
+        if not command.succeeded:
+            self._failed(Stage.AFTER, owed.instance_id, owed.script, command.text if command.ended else "it still runs")
         return True
 
     def _send(self, instance_id: str, script: Script, comment: str) -> None:

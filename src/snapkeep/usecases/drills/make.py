@@ -40,8 +40,8 @@ class MakeForDrill:
         network = self.ec2.drill_network(run.system)
         # Looked at before each call: a route may have been added since the drill was planned.
         facts = self.ec2.network_facts(network)
-        if found := ways_out(network, facts):
-            raise NotIsolated(f"nothing was made, as the network of drills is not isolated: {'; '.join(found)}")
+        if ways := ways_out(network, facts):
+            raise NotIsolated(f"nothing was made, as the network of drills is not isolated: {'; '.join(ways)}")
         if run.command and (missing := missing_for_commands(network, facts)):
             raise AwsRefused(
                 f"no command reaches an instance, as the network of drills has no endpoint of {', '.join(missing)}: "

@@ -60,15 +60,15 @@ def find_points(
     `changes` has the newest unusual change by volume, `expected` by region the volumes that are named even if they have no
     snapshot there.
     """
-    found: list[RecoverableThings] = []
+    regions: list[RecoverableThings] = []
     for region, reader in readers.items():
         try:
             lineages = lineages_of(region, reader.all_snapshots())
         except SnapkeepError as error:
-            found.append(RecoverableThings(region, {}, f"{region} was not looked at: {error}"))
+            regions.append(RecoverableThings(region, {}, f"{region} was not looked at: {error}"))
             continue
-        found.append(points_in(lineages, target, at, changes, expected.get(region, ())))
-    return found
+        regions.append(points_in(lineages, target, at, changes, expected.get(region, ())))
+    return regions
 
 
 def expected_points(volumes: Iterable[Volume], policies: PolicySet, target: Target) -> dict[str, list[str]]:

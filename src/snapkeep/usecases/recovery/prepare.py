@@ -106,43 +106,43 @@ class PrepareRecovery:
     def plan(self, request: RecoveryRequest) -> RecoveryPlan:
         """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
         lineages = lineages_of(self.looks.region, self.snapshots.all_snapshots())
-        found = _Findings()
-        choices = self._choices(request, lineages, found)
+        findings = _Findings()
+        choices = self._choices(request, lineages, findings)
         points = [point for choice in choices for point in choice.points]
-        place = self._place(request, found)
+        place = self._place(request, findings)
         attachments: list[tuple[str, str]] = []
         if place:
             try:
                 attachments = places_for(points, request.attach_to, request.devices, place.devices)
             except ValueError as error:
-                found.obstacles.append(str(error))
-        zone = self._zone(place.zone if place else request.zone, found)
+                findings.obstacles.append(str(error))
+        zone = self._zone(place.zone if place else request.zone, findings)
         options = RestoreOptions(zone, request.rate_mibps, tuple(attachments))
         records, remarks = ({}, []) if request.from_vault else records_of(self.documents, points)
         plan = plan_recovery(choices, records, self.looks.data_bytes([point.id for point in points]), options)
-        if plan.volumes and not found.obstacles and not plan.obstacles:
-            found.obstacles += self._refusals(plan)
+        if plan.volumes and not findings.obstacles and not plan.obstacles:
+            findings.obstacles += self._refusals(plan)
             storage = self.looks.storage({volume.volume_type for volume in plan.volumes})
-            found.obstacles += storage.obstacles(plan.volumes)
+            findings.obstacles += storage.obstacles(plan.volumes)
             restored = [point.id for point in points]
-            found.remarks += [*storage.remarks(plan.volumes), *repetitions(self.looks.recovered_from(restored), restored)]
+            findings.remarks += [*storage.remarks(plan.volumes), *repetitions(self.looks.recovered_from(restored), restored)]
         return replace(
             plan,
             region=self.looks.region,
-            obstacles=(*plan.obstacles, *found.obstacles),
-            remarks=(*plan.remarks, *found.remarks, *remarks),
+            obstacles=(*plan.obstacles, *findings.obstacles),
+            remarks=(*plan.remarks, *findings.remarks, *remarks),
         )
 
-    def _choices(self, request: RecoveryRequest, lineages: Lineages, found: _Findings) -> list[PointChoice]:
+    def _choices(self, request: RecoveryRequest, lineages: Lineages, findings: _Findings) -> list[PointChoice]:
         groups = request.target.groups(lineages, request.at)
         unnamed = [name for name, volume_ids in groups.items() if not volume_ids]
-        found.obstacles += [f"{name}: {lineages.why_unnamed(name, request.at)}" for name in unnamed]
+        findings.obstacles += [f"{name}: {lineages.why_unnamed(name, request.at)}" for name in unnamed]
         if later := request.target.later_than(lineages, request.at):
-            found.remarks.append(f"not recovered, as all their snapshots are later: {', '.join(later)}")
+            findings.remarks.append(f"not recovered, as all their snapshots are later: {', '.join(later)}")
         elif not groups:
-            found.obstacles.append(f"{request.target}: no snapshot in {self.looks.region} is of such a volume")
+            findings.obstacles.append(f"{request.target}: no snapshot in {self.looks.region} is of such a volume")
         if not request.target.names and not request.with_deleted:
-            groups = self._without_deleted(groups, lineages, found)
+            groups = self._without_deleted(groups, lineages, findings)
         without = {name: device_slot(name) for name in request.without}
         names = {volume_id: {volume_id, *_slots_of(volume_id, lineages)} for ids in groups.values() for volume_id in ids}
         choices = []
@@ -150,14 +150,14 @@ class PrepareRecovery:
             kept = [volume_id for volume_id in volume_ids if not names[volume_id] & set(without.values())]
             choice = choose_points(lineages, kept, request.at, sets_first=not request.newest)
             if not request.target.names and not choice.points and len(kept) == 1:  # a volume alone blocks no other of its policy
-                found.remarks += [f"{volume_id} is not recovered: {why}" for volume_id, why in choice.missing.items()]
+                findings.remarks += [f"{volume_id} is not recovered: {why}" for volume_id, why in choice.missing.items()]
             elif kept:
                 choices.append(choice)
         unknown = [name for name, slot in without.items() if not any(slot in known for known in names.values())]
-        found.obstacles += [f"--without {name}: no volume or device of these is named so" for name in unknown]
+        findings.obstacles += [f"--without {name}: no volume or device of these is named so" for name in unknown]
         return choices
 
-    def _without_deleted(self, groups: Mapping[str, list[str]], lineages: Lineages, found: _Findings) -> dict[str, list[str]]:
+    def _without_deleted(self, groups: Mapping[str, list[str]], lineages: Lineages, findings: _Findings) -> dict[str, list[str]]:
         """Return the groups without volumes that do not exist any more: a policy or a tag does not name them by themselves."""
         by_region: dict[str, set[str]] = defaultdict(set)
         for volume_id in chain.from_iterable(groups.values()):
@@ -167,43 +167,47 @@ class PrepareRecovery:
             try:
                 deleted |= volume_ids.difference(self.volumes_in(region, volume_ids))
             except SnapkeepError as error:
-                found.remarks.append(f"volumes that were deleted may be among them, as {region} was not read: {error}")
+                findings.remarks.append(f"volumes that were deleted may be among them, as {region} was not read: {error}")
         if deleted:
-            found.remarks.append(f"not recovered, as they were deleted (--with-deleted takes them): {', '.join(sorted(deleted))}")
+            findings.remarks.append(
+                f"not recovered, as they were deleted (--with-deleted takes them): {', '.join(sorted(deleted))}"
+            )
         kept = {owner: [volume_id for volume_id in ids if volume_id not in deleted] for owner, ids in groups.items()}
         return {owner: ids for owner, ids in kept.items() if ids}
 
-    def _place(self, request: RecoveryRequest, found: _Findings) -> InstancePlace | None:
+    def _place(self, request: RecoveryRequest, findings: _Findings) -> InstancePlace | None:
         if not request.attach_to:
             return None
         try:
             place = self.looks.place(request.attach_to)
         except AwsRefused as error:
-            found.obstacles.append(str(error))
+            findings.obstacles.append(str(error))
             return None
         if request.zone and request.zone != place.zone:
-            found.obstacles.append(f"{place.instance_id} is in {place.zone}: a volume of {request.zone} cannot be attached to it")
+            findings.obstacles.append(
+                f"{place.instance_id} is in {place.zone}: a volume of {request.zone} cannot be attached to it"
+            )
         if place.state not in ATTACHABLE:
             states = " or ".join(ATTACHABLE)
-            found.obstacles.append(f"{place.instance_id} is {place.state}: EC2 attaches volumes to {states} instances")
+            findings.obstacles.append(f"{place.instance_id} is {place.state}: EC2 attaches volumes to {states} instances")
         elif refusal := self.looks.refusal_to_attach(place):
-            found.remarks.append(
+            findings.remarks.append(
                 f"a trial with a volume that {place.instance_id} has was refused; a permission that depends on the volume's tags "
                 f"may allow it all the same: {refusal}"
             )
         return place
 
-    def _zone(self, named: str, found: _Findings) -> str:
+    def _zone(self, named: str, findings: _Findings) -> str:
         try:
             zones = self.looks.zones()
         except AwsRefused as error:
-            found.remarks.append(f"whether the zone can be used is not known: {error}")
+            findings.remarks.append(f"whether the zone can be used is not known: {error}")
             if not named:
-                found.obstacles.append("name a zone: those of the region may not be listed")
+                findings.obstacles.append("name a zone: those of the region may not be listed")
             return named
         zone = named or (zones[0] if zones else "")
         if zone not in zones:
-            found.obstacles.append(f"{zone or 'no zone'} cannot be used; {self.looks.region} has {', '.join(zones)}")
+            findings.obstacles.append(f"{zone or 'no zone'} cannot be used; {self.looks.region} has {', '.join(zones)}")
         return zone
 
     def _refusals(self, plan: RecoveryPlan) -> list[str]:

@@ -123,11 +123,11 @@ class ReadBlocks:
     def digests(self, snapshot_id: str, extents: Sequence[Extent]) -> BlockDigests:
         """Read those of the blocks that are listed, with fresh tokens, and return their digests by ascending index."""
         groups = list(_groups(extents))
-        found = self.workers.run([partial(self._tokens, snapshot_id, group) for group in groups])
-        tokens = [item for group_tokens, _ in found for item in group_tokens]
+        by_group = self.workers.run([partial(self._tokens, snapshot_id, group) for group in groups])
+        tokens = [item for group_tokens, _ in by_group for item in group_tokens]
         read = self.workers.run([partial(self._read, snapshot_id, index, token) for index, token in tokens])
         return BlockDigests(
-            tuple(digest for digest, _ in read), sum(requests for _, requests in found), sum(reads for _, reads in read)
+            tuple(digest for digest, _ in read), sum(requests for _, requests in by_group), sum(reads for _, reads in read)
         )
 
     def _part(self, snapshot_id: str, first: int, *, needed: bool) -> _Part | None:

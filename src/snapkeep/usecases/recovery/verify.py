@@ -138,8 +138,8 @@ class VerifyCopy:
         if error.reason != ProofEnd.DENIED:
             return ProofEnd(error.reason)
         snapshot_id = pair.source_id if error.region == pair.source_region else pair.copy_id
-        there = snapshot_id in self.reader_of(error.region).snapshots([snapshot_id])
-        return ProofEnd.DENIED if there else ProofEnd.DELETED
+        exists = snapshot_id in self.reader_of(error.region).snapshots([snapshot_id])
+        return ProofEnd.DENIED if exists else ProofEnd.DELETED
 
     def _step(self, progress: ProofProgress, reads: int) -> tuple[ProofProgress, ProofEnd | None]:
         """Return the progress after one window of the listings, or some blocks of the sample; and what ends it, if anything."""

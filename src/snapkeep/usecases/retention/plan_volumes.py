@@ -158,8 +158,8 @@ class RetentionPlanner:
             ]
             # A run that saw its own copy complete needs no listing: that is the usual case, and saves a request for each run.
             if unseen:
-                found = self.reader_of(region).copies_of_volumes(unseen)
-                copies[region] = [copy for copy in found if (copy.origin.snapshot_id, region) not in wrong]
+                listed_copies = self.reader_of(region).copies_of_volumes(unseen)
+                copies[region] = [copy for copy in listed_copies if (copy.origin.snapshot_id, region) not in wrong]
         snapshots = [snapshot for of_volume in listed.values() for snapshot in of_volume]
         region, known = self.reader.region, tuple(volumes.values())
         return RegionFacts(region, known, snapshots, copies, frozenset(waiting), confirmed=confirmed)

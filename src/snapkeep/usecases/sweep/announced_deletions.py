@@ -67,8 +67,8 @@ class AnnouncedDeletions:
 
     def allowance_of(self, day: date, times: int) -> DayAllowance:
         """Return the deletions that runs may make on a day, given the parameter `DeletionsTimesUsual`. Raise as `of`."""
-        found = self.of(day)
-        return DayAllowance(0, found.number, found.most(times), found.usual, times)
+        deletions = self.of(day)
+        return DayAllowance(0, deletions.number, deletions.most(times), deletions.usual, times)
 
     def _write(self, day: date, name: str) -> None:
         with suppress(DocumentChanged):  # it is there already
@@ -91,11 +91,11 @@ class DayLimit:
         today = now.date()
         try:
             self.announced.announce(today, snapshot_ids)
-            found = self.announced.of(today)
-            if not found.is_unusual(self.times_usual):
+            deletions = self.announced.of(today)
+            if not deletions.is_unusual(self.times_usual):
                 return ""
-            if not found.notified:
-                self.notices.add(Notice(ProblemKind.DELETIONS_UNUSUAL, found.text, str(today), _STAYS, self.region, now))
+            if not deletions.notified:
+                self.notices.add(Notice(ProblemKind.DELETIONS_UNUSUAL, deletions.text, str(today), _STAYS, self.region, now))
                 self.announced.mark_notified(today)
         except RETRYABLE:  # the state machine repeats the step
             raise
@@ -103,7 +103,7 @@ class DayLimit:
             why = f"whether there are far more deletions today than usual is not known: {error}"
             self.notices.add(Notice(type(error).__name__, why, str(today), _STAYS, self.region, now))
             return why
-        return found.text
+        return deletions.text
 
 
 _STAYS = "nothing more is deleted by runs, and the next sweep looks at it"

@@ -246,11 +246,11 @@ class RegionSweep:
             return
         # What becomes managed by consent may be due at once.
         adopts = options.adopt or bool(options.former)
-        ids = [one.id for one in snapshots if adopts or one.managed_by(self.system)]
+        ids = [snapshot.id for snapshot in snapshots if adopts or snapshot.managed_by(self.system)]
         with suppress(SnapkeepError, UnicodeDecodeError):  # what is kept there may be somebody else's
             guarded = {*self.guards.images_using(ids), *self.guards.locks(ids)} if ids else set()
             if self.locks is not None:
-                guarded.update(one.id for one in wanted_locks(snapshots, policies, self.system))
+                guarded.update(snapshot.id for snapshot in wanted_locks(snapshots, policies, self.system))
             self.count_store.save(GuardedCount(listed_at, len(guarded)))
 
     def locks_missing(
@@ -285,10 +285,10 @@ class RegionSweep:
         today, times = now.date(), self.limits.times_usual
         days = self._announced_days(watched, today)
         by_others = watched.unusual(today, times)
-        found = [day for day in days if day.is_unusual(times) or (by_others and day.day == today)]
-        unusual = by_others or [Finding(FindingKind.DELETIONS_UNUSUAL, "", "", day.text) for day in found]
+        unusual_days = [day for day in days if day.is_unusual(times) or (by_others and day.day == today)]
+        unusual = by_others or [Finding(FindingKind.DELETIONS_UNUSUAL, "", "", day.text) for day in unusual_days]
         plan, left = deletion_plan(decision, self.reader.region, now, 0 if unusual else self.limits.deletions)
-        return plan, left, [*unusual, *self._holds_placed(found, unusual, now)]
+        return plan, left, [*unusual, *self._holds_placed(unusual_days, unusual, now)]
 
     def _announced_days(self, watched: WatchResult, today: date) -> list[DayOfDeletions]:
         """Let runs know the usual number.

@@ -88,18 +88,22 @@ def send_command(call: Call) -> Response:
 def list_command_invocations(call: Call) -> Response:
     """ListCommandInvocations of an instance or a command since a moment, the newest first, on pages of 50 at most."""
     wanted = {name: str(call.params[name]) for name in ("CommandId", "InstanceId") if call.params.get(name)}
-    after = [datetime.fromisoformat(one["value"]) for one in call.params.get("Filters") or () if one["key"] == "InvokedAfter"]
+    after = [
+        datetime.fromisoformat(condition["value"])
+        for condition in call.params.get("Filters") or ()
+        if condition["key"] == "InvokedAfter"
+    ]
     since = max((moment.timestamp() for moment in after), default=0.0)
     found = [
-        one
-        for one in reversed(call.account.run_command["commands"])
-        if one["Sent"] >= since
-        and one.get("Listed", 0.0) <= call.now
-        and all(one[name] == value for name, value in wanted.items())
+        command
+        for command in reversed(call.account.run_command["commands"])
+        if command["Sent"] >= since
+        and command.get("Listed", 0.0) <= call.now
+        and all(command[name] == value for name, value in wanted.items())
     ]
     first = int(call.params.get("NextToken") or 0)
     end = first + int(call.params.get("MaxResults") or MOST_ON_A_PAGE)
-    listed = [_shown(call, one, details=bool(call.params.get("Details"))) for one in found[first:end]]
+    listed = [_shown(call, command, details=bool(call.params.get("Details"))) for command in found[first:end]]
     return {"CommandInvocations": listed, **({"NextToken": str(end)} if end < len(found) else {})}
 
 

@@ -103,7 +103,7 @@ def create_vpc_endpoint(call: Call) -> Response:
 def describe_vpc_endpoints(call: Call) -> Response:
     """DescribeVpcEndpoints, all on one page."""
     tests = tests_for(parsed(call.params.get("Filters")), ENDPOINT_FIELDS, flat_tags_of)
-    return {"VpcEndpoints": [one for one in call.account.endpoints.values() if all(test(one) for test in tests)]}
+    return {"VpcEndpoints": [endpoint for endpoint in call.account.endpoints.values() if all(test(endpoint) for test in tests)]}
 
 
 def delete_vpc_endpoints(call: Call) -> Response:
