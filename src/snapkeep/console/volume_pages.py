@@ -19,7 +19,7 @@ from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points, 
 from snapkeep.domain.recovery.rates import FASTEST_RATE
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RestoreOptions, plan_recovery
 from snapkeep.domain.retention.deletion_forecast import DeletionForecast, deletion_forecasts
-from snapkeep.usecases.recovery.find_points import RecoverableThings, before_change, expected_points, points_in
+from snapkeep.usecases.recovery.find_points import RegionPoints, before_change, expected_points, points_in
 from snapkeep.usecases.recovery.read_records import records_of
 
 
@@ -32,7 +32,7 @@ def recover_context(reading: Reading, query: Query) -> Context:
     return {"q": text, "volumes": rows_of(matched, query), "instances": sorted(instances.items()), "groups": groups}
 
 
-def _points(reading: Reading, query: Query) -> list[RecoverableThings]:
+def _points(reading: Reading, query: Query) -> list[RegionPoints]:
     moment, _ = moment_of(query, reading.at)
     target = Target(tuple(filter(None, [query.get("id", "")])))
     expected = _expected(reading, target) if not (query.get("id") or query.get("at")) else {}
@@ -40,7 +40,7 @@ def _points(reading: Reading, query: Query) -> list[RecoverableThings]:
         points_in(lineages, target, moment, reading.unusual, expected.get(region, ()))
         for region, lineages in reading.lineages.items()
     ]
-    return [*matches, *(RecoverableThings(region, {}, problem) for region, problem in reading.unread.items())]
+    return [*matches, *(RegionPoints(region, {}, problem) for region, problem in reading.unread.items())]
 
 
 def _expected(reading: Reading, target: Target) -> Mapping[str, Collection[str]]:

@@ -13,7 +13,7 @@ from snapkeep.cli.views.recoverable import lines
 from snapkeep.domain.model import KeyFault, Origin, Snapshot, SnapshotState, Unusable
 from snapkeep.domain.recovery.choice import Target, choose_points, is_point, lineages_of, volumes_of_instance
 from snapkeep.domain.tag_names import CHECK, DEVICE, INSTANCE, POLICY, SET, WRONG
-from snapkeep.usecases.recovery.find_points import RecoverableThings
+from snapkeep.usecases.recovery.find_points import RegionPoints
 
 NOW = datetime(2026, 11, 30, 3, tzinfo=UTC)
 VOLUMES = ("vol-0a", "vol-0b", "vol-0c")
@@ -66,7 +66,7 @@ def test_a_volume_alone_is_not_shown_under_an_instance() -> None:
         ),
     }
     choices["vol-0e"] = choose_points(lineages, ["vol-0e"], NOW)
-    shown = list(lines([RecoverableThings("us-east-2", choices)], NOW))
+    shown = list(lines([RegionPoints("us-east-2", choices)], NOW))
     assert [line.startswith("  ") for line in shown] == [False, False, False, False, True, True, True, False]
     assert shown[1:3] == ["us-east-2, times in UTC:", "vol-0e  not recoverable: no snapshot of it in us-east-2"]
 

@@ -73,7 +73,7 @@ def recoverable(
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.recoverable import as_data, lines  # noqa: PLC0415
     from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
-    from snapkeep.usecases.recovery.find_points import RecoverableThings, find_points  # noqa: PLC0415
+    from snapkeep.usecases.recovery.find_points import RegionPoints, find_points  # noqa: PLC0415
 
     installed, now = InstalledSystem(replace(settings, read_only=True)), datetime.now(UTC)
     regions, unknown = ([in_region], "") if in_region else installed.regions_with_points()
@@ -83,19 +83,17 @@ def recoverable(
     changes, unread = changes_by_volume(installed, dr_regions or [installed.dr_region])
     # With a moment in the past, nobody knows which volumes existed then.
     expected, unread_volumes = ({}, "") if targets or at else _expected_by_region(installed, target)
-    recoverable_by_region = find_points(readers, target, moment_of(at, now), changes, expected)
-    if not any(things.problem for things in recoverable_by_region):
+    all_points = find_points(readers, target, moment_of(at, now), changes, expected)
+    if not any(points.problem for points in all_points):
         unknown = unknown or unread_volumes
     if unknown:
-        recoverable_by_region.append(RecoverableThings("", {}, unknown))
+        all_points.append(RegionPoints("", {}, unknown))
     drills = {
-        things.region: last_drills(installed, things.region)
-        for things in recoverable_by_region
-        if things.region not in ("", settings.region)
+        points.region: last_drills(installed, points.region)
+        for points in all_points
+        if points.region not in ("", settings.region)
     }
     not_known = (f"unusual changes are not known: the bucket of {region} cannot be read" for region in unread)
-    show_result(as_data(recoverable_by_region, drills), [*lines(recoverable_by_region, now, drills), *not_known], json=json)
-    choices = (choice for things in recoverable_by_region for choice in things.choices.values())
-    exit_unless(
-        all(choice.whole and choice.points for choice in choices) and not any(things.problem for things in recoverable_by_region)
-    )
+    show_result(as_data(all_points, drills), [*lines(all_points, now, drills), *not_known], json=json)
+    choices = (choice for points in all_points for choice in points.choices.values())
+    exit_unless(all(choice.whole and choice.points for choice in choices) and not any(points.problem for points in all_points))

@@ -17,7 +17,7 @@ from snapkeep.domain.protection import age_text
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.tag_names import DEVICE, PROOF
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.recovery.find_points import BeforeChange, RecoverableThings
+from snapkeep.usecases.recovery.find_points import BeforeChange, RegionPoints
 
 
 def short_span_text(span: timedelta) -> str:
@@ -25,14 +25,14 @@ def short_span_text(span: timedelta) -> str:
     return span_text(span) if span >= timedelta(minutes=2) else f"{span.total_seconds():.0f} seconds"
 
 
-def summary(regions: Sequence[RecoverableThings]) -> str:
+def summary(all_points: Sequence[RegionPoints]) -> str:
     """Return the first line: how many volumes can be recovered, and where."""
-    read = [things for things in regions if not things.problem]
+    read = [region_points for region_points in all_points if not region_points.problem]
     parts = []
-    for things in read:
-        points = sum(len(choice.points) for choice in things.choices.values())
-        missing = sum(len(choice.missing) or (not choice.points) for choice in things.choices.values())
-        parts.append(f"{counted(points, 'volume')} in {things.region}" + (f", {missing} cannot" if missing else ""))
+    for region_points in read:
+        points = sum(len(choice.points) for choice in region_points.choices.values())
+        missing = sum(len(choice.missing) or (not choice.points) for choice in region_points.choices.values())
+        parts.append(f"{counted(points, 'volume')} in {region_points.region}" + (f", {missing} cannot" if missing else ""))
     return "can be recovered: " + ("; ".join(parts) if parts else "not known, no region was read")
 
 
@@ -41,19 +41,19 @@ Drills = Mapping[str, Mapping[str, EndedDrill]]
 NO_DRILLS: Drills = MappingProxyType({})
 
 
-def lines(regions: Sequence[RecoverableThings], now: datetime, drills: Drills = NO_DRILLS) -> Iterator[str]:
+def lines(all_points: Sequence[RegionPoints], now: datetime, drills: Drills = NO_DRILLS) -> Iterator[str]:
     """Yield a line for each volume, under its region, and a line for each instance with several volumes.
 
     Volumes that cannot be recovered come first. A line under a volume says what its last drill measured.
     """
-    yield summary(regions)
-    for things in regions:
-        if things.problem:
-            yield things.problem
+    yield summary(all_points)
+    for region_points in all_points:
+        if region_points.problem:
+            yield region_points.problem
             continue
-        yield f"{things.region}, times in UTC:"
-        for owner, choice in sorted(things.choices.items(), key=lambda item: item[1].whole and bool(item[1].points)):
-            yield from _choice_lines(owner, choice, now, drills.get(things.region, {}), things.before)
+        yield f"{region_points.region}, times in UTC:"
+        for owner, choice in sorted(region_points.choices.items(), key=lambda item: item[1].whole and bool(item[1].points)):
+            yield from _choice_lines(owner, choice, now, drills.get(region_points.region, {}), region_points.before)
 
 
 def _choice_lines(
@@ -119,12 +119,12 @@ def point_text(point: Snapshot, now: datetime) -> str:
     return f"{named}{device}  {point.id}  {start:%Y-%m-%d %H:%M}{older}, {age_text(now - start)}{proof}"
 
 
-def as_data(regions: Sequence[RecoverableThings], drills: Drills = NO_DRILLS) -> list[dict[str, Any]]:
+def as_data(all_points: Sequence[RegionPoints], drills: Drills = NO_DRILLS) -> list[dict[str, Any]]:
     """Return what can be recovered as plain data."""
     return [
         {
-            "region": things.region,
-            "problem": things.problem,
+            "region": region_points.region,
+            "problem": region_points.problem,
             "owners": [
                 {
                     "owner": owner,
@@ -132,17 +132,17 @@ def as_data(regions: Sequence[RecoverableThings], drills: Drills = NO_DRILLS) ->
                     "spread_seconds": choice.spread.total_seconds(),
                     "recoverable": choice.whole and bool(choice.points),
                     "points": [
-                        _with_drill(point_as_data(point), drills.get(things.region, {}))
-                        | {"unusual_change": _change_as_data(things.before.get(point.origin.volume_id))}
+                        _with_drill(point_as_data(point), drills.get(region_points.region, {}))
+                        | {"unusual_change": _change_as_data(region_points.before.get(point.origin.volume_id))}
                         for point in choice.points
                     ],
                     "notes": list(choice.notes),
                     "missing": dict(choice.missing),
                 }
-                for owner, choice in things.choices.items()
+                for owner, choice in region_points.choices.items()
             ],
         }
-        for things in regions
+        for region_points in all_points
     ]
 
 

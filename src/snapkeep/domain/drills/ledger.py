@@ -175,7 +175,7 @@ class DrillLedger:
         return replace(self, open=remaining, ended=(*self.ended, entry_of(evidence)))
 
     def with_seen(self, volume_ids: Collection[str], now: datetime) -> DrillLedger:
-        """Return the ledger with the volumes that a sweep sees; those that are gone are forgotten."""
+        """Return the ledger with the volumes that a sweep sees; deleted ones are forgotten."""
         since = self.seen_since
         return replace(self, seen=tuple(SeenVolume(volume_id, since.get(volume_id, now)) for volume_id in sorted(volume_ids)))
 

@@ -76,7 +76,7 @@ class SystemPorts:
         self.on_drill: Callable[[str, Mapping[str, Any]], object] = lambda *_: None
         """Called with the region and the input of each execution of Drill that is started."""
         self.on_word: list[Callable[[str, str], object]] = []
-        """Called with the ids of each shared snapshot that a vault sends word of, and of its copy."""
+        """Called with the ids of each shared snapshot that a vault sends an event about, and of its copy."""
         self.hook, self._layout = hook, layout
         self._built: dict[tuple[str, str], Any] = {}
         self._snapshots = RememberedSnapshots()

@@ -56,7 +56,7 @@ class InstanceCommands(Commands, Protocol):
         """Whether the SSM agent of an instance is connected."""
 
 
-class MadeThings(Protocol):
+class MadeResources(Protocol):
     """Finds what drills made, by tags."""
 
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
@@ -72,7 +72,7 @@ class MadeThings(Protocol):
         """Return the instances that have all of these tags."""
 
 
-class DrillMaker(MadeThings, DrillNetworks, Protocol):
+class DrillMaker(MadeResources, DrillNetworks, Protocol):
     """Makes volumes, snapshots, AMIs and instances, with their tags in the making call. The role behind it cannot delete."""
 
     def zones(self) -> list[str]:
@@ -93,7 +93,7 @@ class DrillMaker(MadeThings, DrillNetworks, Protocol):
         """Start a snapshot of a volume; return its id."""
 
 
-class DrillRemover(MadeThings, Protocol):
+class DrillRemover(MadeResources, Protocol):
     """Removes what carries a drill's tag. The role behind it can remove nothing else, and cannot tag."""
 
     def delete_volume(self, volume_id: str) -> None:
@@ -109,7 +109,7 @@ class DrillRemover(MadeThings, Protocol):
         """Delete a snapshot; one that does not exist is deleted."""
 
 
-class LeftThings(Protocol):
+class LeftResources(Protocol):
     """Finds volumes, instances and AMIs that any drill made."""
 
     def tagged_machines(self, key: str) -> dict[str, Mapping[str, str]]:

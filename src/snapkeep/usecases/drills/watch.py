@@ -15,7 +15,7 @@ from snapkeep.domain.sweep.drills import DrillFacts, drill_findings
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 from snapkeep.domain.tag_names import DRILL
 from snapkeep.usecases.drills.ledger_store import LedgerStore
-from snapkeep.usecases.drills.ports import DrillRuns, LeftThings
+from snapkeep.usecases.drills.ports import DrillRuns, LeftResources
 from snapkeep.usecases.ports import Clock
 
 
@@ -26,7 +26,7 @@ class DrillWatch:
     system: str
     region: str
     ledger: LedgerStore
-    ec2: LeftThings
+    ec2: LeftResources
     runs: DrillRuns
     clock: Clock
 

@@ -37,7 +37,7 @@ class BeforeChange:
 
 
 @dataclass(frozen=True, slots=True)
-class RecoverableThings:
+class RegionPoints:
     """The choice of points in one region, by instance or volume."""
 
     region: str
@@ -54,18 +54,18 @@ def find_points(
     at: datetime,
     changes: Mapping[str, UnusualChange] = NO_CHANGES,
     expected: Mapping[str, Collection[str]] = NOTHING_EXPECTED,
-) -> list[RecoverableThings]:
+) -> list[RegionPoints]:
     """Return what can be recovered in each region. A region that cannot be read is among them, with its problem.
 
     `changes` has the newest unusual change by volume, `expected` by region the volumes that are named even if they have no
     snapshot there.
     """
-    regions: list[RecoverableThings] = []
+    regions: list[RegionPoints] = []
     for region, reader in readers.items():
         try:
             lineages = lineages_of(region, reader.all_snapshots())
         except SnapkeepError as error:
-            regions.append(RecoverableThings(region, {}, f"{region} was not looked at: {error}"))
+            regions.append(RegionPoints(region, {}, f"{region} was not looked at: {error}"))
             continue
         regions.append(points_in(lineages, target, at, changes, expected.get(region, ())))
     return regions
@@ -88,7 +88,7 @@ def points_in(
     at: datetime,
     changes: Mapping[str, UnusualChange] = NO_CHANGES,
     expected: Collection[str] = (),
-) -> RecoverableThings:
+) -> RegionPoints:
     """Return what can be recovered in a region that was listed."""
     groups = target.groups(lineages, at)
     named = {volume_id for volume_ids in groups.values() for volume_id in volume_ids}
@@ -96,7 +96,7 @@ def points_in(
     choices = {owner: choose_points(lineages, volume_ids, at) for owner, volume_ids in groups.items()}
     chosen = {point.origin.volume_id for choice in choices.values() for point in choice.points}
     before = {volume_id: before_change(lineages, change) for volume_id, change in changes.items() if volume_id in chosen}
-    return RecoverableThings(lineages.region, choices, before=before)
+    return RegionPoints(lineages.region, choices, before=before)
 
 
 def before_change(lineages: Lineages, change: UnusualChange) -> BeforeChange:
