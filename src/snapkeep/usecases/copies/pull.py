@@ -40,7 +40,7 @@ class Shares(Protocol):
 
 
 class OwnerBuses(Protocol):
-    """Tells the owners of shared snapshots which copies are complete."""
+    """Notifies the owners of shared snapshots of complete copies."""
 
     def send_complete(self, copies: Sequence[tuple[SharedSnapshot, str]]) -> None:
         """Send each shared snapshot with the id of its copy to its owner's bus, in the region of the snapshot."""
