@@ -5,7 +5,7 @@
 EC2 is the model in a process of its own (big_account.py). Each sweep runs in another, as a function does: the memory is the most
 that this process ever held, all of it; the processor time is all of its own, answers parsed by botocore included. Function time
 is that processor time and the latency of its requests in virtual time (`ASSUMED_LATENCY`: AWS documents none). Nothing is
-encrypted, held, drilled or remembered.
+encrypted, locked, held, drilled or remembered.
 """
 
 # ruff: noqa: ARG002 - what stands in for AWS takes what AWS takes
@@ -128,7 +128,7 @@ class OverTheWire(Composition):
         self.regions = {name: Ec2OverTheWire(self.wire, name) for name in (PRIMARY, DR)}
         self.table = TableOverTheWire(self.wire)
         self.queue = Queue(self.table, facts["known"])
-        names = {"SNAPKEEP_NAME": SYSTEM, "SNAPKEEP_STACK": stack, "AWS_REGION": region}
+        names = {"SNAPKEEP_NAME": SYSTEM, "SNAPKEEP_STACK": stack, "AWS_REGION": region, "SNAPKEEP_MAX_LOCK_DAYS": "0"}
         environment = Environment(FUNCTION_VARIABLES | names)
         super().__init__(environment, self, self.wire)
 
@@ -245,7 +245,7 @@ def bench_sweeps(count: int) -> dict[str, Any]:
         taken = result.recv()
         function.join()
         facts["now"] = taken["now"]
-        summaries[stack] = summary(taken, needed[stack], wrong=2 * (facts["volumes"] // WRONG_EVERY))
+        summaries[stack] = summary(taken, needed[stack], wrong=2 * -(-facts["volumes"] // WRONG_EVERY))
     assert summaries["dr"]["pages of the queue's table"] == facts["table pages"]
     own_end.send(None)
     aws.join()
