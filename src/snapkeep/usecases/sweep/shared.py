@@ -308,7 +308,7 @@ class RegionSweep:
     def _holds_placed(self, days: Iterable[DayOfDeletions], unusual: Sequence[Finding], now: datetime) -> list[Finding]:
         """Put the system on hold for unusual days; return why there is no hold.
 
-        The hold of a day is placed once: whoever releases it has looked at the day.
+        The hold of a day is placed once: the person who releases it has looked at the day.
         """
         if self.hold_store is None:
             return []

@@ -96,7 +96,7 @@ class ShareWithVault:
         listed = [copy for copy in self.copies.tagged_snapshots([PROOF, VAULT]) if copy.tags.get(MANAGED) == self.system]
         steps = [*self._repairs(listed, policies), *due_shares(listed, policies, self.accounts, now, system=self.system)]
         shared, withdrawn, failed = [], [], []
-        # What is left is due again in the next round.
+        # The steps beyond these are due again in the next round.
         for copy, vault in steps[:MOST_SHARES]:
             try:
                 if vault is None:
