@@ -6,12 +6,13 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapkeep.domain.errors import AwsRefused
+from snapkeep.domain.errors import AwsRefused, AwsThrottled, SnapkeepError
 from snapkeep.domain.retention.deletion_days import DAYS, FEWEST_DAYS, LEAST, after, is_unusual, usual
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.sweep.findings import Finding, FindingKind, SweepDecision
@@ -21,7 +22,7 @@ from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions, DayL
 from snapkeep.usecases.sweep.deletions_by_others import WatchResult
 from snapkeep.usecases.sweep.memory import MEMORY
 from snapkeep.usecases.sweep.shared import SweepLimits
-from support.sweeping_world import HOUR, PRIMARY, SweepingWorld, gold
+from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold, kinds
 
 TODAY = date(2026, 11, 30)
 COUNTS = st.lists(st.integers(0, 10_000), max_size=30)
@@ -176,3 +177,49 @@ def test_a_sweep_finds_the_day_on_which_runs_stopped(day: int, since: int, found
     text = f"runs planned {LEAST + 1} deletions on {stopped_on:%Y-%m-%d}, usual are 1 a day"
     assert [(finding.kind, finding.text) for finding in unusual] == [(FindingKind.DELETIONS_UNUSUAL, text)] * found
     assert [hold.id for hold in sweeps.holds.all()] == [f"deletions-{stopped_on:%Y-%m-%d}"] * found
+
+
+class Unlisted(MemoryDocuments):
+    """A bucket that may not be listed, or does not answer."""
+
+    def __init__(self, error: SnapkeepError) -> None:
+        super().__init__()
+        self.error = error
+
+    def first_keys(self, prefix: str) -> list[str]:
+        raise self.error
+
+
+class SweepingUnlisted(SweepingWorld):
+    """Sweeps that cannot list the announced deletions."""
+
+    def make_sweep(self, region: str) -> Any:
+        documents = Unlisted(AwsRefused("list_objects_v2: AccessDenied"))
+        return replace(super().make_sweep(region), announced=AnnouncedDeletions(documents))
+
+
+@pytest.mark.parametrize("region", [PRIMARY, DR])
+def test_a_sweep_that_cannot_list_announcements_repairs_and_deletes_nothing(region: str) -> None:
+    world = SweepingUnlisted(policies=gold(keep=3, keep_copies=3), limits=SweepLimits(times_usual=10))
+    volume_id = world.volume()
+    for _ in range(3):
+        world.snapshot(volume_id)
+        world.later(2 * HOUR)
+    ids = sorted(snapshot["SnapshotId"] for snapshot in world.managed(region))
+    world.world.client("ec2", region).delete_tags(Resources=ids[:1], Tags=[{"Key": "snapkeep:managed"}])
+    world.policies = gold(keep=1, keep_copies=1)
+    report = world.sweep(region, settle=0)
+    (item,) = [item for item in report.items if item.subject == "deletions of the day"]
+    assert (item.kind, item.handling) == (FindingKind.OUT_OF_REACH, Handling.NEEDS_ATTENTION)
+    assert item.text == "they are not known, and this sweep deletes nothing: list_objects_v2: AccessDenied"
+    assert kinds(report, Handling.REPAIRED) == {FindingKind.TAGS_LOST: 1}
+    assert kinds(report, Handling.LEFT)[FindingKind.PAST_RETENTION] >= 1
+    assert sorted(snapshot["SnapshotId"] for snapshot in world.snapshots(region)) == ids
+
+
+@pytest.mark.parametrize("error", [AwsRefused("AccessDenied"), AwsThrottled("SlowDown")])
+def test_deletions_by_others_place_a_hold_though_announcements_are_not_known(error: SnapkeepError) -> None:
+    sweeps = Sweeps(announced=AnnouncedDeletions(Unlisted(error)))
+    kinds = [finding.kind for finding in sweeps.at(NOON, by_others=LEAST + 1)]
+    assert kinds == [FindingKind.DELETIONS_UNUSUAL, FindingKind.OUT_OF_REACH]
+    assert len(sweeps.holds.all()) == 1

@@ -281,19 +281,28 @@ class RegionSweep:
     def deletions(
         self, decision: SweepDecision, watched: WatchResult, now: datetime
     ) -> tuple[DeletionPlan, list[ReportItem], list[Finding]]:
-        """Return the plan of a sweep's deletions, those that are left, and the findings of an unusual day, which has none."""
+        """Return the plan of a sweep's deletions, those that are left, and the findings of a day that has none.
+
+        That is an unusual day, and one whose announced deletions cannot be read.
+        """
         today, times = now.date(), self.limits.times_usual
-        days = self._announced_days(watched, today)
+        unread = []
+        try:
+            days = self._announced_days(watched, today)
+        except SnapkeepError as error:
+            days, text = [DayOfDeletions(today, 0)], f"they are not known, and this sweep deletes nothing: {error}"
+            unread = [Finding(FindingKind.OUT_OF_REACH, "deletions of the day", "", text)]
         by_others = watched.unusual(today, times)
         unusual_days = [day for day in days if day.is_unusual(times) or (by_others and day.day == today)]
         unusual = by_others or [Finding(FindingKind.DELETIONS_UNUSUAL, "", "", day.text) for day in unusual_days]
-        plan, left = deletion_plan(decision, self.reader.region, now, 0 if unusual else self.limits.deletions)
-        return plan, left, [*unusual, *self._holds_placed(unusual_days, unusual, now)]
+        plan, left = deletion_plan(decision, self.reader.region, now, 0 if unusual or unread else self.limits.deletions)
+        return plan, left, [*unusual, *unread, *self._holds_placed(unusual_days, unusual, now)]
 
     def _announced_days(self, watched: WatchResult, today: date) -> list[DayOfDeletions]:
         """Let runs know the usual number.
 
-        Return the deletions of today, and those of a day on which they stopped after its last sweep.
+        Return the deletions of today, and those of a day on which they stopped after its last sweep. Raise AwsRefused,
+        AwsThrottled or AwsUnavailable.
         """
         if self.announced is None or not self.limits.times_usual:
             return [DayOfDeletions(today, 0)]
