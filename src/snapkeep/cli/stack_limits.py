@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from snapkeep.cli.errors import known_errors, one_line
 from snapkeep.domain.locks import LockLimits, lock_not_allowed, locks_not_allowed
 from snapkeep.domain.policy.problem import InvalidPolicy
-from snapkeep.domain.retention.deletion_days import NOT_READ, DayAllowance
+from snapkeep.domain.retention.deletion_days import AllowanceReader, DayAllowance
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
@@ -87,27 +87,28 @@ def documents_not_allowed(installed: Stacks, policies: PolicySet) -> Iterator[st
             )
 
 
-def allowance_reader(installed: Stacks, region: str) -> Callable[[date], DayAllowance]:
-    """Return what reads the deletions that the runs of a region may make on a day, once for each day."""
+def allowance_reader(installed: Stacks, region: str) -> AllowanceReader:
+    """Return what reads the deletions that the runs of a region may make, by one listing for each day."""
 
     @cache
-    def read(day: date) -> DayAllowance:
+    def of_day(day: date) -> Callable[[Collection[str]], DayAllowance]:
         try:
             return _allowance(installed, region, day)
         except known_errors() as error:
-            return DayAllowance(problem=one_line(error))
+            problem = one_line(error)
+            return lambda snapshot_ids: DayAllowance(len(snapshot_ids), problem=problem)
 
-    return read
+    return lambda day, snapshot_ids: of_day(day)(snapshot_ids)
 
 
-def _allowance(installed: Stacks, region: str, day: date) -> DayAllowance:
+def _allowance(installed: Stacks, region: str, day: date) -> Callable[[Collection[str]], DayAllowance]:
     from snapkeep.adapters.s3_documents import S3Documents  # noqa: PLC0415 - imports botocore
     from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions  # noqa: PLC0415 - of plans that delete alone
 
     kind = _kind(installed, region)
     times = installed.stack_parameters(kind, region).get("DeletionsTimesUsual")
     if not times:  # no stack, or one of a version that had no limit
-        return NOT_READ
+        return lambda snapshot_ids: DayAllowance(len(snapshot_ids))
     bucket = installed.stack_outputs(kind, region)["ReportsBucketName"]
     documents = S3Documents(client=installed.settings.client("s3", region), bucket=bucket)
     return AnnouncedDeletions(documents).allowance_of(day, int(times))

@@ -74,7 +74,16 @@ def test_a_plan_names_the_limit_and_what_comes_of_it(plan: Callable[..., Result]
 @pytest.mark.usefixtures("buckets")
 def test_the_json_of_a_plan_has_the_numbers(plan: Callable[..., Result]) -> None:
     regions = {region["region"]: region["day"] for region in json.loads(plan("--json").output)["regions"]}
-    numbers = {"planned": 3, "announced": 50, "most": 50, "usual": 3, "times_usual": 10, "problem": "", "exceeded": True}
+    numbers = {
+        "planned": 3,
+        "announced": 50,
+        "together": 53,
+        "most": 50,
+        "usual": 3,
+        "times_usual": 10,
+        "problem": "",
+        "exceeded": True,
+    }
     assert regions[DR] == numbers
     assert regions[REGION] is None or not regions[REGION]["exceeded"]
 
@@ -95,6 +104,26 @@ def test_the_consent_to_an_adoption_says_it() -> None:
 def test_the_difference_of_a_plan_says_it(plan: Callable[..., Result], document: Path) -> None:
     document.write_text(document.read_text().replace("keep_last: 1", "keep_last: 2"))
     assert said(2) in " ".join(plan("--policy", str(document), "--diff").output.split())
+
+
+def planned_ids(plan: Callable[..., Result]) -> list[str]:
+    (region,) = [region for region in json.loads(plan("--json").output)["regions"] if region["region"] == DR]
+    verdicts = [verdict for volume in region["volumes"] for verdict in volume["snapshots"]]
+    return [verdict["snapshot_id"] for verdict in verdicts if verdict["action"] == "delete"] + region["deleted_after_copies"]
+
+
+@pytest.mark.parametrize(("others", "said_of"), [(47, ""), (48, "3 are to be deleted, 3 of which they announced:")])
+def test_a_deletion_that_runs_announced_already_counts_once(
+    plan: Callable[..., Result], buckets: dict[str, MemoryDocuments], others: int, said_of: str
+) -> None:
+    ids = planned_ids(plan)
+    assert len(ids) == 3
+    announced, today = AnnouncedDeletions(MemoryDocuments()), datetime.now(UTC).date()
+    announced.write_usual(today, 3)
+    announced.announce(today, [*ids, *(f"snap-{number}" for number in range(others))])
+    buckets[DR] = announced.documents  # type: ignore[assignment]
+    shown = " ".join(plan().output.split())
+    assert said_of in shown if said_of else "runs delete" not in shown
 
 
 def test_nothing_is_said_while_no_usual_number_is_known(plan: Callable[..., Result], buckets: dict[str, MemoryDocuments]) -> None:

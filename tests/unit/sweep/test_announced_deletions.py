@@ -150,14 +150,22 @@ def number_deleted(seed: int) -> int:
 
 
 @settings(max_examples=50)
-@given(st.integers(0, 8), st.integers(0, 90), st.integers(1, 90))
-@example(usual=5, before=10, planned=LEAST - 10)
-@example(usual=8, before=0, planned=81)
-def test_a_plan_warns_of_exactly_what_stops_a_run(usual: int, before: int, planned: int) -> None:
+@given(st.integers(0, 8), st.integers(0, 90), st.integers(1, 90), st.integers(0, 90))
+@example(usual=5, before=10, planned=LEAST - 10, first=10)
+@example(usual=8, before=0, planned=81, first=0)
+@example(usual=5, before=LEAST, planned=LEAST, first=0)
+@example(usual=5, before=LEAST + 1, planned=1, first=LEAST)
+@example(usual=150, before=1_400, planned=200, first=1_300)
+@example(usual=150, before=900, planned=800, first=850)
+def test_a_plan_warns_of_exactly_what_stops_a_run(usual: int, before: int, planned: int, first: int) -> None:
+    """Also where runs announced some of the deletions already, and beyond the thousand that one listing holds."""
     world = World(usual)
     world.announced.announce(TODAY, IDS[:before])
-    allowance = replace(world.announced.allowance_of(TODAY, 10), planned=planned)
-    assert allowance.is_exceeded == bool(allowance.warning) == (not world.may(IDS[before : before + planned]))
+    ids = IDS[first : first + planned]
+    allowance = world.announced.allowance_of(TODAY, 10)(ids)
+    assert (allowance.planned, allowance.announced) == (planned, world.announced.of(TODAY).number)
+    assert allowance.is_exceeded == bool(allowance.warning) == (not world.may(ids))
+    assert allowance.together == world.announced.of(TODAY).number
 
 
 def test_runs_at_the_same_time_never_exceed_the_number() -> None:

@@ -6,7 +6,7 @@ snapshots that the last sweep's plan kept: deletions by runs and by others, not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, timedelta
 
 from snapkeep.domain.records import dataclass
@@ -86,6 +86,8 @@ class DayAllowance:
     planned: int = 0
     announced: int = 0
     """The deletions that runs announced on that day already."""
+    together: int = 0
+    """Both, each snapshot once: the announcements that a run of this plan would see. An estimate as `DayOfDeletions.number`."""
     most: int | None = None
     """The most that they make; None where nothing limits them, or that is not known."""
     usual: int | None = None
@@ -97,7 +99,7 @@ class DayAllowance:
     @property
     def is_exceeded(self) -> bool:
         """Whether runs would stop before they made all deletions."""
-        return self.most is not None and self.planned > 0 and self.announced + self.planned > self.most
+        return self.most is not None and self.planned > 0 and self.together > self.most
 
     @property
     def warning(self) -> str:
@@ -107,13 +109,17 @@ class DayAllowance:
         if not self.is_exceeded:
             return ""
         announced = f" (they announced {self.announced:,} today)" if self.announced else ""
+        twice = self.announced + self.planned - self.together
+        known = f", {min(twice, self.planned):,} of which they announced" if twice > 0 else ""
         return (
-            f"runs delete at most {self.most:,} snapshots a day (UTC){announced}, and {self.planned:,} are to be deleted: "
+            f"runs delete at most {self.most:,} snapshots a day (UTC){announced}, and {self.planned:,} are to be deleted{known}: "
             f"DeletionsTimesUsual is {self.times_usual}, usual are {self.usual:,} a day, and {LEAST} are always allowed. "
             "Runs stop before they exceed it, and the next sweep puts the system on hold; once it is released, the rest follows "
             "from the next day on. To have all deleted without this, raise DeletionsTimesUsual first"
         )
 
 
+AllowanceReader = Callable[[date, Collection[str]], DayAllowance]
+"""Returns what runs may make of the planned deletions, by their ids, on a day."""
 NOT_READ = DayAllowance()
 """Where nothing is deleted, or nothing limits deletions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
-from datetime import date, datetime
+from datetime import datetime
 from itertools import chain
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInR
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
-from snapkeep.domain.retention.deletion_days import DayAllowance
+from snapkeep.domain.retention.deletion_days import AllowanceReader
 from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
@@ -196,7 +196,7 @@ def make_plans(
     adopt: bool = False,
     former: str = "",
     lock_limits: Mapping[str, LockLimits | None] = MappingProxyType({}),
-    allowances: Mapping[str, Callable[[date], DayAllowance]] = MappingProxyType({}),
+    allowances: Mapping[str, AllowanceReader] = MappingProxyType({}),
 ) -> list[RegionPlan]:
     """Return a plan for each region, with what its next sweeps delete once snapshots are adopted, and copies made and proved.
 
@@ -255,14 +255,12 @@ def make_plans(
     return _with_allowances(plans, allowances)
 
 
-def _with_allowances(plans: Sequence[RegionPlan], allowances: Mapping[str, Callable[[date], DayAllowance]]) -> list[RegionPlan]:
+def _with_allowances(plans: Sequence[RegionPlan], allowances: Mapping[str, AllowanceReader]) -> list[RegionPlan]:
     """Return the plans with the deletions that runs may make. They are read only where something is deleted."""
-    numbers = [len(plan.deletions) + len(plan.deletions_after_copies) for plan in plans]
+    planned = [[verdict.snapshot.id for verdict in (*plan.deletions, *plan.deletions_after_copies)] for plan in plans]
     return [
-        replace(plan, allowance=replace(allowances[plan.region](plan.made_at.date()), planned=planned))
-        if planned and plan.region in allowances
-        else plan
-        for plan, planned in zip(plans, numbers, strict=True)
+        replace(plan, allowance=allowances[plan.region](plan.made_at.date(), ids)) if ids and plan.region in allowances else plan
+        for plan, ids in zip(plans, planned, strict=True)
     ]
 
 

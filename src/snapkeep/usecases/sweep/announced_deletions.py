@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import date
 from hashlib import sha256
@@ -40,39 +40,43 @@ class AnnouncedDeletions:
     def announce(self, day: date, snapshot_ids: Iterable[str]) -> None:
         """Write the announcements of a day's deletions. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
         for snapshot_id in snapshot_ids:
-            self._write(day, f"{BY_RUNS}{_hash(snapshot_id)}-{snapshot_id}")
+            self._write(_key(day, snapshot_id))
 
     def write_usual(self, day: date, number: int) -> None:
         """Write the usual deletions of a day. Of several that sweeps wrote the largest counts."""
-        self._write(day, f"{USUAL}{number}")
+        self._write(f"{_prefix(day)}{USUAL}{number}")
 
     def mark_notified(self, day: date) -> None:
         """Keep that a notice was sent."""
-        self._write(day, NOTIFIED)
+        self._write(_prefix(day) + NOTIFIED)
 
     def mark_seen(self, day: date) -> None:
         """Keep that a sweep has looked at a day on which runs stopped."""
-        self._write(day, SEEN)
+        self._write(_prefix(day) + SEEN)
 
     def of(self, day: date) -> DayOfDeletions:
         """Return the deletions of a day, by one listing. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
-        prefix = _prefix(day)
-        keys = self.documents.first_keys(prefix)
-        marks = [key.removeprefix(prefix) for key in takewhile(lambda key: key.startswith(prefix + "-"), keys)]
-        # By one search in all keys: each run counts a day's thousand.
-        hashes = _ANNOUNCEMENT.findall("\n".join(keys))
-        usual = [text for mark in marks if mark.startswith(USUAL) and (text := mark.removeprefix(USUAL)).isdecimal()]
-        number = _estimate(hashes) if hashes and len(keys) >= LISTED else len(hashes)
-        return DayOfDeletions(day, number, max(map(int, usual), default=None), NOTIFIED in marks, SEEN in marks)
+        return _day_of(day, self.documents.first_keys(_prefix(day)))
 
-    def allowance_of(self, day: date, times: int) -> DayAllowance:
-        """Return the deletions that runs may make on a day, given the parameter `DeletionsTimesUsual`. Raise as `of`."""
-        deletions = self.of(day)
-        return DayAllowance(0, deletions.number, deletions.most(times), deletions.usual, times)
+    def allowance_of(self, day: date, times: int) -> Callable[[Collection[str]], DayAllowance]:
+        """Return what tells, for planned deletions, those that runs may make on a day, by one listing. Raise as `of`.
 
-    def _write(self, day: date, name: str) -> None:
+        `times` is the parameter `DeletionsTimesUsual`.
+        """
+        keys = self.documents.first_keys(_prefix(day))
+        deletions = _day_of(day, keys)
+
+        def allowance(snapshot_ids: Collection[str]) -> DayAllowance:
+            # The listing of a run that announced them all: what is announced already is in it once.
+            later = _day_of(day, sorted({*keys, *(_key(day, snapshot_id) for snapshot_id in snapshot_ids)})[:LISTED])
+            planned, most = len(snapshot_ids), deletions.most(times)
+            return DayAllowance(planned, deletions.number, later.number, most, deletions.usual, times)
+
+        return allowance
+
+    def _write(self, key: str) -> None:
         with suppress(DocumentChanged):  # it is there already
-            self.documents.put(_prefix(day) + name, "")
+            self.documents.put(key, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +117,20 @@ def _prefix(day: date) -> str:
     return f"{PREFIX}{day}/"
 
 
-def _hash(snapshot_id: str) -> str:
-    return sha256(snapshot_id.encode()).hexdigest()[:HASH_DIGITS]
+def _key(day: date, snapshot_id: str) -> str:
+    """Return the announcement of a snapshot's deletion."""
+    return f"{_prefix(day)}{BY_RUNS}{sha256(snapshot_id.encode()).hexdigest()[:HASH_DIGITS]}-{snapshot_id}"
+
+
+def _day_of(day: date, keys: Sequence[str]) -> DayOfDeletions:
+    """Return the deletions of a day, given the first keys of its listing."""
+    prefix = _prefix(day)
+    marks = [key.removeprefix(prefix) for key in takewhile(lambda key: key.startswith(prefix + "-"), keys)]
+    # By one search in all keys: each run counts a day's thousand.
+    hashes = _ANNOUNCEMENT.findall("\n".join(keys))
+    usual = [text for mark in marks if mark.startswith(USUAL) and (text := mark.removeprefix(USUAL)).isdecimal()]
+    number = _estimate(hashes) if hashes and len(keys) >= LISTED else len(hashes)
+    return DayOfDeletions(day, number, max(map(int, usual), default=None), NOTIFIED in marks, SEEN in marks)
 
 
 def _estimate(hashes: Sequence[str]) -> int:
