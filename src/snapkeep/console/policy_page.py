@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from snapkeep.cli.commands.policy import changes_as_data, policies_as_data
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.policy_files import parse_file
+from snapkeep.cli.policy_files import gaps_as_data, parse_file
 from snapkeep.cli.views.policy import comparison_lines, full_copy_lines, version_as_data
 from snapkeep.cli.views.policy_fields import field_changes, field_lines
 from snapkeep.console.page import Context, PageData, Query
@@ -82,9 +82,11 @@ def _diff_data(reading: Reading, query: Query) -> Any:
     text = query.get("document", "") or _text_of_version(reading, query.get("version", ""))
     if not text:
         return None
-    proposed = _parsed(PolicyFile("the document", text), reading)
-    fields = field_changes(_in_force(reading), proposed)
-    return {"fields": [change._asdict() for change in fields], **changes_as_data(*_compared(reading, proposed))}
+    file = PolicyFile("the document", text)
+    proposed = _parsed(file, reading)
+    warnings = gaps_as_data(policy_gaps(proposed, reading.at), file)
+    fields = [change._asdict() for change in field_changes(_in_force(reading), proposed)]
+    return {"warnings": warnings, "fields": fields, **changes_as_data(*_compared(reading, proposed))}
 
 
 def _in_force(reading: Reading) -> PolicySet:

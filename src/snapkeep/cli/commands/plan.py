@@ -75,7 +75,7 @@ def plan(
     moment = time_of(at) if at else now
     readings = {reading.region: reading for reading in installed.read_regions()}
     limits = policies_of(readings.values()).limits
-    proposed = [read_policies(policy, region=settings.region, limits=limits)[1]] if policy else []
+    proposed = [read_policies(policy, region=settings.region, limits=limits).policies] if policy else []
     # A proposed document may copy to regions that no policy in force names.
     readings |= installed.read_dr_regions(sorted({region for p in proposed for region in p.copy_regions}.difference(readings)))
     in_force = {region: reading.policies for region, reading in readings.items() if not reading.problem}

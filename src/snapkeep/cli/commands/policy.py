@@ -14,7 +14,7 @@ import typer
 from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.output import in_one_line, print_json, printable, warn
-from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
+from snapkeep.cli.policy_files import parse_file, print_problems, read_policies, show_gaps
 from snapkeep.cli.regions import known_partitions, require_region
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind, stack_name
@@ -63,7 +63,6 @@ def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *,
     from snapkeep.cli.views.locks import lock_note  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.policy import summary_lines  # noqa: PLC0415
     from snapkeep.domain.policy.document import STANDARD_LIMITS, to_document  # noqa: PLC0415
-    from snapkeep.domain.policy.gaps import policy_gaps  # noqa: PLC0415
     from snapkeep.domain.policy.problem import InvalidPolicy  # noqa: PLC0415
 
     try:
@@ -73,13 +72,12 @@ def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *,
             print_problems(invalid, file)
         errors = [{"line": file.line(problem.path), **problem._asdict()} for problem in invalid.problems]
         return {"file": file.name, "errors": errors}
-    gaps = list(policy_gaps(policies, datetime.now(UTC)))
     if not json:
         _print_lines(summary_lines(policies, document.get("limits", ())))
         _print_lines(filter(None, [lock_note(policies)]))
-        warn(f"{file.place(gap.path)}: warning: {gap.text}" for gap in gaps)
-        typer.echo(f"no errors, {counted(len(gaps), 'warning')}" if gaps else "no errors")
-    warnings = [{"line": file.line(gap.path), **gap._asdict()} for gap in gaps]
+    warnings = show_gaps(policies, file, json=json)
+    if not json:
+        typer.echo(f"no errors, {counted(len(warnings), 'warning')}" if warnings else "no errors")
     return {"file": file.name, "errors": [], "warnings": warnings, "document": to_document(policies)}
 
 
@@ -114,7 +112,7 @@ def from_dlm(
 @app.command()
 @with_aws_settings
 def push(settings: AwsSettings, file: _File, *, yes: Yes = False, json: Json = False) -> None:
-    """Put a document in force in all regions, after showing what it changes.
+    """Put a document in force in all regions, after showing what it changes and leaves unprotected.
 
     The functions use it within a minute; no deployment is needed. Former
     versions are kept. A region that the document no longer copies to gets it
@@ -125,9 +123,10 @@ def push(settings: AwsSettings, file: _File, *, yes: Yes = False, json: Json = F
 
     installed = _installed(settings)
     region = installed.settings.region
-    document, policies = read_policies(file, region=region, limits=installed.parameters_as_policies()[region].limits)
-    check_locks(installed, policies)
-    _put_in_force(installed, stored_text(document), policies, f"Put {file.name} in force?", yes=yes, json=json)
+    read = read_policies(file, region=region, limits=installed.parameters_as_policies()[region].limits)
+    check_locks(installed, read.policies)
+    text, question = stored_text(read.document), f"Put {file.name} in force?"
+    _put_in_force(installed, text, read.policies, question, file=read.file, yes=yes, json=json)
 
 
 @app.command()
@@ -223,10 +222,10 @@ def diff(
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
     installed = _installed(replace(settings, read_only=True))
-    region = installed.settings.region
+    region, file = installed.settings.region, None
     if document and not document.isdecimal():
         limits = installed.parameters_as_policies()[region].limits
-        policies = read_policies(Path(document), region=region, limits=limits)[1]
+        file, _, policies = read_policies(Path(document), region=region, limits=limits)
     else:
         policies = version_to_restore(*installed.primary_document(), int(document or 0)).policies
     before = installed.policies_in_force(policies)
@@ -234,8 +233,10 @@ def diff(
     fields = field_changes(before[region], policies)
     comparisons, full = _compare(installed, before, dict.fromkeys(before, policies))
     warn([*vaults_not_allowed(installed, policies), *documents_not_allowed(installed, policies)])
+    warnings = show_gaps(policies, file, json=json)
     if json:
-        print_json({"fields": [change._asdict() for change in fields], **changes_as_data(comparisons, full)})
+        fields_data = [change._asdict() for change in fields]
+        print_json({"warnings": warnings, "fields": fields_data, **changes_as_data(comparisons, full)})
         return
     about = policies.source.label
     typer.echo(printable(f"{about} against {before[region].source.label}, which is in force"))
@@ -275,8 +276,20 @@ def _print_lines(lines: Iterable[str]) -> None:
     sys.stdout.writelines(f"{in_one_line(line)}\n" for line in lines)
 
 
-def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
-    """Show what the policies change, ask, and push the text to every region that they or a former version copy to."""
+def _put_in_force(
+    installed: InstalledSystem,
+    text: str,
+    policies: PolicySet,
+    question: str,
+    *,
+    file: PolicyFile | None = None,
+    yes: bool,
+    json: bool,
+) -> None:
+    """Show what the policies change and leave unprotected, ask, and push the text to every region of theirs or a former version.
+
+    Policies of a stored version have no `file`.
+    """
     from snapkeep.cli.stack_limits import documents_not_allowed, vaults_not_allowed  # noqa: PLC0415
     from snapkeep.cli.views.policy import dropped_line, pushed_line  # noqa: PLC0415
     from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
@@ -297,6 +310,7 @@ def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, qu
     for region in dropped:
         typer.echo(printable(dropped_line(region)), err=json or bool(region.problem))
     warn([*vaults_not_allowed(installed, policies), *documents_not_allowed(installed, policies)])
+    warnings = show_gaps(policies, file, json=json)
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
     # The dropped regions come last: what fails there holds up no other region.
     pushed = push_to([*stores, *(installed.adapters.policy_store_of(region.region) for region in readable)], text)
@@ -305,7 +319,8 @@ def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, qu
         pushed_data = [asdict(result) for result in pushed]
         fields_data = [change._asdict() for change in fields]
         changes_data = changes_as_data(comparisons, full)
-        print_json({"pushed": pushed_data, "dropped": dropped_data, "fields": fields_data, **changes_data})
+        data = {"pushed": pushed_data, "dropped": dropped_data, "warnings": warnings, "fields": fields_data}
+        print_json({**data, **changes_data})
     else:
         _print_lines(pushed_line(result) for result in pushed)
     exit_unless(not any(result.overtaken for result in pushed) and len(readable) == len(dropped))

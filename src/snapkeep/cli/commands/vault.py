@@ -51,7 +51,7 @@ def key_policy(
     from snapkeep.domain.policy.document import STANDARD_LIMITS  # noqa: PLC0415 - --help needs none of these
     from snapkeep.domain.vault.key_policy import key_policy_statements  # noqa: PLC0415
 
-    _, policies = read_policies(file, region="", limits=STANDARD_LIMITS)
+    policies = read_policies(file, region="", limits=STANDARD_LIMITS).policies
     vaults = [vault for vault in policies.vaults if name in ("", vault.name)]
     if not vaults:
         names = ", ".join(vault.name for vault in policies.vaults) or "there is none"
@@ -95,7 +95,7 @@ def push(
     from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
 
     # The vault has no primary region: production's may be the vault's own.
-    document, policies = read_policies(file, region="", limits=STANDARD_LIMITS)
+    _, document, policies = read_policies(file, region="", limits=STANDARD_LIMITS)
     account = account_of(settings)
     proposed = vault_policies(policies, account, settings.region)
     if not proposed.vaults:

@@ -159,7 +159,9 @@ def _policies(files: list[Path], region: str) -> list[tuple[str, PolicySet]]:
         return [("stack parameters", from_parameters("none", DEFAULT_DR_REGION, 7, 1, "", 24, Limits(), region=region))]
     names = [file.stem for file in files]
     unique = names if len(set(names)) == len(names) else [f"{name} ({n})" for n, name in enumerate(names, 1)]
-    return [(name, read_policies(file, region=region, limits=Limits())[1]) for name, file in zip(unique, files, strict=True)]
+    return [
+        (name, read_policies(file, region=region, limits=Limits()).policies) for name, file in zip(unique, files, strict=True)
+    ]
 
 
 def _world(fleet: Fleet, policies: PolicySet, options: ExperimentOptions) -> World:
