@@ -245,7 +245,7 @@ def test_a_class_name_has_one_meaning_and_is_a_noun() -> None:
 
 
 @pytest.mark.parametrize(
-    "bug", sorted((Path(__file__).parents[1] / "data/planted_bugs").glob("*.toml")), ids=lambda path: path.stem
+    "bug", sorted((Path(__file__).parents[1] / "data").glob("planted_bugs*/*.toml")), ids=lambda path: path.stem
 )
 def test_a_planted_bug_fits_its_file(bug: Path) -> None:
     planted = tomllib.loads(bug.read_text(encoding="utf-8"))

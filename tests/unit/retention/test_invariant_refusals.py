@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from snapkeep.domain.model import Action, LockState, Reason, Snapshot, SnapshotLock, SnapshotState, Verdict
+from snapkeep.domain.model import Action, KeyFault, LockState, Reason, Snapshot, SnapshotLock, SnapshotState, Unusable, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts, holds_from_facts, image_holds, lock_holds, merge_holds
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.plan import LineagePlan
+from snapkeep.domain.tag_names import CHECK, MANAGED, WRONG
 from support.lineages import SYSTEM, copy_of, lineage, snapshot
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
@@ -45,6 +47,29 @@ def test_inv_01_a_snapshot_of_another_region_is_not_in_this_plan() -> None:
 def test_inv_02_the_newest_completed_stays_even_behind_a_pending_one() -> None:
     pending = snapshot("2026-11-23T04:00", 9, state=SnapshotState.PENDING)
     assert f"INV-02: {NEWEST.id} is the newest completed" in refusal(plan(NEWEST, among=[*SNAPSHOTS, pending]))
+
+
+UNCOUNTED = {
+    "pending": {"state": SnapshotState.PENDING},
+    "failed": {"state": SnapshotState.ERROR},
+    "of another system": {"tags": {MANAGED: "snapkeep-two"}},
+    "archived": {"archived": True},
+    "its key is disabled": {"key_fault": KeyFault("arn:key", Unusable.KEY_DISABLED)},
+    "the state of its key is not known": {"key_fault": KeyFault("arn:key", Unusable.KEY_NOT_KNOWN)},
+}
+
+
+@pytest.mark.parametrize("change", UNCOUNTED.values(), ids=UNCOUNTED.keys())
+def test_inv_02_a_newer_snapshot_that_does_not_count_replaces_none(change: dict[str, Any]) -> None:
+    kept = replace(NEWEST, **change)
+    assert f"INV-02: {THIRD.id} is the newest completed" in refusal(plan(THIRD, among=[OLDEST, SECOND, THIRD, kept]))
+
+
+@pytest.mark.parametrize("change", [*UNCOUNTED.values(), {"tags": NEWEST.tags | {CHECK: WRONG}}], ids=[*UNCOUNTED, "found wrong"])
+def test_inv_05_a_newer_copy_that_does_not_count_replaces_none(change: dict[str, Any]) -> None:
+    older, newer = (copy_of(source, DR, number) for number, source in enumerate((THIRD, NEWEST), start=1))
+    assert refusal(plan(older, among=[older, newer])) == ""
+    assert f"INV-05: {older.id} is the newest completed copy" in refusal(plan(older, among=[older, replace(newer, **change)]))
 
 
 def test_inv_03_what_is_not_completed_is_not_deleted_by_retention() -> None:
