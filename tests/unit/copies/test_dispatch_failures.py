@@ -20,7 +20,7 @@ from snapkeep.domain.errors import (
 )
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.lab.simulator.layout import SystemLayout
-from snapkeep.usecases.copies.dispatch import UNREACHABLE_AFTER
+from snapkeep.usecases.ports import UNREACHABLE_AFTER
 from support.dispatch_scenarios import QUOTA, PausedDispatcher, RecordingKeys
 from support.flows import DR, HOUR
 

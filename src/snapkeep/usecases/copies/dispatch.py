@@ -30,14 +30,21 @@ from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.copies.completion import ChooseCompletion
 from snapkeep.usecases.copies.settle import Settlement, copy_failed_notice, copy_wrong_notice, unusable_cause
-from snapkeep.usecases.ports import Clock, CopyQueue, Keys, LockRequests, Notices, SnapshotCopier, SnapshotReader
+from snapkeep.usecases.ports import (
+    UNREACHABLE_AFTER,
+    Clock,
+    CopyQueue,
+    Keys,
+    LockRequests,
+    Notices,
+    SnapshotCopier,
+    SnapshotReader,
+)
 
 WOKEN_AT_ONCE = 200
 """Entries whose delay has ended that one dispatch wakes; the others follow within a minute."""
 LOCKED_WITHIN = timedelta(seconds=10)
 """A batch may take a minute: its first copies do not wait for the last one until their locks are requested."""
-UNREACHABLE_AFTER = 2
-"""Calls without an answer after which a source region's other copies are delayed: one may be chance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,15 +32,13 @@ from snapkeep.domain.tag_names import APPLICATION, CONSISTENCY, CRASH, MADE
 from snapkeep.domain.tags import format_time, parse_time
 from snapkeep.usecases.creation.scripts import OwedScript, RunScripts, ScriptedGroup
 from snapkeep.usecases.placed_holds import HoldStore
-from snapkeep.usecases.ports import Commands, Notice, Notices, PacingClock, SnapshotReader
+from snapkeep.usecases.ports import UNREACHABLE_AFTER, Commands, Notice, Notices, PacingClock, SnapshotReader
 from snapkeep.usecases.recovery.record_ports import Documents
 
 INTENTIONS = "creation/intentions.json"
 """The key of the document of intentions."""
 BETWEEN_CALLS = 0.2
 """Seconds: EC2 refills the bucket of CreateSnapshot with 5 requests a second (EC2 developer guide: API throttling)."""
-UNREACHABLE_AFTER = 2
-"""Calls without an answer after which no further one is made: one may be chance, and must not cost other volumes their RPO."""
 BETWEEN_ROUNDS = 60.0
 """Seconds until a tick looks again where more are due than may be pending: most snapshots of few changes end earlier."""
 LAST_ROUND_WITHIN = timedelta(seconds=170)

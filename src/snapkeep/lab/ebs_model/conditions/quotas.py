@@ -45,18 +45,6 @@ class Quotas:
     buckets: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-STORAGE_QUOTAS = {
-    "gp2": "L-D18FCD1D",
-    "gp3": "L-7A658B76",
-    "io1": "L-FD252861",
-    "io2": "L-09BD8365",
-    "st1": "L-82ACEF56",
-    "sc1": "L-17AF77E8",
-    "standard": "L-9CF3C2EB",
-}
-"""The codes of ``storage_tib`` [Service Quotas: ebs]."""
-
-
 @dataclass(frozen=True, slots=True)
 class Speeds:
     """How long things take. AWS documents no speeds for these: the defaults are ours, and all can be set.
