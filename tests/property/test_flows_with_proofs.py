@@ -119,7 +119,7 @@ class ProofChaos:
         clock, client = KernelClock(self.lab.runner.kernel), self.lab.world.client("ec2", DR, caller="operator")
         ec2, documents = Ec2Instances(client=client, region=DR), self.lab.runner.composition.documents[DR]
         reader = Ec2Reader(client=client, region=DR)
-        prepare = PrepareRecovery(snapshots=reader, looks=ec2, documents=documents, volumes_in=lambda *_: set())
+        prepare = PrepareRecovery(snapshots=reader, reader=ec2, documents=documents, volumes_in=lambda *_: set())
         try:
             plan = prepare.plan(RecoveryRequest(Target((volume_id,)), clock.now(), zone=f"{DR}a"))
             run = begin(plan, "arn:operator", clock.now())

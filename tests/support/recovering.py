@@ -78,7 +78,7 @@ class RecoveryLab:
     def prepare(self, ec2: Any = None, documents: Any = None) -> PrepareRecovery:
         reader = Ec2Reader(client=self.lab.world.client("ec2", DR), region=DR)
         return PrepareRecovery(
-            snapshots=reader, looks=ec2 or self.ec2(), documents=documents or self.documents, volumes_in=self.volumes_in
+            snapshots=reader, reader=ec2 or self.ec2(), documents=documents or self.documents, volumes_in=self.volumes_in
         )
 
     def volumes_in(self, region: str, volume_ids: Collection[str]) -> Collection[str]:

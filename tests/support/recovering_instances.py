@@ -131,7 +131,7 @@ class InstanceLab:
         reader = Ec2Reader(client=self.lab.world.client("ec2", region), region=region)
         chosen = self.documents if documents == "" else documents
         keys = KmsKeys(client_of=lambda: self.client("kms", region), region=region)
-        return PrepareInstance(snapshots=reader, looks=self.ec2(region), documents=chosen, fault_of_key=keys.fault_of)
+        return PrepareInstance(snapshots=reader, reader=self.ec2(region), documents=chosen, fault_of_key=keys.fault_of)
 
     def plan(
         self,

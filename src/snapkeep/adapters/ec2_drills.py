@@ -18,7 +18,7 @@ _COMPLETED, _ALL = "completed", 100
 
 
 class Ec2Drills(Ec2Instances):
-    """The ports of drills, and `InstanceLooks`, over an EC2 client: a function uses what its role allows."""
+    """The ports of drills, and `InstanceReader`, over an EC2 client: a function uses what its role allows."""
 
     def initialised_percent(self, volume_id: str) -> int | None:
         """Return how much of a volume is initialised; None where EC2 does not say (yet).

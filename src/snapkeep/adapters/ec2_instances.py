@@ -22,7 +22,7 @@ _NO_TYPE = ("InvalidInstanceType",)
 
 
 class Ec2Instances(Ec2PointCopies):
-    """`InstanceEc2` and `InstanceLooks` over an EC2 client of one region, and all that recoveries of volumes and copies need."""
+    """`InstanceEc2` and `InstanceReader` over an EC2 client of one region, and all that recoveries of volumes and copies need."""
 
     # AMIs
 

@@ -72,7 +72,7 @@ class RecoverySystem:
 
         return PrepareRecovery(
             snapshots=snapshots or self.points,
-            looks=self.ec2(self.region),
+            reader=self.ec2(self.region),
             documents=self.documents_to_read(),
             volumes_in=self.volumes_in,
         )
@@ -83,7 +83,7 @@ class RecoverySystem:
 
         return PrepareInstance(
             snapshots=snapshots or self.points,
-            looks=self.ec2(self.region),
+            reader=self.ec2(self.region),
             documents=self.documents_to_read(),
             fault_of_key=self.installed.adapters.keys_of(self.region).fault_of,
         )

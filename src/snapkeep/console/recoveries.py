@@ -92,7 +92,7 @@ class Recoveries:
         prepare = self._system(lineages.region).prepare(ListedPoints(lineages))
         plan = prepare.plan(request)
         try:
-            return plan, [plan.zone] if request.attach_to else prepare.looks.zones()
+            return plan, [plan.zone] if request.attach_to else prepare.reader.zones()
         except AwsRefused:
             return plan, []
 

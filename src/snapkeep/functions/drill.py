@@ -32,9 +32,9 @@ def build(parts: Composition) -> AdvanceDrill:
         return parts.policies()
 
     return AdvanceDrill(
-        looks=parts.drill_ec2,
+        reader=parts.drill_ec2,
         commands=parts.commands,
-        planner=DrillPlanner(looks=parts.drill_ec2, points=parts.points, documents=parts.documents, policies=policies),
+        planner=DrillPlanner(reader=parts.drill_ec2, points=parts.points, documents=parts.documents, policies=policies),
         holds=parts.point_holds,
         ledger=parts.drill_ledger,
         pages=parts.reports,

@@ -124,7 +124,7 @@ def recover(*arguments: str) -> Result:
 def begun_in_the_primary_region(lab: RecoveryLab) -> str:
     ec2 = Ec2Recovery(client=lab.lab.world.client("ec2", PRIMARY), region=PRIMARY)
     points = Ec2Reader(client=lab.lab.world.client("ec2", PRIMARY), region=PRIMARY)
-    prepare = PrepareRecovery(snapshots=points, looks=ec2, documents=lab.documents, volumes_in=lambda _, ids: ids)
+    prepare = PrepareRecovery(snapshots=points, reader=ec2, documents=lab.documents, volumes_in=lambda _, ids: ids)
     plan = prepare.plan(RecoveryRequest(Target((lab.instance_id,)), lab.clock.now()))
     run = begin(plan, "arn:operator", lab.clock.now())
     Journal(documents=lab.documents).begin(run)

@@ -298,9 +298,9 @@ def test_a_volume_with_as_many_tags_as_ec2_takes_is_recovered() -> None:
 
 def test_a_refusal_to_tag_the_volume_is_an_obstacle(ready: RecoveryLab) -> None:
     requests = []
-    looks = ready.ec2()
-    looks.refusal = lambda request, tags: requests.append((request, tags)) or ""  # type: ignore[method-assign,func-returns-value]
-    ready.prepare(ec2=looks).plan(RecoveryRequest(Target((ready.instance_id,)), ready.clock.now()))
+    ec2 = ready.ec2()
+    ec2.refusal = lambda request, tags: requests.append((request, tags)) or ""  # type: ignore[method-assign,func-returns-value]
+    ready.prepare(ec2=ec2).plan(RecoveryRequest(Target((ready.instance_id,)), ready.clock.now()))
     assert [tags["Name"] for _, tags in requests] == ["db"] * 3
     assert all(RECOVERY in tags for _, tags in requests)
 

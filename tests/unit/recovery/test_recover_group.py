@@ -48,8 +48,8 @@ class Shop:
         return prepare.plan(group, at or self.lab.clock.now(), InstanceOptions(parse_map(self.lab.names)), without)
 
     def prepared_by(self, client: Any, quotas: Quotas | None = None) -> PrepareInstance:
-        looks = Ec2Instances(client=client, region=DR, quotas=(lambda: quotas) if quotas else None)
-        return replace(self.lab.prepare(), looks=looks)
+        reader = Ec2Instances(client=client, region=DR, quotas=(lambda: quotas) if quotas else None)
+        return replace(self.lab.prepare(), reader=reader)
 
     def planned_by(self, quotas: Quotas) -> GroupPlan:
         prepare = self.prepared_by(self.lab.lab.world.client("ec2", DR), quotas)

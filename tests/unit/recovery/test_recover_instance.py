@@ -148,7 +148,7 @@ def test_every_request_is_one_that_botocore_takes(lab: InstanceLab) -> None:
     client: Any = ValidatingClient(lab.lab.world.client("ec2", DR), get_session().get_service_model("ec2"))
     ec2 = Ec2Instances(client=client, region=DR)
     options = InstanceOptions(parse_map(lab.names), stopped=True)
-    prepare = replace(lab.prepare(), looks=ec2)
+    prepare = replace(lab.prepare(), reader=ec2)
     plan = prepare.plan(InstanceRequest(source_id, lab.clock.now(), options))
     run = lab.begin(plan)
     recover = Recover(journal=Journal(documents=lab.documents), actions=all_actions(ec2, lab.clock), clock=lab.clock)

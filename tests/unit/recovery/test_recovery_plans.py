@@ -16,7 +16,6 @@ from snapkeep.domain.recovery.recovery_plan import RecoveryPlan
 from snapkeep.domain.recovery.storage import STORAGE_QUOTAS
 from snapkeep.domain.tag_names import DEVICE, INSTANCE, POLICY
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.ebs_model.conditions.quotas import STORAGE_QUOTAS as QUOTAS_OF_THE_MODEL
 from snapkeep.usecases.recovery.prepare import RecoveryRequest
 from support.flows import DR, PRIMARY
 from support.recovering import Quotas, RecoveryLab
@@ -141,8 +140,8 @@ def test_a_refused_trial_to_attach_is_a_note(ready: RecoveryLab) -> None:
 
 def plan_with(lab: RecoveryLab, quotas: Mapping[str, float]) -> RecoveryPlan:
     client: Any = lab.lab.world.client("ec2", DR)
-    looks = Ec2Recovery(client=client, region=DR, quotas=lambda: Quotas(quotas))
-    return lab.prepare(ec2=looks).plan(RecoveryRequest(Target((lab.instance_id,)), lab.clock.now()))
+    ec2 = Ec2Recovery(client=client, region=DR, quotas=lambda: Quotas(quotas))
+    return lab.prepare(ec2=ec2).plan(RecoveryRequest(Target((lab.instance_id,)), lab.clock.now()))
 
 
 def test_volumes_beyond_the_quota_of_storage_are_an_obstacle(ready: RecoveryLab) -> None:
@@ -152,10 +151,6 @@ def test_volumes_beyond_the_quota_of_storage_are_an_obstacle(ready: RecoveryLab)
     (obstacle,) = plan_with(ready, quotas | {STORAGE_QUOTAS["gp3"]: 0.03}).obstacles
     assert "28 GiB of gp3 beside 8 GiB" in obstacle
     assert STORAGE_QUOTAS["gp3"] in obstacle
-
-
-def test_the_model_knows_the_quotas_by_the_same_codes() -> None:
-    assert QUOTAS_OF_THE_MODEL == STORAGE_QUOTAS
 
 
 def test_quotas_that_are_not_listed_are_not_known(ready: RecoveryLab) -> None:

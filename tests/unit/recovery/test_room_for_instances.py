@@ -70,7 +70,7 @@ def test_vcpus_beyond_the_quota_are_an_obstacle(lab: InstanceLab) -> None:
     assert "whether the quota of vCPUs admits them is not known: Service Quotas was not asked" in lab.plan(source_id).remarks
     client: Any = lab.lab.world.client("ec2", DR)
     quotas = ListedQuotas({"L-1216C47A": 5})
-    plan = replace(lab.prepare(), looks=Ec2Instances(client=client, region=DR, quotas=lambda: quotas)).plan(request)
+    plan = replace(lab.prepare(), reader=Ec2Instances(client=client, region=DR, quotas=lambda: quotas)).plan(request)
     words = "2 vCPUs beside 4 that run are more than the quota L-1216C47A, 5"
     assert [obstacle.partition(":")[0] for obstacle in plan.obstacles] == [words]
 

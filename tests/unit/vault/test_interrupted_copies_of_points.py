@@ -33,9 +33,9 @@ USABLE = SimpleNamespace(fault_of=lambda _: None, managed_by_aws=lambda _: False
 
 def begun(lab: VaultLaboratory, documents: MemoryDocuments) -> RecoveryRun:
     now = lab.runner.composition.clock.now()
-    looks = Ec2Instances(client=lab.world.client("ec2", DR, VAULT_ACCOUNT), region=DR)
+    ec2 = Ec2Instances(client=lab.world.client("ec2", DR, VAULT_ACCOUNT), region=DR)
     reader = lab.runner.composition.points(DR)
-    plan = prepare_copies(reader, looks, Target((volume_of(lab),)), now, key_to_share(lab, CLEAN), CLEAN, USABLE)
+    plan = prepare_copies(reader, ec2, Target((volume_of(lab),)), now, key_to_share(lab, CLEAN), CLEAN, USABLE)
     started = new_run(DR, tuple(point.id for point in plan.points), copy_steps(plan), plan.obstacles, "keeper", now)
     Journal(documents=documents).begin(started)
     return started

@@ -58,7 +58,7 @@ def recover_set(aws: EmbeddedAws, client: Callable[[str, str], Any], story: Demo
         )
         prepare = PrepareRecovery(
             snapshots=Ec2Reader(client=ec2, region=DR_REGION),
-            looks=actions_on,
+            reader=actions_on,
             documents=documents,
             volumes_in=lambda _, ids: ids,
         )

@@ -20,7 +20,7 @@ from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.tag_names import DRILL, INSTANCE
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.drills.plan import DrillPlanner
-from snapkeep.usecases.drills.ports import DrillLooks, InstanceCommands, MadeResource, Removal
+from snapkeep.usecases.drills.ports import DrillReader, InstanceCommands, MadeResource, Removal
 from snapkeep.usecases.ports import Clock, PageStore
 from snapkeep.usecases.recovery.holding import PointHolds
 from snapkeep.usecases.recovery.states import GONE
@@ -47,7 +47,7 @@ class StepResult:
 class AdvanceDrill:
     """Takes drills from one step to the next."""
 
-    looks: DrillLooks
+    reader: DrillReader
     commands: InstanceCommands
     planner: DrillPlanner
     holds: PointHolds
@@ -101,7 +101,7 @@ class AdvanceDrill:
         return run.failed(why) if why else run
 
     def _look(self, run: DrillRun, now: datetime) -> DrillRun:
-        volume = self.looks.volume(run.restored_id)
+        volume = self.reader.volume(run.restored_id)
         if volume is None or volume.state in ("deleting", "deleted"):
             # A new volume may be missing from EC2's answers for a while; one that was there was deleted.
             return run.failed(f"{run.restored_id} was deleted by others") if run.available_at else run
@@ -112,10 +112,10 @@ class AdvanceDrill:
         if run.available_at is None and volume.state in ("available", "in-use"):
             run = replace(run, available_at=now)
         if run.available_at is not None and run.initialised_at is None:
-            percent = self.looks.initialised_percent(run.restored_id) or 0
+            percent = self.reader.initialised_percent(run.restored_id) or 0
             run = replace(run, progress_percent=percent, initialised_at=now if percent >= COMPLETE else None)
         if run.snapshot_id and run.snapshot_at is None:
-            snapshot = self.looks.made_snapshot(run.snapshot_id)
+            snapshot = self.reader.made_snapshot(run.snapshot_id)
             if snapshot is not None and snapshot.state == "error":
                 return run.failed(f"{run.snapshot_id}, the snapshot of the restored volume, failed")
             run = replace(run, snapshot_at=now if snapshot is not None and snapshot.state == "completed" else None)
@@ -125,7 +125,7 @@ class AdvanceDrill:
         instance = run.instances[place]
         if instance.image_id and not instance.image_checked:
             return self._look_at_image(run, place)
-        state = self.looks.instance(instance.restored_id) if instance.restored_id else None
+        state = self.reader.instance(instance.restored_id) if instance.restored_id else None
         if state is None:  # a new instance may be missing from EC2's answers for a while; the drill's end bounds the wait
             return run
         if state.state in GONE:
@@ -135,10 +135,10 @@ class AdvanceDrill:
             instance = replace(instance, running_at=now)
         if instance.running_at is None:
             return run
-        if instance.checked_at is None and self.looks.checks_passed(state.id):
+        if instance.checked_at is None and self.reader.checks_passed(state.id):
             instance = replace(instance, checked_at=now)
         if instance.initialised_at is None:
-            shown = [self.looks.initialised_percent(volume_id) or 0 for volume_id in state.volumes.values()]
+            shown = [self.reader.initialised_percent(volume_id) or 0 for volume_id in state.volumes.values()]
             percent = min(shown) if len(shown) == len(instance.volumes) else 0
             instance = replace(instance, progress_percent=percent, initialised_at=now if percent >= COMPLETE else None)
         if run.command and instance.checked_at and not instance.command_ended:
@@ -175,7 +175,7 @@ class AdvanceDrill:
     def _look_at_image(self, run: DrillRun, place: int) -> DrillRun:
         instance = run.instances[place]
         own = {DRILL: run.id, INSTANCE: instance.instance_id}
-        image = next((image for image in self.looks.images_of(own) if image.id == instance.image_id), None)
+        image = next((image for image in self.reader.images_of(own) if image.id == instance.image_id), None)
         if image is None or image.state in ("pending", "transient"):
             return run
         if image.state != "available":

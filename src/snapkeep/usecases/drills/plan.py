@@ -17,9 +17,9 @@ from snapkeep.usecases.recovery.record_ports import Documents
 if TYPE_CHECKING:
     from snapkeep.domain.policy.model import PolicySet, RecoveryGroup
     from snapkeep.usecases.recovery.find_points import SnapshotLister
-    from snapkeep.usecases.recovery.prepare_instance import InstanceLooks
+    from snapkeep.usecases.recovery.prepare_instance import InstanceReader
 
-    class PlanningLooks(InstanceLooks, DrillNetworks, Protocol):
+    class DrillPlanReader(InstanceReader, DrillNetworks, Protocol):
         """Reads what the plan of a drill of instances needs."""
 
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class DrillPlanner:
     """Plans drills of instances, once for each."""
 
-    looks: PlanningLooks
+    reader: DrillPlanReader
     points: SnapshotLister
     documents: Documents
     policies: Callable[[], PolicySet]
@@ -69,8 +69,8 @@ class DrillPlanner:
         from snapkeep.usecases.recovery.prepare_group import PrepareGroup  # noqa: PLC0415
         from snapkeep.usecases.recovery.prepare_instance import InstanceRequest, PrepareInstance  # noqa: PLC0415
 
-        network = self.looks.drill_network(run.system)
-        prepare = PrepareInstance(snapshots=self.points, looks=self.looks, documents=self.documents, network=network)
+        network = self.reader.drill_network(run.system)
+        prepare = PrepareInstance(snapshots=self.points, reader=self.reader, documents=self.documents, network=network)
         options = InstanceOptions(InstanceMap(instance_types=run.instance_types))
         if group is not None:
             of_group = PrepareGroup(prepare=prepare).plan(group, run.point_start, options)

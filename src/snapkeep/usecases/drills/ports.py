@@ -27,7 +27,7 @@ class DrillNetworks(Protocol):
         """Return what can lead out of a network."""
 
 
-class DrillLooks(Protocol):
+class DrillReader(Protocol):
     """Looks at what a drill made. Each port of this file raises AwsRefused, AwsThrottled or AwsUnavailable."""
 
     def volume(self, volume_id: str) -> VolumeState | None:

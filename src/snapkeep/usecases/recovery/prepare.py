@@ -32,7 +32,7 @@ from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.recovery.states import VolumeState
 
 
-class RegionLooks(Protocol):
+class RegionReader(Protocol):
     """Reads what the plan of any recovery needs of one region."""
 
     @property
@@ -52,7 +52,7 @@ class RegionLooks(Protocol):
         """Return the full data of snapshots where EC2 says it."""
 
 
-class RecoveryLooks(RegionLooks, Protocol):
+class RecoveryReader(RegionReader, Protocol):
     """Reads what a plan of volumes needs besides, and tries its requests as dry runs."""
 
     def refusal(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
@@ -98,14 +98,14 @@ class PrepareRecovery:
     """Makes the plan of a recovery."""
 
     snapshots: SnapshotLister
-    looks: RecoveryLooks
+    reader: RecoveryReader
     documents: Documents | None
     """None where the bucket cannot be reached: volumes are planned without their records."""
     volumes_in: VolumesIn
 
     def plan(self, request: RecoveryRequest) -> RecoveryPlan:
         """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
-        lineages = lineages_of(self.looks.region, self.snapshots.all_snapshots())
+        lineages = lineages_of(self.reader.region, self.snapshots.all_snapshots())
         findings = _Findings()
         choices = self._choices(request, lineages, findings)
         points = [point for choice in choices for point in choice.points]
@@ -119,16 +119,16 @@ class PrepareRecovery:
         zone = self._zone(place.zone if place else request.zone, findings)
         options = RestoreOptions(zone, request.rate_mibps, tuple(attachments))
         records, remarks = ({}, []) if request.from_vault else records_of(self.documents, points)
-        plan = plan_recovery(choices, records, self.looks.data_bytes([point.id for point in points]), options)
+        plan = plan_recovery(choices, records, self.reader.data_bytes([point.id for point in points]), options)
         if plan.volumes and not findings.obstacles and not plan.obstacles:
             findings.obstacles += self._refusals(plan)
-            storage = self.looks.storage({volume.volume_type for volume in plan.volumes})
+            storage = self.reader.storage({volume.volume_type for volume in plan.volumes})
             findings.obstacles += storage.obstacles(plan.volumes)
             restored = [point.id for point in points]
-            findings.remarks += [*storage.remarks(plan.volumes), *repetitions(self.looks.recovered_from(restored), restored)]
+            findings.remarks += [*storage.remarks(plan.volumes), *repetitions(self.reader.recovered_from(restored), restored)]
         return replace(
             plan,
-            region=self.looks.region,
+            region=self.reader.region,
             obstacles=(*plan.obstacles, *findings.obstacles),
             remarks=(*plan.remarks, *findings.remarks, *remarks),
         )
@@ -140,7 +140,7 @@ class PrepareRecovery:
         if later := request.target.later_than(lineages, request.at):
             findings.remarks.append(f"not recovered, as all their snapshots are later: {', '.join(later)}")
         elif not groups:
-            findings.obstacles.append(f"{request.target}: no snapshot in {self.looks.region} is of such a volume")
+            findings.obstacles.append(f"{request.target}: no snapshot in {self.reader.region} is of such a volume")
         if not request.target.names and not request.with_deleted:
             groups = self._without_deleted(groups, lineages, findings)
         without = {name: device_slot(name) for name in request.without}
@@ -179,7 +179,7 @@ class PrepareRecovery:
         if not request.attach_to:
             return None
         try:
-            place = self.looks.place(request.attach_to)
+            place = self.reader.place(request.attach_to)
         except AwsRefused as error:
             findings.obstacles.append(str(error))
             return None
@@ -190,7 +190,7 @@ class PrepareRecovery:
         if place.state not in ATTACHABLE:
             states = " or ".join(ATTACHABLE)
             findings.obstacles.append(f"{place.instance_id} is {place.state}: EC2 attaches volumes to {states} instances")
-        elif refusal := self.looks.refusal_to_attach(place):
+        elif refusal := self.reader.refusal_to_attach(place):
             findings.remarks.append(
                 f"a trial with a volume that {place.instance_id} has was refused; a permission that depends on the volume's tags "
                 f"may allow it all the same: {refusal}"
@@ -199,7 +199,7 @@ class PrepareRecovery:
 
     def _zone(self, named: str, findings: _Findings) -> str:
         try:
-            zones = self.looks.zones()
+            zones = self.reader.zones()
         except AwsRefused as error:
             findings.remarks.append(f"whether the zone can be used is not known: {error}")
             if not named:
@@ -207,15 +207,15 @@ class PrepareRecovery:
             return named
         zone = named or (zones[0] if zones else "")
         if zone not in zones:
-            findings.obstacles.append(f"{zone or 'no zone'} cannot be used; {self.looks.region} has {', '.join(zones)}")
+            findings.obstacles.append(f"{zone or 'no zone'} cannot be used; {self.reader.region} has {', '.join(zones)}")
         return zone
 
     def _refusals(self, plan: RecoveryPlan) -> list[str]:
         steps = steps_of(plan)
         creations = [step.parameters for step in steps if step.kind is StepKind.CREATE_VOLUME]
         trial = dict.fromkeys(STEP_TAGS, "dry-run")
-        refusals = [self.looks.refusal(creation["request"], creation["tags"] | trial) for creation in creations]
-        refusals.append(self.looks.refusal_of_tags([volume.point.id for volume in plan.volumes], TRIAL_HOLD))
+        refusals = [self.reader.refusal(creation["request"], creation["tags"] | trial) for creation in creations]
+        refusals.append(self.reader.refusal_of_tags([volume.point.id for volume in plan.volumes], TRIAL_HOLD))
         return sorted(set(filter(None, refusals)))
 
 

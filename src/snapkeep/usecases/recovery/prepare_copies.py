@@ -17,7 +17,7 @@ AWS_KEYS = "alias/aws/"
 """The beginning of the aliases of keys that AWS manages: no other account can use one (EBS user guide: share a KMS key)."""
 
 
-class CopyLooks(Protocol):
+class CopyDryRuns(Protocol):
     """Tries the request of a copy as a dry run."""
 
     @property
@@ -28,7 +28,7 @@ class CopyLooks(Protocol):
         """Return why CopySnapshot would be refused; empty if it would not."""
 
 
-class KeyLooks(Protocol):
+class KeyReader(Protocol):
     """Looks at KMS keys of the region."""
 
     def fault_of(self, key_arn: str) -> KeyFault | None:
@@ -39,26 +39,26 @@ class KeyLooks(Protocol):
 
 
 def prepare_copies(
-    snapshots: SnapshotLister, looks: CopyLooks, target: Target, at: datetime, key: str, account: str, keys: KeyLooks
+    snapshots: SnapshotLister, dry_runs: CopyDryRuns, target: Target, at: datetime, key: str, account: str, keys: KeyReader
 ) -> CopyPlan:
     """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
-    lineages = lineages_of(looks.region, snapshots.all_snapshots())
+    lineages = lineages_of(dry_runs.region, snapshots.all_snapshots())
     groups = target.groups(lineages, at)
     obstacles = [f"{name}: {lineages.why_unnamed(name, at)}" for name, volume_ids in groups.items() if not volume_ids]
     choices = [choose_points(lineages, volume_ids, at) for volume_ids in groups.values() if volume_ids]
     # A dry run of CopySnapshot does not look at the key, and the copy itself fails late (EBS user guide).
     fault = keys.fault_of(key)
     if fault is not None and fault.reason is not Unusable.KEY_NOT_KNOWN:
-        obstacles.append(f"{key}: {fault.text}: name an enabled customer managed key of {looks.region}")
+        obstacles.append(f"{key}: {fault.text}: name an enabled customer managed key of {dry_runs.region}")
     if AWS_KEYS in key or keys.managed_by_aws(key):
         managed = f"{key}: AWS manages this key, and no other account can use it"
-        obstacles.append(f"{managed}: name a customer managed key of {looks.region}")
-    plan = plan_copies(looks.region, choices, key, account, obstacles)
+        obstacles.append(f"{managed}: name a customer managed key of {dry_runs.region}")
+    plan = plan_copies(dry_runs.region, choices, key, account, obstacles)
     if fault is not None and fault.reason is Unusable.KEY_NOT_KNOWN:
         plan = replace(plan, remarks=(*plan.remarks, f"{key}: {fault.text}"))
     if plan.obstacles:
         return plan
     requests = [step.parameters["request"] for step in copy_steps(plan) if step.kind is StepKind.COPY_POINT]
     trial = dict.fromkeys(STEP_TAGS, "dry-run")
-    refusals = {why for request in requests if (why := looks.refusal_to_copy(request, trial))}
+    refusals = {why for request in requests if (why := dry_runs.refusal_to_copy(request, trial))}
     return replace(plan, obstacles=tuple(sorted(refusals)))

@@ -31,12 +31,12 @@ from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, RecoveryRun
 from snapkeep.domain.recovery.vcpus import RegionVcpus
 from snapkeep.usecases.recovery.begin import new_run
 from snapkeep.usecases.recovery.find_points import SnapshotLister
-from snapkeep.usecases.recovery.prepare import RegionLooks, repetitions
+from snapkeep.usecases.recovery.prepare import RegionReader, repetitions
 from snapkeep.usecases.recovery.read_records import newest_record, records_of
 from snapkeep.usecases.recovery.record_ports import Documents
 
 
-class InstanceLooks(RegionLooks, Protocol):
+class InstanceReader(RegionReader, Protocol):
     """Reads what the plan of an instance needs besides, and tries its requests as dry runs."""
 
     def refusal_of_image(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
@@ -74,7 +74,7 @@ class PrepareInstance:
     """Makes the plan of an instance's recovery."""
 
     snapshots: SnapshotLister
-    looks: InstanceLooks
+    reader: InstanceReader
     documents: Documents | None
     """None where the bucket cannot be reached: no instance can be planned then."""
     fault_of_key: Callable[[str], KeyFault | None] = lambda _: None
@@ -89,11 +89,11 @@ class PrepareInstance:
 
     def lineages(self) -> Lineages:
         """Return the snapshots of the region, to plan several instances from one listing."""
-        return lineages_of(self.looks.region, self.snapshots.all_snapshots())
+        return lineages_of(self.reader.region, self.snapshots.all_snapshots())
 
     def plan_from(self, lineages: Lineages, request: InstanceRequest) -> InstancePlan:
         """Return the plan of an instance from a listing that was read before; whether there is room is left open."""
-        region = self.looks.region
+        region = self.reader.region
         named = self._named(lineages, request)
         if len(named) != 1:
             several = f"several instances: {', '.join(named)}; name one"
@@ -120,11 +120,11 @@ class PrepareInstance:
         if not plans or any(plan.obstacles for plan in plans):
             return list(plans), []
         volumes = [volume for plan in plans for volume in plan.volumes]
-        storage = self.looks.storage({volume.volume_type for volume in volumes})
-        vcpus = RegionVcpus() if all(plan.replaces_root for plan in plans) else self.looks.vcpus()
+        storage = self.reader.storage({volume.volume_type for volume in volumes})
+        vcpus = RegionVcpus() if all(plan.replaces_root for plan in plans) else self.reader.vcpus()
         rates = tuple(rate_remarks(len(volumes), plans[0].rate_mibps))
         # Drills clean up after themselves, and are repetitions.
-        made = [] if self.network else self.looks.recovered_from({point for plan in plans for point in plan.point_ids})
+        made = [] if self.network else self.reader.recovered_from({point for plan in plans for point in plan.point_ids})
         checked = [
             replace(
                 plan,
@@ -161,14 +161,14 @@ class PrepareInstance:
     def _plan_launch(
         self, lineages: Lineages, record: RecoveryRecord, instance: InstanceSettings, request: InstanceRequest
     ) -> InstancePlan:
-        options, same_region = request.options, record.region == self.looks.region or self.network is not None
+        options, same_region = request.options, record.region == self.reader.region or self.network is not None
         if self.network is not None:
             record = isolated(record, self.network)
             instance = record.instance or instance
         volume_ids, problems = volumes_wanted(record, options.without)
         choice = choose_points(lineages, volume_ids, request.at)
         words = translate(instance, options.names, same_region=same_region)
-        site = self.looks.site(
+        site = self.reader.site(
             subnet_id=words.subnet,
             group_ids=[group for group in words.security_groups if group],
             instance_type=words.instance_type,
@@ -198,8 +198,8 @@ class PrepareInstance:
         root = [volume.volume_id for volume in record.volumes if volume.root]
         choice = choose_points(lineages, root, request.at)
         standing = ""
-        if record.instance and record.region == self.looks.region:
-            site = self.looks.site(
+        if record.instance and record.region == self.reader.region:
+            site = self.reader.site(
                 subnet_id="",
                 group_ids=(),
                 instance_type=record.instance.shape.instance_type,
@@ -209,20 +209,20 @@ class PrepareInstance:
             )
             standing = site.standing
         return plan_root(
-            choice, record, self._data_bytes(choice), self.looks.region, standing, rate_mibps=request.options.rate_mibps
+            choice, record, self._data_bytes(choice), self.reader.region, standing, rate_mibps=request.options.rate_mibps
         )
 
     def _data_bytes(self, choice: PointChoice) -> dict[str, int]:
-        return self.looks.data_bytes([point.id for point in choice.points])
+        return self.reader.data_bytes([point.id for point in choice.points])
 
     def _refusals(self, plan: InstancePlan) -> list[str]:
         trial, points = dict.fromkeys(STEP_TAGS, "dry-run"), list(plan.point_ids)
         refusal = (
-            self.looks.refusal_of_root(plan.instance_id, points[0], trial)
+            self.reader.refusal_of_root(plan.instance_id, points[0], trial)
             if plan.replaces_root
-            else self.looks.refusal_of_image(plan.image, trial)
+            else self.reader.refusal_of_image(plan.image, trial)
         )
-        return [why for why in (refusal, self.looks.refusal_of_tags(points, TRIAL_HOLD)) if why]
+        return [why for why in (refusal, self.reader.refusal_of_tags(points, TRIAL_HOLD)) if why]
 
 
 SubnetNames = Callable[[str, Collection[str]], Mapping[str, str]]
@@ -230,12 +230,12 @@ SubnetNames = Callable[[str, Collection[str]], Mapping[str, str]]
 
 
 def first_map(
-    documents: Documents, looks: InstanceLooks, instance_ids: Sequence[str], subnet_names: SubnetNames
+    documents: Documents, reader: InstanceReader, instance_ids: Sequence[str], subnet_names: SubnetNames
 ) -> tuple[ProposedMap, list[str]]:
     """Return a first map for instances by their newest records, and what was not looked at. Raise DocumentNotFound."""
     records = [_newest_of(documents, instance_id) for instance_id in instance_ids]
     instances = [record.instance for record in records if record.instance]
-    inventory = looks.inventory({instance.shape.instance_type for instance in instances})
+    inventory = reader.inventory({instance.shape.instance_type for instance in instances})
     names: dict[str, str] = {}
     notes: dict[str, None] = {}
     for record in records:
@@ -244,7 +244,7 @@ def first_map(
                 names |= subnet_names(record.region, [record.instance.network.subnet_id])
             except SnapkeepError as error:
                 notes[f"{record.region} was not looked at for the names of subnets: {error}"] = None
-    return propose_map(instances, inventory, names, looks.region), list(notes)
+    return propose_map(instances, inventory, names, reader.region), list(notes)
 
 
 def _newest_of(documents: Documents, instance_id: str) -> RecoveryRecord:
