@@ -113,8 +113,8 @@ class AwsSettings:
 
     def stack_name(self, kind: StackKind) -> str:
         """Return the name of the stack `primary` or `dr`, as the options or `deploy` name it."""
-        named = self.primary_stack if kind is StackKind.PRIMARY else self.dr_stack
-        return named or stack_name(self.system, kind)
+        named = {StackKind.PRIMARY: self.primary_stack, StackKind.DR: self.dr_stack}
+        return named.get(kind) or stack_name(self.system, kind)
 
     @property
     def queue_table(self) -> str:

@@ -87,13 +87,16 @@ def documents_not_allowed(installed: Stacks, policies: PolicySet) -> Iterator[st
             )
 
 
-def allowance_reader(installed: Stacks, region: str) -> AllowanceReader:
-    """Return what reads the deletions that the runs of a region may make, by one listing for each day."""
+def allowance_reader(installed: Stacks, region: str, kind: StackKind | None = None) -> AllowanceReader:
+    """Return what reads the deletions that the runs of a region may make, by one listing for each day.
+
+    Without a `kind` the stack is the region's of a system.
+    """
 
     @cache
     def of_day(day: date) -> Callable[[Collection[str]], DayAllowance]:
         try:
-            return _allowance(installed, region, day)
+            return _allowance(installed, region, kind or _kind(installed, region), day)
         except known_errors() as error:
             problem = one_line(error)
             return lambda snapshot_ids: DayAllowance(len(snapshot_ids), problem=problem)
@@ -101,11 +104,10 @@ def allowance_reader(installed: Stacks, region: str) -> AllowanceReader:
     return lambda day, snapshot_ids: of_day(day)(snapshot_ids)
 
 
-def _allowance(installed: Stacks, region: str, day: date) -> Callable[[Collection[str]], DayAllowance]:
+def _allowance(installed: Stacks, region: str, kind: StackKind, day: date) -> Callable[[Collection[str]], DayAllowance]:
     from snapkeep.adapters.s3_documents import S3Documents  # noqa: PLC0415 - imports botocore
     from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions  # noqa: PLC0415 - of plans that delete alone
 
-    kind = _kind(installed, region)
     times = installed.stack_parameters(kind, region).get("DeletionsTimesUsual")
     if not times:  # no stack, or one of a version that had no limit
         return lambda snapshot_ids: DayAllowance(len(snapshot_ids))

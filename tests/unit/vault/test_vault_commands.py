@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
+from snapkeep.adapters import s3_documents
 from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import RegionalAdapters
@@ -30,6 +31,7 @@ from snapkeep.domain.retention.placed_holds import PlacedHolds
 from snapkeep.domain.tag_names import HOLD, MANAGED
 from snapkeep.lab.simulator.memory_ports import MemoryDocuments
 from snapkeep.usecases.policies import StoredDocument
+from snapkeep.usecases.sweep.announced_deletions import AnnouncedDeletions
 from support.vaulting import CLEAN, DR, VAULT_ACCOUNT, VaultLaboratory, key_to_share, vault_with_two_points, volume_of
 
 
@@ -62,13 +64,16 @@ def commands(lab: VaultLaboratory, documents: MemoryDocuments, stack: dict[str, 
             raise ClientError({"Error": {"Code": "ValidationError", "Message": "it does not exist"}}, "DescribeStacks")
         parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.items()]
         found = {"StackName": StackName, "StackId": "a", "StackStatus": "CREATE_COMPLETE", "Parameters": parameters}
-        return {"Stacks": [found | {"Outputs": [{"OutputKey": "SweepStateMachineArn", "OutputValue": "arn:machine"}]}]}
+        outputs = {"SweepStateMachineArn": "arn:machine", "ReportsBucketName": "reports"}
+        return {"Stacks": [found | {"Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]}]}
 
     def client(_: AwsSettings, service: str, region: str) -> Any:
         if service == "service-quotas":
             raise AwsRefused("not asked here")
         if service == "cloudformation":
             return SimpleNamespace(describe_stacks=describe_stacks)
+        if service == "s3":
+            return None  # of `S3Documents`, which the tests that read it replace
         return sts if service == "sts" else lab.world.client(service, region, VAULT_ACCOUNT, caller="keeper")
 
     monkeypatch.setattr(AwsSettings, "client", client)
@@ -147,10 +152,10 @@ policies:
 """
 
 
-def pushed(lab: VaultLaboratory, tmp_path: Path, account: str = VAULT_ACCOUNT, keep: int = 1) -> Result:
+def pushed(lab: VaultLaboratory, tmp_path: Path, *options: str, account: str = VAULT_ACCOUNT, keep: int = 1) -> Result:
     document = tmp_path / "policy.yaml"
     document.write_text(DOCUMENT.format(account=account, keep=keep), encoding="utf-8")
-    return CliRunner().invoke(app, ["push", str(document), "--yes", "--region", DR])
+    return CliRunner().invoke(app, ["push", str(document), "--yes", "--region", DR, *options])
 
 
 def test_a_document_is_pushed_that_copies_into_the_vaults_own_region(lab: VaultLaboratory, tmp_path: Path) -> None:
@@ -182,6 +187,30 @@ def test_a_push_lists_the_region_once(lab: VaultLaboratory, tmp_path: Path, monk
 def test_a_push_shows_the_fields_that_change(lab: VaultLaboratory, tmp_path: Path) -> None:
     """The command showed the deletions, and not that a permanent lock was added."""
     assert "vaults.bunker.retention.keep_last: 2 -> 1" in pushed(lab, tmp_path).stdout
+
+
+@pytest.fixture
+def day(lab: VaultLaboratory, stack: dict[str, str], documents: MemoryDocuments, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day on which the vault's runs have announced as many deletions as they make."""
+    stack["DeletionsTimesUsual"] = "10"
+    monkeypatch.setattr(s3_documents, "S3Documents", lambda client, bucket: documents)
+    today, announced = lab.runner.composition.clock.now().date(), AnnouncedDeletions(documents)
+    announced.write_usual(today, 3)
+    announced.announce(today, [f"snap-{number}" for number in range(50)])
+
+
+@pytest.mark.usefixtures("day")
+def test_a_push_says_how_many_deletions_runs_make_on_one_day(lab: VaultLaboratory, tmp_path: Path) -> None:
+    """`policy push` warned of it, and this command did not."""
+    said = "runs delete at most 50 snapshots a day (UTC) (they announced 50 today), and 1 are to be deleted: DeletionsTimesUsual"
+    assert f"\n{said} is 10, usual are 3 a day" in pushed(lab, tmp_path).stdout
+    assert "runs delete" not in pushed(lab, tmp_path, keep=2).stdout
+
+
+@pytest.mark.usefixtures("day")
+def test_the_json_of_a_push_has_the_numbers_of_the_day(lab: VaultLaboratory, tmp_path: Path) -> None:
+    day = json.loads(pushed(lab, tmp_path, "--json").stdout)["day"]
+    assert (day["planned"], day["announced"], day["most"], day["exceeded"]) == (1, 50, 50, True)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +247,7 @@ def test_a_sweep_of_the_vault_shows_its_report(
     lab: VaultLaboratory, stack: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def swept(_: AwsSettings, region: str, outputs: dict[str, str], __: Any, *, quiet: bool) -> Any:
-        assert (region, outputs, quiet) == (DR, {"SweepStateMachineArn": "arn:machine"}, True)
+        assert (region, outputs["SweepStateMachineArn"], quiet) == (DR, "arn:machine", True)
         return lab.sweep()
 
     monkeypatch.setattr("snapkeep.cli.commands.vault.swept", swept)

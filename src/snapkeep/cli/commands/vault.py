@@ -84,13 +84,15 @@ def push(
 
     The entry of `vaults` with this account and `--region` counts there, and nothing else of the document.
     """
-    from snapkeep.cli.stack_limits import check_locks_of_vault  # noqa: PLC0415 - --help needs none of these
+    from snapkeep.cli.stack_limits import allowance_reader, check_locks_of_vault  # noqa: PLC0415 - --help needs none of these
+    from snapkeep.cli.views.plan import allowance_as_data  # noqa: PLC0415
     from snapkeep.cli.views.policy import pushed_line  # noqa: PLC0415
     from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
     from snapkeep.cli.views.vault import changes_lines, points_as_data  # noqa: PLC0415
     from snapkeep.domain.policy.document import STANDARD_LIMITS  # noqa: PLC0415
     from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
-    from snapkeep.usecases.look.vault import newly_deleted  # noqa: PLC0415
+    from snapkeep.domain.retention.deletion_days import NOT_READ  # noqa: PLC0415
+    from snapkeep.usecases.look.vault import deleted_points, newly_deleted  # noqa: PLC0415
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
     from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
 
@@ -109,13 +111,17 @@ def push(
     current = policies_of_vault(settings)
     before, after = _points(settings, current, proposed)
     deleted = newly_deleted(before, after)
+    installed, going = InstalledSystem(settings), [point.copy.id for point in deleted_points(after)]
+    read_allowance = allowance_reader(installed, settings.region, StackKind.VAULT)
+    allowance = read_allowance(datetime.now(UTC).date(), going) if going else NOT_READ
     if not json:
         fields = field_changes(replace(current, policies=()), replace(proposed, policies=()))
         write_lines(field_lines(fields))
-        write_lines(changes_lines(after, deleted))
+        write_lines(changes_lines(after, deleted, allowance))
     require_consent(f"Put {file.name} in force in {settings.region}?", yes=yes, json=json, otherwise="nothing was changed")
-    (pushed,) = push_to([InstalledSystem(settings).adapters.policy_store_of(settings.region)], stored_text(document))
+    (pushed,) = push_to([installed.adapters.policy_store_of(settings.region)], stored_text(document))
     data = {"version": pushed.version, "region": pushed.region, "deleted": points_as_data(deleted)}
+    data["day"] = allowance_as_data(allowance)
     show_result(data, [pushed_line(pushed)], json=json)
     exit_unless(not pushed.overtaken)
 

@@ -12,6 +12,7 @@ from snapkeep.domain.model import Action
 from snapkeep.domain.plural import counted
 from snapkeep.domain.recovery.choice import is_point, why_unusable
 from snapkeep.domain.recovery.copy_steps import CopyPlan
+from snapkeep.domain.retention.deletion_days import DayAllowance
 from snapkeep.domain.tag_names import PROOF
 from snapkeep.domain.tags import format_time
 from snapkeep.domain.vault.shares import VaultStanding
@@ -50,13 +51,14 @@ def points_lines(points: Sequence[VaultPoint], region: str, now: datetime) -> It
         yield f"    proof: {point.copy.tags.get(PROOF, NOT_COMPARED)}"
 
 
-def changes_lines(after: Sequence[VaultPoint], deleted: Sequence[VaultPoint]) -> Iterator[str]:
-    """Yield what a change of the vault's policy deletes."""
+def changes_lines(after: Sequence[VaultPoint], deleted: Sequence[VaultPoint], allowance: DayAllowance) -> Iterator[str]:
+    """Yield what a change of the vault's policy deletes, and whether runs may delete all on one day."""
     yield f"the next sweep deletes {len(deleted):,} more of {counted(len(after), 'point')}"
     for point in deleted:
         origin = point.copy.origin
         lock = f", {point.lock.text}" if point.lock else ""
         yield f"  {origin.volume_id}  {origin.start_time:%Y-%m-%d %H:%M:%S}  {point.copy.id}{lock}"
+    yield allowance.warning
 
 
 def _state(point: VaultPoint) -> str:

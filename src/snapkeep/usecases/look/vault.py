@@ -52,10 +52,15 @@ def of_volumes(points: Iterable[VaultPoint], volume_ids: Iterable[str]) -> list[
     return [point for point in points if not named or point.copy.origin.volume_id in named]
 
 
+def deleted_points(points: Iterable[VaultPoint]) -> list[VaultPoint]:
+    """Return the points that the next sweep deletes."""
+    return [point for point in points if point.verdict.action is Action.DELETE]
+
+
 def newly_deleted(before: Iterable[VaultPoint], after: Iterable[VaultPoint]) -> list[VaultPoint]:
     """Return the points that a sweep deletes after a change of policies and did not before."""
-    deleted = {point.copy.id for point in before if point.verdict.action is Action.DELETE}
-    return [point for point in after if point.verdict.action is Action.DELETE and point.copy.id not in deleted]
+    deleted = {point.copy.id for point in deleted_points(before)}
+    return [point for point in deleted_points(after) if point.copy.id not in deleted]
 
 
 def _newest_first(point: VaultPoint) -> tuple[str, float, str]:
