@@ -7,9 +7,9 @@ from enum import StrEnum
 from snapkeep.domain.records import dataclass
 
 MOST_OUTPUT = 1000
-"""So many characters of each instance's output are kept: the states of a group's drill have 256 KiB."""
+"""The number of characters that are kept of each instance's output: the states of a group's drill have 256 KiB."""
 RESERVED_PREFIXES = ("aws", "amazon", "amzn")
-"""How names of AWS's own documents begin, in any case (botocore: ssm 2014-11-06, CreateDocument)."""
+"""The prefixes of the names of AWS's own documents, in any case (botocore: ssm 2014-11-06, CreateDocument)."""
 
 
 class CommandStatus(StrEnum):
@@ -24,7 +24,7 @@ class CommandStatus(StrEnum):
     FAILED = "Failed"
     CANCELLING = "Cancelling"
     UNKNOWN = "Unknown"
-    """One that this version does not know: the command counts as running until its time is over."""
+    """A status that this version does not know: the command counts as running until its time-out."""
 
     @classmethod
     def _missing_(cls, value: object) -> CommandStatus:  # noqa: ARG003 - the enum's form
@@ -36,7 +36,7 @@ _ENDED = frozenset({CommandStatus.SUCCESS, CommandStatus.CANCELLED, CommandStatu
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """The command in one instance, as far as it is."""
+    """The status and the output of a command in one instance."""
 
     status: CommandStatus
     exit_code: int | None
@@ -48,23 +48,23 @@ class CommandResult:
 
     @property
     def ended(self) -> bool:
-        """Whether it will change no more."""
+        """Whether the command has ended: its status is final."""
         return self.status in _ENDED
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended well."""
+        """Whether the command succeeded."""
         return self.status is CommandStatus.SUCCESS
 
     @property
     def text(self) -> str:
-        """How it ended, in words."""
+        """The result in words."""
         code = "" if self.exit_code is None else f", exit code {self.exit_code}"
         return f"{self.details or self.status}{code}"
 
 
 def document_arn(document: str, region: str, account_id: str, partition: str) -> str:
-    """Return the ARN by which IAM knows the SSM document that a command of an account names, by name or ARN.
+    """Return the ARN that IAM has for an SSM document, given its name or ARN and the account that uses it.
 
     The ARN of one of AWS's own documents has no account [Systems Manager user guide: identity-based policies of Automation].
     """

@@ -8,14 +8,17 @@ from datetime import timedelta
 from snapkeep.domain.plural import counted
 
 PATTERN = r"^[0-9]+[mhdw]$"
-"""The form of a duration, as a regular expression that JSON Schema understands too."""
+"""The form of a duration, as a regular expression that is valid in JSON Schema too."""
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _LONGEST = timedelta(days=36500)
 
 
 def parse_duration(text: str) -> timedelta:
-    """Return the duration that `90m`, `4h`, `3d` or `1w` names. Raise ValueError, with a right form, for anything else."""
+    """Return the duration in a text such as `90m`, `4h`, `3d` or `1w`.
+
+    Raise ValueError, with the right form, for anything else.
+    """
     if not re.fullmatch(PATTERN, text) or not text.isascii():
         raise ValueError("write a whole number and a unit: 90m, 4h, 3d or 1w")
     amount, unit = text[:-1], _UNITS[text[-1]]

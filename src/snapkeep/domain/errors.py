@@ -7,11 +7,11 @@ from __future__ import annotations
 
 
 class SnapkeepError(Exception):
-    """Every failure that Snapkeep names. Its message says what is wrong and what would be right."""
+    """The base of all errors of Snapkeep. Each message says what is wrong and what would be right."""
 
 
 class InvalidEvent(SnapkeepError):
-    """An event or an input that cannot be handled: an unknown shape, a part missing, or a snapshot that is not a copy."""
+    """An event or an input that cannot be handled: an unknown form, a missing field, or a snapshot that is not a copy."""
 
 
 class InvalidConfiguration(SnapkeepError):
@@ -23,7 +23,7 @@ class SnapshotFailed(SnapkeepError):
 
 
 class SnapshotGone(SnapkeepError):
-    """The snapshot does not exist any more."""
+    """The snapshot no longer exists."""
 
 
 class CopyFailed(SnapkeepError):
@@ -51,7 +51,7 @@ class AwsThrottled(SnapkeepError):
 
 
 class AwsUnavailable(SnapkeepError):
-    """AWS did not answer, or answered with a fault of its own. Retried with back-off and jitter."""
+    """AWS did not respond, or responded with a server error. Retried with back-off and jitter."""
 
 
 class AwsRefused(SnapkeepError):
@@ -67,11 +67,14 @@ class PendingQuotaReached(SnapkeepError):
 
 
 class VolumeBusy(SnapkeepError):
-    """No snapshot of this volume starts for now: too many are pending, or it is being made or deleted. Others may start."""
+    """EC2 starts no snapshot of this volume now: too many are pending, or the volume is being made or deleted.
+
+    Other volumes are not affected.
+    """
 
 
 class SnapshotQuotaReached(SnapkeepError):
-    """The region has, or nearly has, as many snapshots as its quota allows; none is made."""
+    """The snapshots of the region reach, or nearly reach, its quota; none is made."""
 
 
 class TagsDoNotFit(SnapkeepError):
@@ -79,7 +82,7 @@ class TagsDoNotFit(SnapkeepError):
 
 
 class EntryChanged(SnapkeepError):
-    """A queue entry was written since it was read: read it again and decide anew."""
+    """A queue entry was written since it was read: read it and decide again."""
 
 
 class EntryNotFound(SnapkeepError):
@@ -91,7 +94,7 @@ class DocumentAbsent(SnapkeepError):
 
 
 class ReportNotFound(SnapkeepError):
-    """No report is kept under this name."""
+    """No report is stored under this name."""
 
 
 class BlocksUnreadable(SnapkeepError):
@@ -108,7 +111,7 @@ class PageTokenExpired(SnapkeepError):
 
 
 class ProofNotFound(SnapkeepError):
-    """No such proof is kept."""
+    """No such proof is stored."""
 
 
 class DocumentNotFound(SnapkeepError):
@@ -120,7 +123,7 @@ class DocumentChanged(SnapkeepError):
 
 
 class RecordNotWritten(SnapkeepError):
-    """A recovery record is missing in a DR region; the copy is made all the same."""
+    """A recovery record is missing in a DR region; the copy is made nevertheless."""
 
 
 class RecoveryFailed(SnapkeepError):
@@ -128,11 +131,11 @@ class RecoveryFailed(SnapkeepError):
 
 
 class DrillFailed(SnapkeepError):
-    """A drill has not passed; its evidence has the cause."""
+    """A drill did not pass; its evidence has the cause."""
 
 
 class NotIsolated(SnapkeepError):
-    """The network of instance drills does not exist, or something leads out of it; nothing is launched there."""
+    """The network of instance drills does not exist, or has a way out; nothing is launched in it."""
 
 
 class KeyNotUsable(SnapkeepError):

@@ -1,4 +1,4 @@
-"""Parses AWS's EBS events, with all three ARN shapes.
+"""Parsers of AWS's EBS events, with all three ARN shapes.
 
 Sources: EBS user guide, "Amazon EventBridge events for Amazon EBS"; the generations of that page differ in ARN shapes
 and in the spelling of fields, so both are read leniently, and the region is taken from the envelope rather than the ARN.
@@ -35,23 +35,23 @@ class SnapshotEndEvent:
 
     snapshot_id: str
     succeeded: bool | None
-    """None when the event does not say: EC2 knows."""
+    """None if the event does not name it: EC2 knows it."""
     cause: str
 
 
 @dataclass(frozen=True, slots=True)
 class CopyEndEvent:
-    """A copy completed or failed, in the region that it was made in."""
+    """A copy completed or failed in its own region."""
 
     copy_id: str
     region: str
     source_snapshot_id: str
     source_region: str
-    """Empty when the source's ARN names no region, or cannot be read: the copy's tags name its source too."""
+    """Empty if the source's ARN names no region or cannot be read: the copy's tags name its source too."""
     succeeded: bool
     cause: str
     full: bool = False
-    """Whether the event says that the copy was not incremental. False where it does not say, and of a sweep's repair."""
+    """Whether the event shows that the copy was not incremental. False if it does not show this, and for a sweep's repair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class LateCopyEvent:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredEvent:
-    """An event that Snapkeep ignores; `why` in words."""
+    """An event that Snapkeep ignores, and why, in words."""
 
     why: str
 
@@ -79,15 +79,15 @@ def parse_arn(arn: str) -> Resource:
     resource_type, slash, resource_id = (parts[5] if len(parts) == ARN_FIELDS else "").partition("/")
     if parts[0] != "arn" or not slash or resource_type not in ("snapshot", "volume") or not resource_id:
         raise InvalidEvent(f"'{arn}' is not an ARN of a snapshot or a volume, such as arn:aws:ec2:us-east-1::snapshot/snap-0123")
-    # AWS documents ARNs whose region stands in the place of the account.
+    # AWS documents ARNs that have the region in the field of the account.
     region = next((field for field in parts[3:5] if _REGION.match(field)), "")
     return Resource(resource_id, region)
 
 
 def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEndEvent] | IgnoredEvent:
-    """Return the snapshots that ended (a multi-volume set has several), or why the event is not ours.
+    """Return the snapshots that ended (a multi-volume set has several), or why the event is ignored.
 
-    Raise InvalidEvent, naming the field, when it is an event of a snapshot's end that cannot be read.
+    Raise InvalidEvent, naming the field, if the event is of a snapshot's end and cannot be read.
     """
     detail = _detail(event)
     kind = detail.get("event", "")
@@ -100,7 +100,7 @@ def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEndEvent] | I
 
 
 def parse_copy_event(event: Mapping[str, Any]) -> CopyEndEvent | IgnoredEvent:
-    """Return the copy that ended, or why the event is not ours. Raise InvalidEvent as above."""
+    """Return the copy that ended, or why the event is ignored. Raise InvalidEvent as above."""
     detail = _detail(event)
     kind = detail.get("event", "")
     if event.get("detail-type") != SNAPSHOT_NOTIFICATION or kind != "copySnapshot":
@@ -118,7 +118,7 @@ def parse_copy_event(event: Mapping[str, Any]) -> CopyEndEvent | IgnoredEvent:
 
 
 def parse_late_copy(event: Mapping[str, Any]) -> LateCopyEvent | None:
-    """Return the copy that missed its completion duration; None for every other event, and for one that names no copy."""
+    """Return the copy that missed its completion duration; None for any other event, and for an event that names no copy."""
     detail = event.get("detail")
     if event.get("detail-type") != MISSED_DURATION or not isinstance(detail, Mapping):
         return None
@@ -130,9 +130,10 @@ def parse_late_copy(event: Mapping[str, Any]) -> LateCopyEvent | None:
 
 
 def parse_share(event: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the snapshot that another account has shared, of EC2's event; nothing for every other, and for one that names none.
+    """Return the snapshot that another account has shared, from EC2's event; nothing for any other event, and for an event
+    without a snapshot.
 
-    Its source, the account, is no evidence: EC2 says who owns the snapshot.
+    The account in the event is no evidence: EC2 names the snapshot's owner.
     """
     detail = event.get("detail")
     if event.get("detail-type") != SNAPSHOT_NOTIFICATION or not isinstance(detail, Mapping):
@@ -152,13 +153,13 @@ def _members(detail: Mapping[str, Any]) -> list[SnapshotEndEvent]:
 
 
 def _member(detail: Mapping[str, Any], member: Any) -> SnapshotEndEvent:
-    """Return a member of a set. One that cannot be read counts as failed, so that the others are protected."""
+    """Return a member of a set. A member that cannot be read counts as failed, so that the others are protected."""
     member = member if isinstance(member, Mapping) else {}
     try:
         snapshot_id = parse_arn(_text(member, "snapshot_id")).id
     except InvalidEvent as error:
         return SnapshotEndEvent("a snapshot of the set", succeeded=False, cause=f"the event does not name it: {error}")
-    # An unknown status is not a failure: EC2 decides what became of the snapshot.
+    # An unknown status is not a failure: EC2 knows the state of the snapshot.
     succeeded = {"completed": True, "error": False}.get(str(member.get("status")))
     cause = str(detail.get("cause", ""))
     if succeeded is None:

@@ -23,7 +23,7 @@ FieldWriter: TypeAlias = Callable[[Any], Any]
 FieldReader: TypeAlias = Callable[[Any], Any]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-"""Types whose values JSON has as they are."""
+"""Types whose values are JSON values already."""
 _NAME, _OPTIONAL, _INLINE = "json_name", "json_optional", "json_inline"
 OPTIONAL: dict[str, Any] = {_OPTIONAL: True}
 """Metadata of a field that JSON may lack: an empty value is not written."""
@@ -37,7 +37,7 @@ def named(name: str) -> dict[str, Any]:
 
 
 def inline(**names: str) -> dict[str, Any]:
-    """Return the metadata of a field whose own fields stand beside it, some of them under other names."""
+    """Return the metadata of a field whose own fields are written in its place, some of them under other names."""
     return {_INLINE: names}
 
 
@@ -63,7 +63,10 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[Record], data: Any) -> Record:
-    """Return the dataclass that `to_json` was given. Raise ValueError, naming the type and the field, if it cannot be read."""
+    """Return the dataclass of JSON values that `to_json` made.
+
+    Raise ValueError, naming the type and the field, if it cannot be read.
+    """
     try:
         return cast("Record", _reader(cast("Any", kind))(data))
     except (TypeError, ValueError) as error:
@@ -72,7 +75,7 @@ def from_json(kind: type[Record], data: Any) -> Record:
 
 @cache
 def _writer(kind: Any) -> FieldWriter:
-    """Return the function that writes values of a type: made once for each type, for payloads have many parts."""
+    """Return the function that writes values of a type. It is made once for each type, because payloads have many parts."""
     if is_dataclass(kind):
         return _dataclass_writer(cast("Any", kind))
     writers: tuple[tuple[type | tuple[type, ...], FieldWriter], ...] = (
@@ -113,7 +116,7 @@ def _dataclass_writer(kind: Any) -> FieldWriter:
 
 @cache
 def _reader(hint: Any) -> FieldReader:
-    """Return the function that reads values of a type: made once for each type. It raises TypeError or ValueError."""
+    """Return the function that reads values of a type, made once for each type. It raises TypeError or ValueError."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in _READERS:
         read = _READERS[hint]
@@ -146,7 +149,7 @@ def _dataclass_reader(kind: Any) -> FieldReader:
                 values[name] = read({**data, **{field: _required(data, name) for field, name in names.items()}})
             elif key in data or not optional:
                 value = data[key] if key in data else _required(data, key)
-                # The usual field needs no call: a sweep's plan has tens of thousands of them.
+                # The usual field needs no call: the plan of a sweep has tens of thousands of them.
                 if type(value) is plain:
                     values[name] = value
                     continue
@@ -168,7 +171,7 @@ def _key(part: Field[Any]) -> str:
 
 
 def _plain(hint: Any) -> Any:
-    """Return a type that needs no reading; None for any other."""
+    """Return a type whose values need no conversion; None for any other."""
     return hint if hint in _PLAIN else None
 
 
@@ -196,7 +199,7 @@ def _read_items(read: FieldReader, data: Any) -> tuple[Any, ...]:
 
 def _read_mapping(read_key: FieldReader, data: Any) -> dict[Any, Any]:
     mapping = _checked(dict, data)
-    # JSON has no other keys than texts: those of a text need no reading.
+    # JSON keys are always texts: a key of type str needs no conversion.
     return dict(mapping) if read_key is _READ_TEXT else {read_key(key): value for key, value in mapping.items()}
 
 
@@ -213,7 +216,7 @@ def _same(value: Any) -> Any:
 
 
 def _checked(kind: type[Record], data: Any) -> Record:
-    # For Python True is an int; in JSON it is not.
+    # In Python, True is an int; in JSON it is not.
     if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
         raise TypeError(f"{data!r:.80} is no {kind.__name__}")
     return data

@@ -1,7 +1,8 @@
-"""Locks by policy: the lock that a snapshot or copy has, the one that its rule wants, and the call that brings it there.
+"""Locks by policy: the lock of a snapshot or copy, the lock that its rule requires, and the call that makes or changes it.
 
-A snapshot is locked from the end of its creation on, for the duration of its rule. A missing lock is made, one in governance mode
-is raised or extended; none is ever shortened, and one in compliance mode is never changed: that would have no cool-off period.
+A snapshot is locked from its completion, for the duration of its rule. A missing lock is made, and a lock in governance mode is
+raised or extended. No lock is ever shortened. A lock in compliance mode is never changed: a changed one would have no cool-off
+period.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from snapkeep.domain.recovery.verdict import is_proved
 
 DAY = timedelta(days=1)
 TOLERANCE = timedelta(hours=1)
-"""A lock that ends earlier than its rule wants by no more than this is as long: clocks differ."""
+"""The time by which a lock may end before the end that its rule requires: clocks differ."""
 
 SETTLING = timedelta(minutes=15)
-"""The time in which the run that tags a source snapshot has it locked."""
+"""The time within which the run that tags a source snapshot has it locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,12 @@ class LockLimits:
 
 @dataclass(frozen=True, slots=True)
 class LockFacts:
-    """The facts by which a sweep of a region has its snapshots locked."""
+    """The facts that a sweep of a region needs to have snapshots locked."""
 
     system: str = ""
     locks: Mapping[str, SnapshotLock] = field(default_factory=dict)
     limits: LockLimits | None = None
-    """None where they are not known."""
+    """None if they are not known."""
 
 
 class LockOrder(NamedTuple):
@@ -50,12 +51,12 @@ class LockOrder(NamedTuple):
     snapshot_id: str
     mode: LockMode
     days: int
-    """Counted by EC2 from now on; of a pending snapshot from its completion on."""
+    """EC2 counts it from the call, and from the completion of a pending snapshot."""
     cool_off_hours: int = 0
 
 
 def lock_rule_of(policies: PolicySet, snapshot: Snapshot, system: str) -> LockRule | None:
-    """Return the lock that a policy wants on a managed snapshot or copy; None on one that another tool owns."""
+    """Return the lock that a policy requires on a managed snapshot or copy; None if another tool owns it."""
     policy = policies.named(snapshot.policy)
     if policy is None or not snapshot.managed_by(system):
         return None
@@ -68,7 +69,7 @@ def lock_rule_of(policies: PolicySet, snapshot: Snapshot, system: str) -> LockRu
 
 
 def is_settling(snapshot: Snapshot, now: datetime) -> bool:
-    """Whether sweeps still pass over a source snapshot, because the run that tags it may be about to have it locked."""
+    """Whether sweeps still pass over a source snapshot: the run that tags it may be about to have it locked."""
     return not snapshot.is_copy and now - (snapshot.completed_at or snapshot.start_time) < SETTLING
 
 
@@ -77,7 +78,7 @@ def locks_not_allowed(
 ) -> list[PolicyProblem]:
     """Return the locks of a document that the stacks do not allow.
 
-    `limits_of` returns what the stack of a region allows; None where that is not known.
+    `limits_of` returns the limits of a region's stack; None if they are not known.
     """
     problems = list[PolicyProblem]()
     for number, policy in enumerate(policies.policies):
@@ -92,7 +93,7 @@ def locks_not_allowed(
 
 
 def lock_not_allowed(path: str, lock: LockRule, region: str, limits: LockLimits) -> Iterator[PolicyProblem]:
-    """Yield what of the lock at a path of a document the stack of a region does not allow."""
+    """Yield the parts of a document's lock that the stack of a region does not allow."""
     if lock.days > limits.max_days:
         shorter = f"write at most {limits.max_days}d, or raise" if limits.max_days else "raise"
         right = f"{shorter} MaxLockDays of the stack in {region} first: it is {limits.max_days}"
@@ -105,7 +106,7 @@ def lock_not_allowed(path: str, lock: LockRule, region: str, limits: LockLimits)
 def due_lock(
     rule: LockRule, snapshot: Snapshot, lock: SnapshotLock | None, now: datetime, limits: LockLimits
 ) -> LockOrder | None:
-    """Return the lock to make on a snapshot that has this one; None where it is as the rule wants, or as the limits allow."""
+    """Return the lock to make on a snapshot with this lock; None if it is as the rule requires, or as far as the limits allow."""
     days = min(rule.days, limits.max_days)
     if not days or snapshot.state not in (SnapshotState.PENDING, SnapshotState.COMPLETED):
         return None
@@ -115,13 +116,14 @@ def due_lock(
     mode = _mode_for(rule, snapshot, limits)
     cool_off_hours = rule.cool_off // timedelta(hours=1) if mode is LockMode.COMPLIANCE else 0
     if lock is None:
-        # EC2's clock may be ahead: the role allows no lock beyond the limit.
+        # EC2's clock may be ahead, and the role allows no lock beyond the limit.
         left = days if ends is None else min(days, -((now - ends) // DAY))
         return LockOrder(snapshot.id, mode, left, cool_off_hours)
     if lock.state is not LockState.GOVERNANCE:
         return None
     shorter = lock.days < days if ends is None or lock.until is None else lock.until < ends - TOLERANCE
-    # AWS does not say whether a changed duration counts from the call or from the lock's start: never less than both need.
+    # AWS does not document whether a changed duration counts from the call or from the lock's start: the duration is enough for
+    # both.
     lock_days = max(days, lock.days)
     if lock_days > limits.max_days or not (shorter or mode is LockMode.COMPLIANCE):
         return None
@@ -129,14 +131,14 @@ def due_lock(
 
 
 def _end_of(snapshot: Snapshot, days: int) -> datetime | None:
-    """Return until when a snapshot is to be locked; None while it is pending."""
+    """Return the time until which a snapshot must be locked; None while it is pending."""
     if not snapshot.completed:
         return None
     return (snapshot.completed_at or snapshot.start_time) + days * DAY
 
 
 def _mode_for(rule: LockRule, snapshot: Snapshot, limits: LockLimits) -> LockMode:
-    """Return the mode for now: nobody can remove a lock in compliance mode, so a copy is proved to be right before."""
+    """Return the mode of a lock that is made now. A lock in compliance mode cannot be removed, so the copy is proved before."""
     if rule.mode is LockMode.COMPLIANCE and limits.compliance and snapshot.completed:
         waits = rule.after_proof and snapshot.is_copy and not is_proved(snapshot)
         return LockMode.GOVERNANCE if waits else LockMode.COMPLIANCE

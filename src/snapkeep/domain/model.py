@@ -13,9 +13,9 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import CHECK, CONSISTENCY, MADE, MANAGED, POLICY, WRONG
 
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
-"""Before every other moment: the start of a snapshot that does not exist."""
+"""A time before all others: the start of a snapshot that does not exist."""
 CLOCK_SKEW = timedelta(minutes=15)
-"""Time by which a start time may be ahead of another clock: of ours, or of another region's."""
+"""The time by which a start time may be ahead of another clock: of this process, or of another region."""
 EBS_KEY = "alias/aws/ebs"
 """The key of an account that AWS manages for EBS, in every region (EBS user guide, "Amazon EBS encryption").
 
@@ -52,14 +52,14 @@ class Unusable(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyFault:
-    """Why nothing can be restored that a KMS key encrypts."""
+    """The fault of a KMS key: nothing that it encrypts can be restored."""
 
     key_arn: str
     reason: Unusable
     deletion_at: datetime | None = None
-    """When KMS deletes it; None where it is not pending deletion, or KMS does not say."""
+    """The time when KMS deletes it; None if it is not pending deletion, or if KMS does not name the time."""
     cause: str = ""
-    """AWS's words, where it refused to describe the key."""
+    """AWS's message, if it refused to describe the key."""
 
     @property
     def text(self) -> str:
@@ -90,20 +90,20 @@ class Volume:
     instance_tags: tuple[Mapping[str, str], ...] = ()
     """The tags of each of these instances, in their order."""
     zone: str = ""
-    """Its Availability Zone; empty of a volume that only its snapshots describe."""
+    """Its Availability Zone; empty if only its snapshots describe the volume."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a snapshot's data came from: for a source snapshot itself, for a copy the snapshot it was made of."""
+    """The origin of a snapshot's data: a source snapshot is its own origin; the origin of a copy is its source."""
 
     region: str
     volume_id: str
     snapshot_id: str
     start_time: datetime
     start_known: bool = field(default=True, metadata={"json_name": ""})  # never in JSON: a request's origin is a source
-    """False where `start_time` is only an upper bound: what is known of a copy says no more than when it was made itself."""
+    """False if `start_time` is only an upper bound: the start of the copy itself."""
 
     @property
     def lineage(self) -> Lineage:
@@ -119,7 +119,7 @@ class Lineage(NamedTuple):
 
     @property
     def of_volume(self) -> bool:
-        """False for the lineage of one snapshot, whose own id stands for an arbitrary volume id (`tags.lineage_id`)."""
+        """False for the lineage of a single snapshot, whose own id replaces an arbitrary volume id (`tags.lineage_id`)."""
         return not self.volume_id.startswith("snap-")
 
 
@@ -145,13 +145,13 @@ class Snapshot:
     completed_at: datetime | None = None
     """None while it is not completed, and where EC2 does not say."""
     not_copyable: str = ""
-    """Why EC2 copies it to no other region; empty where it does."""
+    """Why EC2 does not copy it to another region; empty if it does."""
     archived: bool = False
-    """Whether it is in the archive tier, and not restored from there for now."""
+    """Whether it is in the archive tier, and not temporarily restored from there."""
     completion_minutes: int = 0
     """The completion duration of a time-based copy; 0 of an ordinary one."""
     key_fault: KeyFault | None = None
-    """Why its KMS key cannot be used; None where it can, and of a reader that does not look at keys."""
+    """Why its KMS key cannot be used; None if it can, and from a reader that does not read keys."""
 
     @property
     def completed(self) -> bool:
@@ -164,12 +164,12 @@ class Snapshot:
 
     @property
     def found_wrong(self) -> bool:
-        """Whether this is a copy whose check found it wrong: it counts nowhere, and a person decides about it."""
+        """Whether the check of this copy found it wrong: it counts nowhere, and a person decides about it."""
         return self.is_copy and self.tags.get(CHECK) == WRONG
 
     @property
     def unusable(self) -> Unusable | None:
-        """Why it cannot be restored now, although it is completed; None where it can."""
+        """Why it cannot be restored now, although it is completed; None if it can."""
         if self.found_wrong:
             return Unusable.FOUND_WRONG
         if self.key_fault is not None:
@@ -187,13 +187,14 @@ class Snapshot:
 
     @property
     def consistency(self) -> str:
-        """Whether a command before it succeeded (`application`, `crash`); empty where none was to run, or others made it."""
+        """Whether the command before it succeeded (`application`, `crash`); empty if there was no command, or others made the
+        snapshot."""
         return self.tags.get(CONSISTENCY, "") if self.is_copy or MADE in self.tags else ""
 
 
 def countable(snapshots: Iterable[Snapshot], system: str) -> list[Snapshot]:
     """Return the recovery points of a system: completed, managed by it, and restorable now (INV-01, INV-03, INV-13)."""
-    # One expression over a list: a sweep looks at a million snapshots, and each property would take as long as all of this.
+    # One expression over a list: a sweep has a million snapshots, and each property would take as long as all of this.
     completed, managed = SnapshotState.COMPLETED, MANAGED
     return [
         snapshot
@@ -225,13 +226,13 @@ class LockState(StrEnum):
 
 
 class SnapshotLock(NamedTuple):
-    """A lock that holds."""
+    """A lock that is in force."""
 
     state: LockState
     until: datetime | None = None
-    """None until the snapshot is completed: the duration begins then."""
+    """None until the snapshot is completed: then the duration begins."""
     days: int = 0
-    """Its duration; 0 where EC2 names none."""
+    """Its duration; 0 if EC2 names none."""
 
     @property
     def text(self) -> str:
@@ -250,7 +251,7 @@ class Action(StrEnum):
 
 
 class Reason(NamedTuple):
-    """Why a verdict is what it is: `rule` for machines (a retention word, an invariant, "held"), `text` for people."""
+    """One reason of a verdict: `rule` for machines (a retention word, an invariant, "held"), `text` for people."""
 
     rule: str
     text: str
@@ -265,7 +266,7 @@ class Verdict(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why the plan of one lineage deletes nothing: the invariants that it would break."""
+    """The reason why the plan of one lineage deletes nothing: the invariants that it would break."""
 
     lineage: Lineage
     text: str
@@ -273,14 +274,14 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DeletionPlan:
-    """All verdicts for a scope (one or many lineages of one region), as they are carried out."""
+    """All verdicts for one or many lineages of a region, in the form in which they are carried out."""
 
     id: str
     region: str
     made_at: datetime
     verdicts: tuple[Verdict, ...]
     refusals: tuple[Refusal, ...] = ()
-    """The lineages whose own plan is refused: their snapshots are kept."""
+    """The lineages whose plan is refused: their snapshots are kept."""
     governing: Mapping[Lineage, str] = field(default_factory=dict)
     """The name of the policy that governs each lineage; a hold may cover a policy."""
 

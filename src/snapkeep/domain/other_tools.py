@@ -1,6 +1,6 @@
-"""Other tools that make snapshots: the tags that show theirs, and the tags by which they claim or expire what they find.
+"""Other tools that make snapshots: the tags that identify their snapshots, and the tags by which they claim or expire others.
 
-Sources of the tags: the documents and code of each tool. All but AWS Backup's own tag can be written by anybody.
+Sources of the tags: the documents and code of each tool. Every principal may write them, except AWS Backup's own tag.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Tool(NamedTuple):
     name: str
     tag: str
     working_material: bool = False
-    """Whether its snapshots are no backups: they are not even copied."""
+    """Whether its snapshots are no backups: then they are not copied."""
 
 
 OTHER_TOOLS = (
@@ -59,17 +59,18 @@ NOT_CARRIED = (
 def tool_of(snapshot: Snapshot) -> Tool | None:
     """Return the tool that made a snapshot; None if none is known.
 
-    Copies have their volume's tags, and those of older versions all tags of their source: only AWS's own tags show theirs.
+    Copies have their volume's tags, and copies by earlier versions all tags of their source. Only AWS's own tags show who made
+    a copy.
     """
     tools = (tool for tool in OTHER_TOOLS if tool.tag in snapshot.tags)
     return next((tool for tool in tools if not snapshot.is_copy or tool.tag.startswith("aws:")), None)
 
 
 class Maker(LabelledEnum):
-    """The tool that makes a volume's snapshots, as the newest one's tags show it. The values are identifiers for machines."""
+    """The tool that makes a volume's snapshots, by the tags of the newest one. The values are identifiers for machines."""
 
     remark: str
-    """Further words for people; empty for most."""
+    """An addition for people; empty for most."""
 
     def __init__(self, identifier: str, label: str, remark: str = "") -> None:
         super().__init__(identifier, label)
@@ -99,5 +100,5 @@ def maker_of(snapshot: Snapshot) -> Maker:
 
 
 def left_alone_by(tags: Mapping[str, str], leave_alone: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the key of the tag by which a policy leaves a snapshot alone; empty if there is none."""
+    """Return the key of the tag that matches a policy's `leave_alone`; empty if there is none."""
     return next((key for key, values in leave_alone.items() if key in tags and matches_any(tags[key], values)), "")

@@ -20,5 +20,5 @@ _SINGULAR = {
 
 
 def noun_for(number: int, plural: str) -> str:
-    """Return a plural noun phrase in the form that fits the number: for 1, `copies waiting` becomes `copy waiting`."""
+    """Return a noun phrase, given in the plural, in the form for the number: for 1, `copies waiting` becomes `copy waiting`."""
     return " ".join(_SINGULAR.get(word, word) for word in plural.split(" ")) if number == 1 else plural

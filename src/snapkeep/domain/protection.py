@@ -1,8 +1,9 @@
-"""How well each volume is protected now: its newest snapshot, its newest copy in each region, and its RPO age.
+"""The protection of each volume now: its newest snapshot, its newest copy in each region, and its RPO age.
 
 The RPO age of a volume is the age of the data in its newest DR copy that can be restored. Under a policy without copies it is
 the age of the newest snapshot that can be restored. With several copy rules the oldest copy counts. A region that could not be
-read makes no volume protected or late. Where it is the primary, the copies in the others show which volumes there are.
+read makes no volume protected or late. If the primary region could not be read, the copies in the others show which volumes
+exist.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from snapkeep.domain.tag_names import MANAGED
 
 
 class VolumeHealth(LabelledEnum):
-    """How well a volume is protected. The values are identifiers for machines."""
+    """The protection of a volume. The values are identifiers for machines."""
 
     PROTECTED = "protected", "protected"
     FIRST_COPY_PENDING = "first_copy_pending", "first copy pending"
@@ -42,47 +43,47 @@ NEEDS_ATTENTION = frozenset({VolumeHealth.LATE, VolumeHealth.NO_SNAPSHOT, Volume
 
 @dataclass(frozen=True, slots=True)
 class NewestSnapshot:
-    """The newest recovery point of a volume in a region; `id` is empty where there is none."""
+    """The newest recovery point of a volume in a region; `id` is empty if there is none."""
 
     region: str
     id: str = ""
     start_time: datetime = NEVER
-    """When the source snapshot was started: the moment that the data is of."""
+    """The start of the source snapshot: the time of the data."""
     known: bool = True
     """Whether its region could be read."""
     unusable: tuple[Unusable, ...] = ()
-    """Why others that are completed cannot be restored, one for each snapshot or copy."""
+    """Why other completed snapshots or copies cannot be restored, one reason for each."""
     maker: Maker | None = None
-    """The kind of its maker; None for a copy, and without a point."""
+    """The tool that made it; None for a copy, and without a point."""
 
     @property
     def there(self) -> bool:
-        """Whether there is one."""
+        """Whether a recovery point exists."""
         return bool(self.id)
 
     def age(self, now: datetime) -> timedelta:
-        """Return the age of the data; only where there is one."""
+        """Return the age of the data of an existing point."""
         return now - self.start_time
 
     @property
     def why_unusable(self) -> str:
-        """The reasons against the others, by identifier, each with their number: `key_disabled 3`; empty where there is none."""
+        """The reasons against the other points by identifier, each with its count: `key_disabled 3`; empty without any."""
         return ", ".join(f"{reason} {self.unusable.count(reason)}" for reason in Unusable if reason in self.unusable)
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeProtection:
-    """How well one volume of the primary region is protected."""
+    """The protection of one volume of the primary region."""
 
     lineage: Lineage
     volume: Volume
     policy: str
-    """Empty where no policy governs it."""
+    """Empty if no policy governs it."""
     why_policy: str
     health: VolumeHealth
     why: str
     cause: str
-    """The addition of `why` to its health, without figures: volumes with one cause are shown together."""
+    """The cause in `why` without figures: volumes with the same cause are shown together."""
     rpo: timedelta
     """The RPO of its policy."""
     age: timedelta | None
@@ -101,13 +102,13 @@ class VolumeProtection:
 
     @property
     def recovery_points(self) -> tuple[NewestSnapshot, ...]:
-        """The newest points that it can be recovered to: its copies, or its snapshot where its policy makes no copies."""
+        """The newest points of its recovery: its copies, or its snapshot if its policy makes no copies."""
         return tuple(point for point in self.copies or (self.snapshot,) if point.there)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyAges:
-    """RPO ages over the volumes of one policy; None where none of them can be restored to a known age."""
+    """RPO ages over the volumes of one policy; None if no volume has a known age."""
 
     policy: str
     rpo: timedelta = field(metadata=named("asked_seconds"))
@@ -125,7 +126,7 @@ class RuleAges:
     region: str = field(metadata=named("to"))
     rpo: timedelta = field(metadata=named("rpo_seconds"))
     known: bool
-    """Whether the region could be read; where it could not, the counts are zero and the ages None."""
+    """Whether the region could be read; if not, the counts are zero and the ages None."""
     volumes: int
     without_copy: int = 0
     late: int = field(default=0, metadata=named("missed"))
@@ -186,7 +187,7 @@ def volume_protections(
     *,
     system: str,
 ) -> list[VolumeProtection]:
-    """Return how well each volume is protected, the worst first, from listings of a primary region and its DR regions."""
+    """Return the protection of each volume, the worst first, from listings of a primary region and its DR regions."""
     selections = [(volume, select(volume, policies)) for volume in volumes]
     policy_of = {volume.id: selection.policy for volume, selection in selections}
     counted = (
@@ -203,7 +204,7 @@ def volume_protections(
 def protections_by_copies(
     region: str, copies_by_region: Mapping[str, Iterable[Snapshot]], policies: PolicySet, now: datetime, *, system: str
 ) -> list[VolumeProtection]:
-    """Return how well each volume of a primary region that could not be read is protected, as its copies show.
+    """Return the protection of each volume of a primary region that could not be read, as its copies show.
 
     Volumes without a managed copy are not known. A volume's tags and size are those of its newest copy.
     """
@@ -239,7 +240,7 @@ def _protection(
         for rule in (policy.copies if policy else ())
     )
     starts = [listing.oldest_start[lineage] for listing in (sources, *copies.values()) if lineage in listing.oldest_start]
-    # How long the volume should have had a copy: from its first snapshot on.
+    # The time for which the volume should have had a copy: since its first snapshot.
     oldest = sources.oldest_start.get(lineage) or min(starts, default=now)
     judgement = _judge(policy, snapshot, newest_copies, oldest, now)
     return VolumeProtection(
@@ -282,7 +283,7 @@ def _judge(
         return _unrecoverable(snapshot, "snapshots")
     known = [copy for copy in copies if copy.known]
     unknown = [copy.region for copy in copies if not copy.known] or [snapshot.region] * (not copies and not snapshot.known)
-    # Bad news of a region that was read is certain; good news is not, while another region is unknown.
+    # A fault in a region that was read is certain; a good state is not, while another region is not known.
     if known or snapshot.there:
         judgement = _judge_copies(policy, snapshot, known, oldest, now)
         if not unknown or judgement.health in NEEDS_ATTENTION:
@@ -328,7 +329,7 @@ def _judge_late(
 
 
 def _unrecoverable(newest: NewestSnapshot, kind: str) -> _Judgement:
-    """Return the health of a volume of whose snapshots, or copies in a region, none can be restored, or none is known to be."""
+    """Return the health of a volume without restorable snapshots, or without restorable copies in a region."""
     if set(newest.unusable) == {Unusable.KEY_NOT_KNOWN}:
         why = f"none of its {kind} is known to be restorable: {newest.why_unusable}"
         return _Judgement(VolumeHealth.UNKNOWN, why, cause=f"no {kind} known to be restorable")

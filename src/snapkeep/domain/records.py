@@ -1,10 +1,10 @@
-"""Objects that are made fast. Dataclasses: a function's cold start makes a hundred of them, and a listing a million instances.
+"""Dataclasses that are made fast: a cold start defines a hundred classes, and a listing makes a million instances.
 
-To mypy this is `dataclasses.dataclass`, and a change of a frozen instance an error. Python does not check it again: the methods
-that would raise FrozenInstanceError take a third of the time that a class takes to be made, and most of an instance's. `==`,
-`hash` and `repr` are as usual, from functions that are not compiled anew for each class. `__init__`, most of the rest, is made
-for the first instance: a cold start makes instances of few of its classes. `replace` takes a fifth of the time of
-`dataclasses.replace`: every step of an entry of the queue is one.
+mypy sees `dataclasses.dataclass`, and reports a change of a frozen instance as an error. There is no check at runtime: the
+methods that raise FrozenInstanceError take a third of the time to make a class, and most of the time to make an instance. `==`,
+`hash` and `repr` are as usual, but their functions are not compiled for each class. `__init__` takes most of the remaining
+time. It is made with the first instance, because a cold start makes instances of few classes. `replace` takes a fifth of the
+time of `dataclasses.replace`: every step of a queue entry calls it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ else:
         return changed
 
     def dataclass(*, frozen: bool = False, slots: bool = False, kw_only: bool = False, eq: bool = True) -> Any:
-        """Return a decorator as `dataclasses.dataclass` does, without what checks at runtime that nothing is changed."""
+        """Return a decorator like that of `dataclasses.dataclass`, without the checks at runtime that instances are not changed."""
 
         def make(cls: type) -> type:
-            cls.__doc__ = cls.__doc__ or cls.__name__  # or else it would be made of the signature
+            cls.__doc__ = cls.__doc__ or cls.__name__  # without it, the docstring would be made from the signature
             made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
             made.__init__ = _init_when_used(made)
             made.__repr__ = _text
@@ -47,19 +47,19 @@ else:
 
 
 def collect_rarely() -> None:
-    """Let Python look for cycles of objects once in 100,000 new ones.
+    """Let Python search for cycles of objects once per 100,000 new objects.
 
-    A listing is hundreds of thousands of objects without a cycle. By default, 700 to 2,000 by version, the collector walks them
-    again and again, which takes longer than reading them.
+    A listing has hundreds of thousands of objects without a cycle. With the default threshold (700 to 2,000 by version), the
+    collector walks them again and again, which takes longer than reading them.
     """
     gc.set_threshold(100_000)
 
 
 @cache
 def _copier(cls: type) -> Callable[[Any], Any] | None:
-    """Return the function that copies records of a class whose fields are all given by position; None for any other class."""
+    """Return the function that copies records of a class whose `__init__` takes all fields by position; None for any other class."""
     fields = dataclasses.fields(cls)
-    # Without slots a misspelt field would become an attribute; one that is checked when it is set, or after, goes the long way.
+    # Without slots, a misspelt field would become an attribute. A class with checks of its own takes the slow way.
     plain = hasattr(cls, "__slots__") and "__setattr__" not in vars(cls) and not hasattr(cls, "__post_init__")
     if not plain or len(fields) == 1 or any(field.kw_only or not field.init for field in fields):
         return None
@@ -68,7 +68,7 @@ def _copier(cls: type) -> Callable[[Any], Any] | None:
 
 
 def _init_when_used(cls: Any) -> Callable[..., None]:
-    """Return an `__init__` that makes the usual one when the first instance is made."""
+    """Return an `__init__` that compiles the usual one when the first instance is made."""
 
     def init(self: Any, *arguments: Any, **named: Any) -> None:
         same = ("default", "default_factory", "init", "kw_only")

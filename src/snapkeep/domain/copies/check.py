@@ -13,7 +13,7 @@ from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
 
 
 def belongs_to(entry: QueueEntry, copy: Snapshot) -> bool:
-    """Whether a copy is the one that the entry requests: by its origin, and by its id if the dispatcher recorded one."""
+    """Whether a copy has the origin that the entry requests, and the id that the dispatcher recorded, if any."""
     requested, origin = entry.request.origin, copy.origin
     if copy.id in entry.wrong:
         return False
@@ -22,15 +22,15 @@ def belongs_to(entry: QueueEntry, copy: Snapshot) -> bool:
 
 
 def is_older_than(entry: QueueEntry, copy: Snapshot) -> bool:
-    """Whether the copy was made before it was requested: by a lost or expired entry, perhaps by the rule as it was then.
+    """Whether the copy was made before the entry was: for a lost or expired entry, perhaps under an earlier version of the rule.
 
-    Such a copy may differ from the request and be good: the entry fails, but the copy is not marked as wrong for ever.
+    Such a copy may differ from the request and still be good: the entry fails, but the copy gets no permanent mark as wrong.
     """
     return copy.start_time + CLOCK_SKEW < entry.enqueued_at
 
 
 def has_predecessor(copy: Snapshot, listed: Iterable[Snapshot]) -> bool:
-    """Whether a volume had a completed copy in the region before this one: EC2 could have copied the changed blocks alone."""
+    """Whether an earlier copy of the volume is completed in the region: EC2 could have copied only the changed blocks."""
     lineage = copy.origin.lineage
     return any(
         other.id != copy.id and other.completed and other.origin.lineage == lineage and other.start_time < copy.start_time
@@ -43,7 +43,7 @@ def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:
     faults = ["an earlier check found it wrong"] if copy.found_wrong else []
     if copy.size_gib != request.size_gib:
         faults.append(f"its size is {copy.size_gib} GiB, its source's {request.size_gib} GiB")
-    # The other way round is not a fault: the account may encrypt every copy by default.
+    # An encrypted copy of an unencrypted source is not a fault: the account may encrypt every copy by default.
     if request.encrypted and not copy.encrypted:
         faults.append("it is not encrypted, and was to be")
     if not has_key(copy, request.kms_key):
@@ -52,20 +52,20 @@ def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:
 
 
 def found_wrong_by_content(request: CopyRequest, copy: Snapshot) -> bool:
-    """Whether a copy is wrong by its blocks alone: another one may be good, while another size or key comes back."""
+    """Whether only the blocks of a copy are wrong: a new copy may be good, while a wrong size or key would recur."""
     differs = copy.tags.get(PROOF, "").startswith(ProofVerdict.DIFFERS)
     return copy.found_wrong and differs and len(faults_of_copy(request, copy)) == 1
 
 
 def as_marked(entry: QueueEntry | None, copy: Snapshot) -> Snapshot:
-    """Return a copy with the mark of one that differs, where its entry knows of it and EC2 does not show it (yet)."""
+    """Return a copy with the mark of a copy that differs, if its entry has it, although EC2 does not show it yet."""
     if entry is None or copy.id not in entry.wrong:
         return copy
     return as_differing(copy)
 
 
 def as_differing(copy: Snapshot) -> Snapshot:
-    """Return a copy with the mark of one that differs, as it has it once EC2 shows it."""
+    """Return a copy with the tags that mark it as different from its source."""
     return replace(copy, tags={**copy.tags, CHECK: WRONG, PROOF: str(ProofVerdict.DIFFERS)})
 
 
@@ -75,7 +75,7 @@ def missing_tags(request: CopyRequest, copy: Snapshot) -> dict[str, str]:
 
 
 def has_key(copy: Snapshot, key: str) -> bool:
-    """Whether a copy has the key of its copy rule, as far as that can be known: a snapshot names its key, never an alias."""
+    """Whether a copy has the key of its copy rule, as far as this is known: a snapshot names its key, never an alias."""
     return not names_one_key(key) or copy.kms_key_id.endswith(key)
 
 

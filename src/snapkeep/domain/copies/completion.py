@@ -1,7 +1,7 @@
 """The cheapest way to copy in time: an ordinary copy, or a time-based one with a completion duration. Pure.
 
 Source of limits and prices: EBS user guide, "Time-based copies". An ordinary copy costs nothing beyond the transfer, and AWS
-promises no time: the durations of earlier copies between the same regions show how long one takes.
+promises no time. The durations of earlier copies between the same regions give its expected duration.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ ONE_COPY_MIB_PER_SECOND = 500.0
 ALL_COPIES_MIB_PER_SECOND = 2000.0
 """The limit of all time-based copies into a region (L-E137849C; the guide states it for a pair of regions: this is smaller)."""
 START_MARGIN = timedelta(minutes=1)
-"""The time until CopySnapshot has answered."""
+"""The time until CopySnapshot returns."""
 HISTORY = 100
-"""Earlier copies, those of the most similar size, by which an ordinary copy is judged."""
+"""The number of earlier copies, of the most similar size, that predict the duration of an ordinary copy."""
 LEAST_HISTORY = 20
 PERCENTILE = 99
 UNCERTAINTY = 1.2
@@ -70,7 +70,7 @@ def way_of(minutes: int, mib: int, *, automatic: bool = False, within_budget: bo
 
 
 def way_by_rule(rule: CopyRule, size_gib: int) -> CopyWay:
-    """Return the way of a copy that is not requested yet; of one that chooses its way, not before it starts."""
+    """Return the way of a copy that is not requested yet; TO_BE_CHOSEN if it is chosen when the copy starts."""
     if rule.chooses_completion:
         return TO_BE_CHOSEN
     return way_of(rule.completion_minutes, size_gib * MIB_OF_GIB, within_budget=bool(rule.budget_usd))
@@ -87,7 +87,7 @@ class CopySpending:
 
     usd: float = 0.0
     exhausted: bool = False
-    """Whether a copy was ordinary because the budget did not cover it."""
+    """Whether the budget made a copy an ordinary one."""
 
 
 def month_of(moment: datetime) -> str:
@@ -113,21 +113,21 @@ class CompletionFacts:
     left: timedelta
     """Time until the copy's deadline."""
     free_mib_per_second: float
-    """Throughput of time-based copies that none in progress uses."""
+    """Throughput of time-based copies that no copy in progress uses."""
 
 
 def pace(full_mib: float, minutes: int) -> float:
-    """Return the MiB a second that a time-based copy uses."""
+    """Return the throughput of a time-based copy in MiB per second."""
     return full_mib / (minutes * 60)
 
 
 def shortest_minutes(full_mib: int, mib_per_second: float = ONE_COPY_MIB_PER_SECOND) -> int:
-    """Return the shortest completion duration that AWS keeps with a throughput."""
+    """Return the shortest completion duration that a throughput allows."""
     return COMPLETION_STEP_MINUTES * max(1, ceil(full_mib / mib_per_second / 60 / COMPLETION_STEP_MINUTES))
 
 
 def ordinary_seconds(mib: int, history: Sequence[PastCopy]) -> float:
-    """Return the time within which an ordinary copy of so many MiB completes with 99 %.
+    """Return the time within which 99 % of ordinary copies of this size in MiB complete.
 
     A copy of k times the MiB takes at most k times as long, because a part of the time is the same for all.
     """

@@ -60,15 +60,15 @@ TRANSITIONS: Mapping[EntryStep, Mapping[EntryState, EntryState]] = {
     EntryStep.JOIN: {state: state for state in OPEN},
     EntryStep.WAKE: {EntryState.DELAYED: EntryState.WAITING},
     EntryStep.DELAY: {EntryState.WAITING: EntryState.DELAYED},
-    # A dispatcher that died left the entry STARTING; the next one starts it once more.
+    # A dispatcher that was interrupted left the entry STARTING; the next one starts it again.
     EntryStep.START: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.STARTING),
     EntryStep.AWAIT_START: {EntryState.STARTING: EntryState.STARTING},
     EntryStep.POSTPONE: {EntryState.STARTING: EntryState.DELAYED},
-    # A copy that is found running may be one that the entry did not start.
+    # The entry did not necessarily start the copy that is found running.
     EntryStep.RUN: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.RUNNING),
     EntryStep.RETRY: dict.fromkeys((EntryState.STARTING, EntryState.RUNNING), EntryState.DELAYED),
     EntryStep.MISS: {EntryState.RUNNING: EntryState.RUNNING},
-    # A copy may complete whatever the queue knows of it, even one that was given up. A done entry stays done.
+    # A copy may complete in any state of its entry, even FAILED. A done entry stays done.
     EntryStep.SUCCEED: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.DONE),
     EntryStep.PROVE: {EntryState.DONE: EntryState.DONE},
     EntryStep.FAIL: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.FAILED),
@@ -83,7 +83,7 @@ class StepNotAllowed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """One copy in the queue: of one source snapshot, by one copy rule. Each step returns the entry after it.
+    """One copy in the queue, of one source snapshot, for one copy rule. Each step returns the entry after it.
 
     Tables of deployed systems hold its JSON: the names of the fields there, and the states, stay.
     """
@@ -92,37 +92,37 @@ class QueueEntry:
     state: EntryState
     enqueued_at: datetime
     not_before: datetime
-    """Not started: the moment before which nothing is done with it. Running: when the copy started."""
+    """Before the start: the earliest time of the next step. While it runs: the time when the copy started."""
     attempts: int = 0
     copy_id: str = ""
     cause: str = ""
-    """Why the last attempt failed; empty if none did, or since another one runs."""
+    """The cause of the last failed attempt; empty without one, and while another attempt runs."""
     tokens: tuple[str, ...] = ()
     """Task tokens of the executions that wait (one for each run of Protect for this snapshot)."""
     runs: tuple[str, ...] = field(default=(), metadata=OPTIONAL)  # entries of earlier versions lack it
-    """ARNs of the executions that wait, so that a sweep finds those that no entry would answer."""
+    """ARNs of the executions that wait: a sweep finds those that no entry would answer."""
     requester: str = field(default="", metadata=OPTIONAL)  # entries of earlier versions lack it
-    """ARN of the execution that requested the copy, or requested it anew after a failure; empty for a sweep."""
+    """ARN of the execution that requested the copy, the first time or after a failure; empty for a sweep."""
     version: int = field(default=0, metadata=NOT_IN_JSON)
     """Grows with every write; a write names the version that it read (optimistic locking)."""
     full: bool = field(default=False, metadata=OPTIONAL)
-    """Whether the copy that is done was a full one, although its volume had copies in the region before it."""
+    """Whether the completed copy was a full one, although its volume had earlier copies in the region."""
     wrong: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
-    """Copies whose blocks differ from their source's. None is taken for this entry, whether EC2 shows their mark yet or not."""
+    """Copies whose blocks differ from their source's. None belongs to this entry, even if EC2 does not show their mark yet."""
     again: bool = field(default=False, metadata=OPTIONAL)
-    """Whether the copy was requested anew after it was settled."""
+    """Whether the copy was requested again after it was settled."""
     done_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When the copy that is done was checked."""
+    """The time when the completed copy was checked."""
     kms_key: str = field(default="", metadata=OPTIONAL)
-    """ARN of the key that the copy that is done is encrypted with; empty where it is not encrypted."""
+    """ARN of the key of the completed copy; empty if it is not encrypted."""
     proof: str = field(default="", metadata=OPTIONAL)
-    """The strongest proof of the copy that is done, as its tag `snapkeep:proof` has it; EC2 may show a tag late."""
+    """The strongest proof of the completed copy, in the form of its tag `snapkeep:proof`; EC2 may show a tag late."""
     moved_mib: int = field(default=0, metadata=OPTIONAL)
-    """MiB that had changed when the copy started; 0 where that is not known."""
+    """Changed data in MiB when the copy started; 0 if it is not known."""
     seconds: int = field(default=0, metadata=OPTIONAL)
-    """The duration of the copy that is done; 0 where it is not known."""
+    """The duration of the completed copy; 0 if it is not known."""
     late: str = field(default="", metadata=OPTIONAL)
-    """Why a time-based copy missed its completion duration, in AWS's words; empty if it did not."""
+    """AWS's cause for a time-based copy that missed its completion duration; empty otherwise."""
 
     @classmethod
     def requested(cls, request: CopyRequest, now: datetime, token: str = "", run: str = "") -> QueueEntry:
@@ -136,7 +136,7 @@ class QueueEntry:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is settled later, which answers the executions that wait."""
+        """Whether the entry is not settled yet; settling it answers the executions that wait."""
         return self.state in OPEN
 
     @property
@@ -146,7 +146,7 @@ class QueueEntry:
 
     @property
     def way(self) -> CopyWay:
-        """How the copy is made, or was made last; its price by the MiB that changed, or else by the whole volume."""
+        """The way of the copy, or of its last attempt. Its price is that of the changed MiB, or else of the whole volume."""
         request = self.request
         to_start = self.state in (EntryState.WAITING, EntryState.DELAYED)
         if request.chooses_completion and (to_start or (self.state is EntryState.FAILED and not self.attempts)):
@@ -158,7 +158,7 @@ class QueueEntry:
 
     @property
     def completion_usd(self) -> float:
-        """The US dollars, at most, that the completion duration of its request adds to the price of the copy."""
+        """The most that the requested completion duration adds to the price of the copy, in US dollars."""
         return completion_usd(self.request.completion_minutes, self._most_mib)
 
     @property
@@ -166,11 +166,11 @@ class QueueEntry:
         return self.moved_mib or self.request.size_gib * MIB_OF_GIB
 
     def is_first_since(self, remembered: datetime, now: datetime) -> bool:
-        """Whether the queue alone shows that no copy exists yet; it remembers every entry since a moment.
+        """Whether the queue alone shows that no copy exists yet. The queue has every entry since `remembered`.
 
-        An entry is written before its copy is started, and is kept for 30 days: a snapshot that began after that moment has no
-        copy if none was ever started. A queue that was restored from a backup lacks its newest entries: no entry is believed from
-        an hour after its snapshot began.
+        An entry is written before its copy is started, and is kept for 30 days: a snapshot that began after `remembered` has no
+        copy if its entry started none. A queue that was restored from a backup lacks its newest entries: an hour after the
+        snapshot began, the answer is always no.
         """
         untried = self.state is EntryState.WAITING and not self.attempts and not self.again
         start = self.request.origin.start_time
@@ -185,21 +185,24 @@ class QueueEntry:
         return self._after(EntryStep.WAKE)
 
     def delayed(self, until: datetime) -> QueueEntry:
-        """Leave the head of the queue to others for a while."""
+        """Put the entry behind others for a while."""
         return self._after(EntryStep.DELAY, not_before=until)
 
     def starting(self, look_again_at: datetime) -> QueueEntry:
-        """Record that CopySnapshot is about to be called. An interrupted start that left no copy is not a further attempt."""
-        # The function may have been killed before its call: that would count attempts that were never made.
+        """Record that CopySnapshot is about to be called.
+
+        An interrupted start that left no copy does not count as another attempt.
+        """
+        # The function may have been stopped before its call: such a start is not an attempt.
         attempts = self.attempts + (self.state is not EntryState.STARTING)
         return self._after(EntryStep.START, attempts=attempts, copy_id="", late="", not_before=look_again_at)
 
     def awaiting_start(self, look_again_at: datetime) -> QueueEntry:
-        """Record that CopySnapshot did not answer: the copy may be there, and is looked for later."""
+        """Record that CopySnapshot did not return: the copy may exist, and a later dispatch looks for it."""
         return self._after(EntryStep.AWAIT_START, not_before=look_again_at)
 
     def postponed(self, until: datetime) -> QueueEntry:
-        """Record that EC2 started no copy for now (quota, throttling): that was no attempt."""
+        """Record that EC2 did not start a copy (quota, throttling). This does not count as an attempt."""
         return self._after(EntryStep.POSTPONE, attempts=self.attempts - 1, not_before=until)
 
     def running(self, copy_id: str, now: datetime) -> QueueEntry:
@@ -211,26 +214,26 @@ class QueueEntry:
         return self._after(EntryStep.RETRY, cause=cause, copy_id="", not_before=until)
 
     def missed(self, cause: str) -> QueueEntry:
-        """Record that the copy that runs missed its completion duration."""
+        """Record that the running copy missed its completion duration."""
         return self._after(EntryStep.MISS, late=cause)
 
     def done(self, copy_id: str, now: datetime, *, full: bool = False, kms_key: str = "", seconds: int = 0) -> QueueEntry:
-        """Record the copy that was checked, whether it was full, its key and how long it took. No execution waits any more."""
+        """Record the checked copy, whether it was full, its key and its duration. No execution waits any longer."""
         settled: dict[str, Any] = {"cause": "", "tokens": (), "runs": (), "proof": "", "seconds": seconds}
         return self._after(EntryStep.SUCCEED, copy_id=copy_id, done_at=now, full=full, kms_key=kms_key, **settled)
 
     def proved(self, proof: str) -> QueueEntry:
-        """Record the proof of the copy that is done, as its tag has it."""
+        """Record the proof of the completed copy, in the form of its tag."""
         return self._after(EntryStep.PROVE, proof=proof)
 
     def failed(self, cause: str, copy_id: str) -> QueueEntry:
-        """Record that the copy failed for good, or is wrong. No execution waits any more."""
+        """Record that the copy failed for good, or is wrong. No execution waits any longer."""
         return self._after(EntryStep.FAIL, copy_id=copy_id, cause=cause, tokens=(), runs=())
 
     def restarted(self, request: CopyRequest, now: datetime, requester: str = "", wrong: str = "") -> QueueEntry:
-        """Request the copy once more, by the rule as it is today. The cause of a failure stays until the copy runs.
+        """Request the copy again, under the current rule. The cause of a failure stays until the copy runs.
 
-        `wrong` is the copy that the new one replaces, for its blocks differ.
+        `wrong` is the copy whose blocks differ, which the new one replaces.
         """
         return self._after(
             EntryStep.RESTART,
@@ -249,7 +252,7 @@ class QueueEntry:
         )
 
     def _after(self, step: EntryStep, **changes: Any) -> QueueEntry:
-        # The table decides, and not the caller: a step out of order is a bug, and changes nothing.
+        # The table decides, not the caller: a step out of order is a bug, and changes nothing.
         state = TRANSITIONS[step].get(self.state)
         if state is None:
             raise StepNotAllowed(f"entry {self.key} is {self.state}; it cannot be '{step}' from there")

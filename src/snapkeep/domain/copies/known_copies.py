@@ -1,4 +1,4 @@
-"""The facts about a region's copies that its queue has: which are under way, which were checked, and which are wrong."""
+"""The facts that a region's queue has about copies: which are in progress, which were checked, and which are wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHECKED_WITHIN = timedelta(days=1)
 
 
 def completed_lately(copy: Snapshot, now: datetime) -> bool:
-    """Whether a copy completed so lately that no run may have checked it."""
+    """Whether a copy completed so recently that perhaps no run has checked it."""
     return _completed_since(copy, now - CHECKED_WITHIN)
 
 
@@ -29,14 +29,14 @@ def _completed_since(copy: Snapshot, since: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class KnownCopies:
-    """The entries of a queue, as a plan looks at them."""
+    """The facts of a queue's entries that a plan needs."""
 
     waiting: frozenset[SnapshotInRegion] = frozenset()
     """The snapshots whose copies are open."""
     origins: Mapping[str, Origin] = field(default_factory=dict)
     """The origins of the copies that runs checked, by id."""
     wrong: frozenset[str] = frozenset()
-    """Ids of the copies that a person must decide about."""
+    """Ids of the copies that need a person's decision."""
     differing: frozenset[str] = frozenset()
     """Ids of the copies whose blocks differ: EC2 may show their marks late."""
     checked_until: datetime = NEVER
@@ -44,7 +44,7 @@ class KnownCopies:
     proofs: Mapping[str, str] = field(default_factory=dict)
     """The proofs of proved copies by id, as their tags have them: EC2 may show a tag late."""
     ways: Mapping[SnapshotInRegion, CopyWay] = field(default_factory=dict)
-    """How the copies are made that are open."""
+    """The ways of the open copies."""
 
     @property
     def checked(self) -> frozenset[str]:
@@ -52,10 +52,10 @@ class KnownCopies:
         return frozenset(self.origins)
 
     def counted(self, copies: Iterable[Snapshot]) -> list[Snapshot]:
-        """Return the copies that count, with their proofs and marks: no good copy is deleted for one of the others.
+        """Return the copies that count, with their proofs and marks: no good copy is deleted because of one of the others.
 
-        Those are a wrong one, one whose tags name another origin, and one that completed lately and is not checked yet. An older
-        one without an end in the queue counts until a sweep settles it.
+        A copy does not count if it is wrong, if its tags name another origin, or if it completed recently and is not checked
+        yet. An older copy that the queue has not settled counts until a sweep settles it.
         """
         return [self._as_known(copy) for copy in copies if self._counts(copy)]
 
@@ -63,7 +63,7 @@ class KnownCopies:
         if copy.id in self.wrong or self.origins.get(copy.id, copy.origin) != copy.origin:
             return False
         unchecked = (copy.origin.snapshot_id, copy.region) in self.waiting and _completed_since(copy, self.checked_until)
-        return copy.id in self.differing or not unchecked  # the mark of one that differs says that it does not count
+        return copy.id in self.differing or not unchecked  # the mark of a copy that differs excludes it
 
     def _as_known(self, copy: Snapshot) -> Snapshot:
         if copy.id in self.differing:

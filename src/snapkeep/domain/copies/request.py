@@ -25,7 +25,7 @@ EXPECTED_SECONDS_PER_GIB = 1024 / 120
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """One copy that a policy requests: of one snapshot, by one copy rule.
+    """One copy that a policy requests, of one snapshot, for one copy rule.
 
     Tables and executions of deployed systems hold its JSON: the names of the fields stay.
     """
@@ -43,15 +43,15 @@ class CopyRequest:
     source_kms_key: str = field(default="", metadata=OPTIONAL)  # entries of earlier versions lack it
     """ARN of the key that the source is encrypted with; empty when it is not."""
     completion: str = field(default="", metadata=OPTIONAL)
-    """`auto`: `completion_minutes` is chosen whenever a copy starts."""
+    """`auto`: `completion_minutes` is chosen each time a copy starts."""
     budget_usd: float = field(default=0.0, metadata=OPTIONAL)
     """US dollars that the completion durations of its rule may cost in a calendar month; 0 for no limit."""
     shared_id: str = field(default="", metadata=OPTIONAL)
-    """In a vault: the snapshot, shared by another account, that is copied in place of the origin. Empty: the origin itself is."""
+    """In a vault: the snapshot, shared by another account, that is copied instead of the origin. Empty: the origin itself."""
     shared_region: str = field(default="", metadata=OPTIONAL)
     """The region of that snapshot."""
     rpo_ends: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When the data before it is older than the RPO, where its policy makes snapshots just in time; None for others."""
+    """The time when the data before it exceeds the RPO, if its policy makes snapshots just in time; None otherwise."""
 
     @property
     def snapshot_in_region(self) -> SnapshotInRegion:
@@ -67,9 +67,10 @@ class CopyRequest:
 
     @property
     def latest_start(self) -> datetime:
-        """When the copy has to start at the latest to meet its deadline, and the RPO, which orders the queue.
+        """The latest start that meets the deadline and the RPO.
 
-        By deadline alone a large copy would be left to the end, where it would be late and delay the rest.
+        It orders the queue. An order by deadline alone would leave a large copy to the end, where it would be late and delay
+        the rest.
         """
         return min(self.deadline, self.rpo_ends or self.deadline) - self.expected_duration
 
@@ -91,7 +92,7 @@ class CopyRequest:
         return sorted(self.tags.keys() - OWN_TAGS)
 
     def seconds_to_wait(self, now: datetime) -> int:
-        """Return how long an execution waits for the copy from now on: to its deadline, but at least an hour."""
+        """Return how many seconds an execution waits for the copy: until its deadline, but at least an hour."""
         return max(3600, round((self.deadline - now).total_seconds()))
 
     def without_carried_tags(self) -> CopyRequest:
@@ -109,9 +110,9 @@ def copy_request(
 ) -> CopyRequest:
     """Return the copy of a source snapshot that a copy rule requests.
 
-    It has its volume's own tags, those of recovery and those by which its policy holds, never all tags of the snapshot: by
-    those, other tools find what they expire. Room is left for the findings of checks and for a hold. Where the volume is
-    deleted, only the snapshot's name is taken for a tag of the volume.
+    It has the volume's own tags, those of recovery and those by which its policy holds. It never has all tags of the snapshot,
+    because other tools find what they expire by them. Room is left for the findings of checks and for a hold. If the volume is
+    deleted, only the snapshot's name counts as a tag of the volume.
     """
     own = tags_for_copy(system, policy.name, snapshot.origin)
     volume_tags = volume.tags if volume else {key: value for key, value in snapshot.tags.items() if key == "Name"}

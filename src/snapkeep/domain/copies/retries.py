@@ -8,7 +8,7 @@ from snapkeep.domain.records import dataclass
 
 LONGEST_DELAY = timedelta(hours=6)
 MOST_DOUBLINGS = 16
-"""Enough to reach the longest delay from one second."""
+"""Enough doublings to reach the longest delay from one second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class RetryPolicy:
     first_delay: timedelta = timedelta(minutes=5)
 
     def next_attempt_at(self, attempts: int, now: datetime) -> datetime | None:
-        """Return when to try again after so many failed attempts; None if no attempt is left."""
+        """Return the time of the next attempt after this number of failed ones; None if no attempt is left."""
         if attempts >= self.limit:
             return None
         delay = self.first_delay * (1 << min(max(attempts - 1, 0), MOST_DOUBLINGS))

@@ -1,1 +1,1 @@
-"""Snapshots that the system makes itself: of which volumes they are due, and how many are started now."""
+"""Snapshots that the system makes itself: the volumes for which they are due, and the number started now."""

@@ -1,4 +1,4 @@
-"""Which of the due snapshots are started now, and which of them together."""
+"""The due snapshots that are started now, and which of them form a set."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MOST_PENDING_OF_HDD = 1
 """Concurrent snapshots of one volume (EBS quotas): 1 for these types."""
 HDD_TYPES = ("st1", "sc1")
 APART = timedelta(seconds=15)
-"""Between two snapshots of one volume (EC2 API: SnapshotCreationPerVolumeRateExceeded)."""
+"""The least time between two snapshots of one volume (EC2 API: SnapshotCreationPerVolumeRateExceeded)."""
 UNTIL_LISTED = timedelta(minutes=10)
-"""An intention without a snapshot is believed to have one for so long: EC2 lists new snapshots late."""
+"""The time for which an intention counts as a snapshot that EC2 does not list yet: EC2 lists new snapshots late."""
 MOST_EXCLUDED = 40
 """Data volumes that CreateSnapshots can leave out (ec2 2016-11-15)."""
 QUOTA_SHARE_PERCENT = 95
-"""Beyond this share of the region's snapshot quota none is made: people and other tools need the rest."""
+"""The share of the region's snapshot quota above which no snapshot is made: people and other tools need the rest."""
 
 
 class DueVolume(NamedTuple):
-    """A volume of which a snapshot is due, since a moment."""
+    """A volume whose snapshot is due, and since when."""
 
     volume: Volume
     policy: Policy
@@ -55,9 +55,9 @@ class Batch:
 
     creations: tuple[Creation, ...] = ()
     quota_near: bool = False
-    """Whether the quota of snapshots stops further ones."""
+    """Whether the quota of snapshots prevents more of them."""
     more_wait: bool = False
-    """Whether more may start as soon as fewer are pending."""
+    """Whether more may start once fewer are pending."""
 
 
 def choose(
@@ -71,8 +71,8 @@ def choose(
 ) -> Batch:
     """Return the snapshots to start now.
 
-    `snapshots` are all of the region, those of people and other tools too; `intentions` when each volume's last call was
-    intended. A volume has at most one pending snapshot of the system's own.
+    `snapshots` are all snapshots of the region, including those of people and other tools. `intentions` has the time of each
+    volume's last intended call. A volume has at most one pending snapshot of the system's own.
     """
     waiting = sorted(due, key=lambda item: (item.since, item.volume.id))
     if not waiting:
@@ -82,7 +82,7 @@ def choose(
     creations: list[Creation] = []
     for creation in _grouped([item for item in waiting if chooser.may_start(item.volume)], volumes):
         number = len(creation.volume_ids)
-        # A set that does not fit leaves its room to a smaller one behind it.
+        # A set that does not fit leaves its room to a smaller one after it.
         if (total + number) * 100 > quota * QUOTA_SHARE_PERCENT:
             near = True
         elif pending + number <= MOST_PENDING:
@@ -94,7 +94,7 @@ def choose(
 
 
 class _Chooser:
-    """The limits that a region's snapshots set to new ones."""
+    """The limits that a region's existing snapshots impose on new ones."""
 
     def __init__(self, snapshots: Sequence[Snapshot], intentions: Mapping[str, datetime], now: datetime) -> None:
         self._intentions = intentions
@@ -113,7 +113,7 @@ class _Chooser:
                 self._pending[volume_id] += 1
                 if MADE in snapshot.tags:
                     self._own.add(volume_id)
-        # A snapshot that EC2 does not list yet is pending too; one that EC2 refused (a moment to come) is not.
+        # A snapshot that EC2 does not list yet is pending too. A refused one, whose time is in the future, is not.
         self.pending_total += sum(self._unlisted(volume_id) for volume_id, moment in intentions.items() if moment <= now)
 
     def _unlisted(self, volume_id: str) -> bool:
@@ -131,7 +131,7 @@ class _Chooser:
 
 
 def _grouped(due: Sequence[DueVolume], volumes: Collection[Volume]) -> Iterator[Creation]:
-    """Yield the calls, in the order of their most overdue volume. A set's volumes have one instance and one policy."""
+    """Yield the calls, in the order of their most overdue volume. The volumes of a set share one instance and one policy."""
     sets: dict[tuple[str, str], list[Volume]] = {}
     for item in due:
         if key := _set_of(item):
@@ -161,7 +161,7 @@ def _of_instance(key: tuple[str, str], members: Sequence[Volume], attached: Sequ
     ids = tuple(volume.id for volume in members)
     others = [volume for volume in attached if volume.id not in ids]
     excluded = tuple(volume.id for volume in others if volume.role is not VolumeRole.ROOT)
-    # A set takes each volume that it cannot leave out, also those that no policy includes: then single snapshots are made.
+    # A set includes each volume that it cannot exclude. If one of them is in no policy, single snapshots are made instead.
     if not 1 < len(members) <= MOST_PENDING or len(excluded) > MOST_EXCLUDED:
         for volume_id in ids:
             yield Creation((volume_id,), policy)

@@ -1,4 +1,4 @@
-"""When the next snapshot of a volume is due by its policy. Snapshots of others count like the system's own."""
+"""The time when the next snapshot of a volume is due by its policy. Snapshots of others count like the system's own."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from snapkeep.domain.tag_names import MADE
 SLACK = timedelta(minutes=30)
 """The time of a call without an answer, which is repeated after ten minutes, and of some ticks."""
 AFTER_FAILURE = timedelta(minutes=30)
-"""How long no other snapshot is made after one of the system's own failed."""
+"""The time without a new snapshot after one of the system's own failed."""
 LEAST_DURATION = timedelta(minutes=15)
-"""How long a snapshot and its copy take at least, where no history shows it: they have fixed times beside those of data."""
+"""The least duration of a snapshot and its copy without history: both take a fixed time besides that for their data."""
 HISTORY = 20
-"""The newest snapshots and copies of which the durations are taken."""
+"""The number of newest snapshots and copies whose durations count."""
 PERCENTILE = 95
 _COUNTED = (SnapshotState.PENDING, SnapshotState.COMPLETED)
 Copies = Mapping[str, Sequence[Snapshot]]
@@ -31,11 +31,11 @@ Copies = Mapping[str, Sequence[Snapshot]]
 
 
 def next_due(volume: Volume, policy: Policy, snapshots: Iterable[Snapshot], copies: Copies, now: datetime) -> datetime | None:
-    """Return since when, or from when on, a snapshot of a volume is due; None where its policy makes none.
+    """Return the time, past or future, from which a snapshot of a volume is due; None if its policy makes none.
 
-    `snapshots` are the volume's own in any state, those of people and other tools too; a pending one counts, and working material
-    of other tools does not. Without any, one is due at once.
-    `copies` matter for `when: rpo` alone; without history, durations are estimated by the volume's size.
+    `snapshots` are all snapshots of the volume in any state, including those of people and other tools. A pending one counts;
+    working material of other tools does not. Without any, a snapshot is due at once. `copies` matter for `when: rpo` alone;
+    without history, durations are estimated by the volume's size.
     """
     rule = policy.snapshots
     if rule is None:
@@ -52,7 +52,7 @@ def next_due(volume: Volume, policy: Policy, snapshots: Iterable[Snapshot], copi
 
 
 def may_be_due(policy: Policy, snapshots: Iterable[Snapshot], now: datetime) -> bool:
-    """Whether any history of copies could make a snapshot due now: before half of the RPO none can."""
+    """Whether any history of copies could make a snapshot due now: none can before half of the RPO."""
     starts = [item.start_time for item in snapshots if not item.is_copy and _counts(item, policy)]
     if not starts or not policy.makes_in_time or any(periods_of(rule) for rule in policy.copies):
         return True
@@ -60,10 +60,10 @@ def may_be_due(policy: Policy, snapshots: Iterable[Snapshot], now: datetime) -> 
 
 
 def _counts(snapshot: Snapshot, policy: Policy) -> bool:
-    """Whether a snapshot makes another one superfluous: a copy rule would copy it, where the policy has some."""
+    """Whether a snapshot makes another one superfluous: if the policy copies, one of its rules would copy the snapshot."""
     if snapshot.state not in _COUNTED:
         return False
-    # Its own always counts: another one would be no better, and be made at the next tick.
+    # The system's own snapshot always counts: another one would be no better, and the next tick would make it.
     tool = tool_of(snapshot)
     if MADE in snapshot.tags:
         return True
@@ -90,15 +90,15 @@ def _by_rpo(volume: Volume, policy: Policy, newest: datetime, counted: Sequence[
 
 
 def _by_copies(volume: Volume, policy: Policy, rule: CopyRule, newest: datetime, copies: Sequence[Snapshot]) -> datetime:
-    # From the source's start on: the snapshot, the wait in the queue, and the copy.
+    # The duration from the source's start: the snapshot, the wait in the queue, and the copy.
     spans = [copy.completed_at - copy.origin.start_time for copy in _newest(copies) if copy.completed_at]
     lead = policy.rpo - _duration(spans, volume, policy)
     periods = periods_of(rule)
     if periods is None:
         return newest + lead
     begin, end = periods.bounds(newest)
-    # The one of its period that was copied may be deleted since, and began no earlier than the period; another one of the same
-    # period would not be copied.
+    # The copied snapshot of its period may have been deleted since. It began no earlier than the period, and no other snapshot
+    # of the period is copied.
     return max(begin + lead, end)
 
 
@@ -108,7 +108,10 @@ def _newest(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
 
 
 def _duration(spans: Sequence[timedelta], volume: Volume, policy: Policy) -> timedelta:
-    """Return the 95th percentile of durations, and the slack; at most half of the RPO, which leaves time to the next one."""
+    """Return the 95th percentile of durations plus the slack.
+
+    Half of the RPO is the limit, which leaves time until the next snapshot.
+    """
     if spans:
         expected = sorted(spans)[ceil(len(spans) * PERCENTILE / 100) - 1]
     else:
@@ -119,7 +122,7 @@ def _duration(spans: Sequence[timedelta], volume: Volume, policy: Policy) -> tim
 def next_snapshots(
     volumes: Iterable[Volume], policies: PolicySet, snapshots: Iterable[Snapshot], copies: Copies, now: datetime
 ) -> dict[str, datetime]:
-    """Return by id when, or since when, the next snapshot of each volume is due whose policy makes some.
+    """Return, by volume id, the time from which the next snapshot is due, for each volume whose policy makes snapshots.
 
     `snapshots` are those of the volumes' region, `copies` the listings of the DR regions.
     """

@@ -1,1 +1,1 @@
-"""Drills: which volumes are due, every step of a drill, its verdict, and the evidence of all drills."""
+"""Drills: the volumes that are due, every step of a drill, its verdict, and the evidence of all drills."""

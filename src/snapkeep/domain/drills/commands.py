@@ -1,4 +1,4 @@
-"""Commands that drills run in their instances, through Systems Manager and without a way to the internet.
+"""Commands that drills run in their instances, through Systems Manager and without access to the internet.
 
 Sources: [Systems Manager user guide: setting up; VPC endpoints; message API operations].
 """
@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 AGENT_WITHIN = timedelta(minutes=15)
-"""An SSM agent that has not connected so long after the status checks is not there; it normally takes seconds."""
+"""The time that an SSM agent has to connect after the status checks; it normally takes seconds."""
 AGENT_ACTIONS: Mapping[str, frozenset[str]] = {
     "ssm": frozenset({"ssm:UpdateInstanceInformation"}),
     "ssmmessages": frozenset(
@@ -23,10 +23,10 @@ AGENT_ACTIONS: Mapping[str, frozenset[str]] = {
         for action in ("AcknowledgeMessage", "DeleteMessage", "FailMessage", "GetEndpoint", "GetMessages", "SendReply")
     ),
 }
-"""The services that SSM agents need, with the actions by which it registers and takes commands. Those of State Manager,
-inventory and patches are left out: nothing but the drill's command runs."""
+"""The services that SSM agents need, with the actions by which an agent registers and receives commands. Those of State
+Manager, inventory and patches are left out: nothing but the drill's command runs."""
 OF_OLDER_AGENTS = frozenset({"ec2messages"})
-"""Agents from version 3.3.40.0 on do without these services, which Regions launched in 2024 or later do not have."""
+"""Services that agents from version 3.3.40.0 on do not need, and that Regions launched in 2024 or later do not have."""
 
 
 def role_of_instances(system: str, region: str) -> str:
@@ -35,7 +35,7 @@ def role_of_instances(system: str, region: str) -> str:
 
 
 def admits_agents_alone(policy: str, service: str, account_id: str, role: str) -> bool:
-    """Whether the policy of a VPC endpoint lets nothing through but the calls of agents with the role of the drills' instances.
+    """Whether the policy of a VPC endpoint allows only the calls of agents with the role of the drills' instances.
 
     Through an endpoint with another policy, a process with credentials of another account could send data there
     [VPC user guide: endpoint policies].
@@ -50,7 +50,7 @@ def admits_agents_alone(policy: str, service: str, account_id: str, role: str) -
 
 
 def _is_of_agents(statement: Any, actions: Iterable[str], account_id: str, role: str) -> bool:
-    """Whether a statement allows these actions alone, to the role alone."""
+    """Whether a statement allows only these actions, and only to the role."""
     if not isinstance(statement, dict) or "NotAction" in statement:
         return False
     condition = statement.get("Condition")

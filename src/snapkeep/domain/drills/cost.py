@@ -1,4 +1,4 @@
-"""The cost of drills: at most before, and by what was there afterwards."""
+"""The cost of drills: the most it can be, before a drill, and what the resources cost, after it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOURS_PER_MONTH = 730
 
 
 def storage_dollars(size_gib: int, volume: timedelta, snapshot: timedelta) -> float:
-    """Return the price of a volume and of a full snapshot of it for some time, in US dollars."""
+    """Return the price of a volume and of a full snapshot of it for a time, in US dollars."""
     return size_gib * (volume / HOUR * VOLUME_STORAGE.dollars + snapshot / HOUR * SNAPSHOT_STORAGE.dollars) / HOURS_PER_MONTH
 
 

@@ -1,4 +1,4 @@
-"""Which volumes a drill has covered: at any moment, by the ledgers. Pure."""
+"""The volumes that drills covered at a moment, as the ledgers show. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeProtection
 
 COVERED_WITHIN = timedelta(days=90)
-"""How long a drill counts where no drill of the policy says it; of several that do, the shortest time counts."""
+"""The time for which a drill counts if no drill of the policy sets it; of several times, the shortest counts."""
 
 
 class DrillCoverage:
-    """The drills that passed, by volume, and how long they count."""
+    """The passed drills by volume, and the time for which they count."""
 
     def __init__(self, ledgers: Mapping[str, DrillLedger], policies: PolicySet) -> None:
         self._passed: dict[tuple[str, str], list[datetime]] = defaultdict(list)
@@ -30,7 +30,7 @@ class DrillCoverage:
         self._regions = frozenset(ledgers)
 
     def missing(self, volumes: Iterable[VolumeProtection], at: datetime) -> list[VolumeProtection]:
-        """Return the volumes with copies of which no drill had passed in time at a moment, as far as the ledgers were read."""
+        """Return the volumes with copies for which no drill had passed in time at a moment, as far as the ledgers were read."""
         return [volume for volume in volumes if self._is_known(volume) and not self._is_covered(volume, at)]
 
     def _is_known(self, volume: VolumeProtection) -> bool:

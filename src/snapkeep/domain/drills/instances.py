@@ -1,4 +1,4 @@
-"""The instances of a drill as data: how far each is, what is made next, and the requests that make them."""
+"""The instances of a drill as data: the progress of each, the next resource to make, and the requests that make them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DrilledInstance:
-    """One instance of a drill, as far as it is."""
+    """One instance of a drill, and its progress."""
 
     instance_id: str
     """The instance whose points are restored."""
@@ -28,26 +28,27 @@ class DrilledInstance:
     """The volumes whose points are restored."""
     points: tuple[str, ...]
     billing: Billing
-    """The recorded billing: an AMI that would be billed as something else is not launched."""
+    """The recorded billing: an AMI with another billing is not launched."""
     image_id: str = field(default="", metadata=OPTIONAL)
     image_checked: bool = field(default=False, metadata=OPTIONAL)
     """Whether the AMI is available and billed as recorded."""
     restored_id: str = field(default="", metadata=OPTIONAL)
     running_at: datetime | None = field(default=None, metadata=OPTIONAL)
     checked_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When both status checks were passed."""
+    """The time when both status checks passed."""
     progress_percent: int = field(default=0, metadata=OPTIONAL)
     """The progress of the initialisation of its volumes."""
     initialised_at: datetime | None = field(default=None, metadata=OPTIONAL)
     command_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When the command was sent."""
+    """The time when the command was sent."""
     command_lost_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When it was not known whether it was sent: it may run, and is not sent again before Systems Manager would list it."""
+    """The time of a call whose result is not known: the command may run. It is not sent again before Systems Manager would list
+    it."""
     command: CommandResult | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def command_ended(self) -> bool:
-        """Whether its command has ended, well or not."""
+        """Whether its command has ended, with success or without."""
         return self.command is not None and self.command.ended
 
     def is_ready(self, *, when_running: bool) -> bool:
@@ -56,7 +57,7 @@ class DrilledInstance:
 
 
 def next_to_make(instances: Sequence[DrilledInstance], *, when_running: bool) -> int | None:
-    """Return the place of the instance whose AMI is registered, or which is launched, next; None where a wait is next.
+    """Return the index of the instance whose AMI is registered, or which is launched, next; None if a wait is next.
 
     All AMIs are registered, and their billing checked, before anything is launched, as in recoveries.
     """
@@ -82,10 +83,10 @@ class InstanceRequests:
 
 @dataclass(frozen=True, slots=True)
 class DrillPlan:
-    """The plan of a drill of instances. It is kept apart from the run: UEFI data alone may be 64,000 characters."""
+    """The plan of a drill of instances. It is stored apart from the run: UEFI data alone may be 64,000 characters."""
 
     moment: datetime
-    """No point is newer."""
+    """The moment of the recovery: no point has newer data."""
     size_gib: int
     instances: tuple[DrilledInstance, ...]
     requests: tuple[InstanceRequests, ...]

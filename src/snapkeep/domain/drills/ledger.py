@@ -1,7 +1,7 @@
-"""The ledger of a region's drills: those that are open, and a chain of the evidence of those that ended.
+"""The ledger of a region's drills: the open ones, and a chain of evidence of the ended ones.
 
-It is one document, written only over the version that was read: two drills cannot fork the chain. Each entry has the hash of a
-drill's evidence, and each evidence the hash of the one before it.
+It is one document, and a write replaces only the version that was read: two drills cannot fork the chain. Each entry has the
+hash of a drill's evidence, and each evidence the hash of the one before it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ LEDGER_KEY = "drills/ledger.json"
 
 @dataclass(frozen=True, slots=True)
 class DrillEvidence:
-    """The evidence of one drill; it is kept as JSON and never changed."""
+    """The evidence of one drill, stored as JSON and never changed."""
 
     run: DrillRun
     verdict: DrillVerdict
     checks: Mapping[str, str]
     """The result of each check, by identifier."""
     cause: str
-    """Why it has not passed; empty if it has."""
+    """The cause of a drill that did not pass; empty otherwise."""
     usable_seconds: float | None
     full_speed_seconds: float | None
     dollars: float
@@ -38,7 +38,7 @@ class DrillEvidence:
 
     @property
     def text(self) -> str:
-        """The text that is kept, and hashed."""
+        """The text that is stored and hashed."""
         return to_text(self)
 
 
@@ -65,7 +65,7 @@ def hash_of(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EndedDrill:
-    """A drill that ended, as far as later decisions need it."""
+    """The facts about an ended drill that later decisions need."""
 
     run: str
     drill: str
@@ -84,16 +84,16 @@ class EndedDrill:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """The volume that it restored; or the instance or the group, and its volumes."""
+        """The volume that the drill restored; or the instance or the group, and its volumes."""
         return self.volume_id, *self.covered
 
     def is_of(self, volume_id: str) -> bool:
-        """Whether it restored a volume, or an instance or a group of this name."""
+        """Whether the drill restored the volume, instance or group of this name."""
         return volume_id in self.subjects
 
     @property
     def passed(self) -> bool:
-        """Whether it passed."""
+        """Whether the drill passed."""
         return self.verdict is DrillVerdict.PASSED
 
 
@@ -118,7 +118,7 @@ def entry_of(evidence: DrillEvidence) -> EndedDrill:
 
 @dataclass(frozen=True, slots=True)
 class SeenVolume:
-    """A volume with copies here, and when a sweep saw it first."""
+    """A volume with copies in the region, and the time when a sweep first saw it."""
 
     volume_id: str
     since: datetime
@@ -130,12 +130,12 @@ class DrillLedger:
 
     open: tuple[DrillRun, ...] = ()
     ended: tuple[EndedDrill, ...] = ()
-    """In the order of their evidence."""
+    """Ended drills, in the order of their evidence."""
     seen: tuple[SeenVolume, ...] = field(default=(), metadata=OPTIONAL)
-    """The volumes that drills have to cover, as sweeps see them."""
+    """The volumes that drills have to cover, as sweeps find them."""
 
     def run(self, run_id: str) -> DrillRun | None:
-        """Return an open drill as it was begun; None if there is none of this name."""
+        """Return the open drill of this name in its first state; None if there is none."""
         return next((run for run in self.open if run.id == run_id), None)
 
     def knows(self, run_id: str) -> bool:
@@ -157,7 +157,7 @@ class DrillLedger:
         return self.ended[-1].sha256 if self.ended else ""
 
     def previous_of(self, run_id: str) -> str:
-        """Return the hash of the evidence before a drill's: of the newest one if the drill has not ended."""
+        """Return the hash of the evidence before a drill's; that of the newest evidence if the drill has not ended."""
         before = ""
         for ended in self.ended:
             if ended.run == run_id:
@@ -166,7 +166,7 @@ class DrillLedger:
         return before
 
     def begun(self, runs: tuple[DrillRun, ...]) -> DrillLedger:
-        """Return the ledger with further open drills."""
+        """Return the ledger with more open drills."""
         return replace(self, open=(*self.open, *runs))
 
     def concluded(self, evidence: DrillEvidence) -> DrillLedger:
@@ -175,17 +175,17 @@ class DrillLedger:
         return replace(self, open=remaining, ended=(*self.ended, entry_of(evidence)))
 
     def with_seen(self, volume_ids: Collection[str], now: datetime) -> DrillLedger:
-        """Return the ledger with the volumes that a sweep sees; deleted ones are forgotten."""
+        """Return the ledger with the volumes that a sweep finds; deleted ones are removed."""
         since = self.seen_since
         return replace(self, seen=tuple(SeenVolume(volume_id, since.get(volume_id, now)) for volume_id in sorted(volume_ids)))
 
     @property
     def seen_since(self) -> dict[str, datetime]:
-        """Since when sweeps see each volume that drills have to cover."""
+        """The time when sweeps first saw each volume that drills have to cover."""
         return {seen.volume_id: seen.since for seen in self.seen}
 
     def asked_of(self, volume_id: str) -> list[datetime]:
-        """Return when drills of a volume were begun, whatever came of them."""
+        """Return the start times of a volume's drills, whatever their results."""
         ended = [drill.asked_at for drill in self.ended if drill.is_of(volume_id)]
         return ended + [run.asked_at for run in self.open if run.volume_id == volume_id]
 
@@ -195,12 +195,12 @@ class DrillLedger:
         return any(at >= since for at in asked + [ended.asked_at for ended in self.ended if ended.drill == rule])
 
     def last_passed(self, volume_id: str, rule: str = "") -> EndedDrill | None:
-        """Return the newest drill of a volume that passed, of one rule or of any; None if none did."""
+        """Return the newest passed drill of a volume, of one rule or of any; None if none passed."""
         passed = [ended for ended in self.ended if ended.passed and ended.is_of(volume_id) and rule in ("", ended.drill)]
         return max(passed, key=lambda ended: ended.asked_at, default=None)
 
     def spent_usd(self, rule: str, since: datetime) -> float:
-        """Return what the drills of a rule cost since a time; of open ones, what they may cost."""
+        """Return the cost of a rule's drills since a time in US dollars; open drills count with their estimates."""
         ended = sum(drill.dollars for drill in self.ended if drill.drill == rule and drill.asked_at >= since)
         return ended + sum(run.estimate_usd for run in self.open if run.drill == rule)
 
@@ -222,7 +222,7 @@ def page_key(run_id: str) -> str:
 
 
 def problems_of_chain(ledger: DrillLedger, texts: Mapping[str, str]) -> Iterator[str]:
-    """Yield what is wrong with the chain. `texts` are the evidences by run, as the bucket has them."""
+    """Yield the faults of the chain. `texts` has the text of each evidence in the bucket, by run."""
     previous = ""
     for ended in ledger.ended:
         text = texts.get(ended.run)
@@ -233,7 +233,7 @@ def problems_of_chain(ledger: DrillLedger, texts: Mapping[str, str]) -> Iterator
         else:
             yield from _problems_of_evidence(ended, text, previous)
         previous = ended.sha256
-    known = {ended.run for ended in ledger.ended} | {run.id for run in ledger.open}  # the evidence is kept before its entry
+    known = {ended.run for ended in ledger.ended} | {run.id for run in ledger.open}  # the evidence is stored before its entry
     yield from (f"{run}: the ledger does not have this evidence" for run in sorted(set(texts) - known))
 
 

@@ -1,4 +1,4 @@
-"""The isolated network of instance drills: the ways out of it, and what of an instance is launched in it.
+"""The isolated network of instance drills: its ways out, and the settings of an instance that is launched in it.
 
 Sources: [VPC user guide: route tables; VPC endpoints; security group rules], botocore (ec2 2016-11-15: Route, IpPermission).
 """
@@ -13,7 +13,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.record import NetworkSettings, RecoveryRecord, SecurityGroup
 
 NOWHERE = "127.0.0.1/32"
-"""The only destination of a security group without egress: CloudFormation adds a rule to everywhere where there is none
+"""The only destination of a security group without egress: without a rule, CloudFormation adds one that allows all egress
 [CloudFormation user guide: AWS::EC2::SecurityGroup]."""
 
 
@@ -43,7 +43,7 @@ class VpcEndpoint:
     policy: str
     group_ids: tuple[str, ...]
     system: str
-    """The system of whose drills' network it is, by its tag; empty for none."""
+    """The system to whose network of drills the endpoint belongs, by its tag; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class EgressRule:
     """An address range, a prefix list or a security group."""
     protocol: str = "-1"
     ports: tuple[int, int] = (-1, -1)
-    """The first and the last one."""
+    """The first and the last port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class NetworkFacts:
 
 
 def ways_out(network: DrillNetwork, facts: NetworkFacts) -> list[str]:
-    """Return what leads out of a network: a drill launches nothing where there is any.
+    """Return the ways out of a network, in words: if there is one, a drill launches nothing.
 
-    The endpoints through which the SSM agents of its instances take commands lead nowhere else.
+    The endpoints through which the SSM agents of its instances receive commands are not ways out.
     """
     return list(_ways_out(network, facts))
 
@@ -95,7 +95,7 @@ def _ways_out(network: DrillNetwork, facts: NetworkFacts) -> Iterator[str]:
 
 
 def missing_for_commands(network: DrillNetwork, facts: NetworkFacts) -> list[str]:
-    """Return the services of which a network without a way out has no endpoint, without which no command reaches an instance."""
+    """Return the services whose endpoints a network lacks: without them, no command reaches an instance."""
     endpoints = {endpoint.service for endpoint in facts.endpoints}
     needed = {name for name, service in _services(network).items() if service not in OF_OLDER_AGENTS}
     return sorted(needed - endpoints)
@@ -110,7 +110,7 @@ def _services(network: DrillNetwork) -> dict[str, str]:
 
 
 def _why_not_admitted(network: DrillNetwork, endpoint: VpcEndpoint) -> str | None:
-    """Return why an endpoint is a way out, in words; empty where its service says it, None where it is none."""
+    """Return why an endpoint is a way out, in words; empty if its service is reason enough, None if it is no way out."""
     service, role = _services(network).get(endpoint.service), role_of_instances(network.system, network.region)
     if service is None or endpoint.kind != "Interface":
         return ""
@@ -128,7 +128,8 @@ def _leads_to_endpoints(rule: EgressRule, group_ids: Collection[str]) -> bool:
 def isolated(record: RecoveryRecord, network: DrillNetwork) -> RecoveryRecord:
     """Return the record of an instance as a drill launches it.
 
-    In the drill's network, with metadata v2, without key pair, instance profile and user data; its volumes end with it.
+    It is in the drill's network, with metadata v2, without key pair, instance profile and user data. Its volumes are deleted
+    with it.
     """
     instance = record.instance
     if instance is None:

@@ -1,8 +1,8 @@
-"""A drill of one volume as data: how far it is, the step that comes next, its checks, and its verdict.
+"""A drill of one volume as data: its progress, its next step, its checks, and its verdict.
 
 Steps in order: hold the point, make a volume of it, wait until it is available and initialised, make a snapshot of it, compare
-all blocks of that with the point's, remove what was made. A drill of instances registers AMIs of the points, launches instances
-and waits for their status checks and the initialisation of their volumes. A failure anywhere leads to the removal.
+all blocks of this snapshot with the point's, remove what was made. A drill of instances registers AMIs of the points, launches
+instances and waits for their status checks and the initialisation of their volumes. A failure in any step leads to the removal.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from snapkeep.domain.tag_names import DRILL, DRILL_END, INSTANCE, MANAGED, SYSTE
 from snapkeep.domain.tags import format_time
 
 AVAILABLE_WITHIN = timedelta(minutes=15)
-"""A volume that EC2 does not show as available by then was not made; it normally takes seconds."""
+"""The time until a volume must be available; it normally takes seconds. After it, the volume counts as not made."""
 CHECKED_WITHIN = timedelta(hours=1)
-"""Status checks that are not passed by then fail; they normally take minutes."""
+"""The time until the status checks must pass; they normally take minutes."""
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=5)
-"""Between two looks; EC2's progress of an initialisation is up to five minutes old (botocore: ec2 2016-11-15,
-VolumeStatusItem)."""
+"""The shortest and the longest wait between two looks; EC2's progress of an initialisation is up to five minutes old (botocore:
+ec2 2016-11-15, VolumeStatusItem)."""
 
 
 class DrillStep(StrEnum):
-    """The step that comes next. The state machine goes by it."""
+    """The next step of a drill. The state machine branches on it."""
 
     MAKE = "make"
     WAIT = "wait"
@@ -76,7 +76,7 @@ class DrillVerdict(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class DrillProof:
-    """The numbers of the comparison of the restored volume with the point; the proof itself lies beside the evidence."""
+    """The numbers of the comparison of the restored volume with the point; the proof itself is stored beside the evidence."""
 
     verdict: str
     method: str
@@ -107,7 +107,7 @@ def summary_of(proof: Proof) -> DrillProof:
 
 @dataclass(frozen=True, slots=True)
 class DrillRun:
-    """One drill of one volume, as far as it is. It travels through the state machine as JSON."""
+    """One drill of one volume, and its progress. The state machine passes it on as JSON."""
 
     id: str
     drill: str
@@ -119,7 +119,7 @@ class DrillRun:
     point: str
     """The copy that is restored."""
     point_start: datetime
-    """The moment of its data."""
+    """The time of its data."""
     size_gib: int
     asked_at: datetime
     ends_at: datetime
@@ -130,18 +130,18 @@ class DrillRun:
     system: str = field(default="", metadata=OPTIONAL)
     """Empty for drills that began before they named it."""
     level: DrillLevel | None = field(default=None, metadata=OPTIONAL)
-    """None: the level volume. At the level instance, `volume_id` names the instance or the group, and `point` is empty."""
+    """None at the level volume. At the level instance, `volume_id` names the instance or the group, and `point` is empty."""
     group: str = field(default="", metadata=OPTIONAL)
     instances: tuple[DrilledInstance, ...] = field(default=(), metadata=OPTIONAL)
-    """In the order of their launch; none before they are planned."""
+    """The instances in the order of their launch; none before the drill is planned."""
     next_when_running: bool = field(default=False, metadata=OPTIONAL)
-    """Whether a stage is launched as soon as the instances before it run; else once their status checks are passed."""
+    """Whether a stage is launched once the instances before it run; otherwise once their status checks pass."""
     instance_types: Mapping[str, str] = field(default_factory=dict, metadata=OPTIONAL)
-    """Types, and those that are launched in their places."""
+    """Instance types, and their replacements."""
     instance_usd_per_hour: float = field(default=0.0, metadata=OPTIONAL)
-    """The price of its dearest instance; 0: not known."""
+    """The price of its most expensive instance; 0 if it is not known."""
     command: DrillCommand | None = field(default=None, metadata=OPTIONAL)
-    """The command that runs in each instance; None: none."""
+    """The command that runs in each instance; None for no command."""
     restored_id: str = field(default="", metadata=OPTIONAL)
     available_at: datetime | None = field(default=None, metadata=OPTIONAL)
     progress_percent: int = field(default=0, metadata=OPTIONAL)
@@ -150,35 +150,38 @@ class DrillRun:
     snapshot_id: str = field(default="", metadata=OPTIONAL)
     """The snapshot of the restored volume."""
     snapshot_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When it was seen completed."""
+    """The time when it was found completed."""
     proof: DrillProof | None = field(default=None, metadata=OPTIONAL)
     failure: str = field(default="", metadata=OPTIONAL)
     """The first failure, which led to the removal."""
     removed_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When nothing was left; None also where something is."""
+    """The time when everything was removed; None before, and if something could not be removed."""
     left: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
-    """Ids of resources that could not be removed, with why."""
+    """Ids of resources that could not be removed, with the causes."""
     removal_ended: bool = field(default=False, metadata=OPTIONAL)
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags of everything that the drill makes. Tags of the source are not carried: policies and tools select by them."""
+        """The tags of everything that the drill makes.
+
+        Tags of the source are not carried over: policies and tools select by them.
+        """
         of_system = {SYSTEM: self.system} if self.system else {}
         return {DRILL: self.id, DRILL_END: format_time(self.ends_at), "Name": f"Snapkeep drill of {self.volume_id}", **of_system}
 
     @property
     def of_instances(self) -> bool:
-        """Whether it is a drill of instances."""
+        """Whether the drill is one of instances."""
         return self.level is DrillLevel.INSTANCE
 
     @property
     def points(self) -> tuple[str, ...]:
-        """All points that it restores."""
+        """All points that the drill restores."""
         return tuple(point for instance in self.instances for point in instance.points) if self.of_instances else (self.point,)
 
     @property
     def covered(self) -> tuple[str, ...]:
-        """The volumes whose points it restores, beside `volume_id`."""
+        """The volumes whose points the drill restores, besides `volume_id`."""
         return tuple(volume_id for instance in self.instances for volume_id in instance.volumes)
 
     def planned(self, plan: DrillPlan, *, next_when_running: bool) -> DrillRun:
@@ -193,19 +196,19 @@ class DrillRun:
 
     @property
     def next_instance(self) -> int | None:
-        """The place of the instance whose AMI or which itself is made next; None where a wait is next."""
+        """The index of the instance that is made next, or whose AMI is; None if a wait is next."""
         return next_to_make(self.instances, when_running=self.next_when_running)
 
     def with_instance(self, place: int, instance: DrilledInstance) -> DrillRun:
-        """Return the run with one of its instances as it is now."""
+        """Return the run with the new state of one of its instances."""
         return replace(self, instances=(*self.instances[:place], instance, *self.instances[place + 1 :]))
 
     def tags_of(self, instance: DrilledInstance) -> dict[str, str]:
-        """Return the tags of what the drill makes for an instance: those by which it is found again are among them."""
+        """Return the tags of what the drill makes for an instance, including those by which it is found again."""
         return {**self.tags, INSTANCE: instance.instance_id, "Name": f"Snapkeep drill of {instance.instance_id}"}
 
     def request(self, zone: str) -> dict[str, Any]:
-        """Return the parameters of CreateVolume: the point's size, and gp3 whatever its volume was."""
+        """Return the parameters of CreateVolume: the point's size, and always gp3."""
         return {"SnapshotId": self.point, "AvailabilityZone": zone, "VolumeType": "gp3", "Size": self.size_gib}
 
     def failed(self, why: str) -> DrillRun:
@@ -228,11 +231,11 @@ class DrillRun:
         return DrillStep.WAIT if self.initialised_at is None or self.snapshot_at is None else DrillStep.PROVE
 
     def wait_seconds(self, now: datetime) -> int:
-        """Return how long to wait before the next look: a tenth of the time so far, so that measured times are as exact."""
+        """Return the seconds until the next look: a tenth of the time so far, so that measured times are exact to 10 %."""
         return round(min(max((now - self.asked_at) / 10, SHORTEST_WAIT), LONGEST_WAIT).total_seconds())
 
     def ended_early(self, now: datetime) -> str:
-        """Return why the drill cannot wait any longer; empty while it can."""
+        """Return the reason to wait no longer; empty while the drill can wait."""
         if self.failure or self.proof is not None:
             return ""
         if now > self.ends_at:
@@ -307,7 +310,7 @@ class DrillRun:
 
     @property
     def cause(self) -> str:
-        """Why it has not passed, in words; empty if it has."""
+        """The cause of a drill that did not pass, in words; empty otherwise."""
         if self.verdict is DrillVerdict.PASSED:
             return ""
         failed = [check.label for check, result in self.checks.items() if result is not CheckOutcome.PASSED]
@@ -315,7 +318,7 @@ class DrillRun:
 
     @property
     def dollars(self) -> float:
-        """Its cost: its volumes, its snapshot and its instances as long as they were there, and the requests."""
+        """The cost: volumes, snapshot and instances while they existed, and the requests."""
         until = self.removed_at or self.ends_at
         made = self.restored_id or any(instance.restored_id for instance in self.instances)
         volume = until - self.asked_at if made else timedelta(0)
@@ -335,13 +338,13 @@ class DrillRun:
 
 
 def _last(times: Sequence[datetime | None], since: datetime) -> timedelta | None:
-    """Return the time until the last of some moments; None while one is missing."""
+    """Return the time from the start to the last of these moments; None while one is missing."""
     known = [at for at in times if at is not None]
     return max(known) - since if known and len(known) == len(times) else None
 
 
 def _late(instance: DrilledInstance, command: DrillCommand | None, now: datetime) -> str:
-    """Return why an instance is no longer waited for; empty while it is."""
+    """Return the reason to wait no longer for an instance; empty while the drill waits."""
     name = f"{instance.restored_id} of {instance.instance_id}"
     if instance.running_at and instance.checked_at is None and now > instance.running_at + CHECKED_WITHIN:
         return f"{name} did not pass its status checks"
@@ -367,10 +370,10 @@ def _is_equal(proof: DrillProof | None) -> bool:
 
 
 def make_run(rule: DrillRule, points: Sequence[Snapshot], due: datetime, now: datetime, subject: str = "") -> DrillRun:
-    """Return a new run of the system that manages the points: of the one point, or of a subject, an instance or a group.
+    """Return a new run of the system that manages the points, for one point, or for an instance or a group as its subject.
 
-    Its name follows from the system, the drill, its due time and the volume: no drill is begun twice for one time, and no other
-    system's has its name.
+    Its name derives from the system, the drill, its due time and the volume: no drill begins twice for one time, and no drill
+    of another system has its name.
     """
     point, of_instances = points[0], rule.level is DrillLevel.INSTANCE
     system, size_gib = point.tags[MANAGED], sum(restored.size_gib for restored in points)

@@ -1,4 +1,7 @@
-"""Which drills are due, which volumes they take, and which volumes no drill covers. The evidence of earlier drills decides."""
+"""The drills that are due, the volumes that they restore, and the volumes that no drill covers.
+
+The evidence of earlier drills decides.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from snapkeep.domain.recovery.choice import is_point
 from snapkeep.domain.tag_names import INSTANCE
 
 MADE_UP_WITHIN = timedelta(hours=1)
-"""A drill that was due, and could not start, is started so long afterwards."""
+"""The time within which a due drill that could not start is still started."""
 BUDGET_PERIOD = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class DrillChoice:
-    """The drills to begin, and the volumes that the budget leaves out."""
+    """The drills to begin, and the volumes that the budget does not admit."""
 
     runs: tuple[DrillRun, ...]
     too_expensive: tuple[str, ...] = ()
@@ -37,7 +40,7 @@ def due_at(rule: DrillRule, ledger: DrillLedger, now: datetime) -> datetime | No
 
 
 def points_of(rule: DrillRule, snapshots: Iterable[Snapshot], system: str) -> dict[str, list[Snapshot]]:
-    """Return the recovery points of the volumes that a drill is about, the newest data first, by volume."""
+    """Return the recovery points that a drill can restore, by volume, the newest data first."""
     points: dict[str, list[Snapshot]] = {}
     for snapshot in copies_of(rule, snapshots, system):
         if is_point(snapshot):
@@ -48,17 +51,17 @@ def points_of(rule: DrillRule, snapshots: Iterable[Snapshot], system: str) -> di
 
 
 def copies_of(rule: DrillRule, snapshots: Iterable[Snapshot], system: str) -> Iterator[Snapshot]:
-    """Return the managed copies of the volumes that a drill is about, also those that cannot be restored now."""
+    """Yield the managed copies of the volumes of a drill, including those that cannot be restored now."""
     for snapshot in snapshots:
         if snapshot.managed_by(system) and snapshot.is_copy and snapshot.policy in rule.policies:
             yield snapshot
 
 
 def by_subject(rule: DrillRule, points: Mapping[str, list[Snapshot]]) -> dict[str, list[list[Snapshot]]]:
-    """Return the points of a drill by what each of its runs restores: a volume, an instance, or all of its group.
+    """Return the points of a drill by the subject of each run: a volume, an instance, or the whole group.
 
-    Each list has the points of one volume, the newest first. A volume belongs to the instance that its newest point names. Which
-    instances a group has is known only once the drill is planned: it has those of all instances here, for the estimate.
+    Each list has the points of one volume, the newest first. A volume belongs to the instance that its newest point names. The
+    members of a group are known only once the drill is planned: for the estimate, the group has all instances here.
     """
     if rule.level is not DrillLevel.INSTANCE:
         return {volume_id: [of_volume] for volume_id, of_volume in points.items()}
@@ -78,9 +81,9 @@ def choose_runs(
     *,
     named: Collection[str] = (),
 ) -> DrillChoice:
-    """Return the drills to begin, of the volumes that were not drilled for the longest time; of `named` ones, all.
+    """Return the drills to begin, for the volumes whose last drill is the longest ago; for all volumes of `named`, if given.
 
-    A volume that is being drilled is passed over. So is one whose drill the budget of 30 days does not admit.
+    A volume with an open drill is passed over, and so is a volume whose drill the budget of 30 days does not admit.
     """
     subjects = by_subject(rule, points)
     candidates = sorted(
@@ -109,17 +112,17 @@ def choose_runs(
 
 
 def _rank(asked: list[datetime]) -> tuple[float, int]:
-    """Return the place of a volume by when it was drilled: the time since, then how often."""
+    """Return the sort key of a volume: the time of its last drill, then the number of its drills."""
     return max((at.timestamp() for at in asked), default=float("-inf")), len(asked)
 
 
 def pick_point(pick: DrillPick, points: list[Snapshot], due: datetime) -> Snapshot | None:
-    """Return the point of a volume that a drill restores. `points` has the newest first. None where none is young enough."""
+    """Return the point of a volume that a drill restores; None if all are too old. `points` has the newest first."""
     if pick.oldest_within:
         young = [point for point in points if point.origin.start_time >= due - pick.oldest_within]
         return young[-1] if young else None
     if pick.random and points:
-        # Drawn from the due time and the volume: a decision that is made again is the same.
+        # The due time and the volume decide: a repeated decision has the same result.
         digest = hashlib.sha256(f"{due.isoformat()}/{points[0].origin.volume_id}".encode()).digest()
         return points[int.from_bytes(digest[:8]) % len(points)]
     return points[0] if points else None
@@ -127,20 +130,23 @@ def pick_point(pick: DrillPick, points: list[Snapshot], due: datetime) -> Snapsh
 
 @dataclass(frozen=True, slots=True)
 class NotCovered:
-    """A volume of which no drill passed for too long."""
+    """A volume without a passed drill for too long."""
 
     rule: str
     volume_id: str
     last_passed: datetime | None
     """None: never."""
     since: datetime
-    """When it began to be too long."""
+    """The time from which it has been too long."""
 
 
 def not_covered(
     rules: Iterable[DrillRule], snapshots: Collection[Snapshot], ledger: DrillLedger, now: datetime, system: str
 ) -> list[NotCovered]:
-    """Return the volumes that drills have to cover and that none covered in time. A volume that is new has the whole time."""
+    """Return the volumes that drills have to cover and that none covered in time.
+
+    The time of a new volume begins when a sweep first sees it.
+    """
     found: list[NotCovered] = []
     seen = ledger.seen_since
     for rule in rules:
