@@ -130,8 +130,7 @@ def parse_late_copy(event: Mapping[str, Any]) -> LateCopyEvent | None:
 
 
 def parse_share(event: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the snapshot that another account has shared, from EC2's event; nothing for any other event, and for an event
-    without a snapshot.
+    """Return the snapshot of EC2's event of a share by another account; nothing for any other event, or without a snapshot.
 
     The account in the event is no evidence: EC2 names the snapshot's owner.
     """

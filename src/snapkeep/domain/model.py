@@ -187,8 +187,7 @@ class Snapshot:
 
     @property
     def consistency(self) -> str:
-        """Whether the command before it succeeded (`application`, `crash`); empty if there was no command, or others made the
-        snapshot."""
+        """`application` if the command before the snapshot succeeded, `crash` if not; empty without a command."""
         return self.tags.get(CONSISTENCY, "") if self.is_copy or MADE in self.tags else ""
 
 

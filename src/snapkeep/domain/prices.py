@@ -1,6 +1,6 @@
 """All prices, in US dollars, each with its source.
 
-Prices change and differ by region: these compare plans. A region's own prices are in AWS's price list.
+Prices change and differ by region: these serve to compare plans. AWS's price list has the prices of each region.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ TIME_BASED_COPY = (
 
 
 def transfer_price(source: str, destination: str) -> Price:
-    """Return the price of a GiB that is copied from one region to another; within a region the transfer is free."""
+    """Return the price of copying a GiB from one region to another; the transfer within a region is free."""
     if source == destination:
         return NO_TRANSFER
     return TRANSFER_OF_PAIR.get((source, destination), TRANSFER)
 
 
 def storage_usd(size_gib: int, days: float) -> float:
-    """Return the highest cost of a snapshot in so many days: EC2 bills changed blocks alone."""
+    """Return the highest cost of a snapshot for a number of days in US dollars. EC2 bills only changed blocks."""
     return size_gib * SNAPSHOT_STORAGE.dollars * days / DAYS_OF_A_MONTH
 
 
@@ -65,5 +65,5 @@ def completion_price_usd_per_gib(completion_minutes: int) -> float:
 
 
 def usd_of(text: str) -> float:
-    """Return the US dollars of a budget such as `5 USD/month`, or of a price; 0 for none."""
+    """Return the US dollars of a budget such as `5 USD/month`, or of a price; 0 for an empty text."""
     return float(text.partition(" ")[0] or 0)

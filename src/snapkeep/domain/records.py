@@ -32,7 +32,7 @@ else:
         return changed
 
     def dataclass(*, frozen: bool = False, slots: bool = False, kw_only: bool = False, eq: bool = True) -> Any:
-        """Return a decorator like that of `dataclasses.dataclass`, without the checks at runtime that instances are not changed."""
+        """Return a decorator like that of `dataclasses.dataclass`, without runtime checks that instances are not changed."""
 
         def make(cls: type) -> type:
             cls.__doc__ = cls.__doc__ or cls.__name__  # without it, the docstring would be made from the signature
@@ -57,7 +57,7 @@ def collect_rarely() -> None:
 
 @cache
 def _copier(cls: type) -> Callable[[Any], Any] | None:
-    """Return the function that copies records of a class whose `__init__` takes all fields by position; None for any other class."""
+    """Return the function that copies records of a class whose `__init__` takes all fields by position; None otherwise."""
     fields = dataclasses.fields(cls)
     # Without slots, a misspelt field would become an attribute. A class with checks of its own takes the slow way.
     plain = hasattr(cls, "__slots__") and "__setattr__" not in vars(cls) and not hasattr(cls, "__post_init__")

@@ -1,1 +1,1 @@
-"""Policies: what they say, how a document is read, which one governs a volume."""
+"""Policies: their content, their document, and the selection of the one that governs a volume."""

@@ -1,4 +1,4 @@
-"""Contradictions between values of a policy document that are right one by one."""
+"""Contradictions between values of a policy document that are each valid."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ Parsed = Mapping[str, Any]
 
 
 def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
-    """Return where the values of a document contradict each other.
-
-    `region` is the primary's own; empty when it is not known.
-    """
+    """Return the contradictions between the values of a document. `region` is the primary region; empty if it is not known."""
     policies: list[Parsed] = document.get("policies", [])
     names = (policy.get("name", "") for policy in policies)
     problems = list(_duplicates(names, "policies[{}].name", "another name: it is taken"))
@@ -129,7 +126,7 @@ def _in_selector(select: Parsed, path: str, region: str) -> Iterator[PolicyProbl
 
 
 def _takes(pattern: str, value: str) -> bool:
-    """Whether a pattern takes a value, or certainly takes every value that another pattern takes."""
+    """Whether a pattern matches a value, or certainly every value that another pattern matches."""
     return pattern in ("*", value) or (not set("*?") & set(value) and matches_any(value, [pattern]))
 
 
@@ -172,7 +169,7 @@ def _in_lock_of_copies(rule: Parsed, path: str) -> Iterator[PolicyProblem]:
 
 
 def time_between_copies(rule: Parsed) -> timedelta:
-    """Return the longest time between the snapshots that a parsed copy rule copies; zero if it copies every one."""
+    """Return the longest time between the snapshots that a parsed copy rule copies; zero if it copies each of them."""
     return longest_period(rule.get("every", timedelta(0)), rule.get("only", ""), rule.get("retention", {}))
 
 
@@ -197,7 +194,7 @@ def _in_frequency(rule: Parsed, rpo: timedelta, between: timedelta, path: str) -
 
 
 def _divides_days(every: timedelta) -> bool:
-    """Whether a length is whole days, or hours of which a day has a whole number."""
+    """Whether a length is whole days, or hours that divide a day."""
     return not (every % DAY and DAY % every)
 
 

@@ -27,31 +27,31 @@ _FIELDS = (
 _DAY_OF_MONTH, _DAY_OF_WEEK = 2, 4
 _LONGEST_LOOK = 366
 _FOUR_YEARS = [date(2028, 1, 1) + timedelta(days=number) for number in range(4 * 365 + 1)]
-"""Days among which each date is."""
+"""Four years: they contain every date."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A schedule: the values of each field at which it is due."""
+    """A schedule: the values of each field for which it is due."""
 
     fields: tuple[frozenset[int], ...]
 
     def latest(self, now: datetime, timezone: str) -> datetime | None:
         """Return the last moment that is not after now; None if there was none for a year.
 
-        A time that the clock skips comes an hour later by that clock; one that it repeats comes once, the first time.
+        A time that the clock skips is an hour later; a time that it repeats counts once, the first time.
         """
-        # A day more: a time that is skipped late in the evening comes on the next day.
+        # One more day: a time that is skipped late in the evening is on the next day.
         days = (self._moments(now, back, timezone) for back in range(1, -_LONGEST_LOOK, -1))
         return next((max(past) for moments in days if (past := [moment for moment in moments if moment <= now])), None)
 
     def following(self, now: datetime, timezone: str) -> datetime | None:
-        """Return the first moment after now, likewise; None if there is none within a year."""
+        """Return the first moment after now, by the same rules; None if there is none within a year."""
         days = (self._moments(now, ahead, timezone) for ahead in range(-1, _LONGEST_LOOK))
         return next((min(later) for moments in days if (later := [moment for moment in moments if moment > now])), None)
 
     def is_over(self, now: datetime, timezone: str) -> bool:
-        """Whether no moment comes after now, in whatever year."""
+        """Whether there is no moment after now, in any year."""
         if self.following(now, timezone) is not None:
             return False
         first, last = now.date().toordinal() + _LONGEST_LOOK, date(max(self.fields[-1]), 12, 31).toordinal()
@@ -61,17 +61,17 @@ class Cron:
     def longest(self) -> timedelta:
         """Return the longest time between two moments in any years, without changes of the clock.
 
-        It is `timedelta.max` where four years have one moment at most.
+        It is `timedelta.max` if four years have at most one moment.
         """
         minutes, hours, *of_days, _ = self.fields
         times = sorted(timedelta(hours=hour, minutes=minute) for hour in hours for minute in minutes)
         days = [day for day in _FOUR_YEARS if all(value in field for value, field in zip(_of_day(day), of_days, strict=False))]
-        # From the last moment of a day to the first of the next day that has some.
+        # From the last moment of a day to the first moment of the next day with any.
         between_days = max((later - earlier for earlier, later in pairwise(days)), default=timedelta.max)
         return max([between_days - (times[-1] - times[0]), *(later - earlier for earlier, later in pairwise(times))])
 
     def _moments(self, now: datetime, days: int, timezone: str) -> list[datetime]:
-        """Return the moments of the day that is so many days after the present one."""
+        """Return the moments of the day that is this number of days after the current one."""
         zone = ZoneInfo(timezone)
         day = now.astimezone(zone).date() + timedelta(days=days)
         minutes, hours, *_ = self.fields
@@ -92,7 +92,7 @@ def _of_day(day: date) -> tuple[int, int, int, int]:
 
 @lru_cache(maxsize=64)
 def parse_cron(text: str) -> Cron:
-    """Return the schedule of an expression. Raise ValueError, with what is right."""
+    """Return the schedule of an expression. Raise ValueError, which says what would be right."""
     parts = text.split(" ")
     if len(parts) != len(_FIELDS):
         raise ValueError('write six fields, such as "0 4 ? * SUN *": minutes, hours, day of month, month, day of week, year')

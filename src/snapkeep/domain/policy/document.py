@@ -1,4 +1,4 @@
-"""A policy document, as data, into a `PolicySet` and back. Every error is collected before any is raised."""
+"""The conversion of a policy document, as data, into a `PolicySet` and back. All errors are collected before one is raised."""
 
 from __future__ import annotations
 
@@ -41,19 +41,20 @@ def parse_document(
 ) -> PolicySet:
     """Return the policies of a document as data, as JSON or YAML load it. Raise InvalidPolicy with every error.
 
-    `region` is the primary region, which no copy may go to; reports name the `source`; `limits` hold where the
-    document leaves them out. `partitions` names the partition of every region; without it regions are not checked.
+    `region` is the primary region, which cannot be a destination. Reports name the `source`. `limits` apply if the document
+    leaves them out. `partitions` names the partition of every region; without it regions are not checked.
     """
     reader = _Reader()
     parsed = reader.read_object(DOCUMENT, data, "")
-    # A value that could not be read is not among the parsed ones: neither it nor what holds it must be called missing as well.
+    # The parsed values lack those that could not be read: neither they nor the objects around them may also be reported as
+    # missing.
     reported = {path for problem in reader.problems for path in (problem.path, problem.path.rpartition(".")[0])}
     problems = reader.problems + [found for found in contradictions(parsed, region) if found.path not in reported]
     if partitions:
         problems += region_problems(parsed, region, partitions)
     if problems:
         raise InvalidPolicy(problems)
-    # The default of a deadline is known only now: it follows from the policy around its rule.
+    # The default of a deadline is known only here: it derives from the policy around its rule.
     for policy in parsed["policies"]:
         for rule in policy.get("copies", ()):
             rule.setdefault("copy_within", policy.get("rpo", DEFAULT_RPO) - time_between_copies(rule))
@@ -66,12 +67,12 @@ def parse_document(
 
 
 def to_document(policies: PolicySet) -> dict[str, Any]:
-    """Return the document of policies, without the values that are at their defaults. The stack's limits do not change it."""
+    """Return the document of policies, without the values that equal their defaults. The stack's limits do not change it."""
     return {"version": VERSION} | _write(DOCUMENT, policies)
 
 
 def _build(shape: Shape, parsed: Mapping[str, Any]) -> Any:
-    """Return the domain's object of parsed values."""
+    """Return the domain object of parsed values."""
     values = {}
     for field in shape.fields:
         if field.name in parsed:
@@ -85,14 +86,14 @@ def _build(shape: Shape, parsed: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _InvalidValue(Exception):
-    """A value that cannot be used: a right one in words, and the nearest valid word."""
+    """A value that cannot be used, with a valid one in words and the nearest valid word."""
 
     right: str
     nearest: str = ""
 
 
 class _Reader:
-    """Reads a document along its definition and collects its problems."""
+    """Reader of a document: it follows the definition and collects the problems."""
 
     def __init__(self) -> None:
         self.problems: list[PolicyProblem] = []
@@ -102,7 +103,7 @@ class _Reader:
         self.problems.append(PolicyProblem(path or "document", _short(repr(value)), right, nearest))
 
     def read_object(self, shape: Shape, data: object, path: str) -> dict[str, Any]:
-        """Return the right values of the object at a path, by key; the others become problems."""
+        """Return the valid values of the object at a path, by key; the others become problems."""
         if not isinstance(data, dict):
             self.note(path, data, "write an object with the keys " + ", ".join(field.name for field in shape.fields))
             return {}
@@ -213,7 +214,7 @@ def _minutes(field: Field, value: object) -> int:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is text, not empty, that UTF-8 can encode: half a surrogate pair cannot."""
+    """Whether a value is text, not empty, that UTF-8 can encode: half a surrogate pair cannot be encoded."""
     return isinstance(value, str) and value != "" and _printable(value) == value
 
 
@@ -233,11 +234,11 @@ def _text(field: Field, value: object) -> str:
         _check_timezone(value)
     if field.name == "cron":
         _check_cron(value)
-    return field.choices[field.choices.index(value)] if field.choices else value  # of an enum's choices, the member
+    return field.choices[field.choices.index(value)] if field.choices else value  # the member of an enum's choices
 
 
 def _quoted(example: str) -> str:
-    """Return an example as YAML has to have it: digits without quotes would be a number."""
+    """Return an example in YAML: digits without quotes would be a number."""
     return f'"{example}"' if example.isdecimal() else example
 
 
@@ -283,7 +284,7 @@ def _write(shape: Shape, value: Any) -> dict[str, Any]:
 
 
 def default_of(shape: Shape, field: Field) -> Any:
-    """Return the value that a key has where it is left out, as a document writes it; None where that is not a value."""
+    """Return the default of a key in the form of a document; None if the default is no value."""
     default = shape.default(field)
     return _write_value(field, default) if default is not MISSING and (default or default is False) else None
 

@@ -1,4 +1,4 @@
-"""Drills as policies demand them: what is restored, when, and what it may cost."""
+"""Drills that policies require: the volumes and points, the schedule, and the budget."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snapkeep.domain.prices import usd_of
 from snapkeep.domain.records import dataclass
 
 LONGEST_DRILL = timedelta(hours=24)
-"""A drill that takes longer is ended."""
+"""The time after which a drill is ended."""
 
 
 class DrillLevel(StrEnum):
@@ -23,7 +23,7 @@ class DrillLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DrillSchedule:
-    """When a drill is due: a schedule of EventBridge, of six fields, which `cron.py` reads."""
+    """The schedule of a drill: a schedule of EventBridge with six fields, which `cron.py` reads."""
 
     cron: str
     timezone: str = "UTC"
@@ -32,15 +32,15 @@ class DrillSchedule:
 
 @dataclass(frozen=True, slots=True)
 class DrillPick:
-    """The volumes and the recovery points that a drill restores: by default the newest point of each; any, if `random`."""
+    """The volumes and the points that a drill restores: by default the newest point of each volume; with `random` any point."""
 
     rotate: int = 1
-    """So many volumes each time, those first that were not drilled for the longest time."""
+    """The number of volumes of each drill; those whose last drill is the longest ago come first."""
     latest: bool = False
-    """The newest point of each volume, as without any of these words."""
+    """The newest point of each volume; this is the default."""
     random: bool = False
     oldest_within: timedelta = timedelta(0)
-    """The oldest point of each volume that is not older; 0 for not at all."""
+    """The oldest point of each volume that is not older than this; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,22 @@ class DrillMap:
     """The replacements of what an instance was launched with, in drills alone."""
 
     instance_types: Mapping[str, str] = field(default_factory=dict)
-    """A type that is not here stays the same."""
+    """A type without an entry stays the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrillCommand:
-    """A command in each instance of a drill, which has to succeed."""
+    """A command that has to succeed in each instance of a drill."""
 
     document: str
-    """The name of a document of Systems Manager, of the account in the DR region. Its parameters have their defaults."""
+    """The name of a Systems Manager document of the account in the DR region. Its parameters have their defaults."""
     timeout: timedelta = timedelta(minutes=10)
-    """How soon after it was sent it has to end."""
+    """The time within which the command has to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrillRule:
-    """A recovery that is made at times, to learn whether and how fast it works, and removed again."""
+    """A recovery by schedule, which shows whether and how fast recovery works, and is removed again."""
 
     name: str
     policies: tuple[str, ...]
@@ -74,16 +74,16 @@ class DrillRule:
     rto: timedelta = timedelta(0)
     """Recovery time objective: how soon a volume has to be usable; 0 for none."""
     covered_within: timedelta = timedelta(0)
-    """So often, a drill of each volume has to pass; 0 for no such demand."""
+    """The time within which a drill of each volume has to pass; 0 for no limit."""
     budget: str = ""
-    """The most that its drills of 30 days may cost, as `20 USD/month`; empty for no limit."""
+    """The most that its drills may cost in 30 days, as `20 USD/month`; empty for no limit."""
     group: str = ""
     """The recovery group that is drilled as a whole; empty for one instance at a time."""
     map: DrillMap = field(default_factory=DrillMap)
     instance_price: str = ""
-    """The price of the dearest of its instances, as `0.10 USD/hour`; empty where it is not known."""
+    """The price of its most expensive instance, as `0.10 USD/hour`; empty if it is not known."""
     command: DrillCommand | None = None
-    """None: status checks are enough."""
+    """The command; None if status checks are enough."""
 
     @property
     def budget_usd(self) -> float:
@@ -92,5 +92,5 @@ class DrillRule:
 
     @property
     def instance_usd_per_hour(self) -> float:
-        """The price of an instance in US dollars an hour; 0 where it is not known."""
+        """The price of an instance in US dollars an hour; 0 if it is not known."""
         return usd_of(self.instance_price)

@@ -1,6 +1,6 @@
-"""Which snapshots a copy rule copies: every one, or one of each period.
+"""The snapshots that a copy rule copies: each of them, or one of each period.
 
-Runs, sweeps, plans and the holds of retention all decide by this module.
+Runs, sweeps, plans and the holds of retention all use this module.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from snapkeep.domain.policy.model import CopyRule, Policy, Retention
 
 ONLY_KEPT = "kept"
-"""The word of `only`: one copy of each of the finest periods that the retention of the copies knows."""
+"""The value of `only`: one copy of each of the finest periods in the retention of the copies."""
 
 
 def between_copies(rule: CopyRule) -> timedelta:
-    """Return the longest time between the snapshots that a rule copies; zero if it copies every one."""
+    """Return the longest time between the snapshots that a rule copies; zero if it copies each of them."""
     return longest_period(rule.every, rule.only, _words(rule.retention))
 
 
 def longest_period(every: timedelta, only: str, retention: Mapping[str, object]) -> timedelta:
-    """Return the same of the rule's parts. `retention` has the words of the copies' retention that are used."""
+    """Return the same, given the parts of the rule. `retention` has the words of the copies' retention that are in use."""
     if every or only != ONLY_KEPT:
         return every
     word = finest_word(retention)
@@ -39,7 +39,7 @@ def copies_all(rule: CopyRule) -> bool:
 
 
 class Periods(NamedTuple):
-    """Periods of hours or days, or those of a calendar word where the length is zero."""
+    """Periods of hours or days, or of a calendar word if the length is zero."""
 
     every: timedelta
     word: str
@@ -48,7 +48,7 @@ class Periods(NamedTuple):
     def numbers(self, moments: Sequence[datetime]) -> list[int]:
         """Return the number of the period of each moment.
 
-        Periods of hours begin at midnight; those of days are counted from a Monday. An hour that the clock repeats is two.
+        Periods of hours begin at midnight; periods of days count from a Monday. An hour that the clock repeats is two hours.
         """
         calendar = Calendar(moments, self.timezone)
         if not self.every:
@@ -59,8 +59,8 @@ class Periods(NamedTuple):
         return hours if self.every == HOUR else [hour // 2 // (self.every // HOUR) for hour in hours]
 
     def bounds(self, moment: datetime) -> tuple[datetime, datetime]:
-        """Return when the period of a moment begins, and when the next one does."""
-        # In every time zone, periods begin at a quarter of an hour.
+        """Return the start of a moment's period, and the start of the next period."""
+        # Periods begin at a quarter of an hour in every time zone.
         return _bounds(self, moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0))
 
 
@@ -83,7 +83,7 @@ def periods_of(rule: CopyRule) -> Periods | None:
 
 
 def same_period(rule: CopyRule, first: datetime, second: datetime) -> bool:
-    """Whether a rule copies only one of two snapshots, because both are of one of its periods."""
+    """Whether a rule copies only one of two snapshots, because both are in the same period."""
     periods = periods_of(rule)
     if periods is None:
         return False
@@ -92,15 +92,15 @@ def same_period(rule: CopyRule, first: datetime, second: datetime) -> bool:
 
 
 def rpo_end(snapshot: Snapshot, policy: Policy, rule: CopyRule, others: Iterable[Snapshot]) -> datetime | None:
-    """Return when the data that a rule copied before a snapshot is older than the RPO.
+    """Return the time when the data that a rule copied before a snapshot exceeds the RPO.
 
-    `others` are the snapshots of its volume that the policy copies. None where nothing is known to be before it.
+    `others` are the snapshots of its volume that the policy copies. None if no earlier one is known.
     """
     starts = [other.origin.start_time for other in others if other.origin.start_time < snapshot.origin.start_time]
     if not starts:
         return None
     periods, newest = periods_of(rule), max(starts)
-    # Of its period another one may have been copied, which began no earlier than the period.
+    # Another snapshot of its period may have been copied, which began no earlier than the period.
     return (periods.bounds(newest)[0] if periods else newest) + policy.rpo
 
 
@@ -109,9 +109,9 @@ def to_copy(
 ) -> list[Snapshot]:
     """Return the candidates of one lineage that a rule copies, in their order.
 
-    Candidates are completed snapshots without a completed copy. `copied` are the starts of the snapshots that have one, and
-    `in_progress` the ids of those whose copies wait or run. The first of each period is copied: the rest of the period is not
-    known yet. A period with a completed copy has its copy, and one whose copy is in progress gets no other.
+    Candidates are completed snapshots without a completed copy. `copied` are the starts of the snapshots with a completed copy,
+    and `in_progress` the ids of snapshots whose copies wait or run. The first snapshot of each period is copied: the rest of
+    the period is not known yet. A period with a completed copy, or with one in progress, gets no other copy.
     """
     listed, periods = list(candidates), periods_of(rule)
     if periods is None:

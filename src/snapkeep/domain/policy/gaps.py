@@ -21,9 +21,9 @@ class PolicyGap(NamedTuple):
 
 
 def policy_gaps(policies: PolicySet, now: datetime) -> Iterator[PolicyGap]:
-    """Yield policies that an earlier one leaves no volume, that copy nothing or hold everything, and vaults that none names.
+    """Yield policies that get no volume because of an earlier one, that copy nothing or hold everything, and unused vaults.
 
-    Schedules that are over are no errors: a document in force, which was right when it was pushed, must stay valid.
+    Schedules that are over are no errors: a document that was valid when it was pushed must stay valid.
     """
     for number, policy in enumerate(policies.policies):
         earlier = (former.name for former in policies.policies[:number] if _takes_all(former.selector, policy.selector))
@@ -61,7 +61,7 @@ def _is_over(cron: str, now: datetime, timezone: str) -> bool:
 
 
 def _takes_all(former: Selector, later: Selector) -> bool:
-    """Whether a selector certainly takes every volume of another: each part of it is open, or equal."""
+    """Whether a selector certainly matches every volume of another: each of its parts is open, or equal."""
     everything = Selector()
     return all(
         getattr(former, part.name) in (getattr(everything, part.name), getattr(later, part.name))

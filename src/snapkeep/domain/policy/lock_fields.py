@@ -12,7 +12,7 @@ from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.policy.shapes import Shape, long_duration, text_field
 
 LEAST_COOL_OFF = timedelta(hours=24)
-"""The time to notice a lock in compliance mode that should not be: later it is paid for to its end."""
+"""The time to notice a mistaken lock in compliance mode: later, its snapshot must be paid for until the lock ends."""
 LONGEST_LOCK_DAYS = 36500
 """`LockDuration` in the EC2 service model (ec2 2016-11-15): 1 to 36500 days."""
 LONGEST_COOL_OFF_HOURS = 72
@@ -50,7 +50,7 @@ LOCK = Shape(
 
 
 def lock_contradictions(lock: Mapping[str, Any], path: str) -> Iterator[PolicyProblem]:
-    """Yield where the values of a parsed lock contradict each other."""
+    """Yield the contradictions between the values of a parsed lock."""
     duration, cool_off = lock.get("for", timedelta(0)), lock.get("cool_off")
     if duration % timedelta(days=1):
         yield PolicyProblem(f"{path}.for", format_duration(duration), "write whole days, such as 14d")

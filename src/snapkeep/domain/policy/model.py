@@ -1,6 +1,7 @@
 """Policies: retention, copies and recovery point objective of the volumes that they govern.
 
-`parameters.py` makes a complete `PolicySet` of stack parameters alone; `document.py` makes one of a document, which can say more.
+`parameters.py` makes a complete `PolicySet` from stack parameters alone; `document.py` makes one from a document, which has
+more settings.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from snapkeep.domain.prices import usd_of
 from snapkeep.domain.records import dataclass, replace
 
 DEFAULT_RPO = timedelta(hours=30)
-"""A snapshot a day holds it: the newest copy is at most a day and the time of the next copy old."""
+"""One snapshot a day meets it: the newest copy is at most a day and the duration of the next copy old."""
 CONSISTENT_INSTANCE, CONSISTENT_VOLUME = "instance", "volume"
-"""Whether the snapshots of an instance's volumes are of one moment."""
+"""Whether the snapshots of an instance's volumes are made at one moment."""
 WHEN_RPO = "rpo"
 PARAMETERS_POLICY = "default"
-"""The name of the one policy that stack parameters make."""
+"""The name of the only policy that stack parameters make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Retention:
     keep_monthly: int = 0
     keep_yearly: int = 0
     minimum: int = 1
-    """So many of the newest completed snapshots are kept regardless of the rules."""
+    """The number of newest completed snapshots that are kept regardless of the rules."""
     timezone: str = "UTC"
     """IANA name of the time zone in which the periods begin."""
 
@@ -48,7 +49,10 @@ class GoneRetention(Retention):
 
 
 class LockMode(StrEnum):
-    """How a lock can be removed (EBS user guide: snapshot lock): by UnlockSnapshot, or by nobody after the cool-off period."""
+    """The mode of a lock (EBS user guide: snapshot lock).
+
+    UnlockSnapshot removes one in governance mode; after the cool-off period, one in compliance mode cannot be removed.
+    """
 
     GOVERNANCE = "governance"
     COMPLIANCE = "compliance"
@@ -56,11 +60,11 @@ class LockMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LockRule:
-    """A lock on each snapshot or copy: until it ends, nobody can delete it."""
+    """A lock on each snapshot or copy, which cannot be deleted until the lock ends."""
 
     mode: LockMode
     duration: timedelta
-    """Whole days, from the moment at which the snapshot or copy is completed."""
+    """Whole days, from the completion of the snapshot or copy."""
     cool_off: timedelta = timedelta(0)
     """Whole hours, in which a lock in compliance mode can still be removed."""
 
@@ -75,16 +79,17 @@ class LockRule:
 
 @dataclass(frozen=True, slots=True)
 class VerifyRule:
-    """How each copy is compared with its source once it has arrived."""
+    """The comparison of each completed copy with its source."""
 
     structure: str = "always"
     """`always` compares the listings of both; `never` compares nothing."""
     sample: int = 300
-    """How many blocks are compared; 0 for none."""
+    """The number of blocks that are compared; 0 for none."""
     subset: str = ""
-    """`n/t`: of each day's copies another part, from part n on, in place of the sample; all parts take t days."""
+    """`n/t`: the copies of each day are compared in another part of their blocks, from part n on, instead of the sample; all
+    parts take t days."""
     full_every: timedelta = timedelta(0)
-    """So often, all blocks of one copy of each volume; 0 for never."""
+    """The period in which all blocks of one copy of each volume are compared; 0 for never."""
     budget: str = ""
     """The most that the rule's comparisons cost in a calendar month (UTC), as `5 USD/month`; empty for no limit."""
 
@@ -101,7 +106,10 @@ class VerifyRule:
 
 @dataclass(frozen=True, slots=True)
 class CopyRule:
-    """One copy of every snapshot, or of one in each period, in one DR region. A policy has at most one rule for a region."""
+    """A copy of every snapshot, or of one snapshot in each period, in one DR region.
+
+    A policy has at most one rule for a region.
+    """
 
     region: str
     kms_key: str = ""
@@ -113,16 +121,16 @@ class CopyRule:
     completion_minutes: int = 0
     """Time-based copy with this duration; 0 is a standard copy."""
     completion: str = ""
-    """`auto`: for each copy the cheapest way that meets its deadline."""
+    """`auto`: each copy is made in the cheapest way that meets its deadline."""
     copy_budget: str = ""
     """The most that completion durations cost in a calendar month (UTC), as `50 USD/month`; empty for no limit."""
     verify: VerifyRule = field(default_factory=VerifyRule)
     every: timedelta = timedelta(0)
-    """One snapshot of each period of this length is copied; zero copies all, unless `only` says otherwise."""
+    """The length of the periods of which one snapshot is copied; zero copies all snapshots, unless `only` is set."""
     only: str = ""
     """`kept` copies one snapshot of each of the finest calendar periods of `retention`."""
     lock: LockRule | None = None
-    """The lock on each copy; None for none."""
+    """The lock on each copy; None for no lock."""
 
     @property
     def chooses_completion(self) -> bool:
@@ -137,7 +145,7 @@ class CopyRule:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """The volumes that a policy governs. Every part that is given must match; within a part, one value."""
+    """The volumes that a policy governs. Every part that is set must match; within a part, one value is enough."""
 
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Tag key -> patterns of values (`*` and `?`); all keys must match."""
@@ -146,7 +154,7 @@ class Selector:
     exclude_volume_ids: tuple[str, ...] = ()
     instance_ids: tuple[str, ...] = ()
     instance_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Tag key -> patterns of values; an instance that the volume is attached to must have all of them."""
+    """Tag key -> patterns of values; an instance to which the volume is attached must match all of them."""
     availability_zones: tuple[str, ...] = ()
     volume_types: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
@@ -154,7 +162,7 @@ class Selector:
     min_size_gib: int = 0
     max_size_gib: int = 0
     snapshot_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Tag key -> patterns of values: of the volumes that the other parts take, only snapshots with all of them count."""
+    """Tag key -> patterns of values; only snapshots that match all of them count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +175,10 @@ class LeaveAlone:
 
 @dataclass(frozen=True, slots=True)
 class CarryTags:
-    """The tags of a volume that its snapshots and their copies have."""
+    """The tags of a volume that its snapshots and their copies get."""
 
     excluded: tuple[str, ...] = ()
-    """Patterns of tag keys (`*` and `?`), besides those of other tools."""
+    """Patterns of tag keys (`*` and `?`) that are not carried, besides those of other tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +191,13 @@ class RecordContent:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRule:
-    """When the system makes a snapshot itself, where nobody else did: by one of the first three."""
+    """The time when the system makes a snapshot itself, if no other principal made one. One of the first three fields is set."""
 
     when: str = ""
-    """`rpo`: in time for the copies to hold the policy's RPO."""
+    """`rpo`: just in time for the copies to meet the policy's RPO."""
     every: timedelta = timedelta(0)
     cron: str = ""
-    """As EventBridge has it: `0 */4 * * ? *`."""
+    """An expression of EventBridge: `0 */4 * * ? *`."""
     timezone: str = "UTC"
     """IANA name of the time zone of `every` and `cron`."""
 
@@ -200,7 +208,7 @@ class Limits:
 
     max_deletions: int = 100
     max_share_percent: int = 75
-    """Checked where a lineage has more than `small_lineage` snapshots."""
+    """Checked if a lineage has more than `small_lineage` snapshots."""
     small_lineage: int = 10
 
 
@@ -213,34 +221,35 @@ class Policy:
     retention: Retention
     copies: tuple[CopyRule, ...] = ()
     rpo: timedelta = DEFAULT_RPO
-    """Recovery point objective: how old the newest completed copy's origin may be."""
+    """Recovery point objective: the greatest age of the origin of the newest completed copy."""
     leave_alone: LeaveAlone = field(default_factory=LeaveAlone)
     hold_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Tag key -> patterns of values; a snapshot with one such tag is held with its copies, and does not count in retention."""
     carry_tags: CarryTags = field(default_factory=CarryTags)
     record: RecordContent = field(default_factory=RecordContent)
     gone: GoneRetention | None = None
-    """Which snapshots and copies of a deleted volume are kept; None: the same as of one that exists."""
+    """The retention of a deleted volume's snapshots and copies; None for the same as of an existing one."""
     snapshots: SnapshotRule | None = None
-    """When the system makes snapshots itself; None: others make them."""
+    """The time when the system makes snapshots itself; None if others make them."""
     consistent: str = CONSISTENT_INSTANCE
-    """Whether it makes one multi-volume set of an instance's due volumes, or a snapshot of each (`volume`)."""
+    """Whether the system makes one multi-volume set of an instance's due volumes, or a snapshot of each (`volume`)."""
     before: Script | None = None
-    """Runs before the system makes snapshots of an instance's volumes; they are application-consistent if it succeeds."""
+    """The command before the system makes snapshots of an instance's volumes; they are application-consistent if it
+    succeeds."""
     after: Script | None = None
-    """Runs after that, whatever became of `before`."""
+    """The command after the snapshots, whatever the result of `before`."""
     vault: str = ""
-    """The name of the vault that pulls its copies; empty for none."""
+    """The name of the vault that pulls its copies; empty for no vault."""
     lock: LockRule | None = None
-    """The lock on each snapshot in the volume's own region; None for none."""
+    """The lock on each snapshot in the volume's own region; None for no lock."""
 
     @property
     def makes_in_time(self) -> bool:
-        """Whether its snapshots are made just in time for the RPO: the moment depends on how long copies took."""
+        """Whether its snapshots are made just in time for the RPO: the moment depends on the durations of earlier copies."""
         return self.snapshots is not None and self.snapshots.when == WHEN_RPO
 
     def retention_of(self, retention: Retention, *, gone: bool) -> Retention:
-        """Return a retention of this policy, or the one of deleted volumes where it has one and the volume is deleted."""
+        """Return a retention of this policy; for a deleted volume, that of deleted volumes if the policy has one."""
         return self.gone if gone and self.gone is not None else retention
 
     @property
@@ -254,12 +263,12 @@ class Policy:
 
 
 AWS_MANAGED = "aws-managed"
-"""A vault's key EBS_KEY: no principal of its account can disable or delete it."""
+"""The value of a vault's key for EBS_KEY, which no principal of its account can disable or delete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """Another account that keeps copies of the DR copies, which production can neither change nor delete."""
+    """Another account with copies of the DR copies, which production can neither change nor delete."""
 
     name: str
     account: str
@@ -268,11 +277,11 @@ class Vault:
     from_region: str
     """The DR region whose copies are shared with the vault."""
     retention: Retention
-    """Which of its copies the vault keeps."""
+    """The retention of the vault's copies."""
     kms_key: str = AWS_MANAGED
     """Key id, ARN or alias in the vault's account and region, or AWS_MANAGED."""
     lock: LockRule | None = None
-    """How the vault locks its copies; None: not at all."""
+    """The lock on the vault's copies; None for no lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +289,7 @@ class GroupMembers:
     """The instances of a recovery group."""
 
     tags: dict[str, tuple[str, ...]]
-    """Tag key -> patterns of values (`*` and `?`); an instance has every one of these tags."""
+    """Tag key -> patterns of values (`*` and `?`); a member has all of these tags."""
 
 
 class GroupWait(StrEnum):
@@ -297,19 +306,19 @@ class RecoveryGroup:
     name: str
     instances: GroupMembers
     order: tuple[str, ...] = ()
-    """Patterns of the tag `Name`, those first that are launched first; all others come last."""
+    """Patterns of the tag `Name` in the order of the launch; all other instances come last."""
     wait: GroupWait = GroupWait.CHECKS
     """The state that each stage reaches before the next one."""
 
     @property
     def waits_for_checks(self) -> bool:
-        """Whether each stage passes its status checks before the next one is launched."""
+        """Whether each stage must pass its status checks before the next one is launched."""
         return self.wait is GroupWait.CHECKS
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies of a system, first match first."""
+    """All policies of a system, in the order in which they are tried."""
 
     policies: tuple[Policy, ...]
     limits: Limits = field(default_factory=Limits)
@@ -317,21 +326,21 @@ class PolicySet:
     problem: str = ""
     """Why the newest document is not in force, in words; empty when it is."""
     primary_region: str = field(default="", compare=False)
-    """The primary region, which no copy may go to; set only for policies of the primary stack's parameters."""
+    """The primary region, which cannot be a destination; set only for policies of the primary stack's parameters."""
     groups: tuple[RecoveryGroup, ...] = ()
     drills: tuple[DrillRule, ...] = ()
     vaults: tuple[Vault, ...] = ()
 
     @property
     def copy_regions(self) -> list[str]:
-        """The regions that the policies copy to, each once, in their order."""
+        """The regions to which the policies copy, each once, in order."""
         return list(dict.fromkeys(rule.region for policy in self.policies for rule in policy.copies))
 
     def as_planned_in(self, region: str) -> PolicySet:
         """Return the policies as the functions of a region know them.
 
-        The primary stack's parameters do not say how many copies another region keeps, so sweeps go by the newest, which every
-        region keeps.
+        The primary stack's parameters do not name the number of copies that another region keeps. Sweeps therefore count on the
+        newest copy, which every region keeps.
         """
         if not self.primary_region:
             return self
@@ -342,7 +351,7 @@ class PolicySet:
         return next((policy for policy in self.policies if policy.name == name), None)
 
     def copying_to(self, region: str, name: str) -> Policy | None:
-        """Return the policy of this name if it copies to a region, else the first that does; None if none does."""
+        """Return the policy of this name if it copies to a region, otherwise the first that does; None if none does."""
         copying = [policy for policy in self.policies if policy.copy_rule(region)]
         return next((policy for policy in copying if policy.name == name), next(iter(copying), None))
 

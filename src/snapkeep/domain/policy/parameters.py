@@ -21,10 +21,11 @@ def from_parameters(
     *,
     region: str = "",
 ) -> PolicySet:
-    """Return the policy that the primary stack's parameters make. `region` is the stack's own.
+    """Return the policy of the primary stack's parameters.
 
-    `tag_key_value`: `none` takes every volume, `Key` those that have the tag, `Key=Value` those whose tag has that value
-    (`*` and `?` are wildcards). Raise InvalidConfiguration, naming the parameter and what would be right.
+    `region` is the stack's own. `tag_key_value`: `none` matches every volume, `Key` volumes with the tag, `Key=Value` volumes
+    whose tag has the value (`*` and `?` are wildcards). Raise InvalidConfiguration, naming the parameter and what would be
+    right.
     """
     _check_region("DRRegion", dr_region)
     if dr_region == region:
@@ -35,7 +36,7 @@ def from_parameters(
     copy_within = timedelta(hours=copy_within_hours)
     policy = Policy(
         name=PARAMETERS_POLICY,
-        # An RPO shorter than the time that copies may take would be missed every day.
+        # An RPO shorter than the permitted duration of copies would be missed every day.
         rpo=max(DEFAULT_RPO, copy_within),
         selector=_selector_of(tag_key_value),
         retention=Retention(keep_last=retention),
@@ -47,7 +48,7 @@ def from_parameters(
 def from_dr_parameters(region: str, retention: int, limits: Limits) -> PolicySet:
     """Return the policy for the copies in a DR stack's region, from the stack's parameters.
 
-    Only the primary knows what is copied, and of which volumes. Raise InvalidConfiguration as above.
+    Only the primary stack knows which snapshots and volumes are copied. Raise InvalidConfiguration as above.
     """
     _check_region("the stack's region", region)
     _check_count("Retention", retention)

@@ -23,7 +23,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def local_times(moments: Sequence[datetime], timezone: str) -> list[datetime]:
-    """Return aware moments as the wall clocks of a time zone, named as IANA names it, show them."""
+    """Return aware moments as local times of a time zone, given its IANA name."""
     if timezone == "UTC":
         return [moment if moment.tzinfo is UTC else moment.astimezone(UTC) for moment in moments]
     zone = _zone(timezone)
@@ -31,7 +31,7 @@ def local_times(moments: Sequence[datetime], timezone: str) -> list[datetime]:
 
 
 class Calendar:
-    """Local times, and the number of the period that each falls into."""
+    """Local times, and the number of the period of each."""
 
     __slots__ = ("_days", "times")
 
@@ -105,13 +105,13 @@ class Period(NamedTuple):
     """A calendar word of a policy: `keep_<word>` keeps the newest snapshot of each of the last so many of these periods."""
 
     numbers: Callable[[Calendar], list[int]]
-    """Returns for each time its period, as a number."""
+    """Returns the period of each time, as a number."""
     label: Callable[[int], str]
-    """Names the period of a number."""
+    """Returns the name of the period with a number."""
     plural: str
     """The name of the period in the descriptions of the words."""
     longest: timedelta
-    """The length of the longest such period, without changes of the clock."""
+    """The greatest length of such a period, without changes of the clock."""
 
 
 PERIODS: Mapping[str, Period] = {
@@ -125,7 +125,7 @@ PERIODS: Mapping[str, Period] = {
 
 
 def finest_period(words: Collection[str]) -> Period:
-    """Return the finest period of these words, and the day where none is finer: each coarser period consists of whole ones."""
+    """Return the finest period of these words, or the day if none is finer: each coarser period consists of whole ones."""
     return next(period for word, period in PERIODS.items() if word in words or word == "daily")
 
 

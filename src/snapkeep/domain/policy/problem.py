@@ -10,7 +10,7 @@ from snapkeep.domain.plural import counted
 
 
 class PolicyProblem(NamedTuple):
-    """The path and the value that is wrong, a right value in words, and the nearest valid word for a typing error."""
+    """The path of an invalid value, the value, a valid one in words, and the nearest valid word for a typing error."""
 
     path: str
     value: str
@@ -18,7 +18,7 @@ class PolicyProblem(NamedTuple):
     nearest: str = ""
 
     def __str__(self) -> str:
-        """Return one sentence in one line, with every control character escaped: it goes to terminals and into messages."""
+        """Return one sentence in one line. Control characters are escaped, because terminals and messages show it."""
         hint = f" (did you mean {self.nearest}?)" if self.nearest else ""
         sentence = f"{self.path} is {self.value}: {self.right}{hint}"
         return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in sentence)

@@ -1,4 +1,4 @@
-"""Regions of copy rules and vaults that do not exist, or that EC2 does not copy to."""
+"""Regions of copy rules and vaults that do not exist, or to which EC2 cannot copy."""
 
 from __future__ import annotations
 

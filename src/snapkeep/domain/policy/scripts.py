@@ -13,7 +13,7 @@ TIMEOUT_PATTERN = r"^([1-9][0-9]|1[01][0-9]|120)s$"
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """An SSM document that runs on an instance, and how long it may take."""
+    """An SSM document that runs on an instance, and its time-out."""
 
     ssm_document: str
     """Name or ARN."""

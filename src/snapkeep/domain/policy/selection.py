@@ -23,7 +23,7 @@ class Selection:
     policy: Policy | None
     why: str
     passed_over: tuple[tuple[str, str], ...] = ()
-    """Earlier policies by name, and why each does not govern the volume."""
+    """Earlier policies by name, with the reason why each does not govern the volume."""
     problem: str = ""
     """The mistake that a person should correct, such as a tag that names no policy."""
 
@@ -33,7 +33,7 @@ _OF_A_DRILL = Selection(None, "a drill made it: it is left alone")
 
 @dataclass(frozen=True, slots=True)
 class SelectorMatch:
-    """Whether a selector takes a volume; `why` names what matched, or the first part that did not."""
+    """Whether a selector matches a volume; `why` names the matching parts, or the first part that did not match."""
 
     matched: bool
     why: str
@@ -45,7 +45,7 @@ def select(volume: Volume, policies: PolicySet) -> Selection:
     A volume's own tag names its policy. If no policy has that name, the first match governs and the selection has a problem: a
     typing error must not leave a volume without protection.
     """
-    # A drill removes its volumes: a copy of one would protect nothing.
+    # A drill removes its volumes: their copies would protect nothing.
     if DRILL in volume.tags:
         return _OF_A_DRILL
     named = volume.tags.get(POLICY, "")
@@ -72,12 +72,12 @@ def select_for_snapshot(
     system: str,
     lineage: Callable[[], Iterable[Snapshot]],
 ) -> Selection:
-    """Return the policy that governs a snapshot, given its volume, which is None when it is deleted.
+    """Return the policy that governs a snapshot, given its volume, or None for a deleted one.
 
-    None governs working material of other tools and of drills, and snapshots that their volume's policy does not count.
+    No policy governs working material of other tools and of drills, and snapshots that their volume's policy does not count.
     Without a volume, the snapshot's own tag names the policy, or else the tags of the volume's other snapshots, which `lineage`
-    returns. If there are none, the policy is selected by the snapshot's tags and size. This selection comes last: its few facts
-    could match a policy that takes every volume, which would then govern all snapshots of the lineage and keep fewer.
+    returns. If there are none, the snapshot's tags and size select the policy. This selection comes last: with so few facts, a
+    policy for every volume could match, would then govern all snapshots of the lineage, and could keep fewer of them.
     """
     working_material = _working_material(snapshot)
     if working_material is not None:
@@ -90,13 +90,13 @@ def select_for_snapshot(
 def _select_for_snapshot(
     snapshot: Snapshot, volume: Volume | None, policies: PolicySet, system: str, lineage: Callable[[], Iterable[Snapshot]]
 ) -> Selection:
-    # The volume as it is now decides, not the tag of an old snapshot: policies may have changed.
+    # The volume's current state decides, not the tag of an old snapshot: policies may have changed.
     if volume is not None:
         return select(volume, policies)
     own = policies.named(snapshot.policy)
     if own is not None:
         return Selection(own, f"its own tag {POLICY} names it")
-    # Listed only here: a run of an existing volume needs no listing.
+    # The lineage is listed only here: a run for an existing volume needs no listing.
     carried = select_by_snapshots(lineage(), policies, system=system)
     if carried.policy or carried.problem:
         return carried
@@ -107,9 +107,9 @@ def _select_for_snapshot(
 
 
 def why_left_out(snapshot: Snapshot, policy: Policy | None) -> str:
-    """Return why a source snapshot does not count under its volume's policy, in words; empty where it does.
+    """Return why a source snapshot does not count under its volume's policy, in words; empty if it counts.
 
-    A snapshot that the system made itself counts, and so does every copy: it has not all tags of its source.
+    A snapshot that the system made itself counts. So does every copy, because it does not have all tags of its source.
     """
     if policy is None or not policy.selector.snapshot_tags or snapshot.is_copy or MADE in snapshot.tags:
         return ""
@@ -119,7 +119,7 @@ def why_left_out(snapshot: Snapshot, policy: Policy | None) -> str:
 
 
 def _working_material(snapshot: Snapshot) -> Selection | None:
-    """Return the selection of a snapshot that another tool, or a drill, made for itself; None for any other."""
+    """Return the selection of a snapshot that is working material of another tool or a drill; None for any other."""
     if DRILL in snapshot.tags:
         return _OF_A_DRILL
     tool = tool_of(snapshot)
@@ -135,24 +135,26 @@ def remembered_volume(snapshot: Snapshot) -> Volume:
 
 
 def select_for_retention(volume: Volume | None, snapshots: Iterable[Snapshot], policies: PolicySet, *, system: str) -> Selection:
-    """Return the policy by which a volume's snapshots are kept. The volume is None when it is deleted.
+    """Return the policy that decides the retention of a volume's snapshots.
 
-    It is the policy that governs the volume now, not the one in its newest snapshot's tag: a run may have waited for a day.
+    `volume` is None if it is deleted. The policy is the one that governs the volume now, not the one in its newest snapshot's
+    tag: a run may have waited for a day.
     """
     return select(volume, policies) if volume else select_by_snapshots(snapshots, policies, system=system)
 
 
 def tells_what_governs(snapshots: Iterable[Snapshot], since: datetime, *, system: str) -> bool:
-    """Whether the snapshots alone show which policy governs the volume: all carry one, and the newest started since `since`."""
+    """Whether the snapshots alone show the volume's policy: all carry one, and the newest started after `since`."""
     managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
     newest = max((snapshot.origin.start_time for snapshot in managed), default=NEVER)
     return newest >= since and len({snapshot.policy for snapshot in managed}) == 1
 
 
 def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, system: str) -> Selection:
-    """Return the policy in the tags of snapshots whose volume cannot be read: it is deleted, or in another region.
+    """Return the policy in the tags of snapshots whose volume cannot be read, because it is deleted or in another region.
 
-    The newest snapshot that the system manages decides. If its policy no longer exists, none governs: everything is kept.
+    The newest snapshot that the system manages decides. If its policy no longer exists, no policy governs, and everything is
+    kept.
     """
     managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
     if not managed:
@@ -167,7 +169,7 @@ def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, s
 
 
 def matches(volume: Volume, selector: Selector) -> SelectorMatch:
-    """Return whether every part of a selector takes a volume, and why in words."""
+    """Return whether every part of a selector matches a volume, and why in words."""
     taken: list[str] = []
     for fits, text in _parts(volume, selector):
         if not fits:
@@ -177,13 +179,13 @@ def matches(volume: Volume, selector: Selector) -> SelectorMatch:
 
 
 def _parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, str]]:
-    """Yield for each part of the selector whether it takes the volume, and why in words."""
+    """Yield for each part of the selector whether it matches the volume, and why in words."""
     for key, patterns in selector.tags.items():
         yield _tag_part(volume.tags, key, patterns)
     for key, patterns in selector.exclude_tags.items():
         fits, text = _tag_part(volume.tags, key, patterns)
         if fits:
-            # Only an exclusion that hits says something: the others would fill the explanation.
+            # Only an exclusion that matches is explained: the others would fill the explanation.
             yield False, f"excluded: {text}"
     if volume.id in selector.exclude_volume_ids:
         yield False, f"excluded: volume {volume.id}"

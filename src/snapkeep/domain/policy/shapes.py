@@ -1,4 +1,4 @@
-"""The form of a policy document: a key, its type of value, an object of keys, patterns. `fields.py` beside it has the keys."""
+"""The form of a policy document: keys, types of values, objects of keys, and patterns. `fields.py` has the keys."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from snapkeep.domain.records import dataclass
 
 MOST_SNAPSHOTS = 100_000
-"""Snapshots per region, by quota: no count beyond it means anything."""
+"""The quota of snapshots per region, and therefore the greatest useful count."""
 
 REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
-"""IANA names, of at most three parts, without those that mean something else on another machine (`localtime`, leap seconds)."""
+"""IANA names, of at most three parts, without those that depend on the machine (`localtime`, leap seconds)."""
 VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
 BUDGET_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,6}(\.[0-9]{1,2})? USD/month$"
 HOURLY_PRICE_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,4}(\.[0-9]{1,4})? USD/hour$"
 DRILL_DOCUMENT_PATTERN = r"^snapkeep-drill-[A-Za-z0-9_.-]{1,100}$"
-"""Names of documents that the role of Drill may send: `infra/dr.yaml` has the prefix too."""
+"""The names of documents that the role of Drill may send: `infra/dr.yaml` has the prefix too."""
 INSTANCE_TYPE_PATTERN = r"^[a-z0-9-]+\.[a-z0-9-]+$"
 ZONE_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+([a-z]|-[a-z]+-[0-9]+[a-z])$"
 """Availability Zones, and Local and Wavelength Zones, such as `us-west-2-lax-1a`."""
@@ -32,18 +32,18 @@ KEY_PATTERN = (
 
 
 class ValueType(StrEnum):
-    """How a value is written."""
+    """The form of a value."""
 
     COUNT = "count"
     DURATION = "duration"
     MINUTES = "minutes"
-    """A duration that the domain holds in whole minutes."""
+    """A duration that the domain stores in whole minutes."""
     TEXT = "text"
     FLAG = "flag"
     TEXTS = "texts"
     TAGS = "tags"
     NAMES = "names"
-    """Names with the names that take their places."""
+    """Names, and the names that replace them."""
     OBJECT = "object"
     OBJECTS = "objects"
 
@@ -56,20 +56,20 @@ class Field:
     name: str
     about: str
     attribute: str = ""
-    """The attribute of the domain's class, where it has another name."""
+    """The attribute of the domain class, if it has another name."""
     minimum: int = 1
     maximum: int = MOST_SNAPSHOTS
     choices: tuple[str, ...] = ()
     pattern: str = ""
     example: str = ""
-    """A right value, for messages."""
+    """A valid value, for messages."""
     units: str = ""
-    """The units of a duration, for messages, where not every unit is valid; or in words what a pattern permits."""
+    """The units of a duration, for messages, if not every unit is valid; or the values that a pattern permits, in words."""
     shape: Shape | None = None
     missing: str = ""
-    """The right value in words, where a missing key is an error; empty where the key may be left out."""
+    """The valid value in words, if a missing key is an error; empty if the key may be left out."""
     inherited: bool = False
-    """Whether another value is its default (the policy's `rpo`, the stack's parameters), so that it is always written."""
+    """Whether the default is another value (the policy's `rpo`, the stack's parameters), so that the key is always written."""
 
     @property
     def required(self) -> bool:
@@ -78,20 +78,20 @@ class Field:
 
     @property
     def target(self) -> str:
-        """The attribute of the domain's class that this key sets."""
+        """The attribute of the domain class that this key sets."""
         return self.attribute or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An object of the document, and the domain's class that it becomes."""
+    """An object of the document, and the domain class that represents it."""
 
     of: type[Any]
     about: str
     fields: tuple[Field, ...]
 
     def default(self, key: Field) -> Any:
-        """Return the default of a key in the domain's class; MISSING if it has none."""
+        """Return the default of a key in the domain class; MISSING if it has none."""
         for known in fields(self.of):
             if known.name == key.target:
                 return known.default_factory() if known.default_factory is not MISSING else known.default
@@ -139,19 +139,19 @@ def long_duration(
 
 
 def name_field(noun: str, about: str, example: str) -> Field:
-    """Return the key of the name of a policy, or of another noun."""
+    """Return the key for the name of a policy, or of another object."""
     missing = f"give the {noun} a name, such as {example}"
     return text_field("name", about, pattern=NAME_PATTERN, example=example, missing=missing)
 
 
 def region_field(name: str, about: str, missing: str = "", attribute: str = "") -> Field:
-    """Return the required key of a region. Without words for a missing one, the key's description makes them."""
+    """Return the required key of a region. The message for a missing key defaults to the key's description."""
     right = f"name {missing or about[0].lower() + about[1:].rstrip('.')}"
     return text_field(name, about, attribute, pattern=REGION_PATTERN, example="us-east-2", missing=right)
 
 
 def budget_field(name: str, about: str, dollars: int) -> Field:
-    """Return the key of what something may cost in a month."""
+    """Return the key of a budget for a month."""
     return text_field(name, about, pattern=BUDGET_PATTERN, example=f"{dollars} USD/month")
 
 

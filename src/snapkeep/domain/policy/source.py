@@ -1,4 +1,4 @@
-"""Where policies come from: an identifier for machines, and a label for people."""
+"""The source of policies: an identifier for machines, and a label for people."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class SourceKind(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicySource:
-    """The origin of policies: of a stored document its version, of a file its name."""
+    """The source of policies, with the version of a stored document or the name of a file."""
 
     kind: SourceKind
     version: int = field(default=0, metadata=OPTIONAL)
     file: str = field(default="", metadata=OPTIONAL)
     keeps_everything: bool = field(default=False, metadata=OPTIONAL)
-    """Whether the retention rules were left out, because no stored document is usable."""
+    """Whether the retention rules were left out because no stored document is usable."""
 
     @property
     def label(self) -> str:

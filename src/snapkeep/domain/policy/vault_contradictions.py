@@ -15,7 +15,7 @@ Parsed = Mapping[str, Any]
 
 
 def vault_contradictions(document: Parsed, primary: str) -> Iterator[PolicyProblem]:
-    """Yield where a document's vaults contradict themselves, or what uses them; `primary` is empty where it is not known."""
+    """Yield the contradictions in a document's vaults and their uses; `primary` is empty if it is not known."""
     vaults: dict[str, Parsed] = {}
     for number, vault in enumerate(document.get("vaults", ())):
         path, name = f"vaults[{number}]", vault.get("name", "")
