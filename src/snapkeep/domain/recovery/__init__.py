@@ -1,1 +1,1 @@
-"""Recovery: which points can be restored, the proof of a copy, what a rebuild needs, and its steps."""
+"""Recovery: the points that can be restored, the proof of a copy, the records for a rebuild, and its steps."""

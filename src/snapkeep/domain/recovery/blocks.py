@@ -1,7 +1,7 @@
-"""Blocks of snapshots: which are listed, which are chosen, and the root of their content.
+"""Blocks of snapshots: their listings, samples of them, and the root of their content.
 
-The EBS direct APIs read snapshots in blocks of 512 KiB and list only blocks that were written, by ascending index
-(EBS user guide: EBS direct APIs). Listings are held as extents, so that a volume of 64 TiB takes little memory.
+The EBS direct APIs read snapshots in blocks of 512 KiB and list only blocks that were written, by ascending index (EBS user
+guide: EBS direct APIs). Listings are stored as extents, so that a volume of 64 TiB needs little memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class BlockDigest:
 
     @property
     def sound(self) -> bool:
-        """Whether the bytes are those that the service's checksum is of."""
+        """Whether the bytes have the service's checksum."""
         return self.stated == self.computed
 
 
@@ -53,12 +53,12 @@ class BlockList:
     """The volume's size, as the listing states it."""
     requests: int
     related: bool = field(default=True, metadata=OPTIONAL)
-    """False in a listing of changes where AWS does not compare the two snapshots."""
+    """False in a listing of changes if AWS does not compare the two snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockDigests:
-    """The digests of the requested blocks that are listed, by ascending index, and what reading them took."""
+    """The digests of the requested blocks that are listed, by ascending index, and the requests for them."""
 
     digests: tuple[BlockDigest, ...]
     list_requests: int
@@ -91,7 +91,7 @@ def indexes_of(extents: Iterable[Extent]) -> Iterator[int]:
 
 
 def count(extents: Iterable[Extent]) -> int:
-    """Return how many blocks extents hold."""
+    """Return the number of blocks in extents."""
     return sum(end - first for first, end in extents)
 
 
@@ -143,9 +143,9 @@ def part_of(extents: Iterable[Extent], part: int, parts: int) -> list[Extent]:
 
 
 class Sample:
-    """A sample of blocks, uniform over all that are offered: those with the smallest hashes of seed and index.
+    """A sample of blocks, uniform over all that are offered: the blocks with the smallest hashes of seed and index.
 
-    The choice does not depend on the order or the portions in which blocks are offered, and memory is that of the sample.
+    The choice does not depend on the order or the portions in which blocks are offered. Only the sample is in memory.
     """
 
     def __init__(self, seed: str, size: int, indexes: Iterable[int] = ()) -> None:
@@ -180,8 +180,8 @@ class Sample:
 def grown_root(root: str, digests: Iterable[BlockDigest]) -> str:
     """Return the root of a snapshot's content with further blocks, which follow by index; empty is the root of no block.
 
-    Each block's index and checksum are hashed with the root of all blocks before it, so that a later portion can go on.
-    Blocks of zeros are left out: a snapshot may list them or not, its content is the same.
+    Each block's index and checksum are hashed with the root of all blocks before it, so that a later portion can continue.
+    Blocks of zeros are left out: the content of a snapshot is the same whether it lists them or not.
     """
     link = bytes.fromhex(root)
     for digest in digests:

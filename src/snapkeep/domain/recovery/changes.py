@@ -1,6 +1,6 @@
-"""The share of a volume that changes from one snapshot to the next, and which change is unusual. Pure.
+"""The share of a volume that changes from one snapshot to the next, and unusual changes. Pure.
 
-Ransomware overwrites most of a volume within hours. Usual changes differ by volume, so each is compared with its own.
+Ransomware overwrites most of a volume within hours. Usual changes differ by volume, so each volume is compared with itself.
 """
 
 from __future__ import annotations
@@ -14,26 +14,28 @@ from snapkeep.domain.records import dataclass
 from snapkeep.domain.recovery.blocks import BLOCKS_PER_GIB
 
 FEWEST = 7
-"""Changes below which nothing is called unusual."""
+"""The number of changes below which no change counts as unusual."""
 KEPT = 90
-"""Changes that are kept, so that what happens once a month is known to happen."""
+"""The number of changes that are kept: a change that recurs each month stays among them."""
 COMPARED = 30
-"""The newest of them, whose median and deviations are compared with: older ones say little about today."""
+"""The number of newest changes whose median and deviations count: older ones say little about today."""
 DEVIATIONS = 6
 """Median absolute deviations above the median: 6 of them are about 4 standard deviations of a normal distribution."""
 LEAST_SHARE = 0.1
-"""The share of the volume by which a change exceeds the median at least: a volume that hardly changes may double that."""
+"""The share of the volume by which an unusual change exceeds the median at least: a volume that hardly changes may double its
+changes."""
 TIMES_LARGEST = 2
-"""A change beyond so many times the largest one kept: a weekly job is in no median, and is usual once it was seen."""
+"""The multiple of the largest kept change that an unusual change exceeds: a weekly job is in no median, and is usual once it
+has occurred."""
 MOST_SHARE = 0.8
-"""The share of the volume that is not a usual job any more, whatever the largest change was."""
+"""The share of the volume from which a change is unusual, whatever the largest change was."""
 NEWS_FOR = timedelta(days=7)
-"""The time for which an unusual change needs somebody."""
+"""The time for which an unusual change needs attention."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeHistory:
-    """The newest snapshot of a volume whose change was looked at, and how many blocks changed in each before."""
+    """The newest snapshot of a volume whose change was measured, and the changed blocks of each snapshot up to it."""
 
     snapshot_id: str
     start_time: datetime
@@ -46,14 +48,14 @@ class ChangeHistory:
         return int(median(self.changed[-COMPARED:])) if self.changed else 0
 
     def after(self, snapshot_id: str, start_time: datetime, changed: int | None) -> ChangeHistory:
-        """Return the history with a further snapshot; None for a change that is not known."""
+        """Return the history with one more snapshot; `changed` is None if its change is not known."""
         known = self.changed if changed is None else (*self.changed, changed)
         return replace(self, snapshot_id=snapshot_id, start_time=start_time, changed=known[-KEPT:])
 
 
 @dataclass(frozen=True, slots=True)
 class UnusualChange:
-    """A snapshot before which far more of its volume changed than usual."""
+    """A snapshot with far more changes of its volume than usual."""
 
     region: str
     volume_id: str
@@ -61,7 +63,7 @@ class UnusualChange:
     start_time: datetime
     changed: int
     usual: int
-    """The usual change before it, in blocks."""
+    """The usual change, in blocks."""
 
     @property
     def text(self) -> str:
@@ -72,12 +74,12 @@ class UnusualChange:
         )
 
     def is_news(self, now: datetime) -> bool:
-        """Whether it is so new that somebody should look at it."""
+        """Whether the change is recent enough to need attention."""
         return now - self.start_time <= NEWS_FOR
 
 
 def most_usual(changed: Sequence[int], size_gib: int) -> int | None:
-    """Return how many changed blocks are still usual after a volume's former changes; None where too few are known."""
+    """Return the greatest number of changed blocks that is usual after a volume's earlier changes; None if too few are known."""
     if len(changed) < FEWEST:
         return None
     compared, blocks = changed[-COMPARED:], size_gib * BLOCKS_PER_GIB
@@ -88,7 +90,7 @@ def most_usual(changed: Sequence[int], size_gib: int) -> int | None:
 
 
 def unusual(history: ChangeHistory, changed: int, size_gib: int) -> bool:
-    """Whether a change is unusual after the former ones."""
+    """Whether a change is unusual after the earlier ones."""
     most = most_usual(history.changed, size_gib)
     return most is not None and changed > most
 

@@ -1,4 +1,4 @@
-"""Choose recovery points: for each volume the newest one up to a moment, and whole sets before single points."""
+"""The choice of recovery points: for each volume the newest one up to a moment, and whole sets before single points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from snapkeep.domain.tag_names import DEVICE, DRILL, INSTANCE, POLICY, SET
 
 TOGETHER = timedelta(0)
 LONG_AGO = timedelta(days=2)
-"""How much older a volume's newest point may be than those of its instance before it is said that it may have been detached."""
+"""The time by which a volume's newest point may be older than those of its instance, without a remark that it may have been
+detached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Lineages:
     by_volume: Mapping[str, Sequence[Snapshot]]
 
     def newest(self, volume_id: str, at: datetime) -> Snapshot | None:
-        """Return the newest recovery point of a volume whose data is of `at` or earlier; None if it has none."""
+        """Return the newest recovery point of a volume with data up to `at`; None if there is none."""
         points = self.by_volume.get(volume_id, ())
         return next((point for point in points if point.origin.start_time <= at and is_point(point)), None)
 
@@ -34,7 +35,7 @@ class Lineages:
         return next((point for point in reversed(self.by_volume.get(volume_id, ())) if is_point(point)), None)
 
     def last_seen(self, volume_id: str, at: datetime) -> Snapshot | None:
-        """Return the snapshot that says where a volume was: its newest point, or the newest snapshot where it has none."""
+        """Return the snapshot that shows the volume's last attachment: its newest point, or without one its newest snapshot."""
         snapshots = self.by_volume.get(volume_id, ())
         return self.newest(volume_id, at) or next((snapshot for snapshot in snapshots if snapshot.origin.start_time <= at), None)
 
@@ -47,7 +48,7 @@ class Lineages:
         return f"the newest, {snapshots[0].id}, cannot be restored: {why_unusable(snapshots[0])}"
 
     def why_unnamed(self, name: str, at: datetime) -> str:
-        """Return why no recovery point up to a moment is of an instance or a name, in words."""
+        """Return why an instance or a name has no recovery point up to a moment, in words."""
         snapshots = [snapshot for of_volume in self.by_volume.values() for snapshot in of_volume]
         named = [snapshot for snapshot in snapshots if name in (snapshot.tags.get("Name"), snapshot.tags.get(INSTANCE))]
         oldest = min((snapshot.origin.start_time for snapshot in named), default=at)
@@ -58,9 +59,10 @@ class Lineages:
 
 
 def is_point(snapshot: Snapshot) -> bool:
-    """Whether a snapshot or copy can be restored now. It need not be Snapkeep's: a person's snapshot restores as well.
+    """Whether a snapshot or copy can be restored now.
 
-    One whose key may not be looked at (`kms:DescribeKey`) is a point: it is not known to be none.
+    It may also be a snapshot that Snapkeep does not manage. A snapshot whose key's state is not known (`kms:DescribeKey` is
+    denied) counts as a point.
     """
     return snapshot.completed and (snapshot.unusable is None or _key_not_known(snapshot))
 
@@ -77,7 +79,7 @@ def why_unusable(snapshot: Snapshot) -> str:
 
 
 def lineages_of(region: str, snapshots: Iterable[Snapshot]) -> Lineages:
-    """Return a region's listing by source volume, without what drills made."""
+    """Return a region's listing by source volume, without the snapshots of drills."""
     by_volume: dict[str, list[Snapshot]] = defaultdict(list)
     for snapshot in snapshots:
         if DRILL in snapshot.tags:
@@ -92,18 +94,18 @@ def lineages_of(region: str, snapshots: Iterable[Snapshot]) -> Lineages:
 
 @dataclass(frozen=True, slots=True)
 class PointChoice:
-    """The points to restore for some volumes, and what is not to be had."""
+    """The points to restore for some volumes, and the volumes without one."""
 
     region: str
     at: datetime
     points: tuple[Snapshot, ...]
-    """One for each volume that has one, in the order of devices and ids."""
+    """One point for each volume with any, in the order of devices and ids."""
     missing: Mapping[str, str]
-    """Volumes without a point -> why, in words."""
+    """Volume without a point -> the reason, in words."""
     set_id: str = ""
-    """The set that all points belong to; empty where they are single points."""
+    """The set of all points; empty for single points."""
     passed_over: tuple[Snapshot, ...] = ()
-    """The newest point of each volume, where a set was chosen that is older."""
+    """The newest point of each volume, if an older set was chosen."""
 
     @property
     def whole(self) -> bool:
@@ -117,7 +119,7 @@ class PointChoice:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Doubts about the points, and newer points that were passed over, in words."""
+        """Remarks about doubtful points, and about newer points that were passed over, in words."""
         return tuple(self._notes())
 
     def _notes(self) -> Iterator[str]:
@@ -145,8 +147,8 @@ def _spread(points: Collection[Snapshot]) -> timedelta:
 def choose_points(lineages: Lineages, volume_ids: Collection[str], at: datetime, *, sets_first: bool = True) -> PointChoice:
     """Return the points to restore volumes that belong together: the newest whole set, or else the newest of each volume.
 
-    A set has a point of each volume, taken at one moment: it wins over single points that are closer to `at`, unless the
-    newest of each volume are requested.
+    A set has a point of each volume, made at one moment. It is preferred to single points closer to `at`, unless the newest
+    point of each volume is requested.
     """
     single = {volume_id: lineages.newest(volume_id, at) for volume_id in volume_ids}
     newest = tuple(point for point in single.values() if point is not None)
@@ -164,7 +166,7 @@ def _in_order(points: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
 
 
 def _set_of(points: Sequence[Snapshot]) -> Sequence[Snapshot]:
-    """Return the points if they are one set; nothing if not."""
+    """Return the points if they are one set; otherwise nothing."""
     sets = {(point.origin.region, point.tags.get(SET)) for point in points}
     return points if len(sets) == 1 and SET in points[0].tags else ()
 
@@ -180,17 +182,17 @@ def _newest_whole_set(lineages: Lineages, volume_ids: Collection[str], at: datet
 
 
 def volumes_of_instance(lineages: Lineages, instance_id: str, at: datetime) -> list[str]:
-    """Return the volumes that were last seen on an instance, by the tags of their newest point, also those without a point.
+    """Return the volumes whose newest point's tags name an instance, including volumes without a point.
 
-    A volume that was attached elsewhere, or nowhere, since then is not among them. Nor is one that was detached before the
-    newest set of the instance was made: sets have all volumes.
+    A volume that was attached elsewhere, or detached, since then is not among them. A volume that was detached before the
+    newest set of the instance is not among them either, because sets have all volumes.
     """
     seen = [snapshot for volume_id in lineages.by_volume if (snapshot := lineages.last_seen(volume_id, at))]
     return _still_attached([snapshot for snapshot in seen if snapshot.tags.get(INSTANCE) == instance_id])
 
 
 def _still_attached(of_instance: Sequence[Snapshot]) -> list[str]:
-    """Return the volumes of an instance, given where each volume that names it was last seen."""
+    """Return the volumes that are still attached to an instance, given the last snapshot of each volume that names it."""
     sets = [point for point in of_instance if SET in point.tags]
     if sets:
         last = max(sets, key=lambda point: point.origin.start_time)
@@ -204,7 +206,7 @@ def _still_attached(of_instance: Sequence[Snapshot]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The choice of what to recover: ids and names, a policy, or tags; empty means every volume."""
+    """The volumes to recover: by ids and names, by policy, or by tags; empty for every volume."""
 
     names: tuple[str, ...] = ()
     """Volume ids, instance ids, or values of the tag `Name`."""
@@ -216,9 +218,9 @@ class Target:
         return ", ".join([*self.names, *asked, *(f"tag {key}={value}" for key, value in (self.tags or {}).items())])
 
     def groups(self, lineages: Lineages, at: datetime) -> dict[str, list[str]]:
-        """Return the volumes by the instance that they belong to; a volume alone stands under its own id.
+        """Return the volumes by their instance; a volume without one is under its own id.
 
-        A volume that is named itself is alone, even if others of its instance are named too: no set was requested.
+        A volume that is named itself is a group of its own, even if others of its instance are named too: no set was requested.
         """
         groups: dict[str, list[str]] = {}
         for name in self.names:
@@ -228,7 +230,7 @@ class Target:
         return groups
 
     def later_than(self, lineages: Lineages, at: datetime) -> list[str]:
-        """Return the volumes that are not in the groups because all their snapshots are later: they may not have existed."""
+        """Return the volumes that are not in the groups because all their snapshots are later: perhaps they did not exist yet."""
         if self.names:
             return []
         return sorted(
@@ -245,7 +247,7 @@ class Target:
         return _by_instance(lineages, lambda point: point.tags.get("Name") == name, at) or {name: []}
 
     def takes(self, policy: str, tags: Mapping[str, str]) -> bool:
-        """Whether a volume of a policy, with its tags, is one of those that the target without names chooses."""
+        """Whether a target without names includes a volume with this policy and these tags."""
         return self.policy in ("", policy) and all(tags.get(key) == value for key, value in (self.tags or {}).items())
 
     def _matches(self, point: Snapshot) -> bool:
@@ -261,7 +263,7 @@ def _by_instance(lineages: Lineages, matches: Callable[[Snapshot], bool], at: da
             by_instance[seen.tags[INSTANCE]].append(seen)
         elif seen and matches(seen):
             groups[volume_id].append(volume_id)
-    # Of an instance all volumes are looked at, also those that do not match: together they say which set was the last.
+    # All volumes of an instance are read, including those that do not match: together they show the last set.
     for instance_id, last_seen in by_instance.items():
         attached = set(_still_attached(last_seen))
         for seen in filter(matches, last_seen):

@@ -1,7 +1,7 @@
 """Copies of recovery points under another key, shared with another account: their plan and its steps.
 
-A vault's copies are often under a key that no other account can use. A copy under a customer managed key can be shared, and a
-clean account makes volumes of it.
+A vault's copies are often under a key that no other account can use. A copy under a customer managed key can be shared, so that
+a clean account can make volumes of it.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ KEY_USE = "kms:CreateGrant, kms:Decrypt, kms:DescribeKey, kms:GenerateDataKeyWit
 
 @dataclass(frozen=True, slots=True)
 class CopyPlan:
-    """The copies to make, before anybody consents."""
+    """The copies to make, before consent."""
 
     region: str
     points: tuple[Snapshot, ...]
     key: str
     account: str
-    """The account that the copies are shared with."""
+    """The account with which the copies are shared."""
     remarks: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
-    """Why it would fail: nothing is begun while there is one."""
+    """The reasons why it would fail: nothing begins while there is one."""
 
 
 def plan_copies(region: str, choices: Sequence[PointChoice], key: str, account: str, obstacles: Iterable[str] = ()) -> CopyPlan:
     """Return the plan that copies all points of some choices under a key, for an account.
 
-    A volume without a point is an obstacle, as in a recovery. `obstacles` are those that were found already.
+    A volume without a point is an obstacle, as in a recovery. `obstacles` are the known ones.
     """
     points = tuple(point for choice in choices for point in choice.points)
     hindrances = [*obstacles, *(f"{volume_id}: {why}" for choice in choices for volume_id, why in choice.missing.items())]
@@ -48,7 +48,7 @@ def plan_copies(region: str, choices: Sequence[PointChoice], key: str, account: 
 
 
 def copy_steps(plan: CopyPlan) -> tuple[RecoveryStep, ...]:
-    """Return the steps of a plan: all points are held, all copies started before one is waited for; shared once complete."""
+    """Return the steps of a plan: hold all points, start all copies before waiting for any, and share each completed copy."""
     copies, waits, shares = [], [], []
     for number, point in enumerate(plan.points, 1):
         copy, about = f"copy-{number}", f"copy {point.id} ({point.origin.volume_id}) under {plan.key}"

@@ -1,4 +1,4 @@
-"""A recovery group: its members, the one moment that all of them are brought to, and the order in which they are launched."""
+"""A recovery group: its members, the common moment of their recovery, and the order of their launch."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from snapkeep.domain.wildcards import matches_any
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """The steps of a group's recovery, before anybody consents."""
+    """The steps of a group's recovery, before consent."""
 
     name: str
     moment: datetime | None
-    """No member's data is newer; None where there is no member."""
+    """The common moment: no member's data is newer; None without a member."""
     stages: tuple[tuple[InstancePlan, ...], ...]
-    """Each is launched once the one before it is ready."""
+    """The stages: each is launched once the one before it is ready."""
     obstacles: tuple[str, ...]
-    """The obstacles of the group; each plan has its own."""
+    """The obstacles of the group; each plan has its own too."""
 
     @property
     def hindered(self) -> bool:
-        """Whether the group, or one of its instances, has an obstacle."""
+        """Whether the group or one of its instances has an obstacle."""
         return bool(self.obstacles) or any(plan.obstacles for stage in self.stages for plan in stage)
 
 
@@ -38,10 +38,10 @@ def is_member(group: RecoveryGroup, instance: InstanceSettings) -> bool:
 
 
 def one_moment(newest: Mapping[str, datetime]) -> tuple[datetime | None, list[str]]:
-    """Return the newest moment to which every instance can be brought, and the instances that are too far behind for it.
+    """Return the newest moment to which every instance can be recovered, and the instances that are too far behind.
 
-    `newest` has the moment of each instance's newest points. An instance far behind the others was probably replaced by another
-    one: without a word it would take the whole group back to the day of its end.
+    `newest` has the moment of each instance's newest points. An instance far behind the others was probably replaced. Without a
+    warning, the whole group would be recovered to the last day of this instance.
     """
     if not newest:
         return None, []
@@ -56,7 +56,7 @@ def one_moment(newest: Mapping[str, datetime]) -> tuple[datetime | None, list[st
 
 
 def stages_of(group: RecoveryGroup, plans: Sequence[InstancePlan]) -> tuple[tuple[tuple[InstancePlan, ...], ...], list[str]]:
-    """Return the plans in the group's order, those that it does not name last; and what of the order no instance is named."""
+    """Return the plans in the group's order, with those that it does not name at the end, and remarks about unused patterns."""
     rest, stages, missing = list(plans), [], []
     for pattern in group.order:
         stage = tuple(plan for plan in rest if matches_any(plan.name, [pattern]))

@@ -1,7 +1,7 @@
-"""The holders of a snapshot, as its tags name them: recoveries that restore it, until each of them ends (INV-18).
+"""The holders of a snapshot in its tags: the recoveries that restore it, until each of them ends (INV-18).
 
-IAM compares whole tag keys, and EC2 overwrites a tag without looking at its value. Therefore each holder has a key of its own,
-and one more key is the same for all.
+IAM compares whole tag keys, and EC2 overwrites a tag without a check of its value. Each holder therefore has a key of its own,
+and one more key is the same for all holders.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from snapkeep.domain.tag_names import HOLD, HOLDER
 from snapkeep.domain.tags import format_time
 
 TRIAL_HOLD = {HOLD: "dry-run", f"{HOLDER}dry-run": ""}
-"""The tags with which a plan tries whether it may hold its points."""
+"""The tags with which a plan checks its permission to hold points."""
 
 
 def holder_tag(run_id: str, since: datetime) -> dict[str, str]:
@@ -22,9 +22,9 @@ def holder_tag(run_id: str, since: datetime) -> dict[str, str]:
 
 
 def holders_of(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return since when each holder holds a snapshot; empty where it is not known, as of a tag that a person wrote."""
+    """Return the time since which each holder holds a snapshot; empty if it is not known, as for a tag that a person wrote."""
     holders = {key.removeprefix(HOLDER): since for key, since in tags.items() if key.startswith(HOLDER)}
-    # Without a key of its own it is a person's hold, or one of a version that wrote this tag alone.
+    # Without a key of its own, a person placed the hold, or a version that wrote only this tag.
     return {tags[HOLD]: ""} | holders if HOLD in tags else holders
 
 

@@ -1,4 +1,4 @@
-"""How an instance fits the place that it is launched in: what it loses there, and why EC2 would refuse it.
+"""The fit of an instance with its launch site: the settings that it loses there, and the reasons why EC2 would refuse it.
 
 Sources: [EC2 user guide: boot modes; enhanced networking with ENA; NitroTPM; create an AMI from a snapshot], botocore
 (ec2 2016-11-15: InstanceTypeInfo).
@@ -32,14 +32,14 @@ class InstanceOptions:
 
 
 def volume_notes(volumes: Sequence[VolumeRecovery]) -> Iterator[str]:
-    """Yield what of the volumes RunInstances cannot make."""
+    """Yield the settings of volumes that RunInstances cannot make."""
     for volume in volumes:
         if volume.settings and volume.settings.multi_attach:
             yield f"{volume.device}: Multi-Attach is not carried over; EC2 does not launch with it"
 
 
 def instance_notes(instance: InstanceSettings, words: Translation, options: InstanceOptions) -> Iterator[str]:
-    """Yield what of the instance cannot be carried over."""
+    """Yield the settings of the instance that cannot be carried over."""
     yield NOT_RECORDED
     yield from _shape_notes(instance, words)
     yield from _network_notes(instance)
@@ -90,7 +90,7 @@ def _identity_notes(instance: InstanceSettings, words: Translation) -> Iterator[
 
 
 def obstacles_of(record: RecoveryRecord, instance: InstanceSettings, words: Translation, site: LaunchSite) -> Iterator[str]:
-    """Yield why the instance cannot be launched there."""
+    """Yield the reasons why the instance cannot be launched there."""
     image = instance.image
     if instance.shape.placement.get("Tenancy") == "host":
         yield "it ran on a Dedicated Host, which a recovery does not choose: recover its volumes and launch it on a host of yours"
@@ -119,7 +119,7 @@ def _network_obstacles(instance: InstanceSettings, words: Translation, site: Lau
 
 
 def _type_obstacles(image: ImageSettings, words: Translation, site: LaunchSite) -> Iterator[str]:
-    """Yield why the type cannot start from an AMI of these properties."""
+    """Yield the reasons why the type cannot start from an AMI with these properties."""
     facts, kind = site.type_facts, words.instance_type
     if facts is None or not site.offered:
         zone = site.subnet.zone if site.subnet else site.region

@@ -1,7 +1,7 @@
-"""The map of a recovery: what in the target region takes the place of an instance's subnet, security groups and the like.
+"""The map of a recovery: the replacements of an instance's subnet, security groups and the like in the target region.
 
-Security groups, instance profiles and the like are taken from the map alone, never from a default: an instance with other rules
-than it had is worse than none. In its own region an instance keeps what it had, where the map says nothing else.
+Security groups, instance profiles and the like come only from the map, never from a default: an instance with other rules than
+before is worse than none. In its own region, an instance keeps everything that the map does not replace.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class InstanceMap:
     """By name or ARN."""
     key_pairs: Mapping[str, str] = field(default_factory=dict)
     instance_types: Mapping[str, str] = field(default_factory=dict)
-    """A type that is not here stays the same."""
+    """A type without an entry stays the same."""
     kms_keys: Mapping[str, str] = field(default_factory=dict)
-    """By the ARN of the volume's key; a volume whose key is not here gets the key of its point."""
+    """By the ARN of the volume's key; a volume whose key has no entry gets the key of its point."""
     placement_groups: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -65,7 +65,7 @@ def _value(kind: str, old: Any, new: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """Names and ids that an instance is launched with. `missing` has those for which the map has no entry."""
+    """Names and ids with which an instance is launched. `missing` has those without an entry in the map."""
 
     subnet: str
     security_groups: tuple[str, ...]
@@ -77,7 +77,7 @@ class Translation:
 
 
 def translate(instance: InstanceSettings, names: InstanceMap, *, same_region: bool) -> Translation:
-    """Return what takes the place of what an instance had; in its own region the same, where the map says nothing else."""
+    """Return the replacements of an instance's names and ids; in its own region, those without an entry stay the same."""
     missing: list[str] = []
 
     def pick(kind: str, about: str, old: str, *aliases: str) -> str:
@@ -108,7 +108,7 @@ def _in_words(aliases: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ProposedMap:
-    """A first map, and what it could not match."""
+    """A first map, and the names that it could not match."""
 
     entries: InstanceMap
     unmatched: tuple[str, ...]
@@ -121,7 +121,7 @@ def propose_map(
     subnet_names: Mapping[str, str],
     region: str,
 ) -> ProposedMap:
-    """Return a first map by names and CIDRs: only what matches exactly one thing is in it.
+    """Return a first map by names and CIDRs, with those that have exactly one match.
 
     `subnet_names` are the tags `Name` of the recorded subnets, as far as their region could be read.
     """
@@ -133,7 +133,7 @@ def propose_map(
 
 
 class _Proposal:
-    """A first map while it grows. The lists are dictionaries: instances share subnets and groups."""
+    """A first map while it is made. The lists are dictionaries because instances share subnets and groups."""
 
     def __init__(self, inventory: LaunchInventory, region: str) -> None:
         self.inventory, self.region = inventory, region
@@ -162,7 +162,7 @@ class _Proposal:
                 self._miss(f"{key}: no one group of {self.region} is named {group.name}")
 
     def add_identity(self, instance: InstanceSettings) -> None:
-        """Match the instance profile and the key pair by name; the type is the same where the region offers it."""
+        """Match the instance profile and the key pair by name; the type stays the same if the region offers it."""
         identity, shape, region = instance.identity, instance.shape, self.region
         profile = identity.instance_profile.rpartition("/")[2]
         if profile:
@@ -186,7 +186,7 @@ class _Proposal:
 
 
 def _match_subnet(subnets: Iterable[RegionResource], name: str, cidr: str) -> RegionResource | None:
-    """Return the one subnet of a name, or else the one of a CIDR."""
+    """Return the only subnet with a name, or else the only one with a CIDR."""
     subnets = list(subnets)
     named = [subnet for subnet in subnets if name and subnet.name == name]
     of_cidr = [subnet for subnet in subnets if cidr and subnet.cidr == cidr]

@@ -1,4 +1,4 @@
-"""The plan of an instance's recovery: the requests that make it again, and all that cannot be carried over.
+"""The plan of an instance's recovery: the requests that make it again, and the settings that cannot be carried over.
 
 Sources: botocore (ec2 2016-11-15: RegisterImage, RunInstances, InstanceTypeInfo), [EC2 user guide: create an AMI from a
 snapshot; boot modes; NitroTPM; replace a root volume].
@@ -32,7 +32,7 @@ CPU_OPTIONS = ("CoreCount", "ThreadsPerCore", "AmdSevSnp", "NestedVirtualization
 
 @dataclass(frozen=True, slots=True)
 class InstancePlan:
-    """The steps of one instance's recovery, before anybody consents."""
+    """The steps of one instance's recovery, before consent."""
 
     region: str
     instance_id: str
@@ -40,7 +40,7 @@ class InstancePlan:
     zone: str
     instance_type: str
     volumes: tuple[VolumeRecovery, ...]
-    """The root first; `device` is where each is mapped."""
+    """The volumes, the root first; `device` is the device name of each."""
     billing: Billing
     image: Mapping[str, Any]
     """The request of RegisterImage, without its name and tags."""
@@ -50,41 +50,41 @@ class InstancePlan:
     source_dest_check: bool
     set_id: str
     remarks: tuple[str, ...]
-    """Settings that cannot be carried over, or are not known."""
+    """Remarks about settings that cannot be carried over, or are not known."""
     obstacles: tuple[str, ...] = ()
-    """Why it would fail: nothing is begun while there is one."""
+    """The reasons why it would fail: nothing begins while there is one."""
     stopped: bool = False
     standing: str = ""
-    """The state of the recorded instance, where it still exists in this region."""
+    """The state of the recorded instance, if it still exists in this region."""
     replaces_root: str = ""
-    """The root volume that is replaced in place; empty where an instance is launched."""
+    """The root volume that is replaced in place; empty if an instance is launched."""
     vcpus: int = 0
-    """The number that it counts to the quota; 0 where it is not known."""
+    """The vCPUs that count towards the quota; 0 if not known."""
     free_addresses: int = 0
-    """The free addresses of the subnet that it is launched in."""
+    """The free addresses of the subnet of its launch."""
     rate_mibps: int = 0
     """The rate of the volumes' initialisation; 0: the default rate."""
     together: int = 0
-    """The volumes of all plans that are carried out together and share the quota of rates; 0: its own alone."""
+    """The number of volumes of all plans that run together and share the quota of rates; 0 for its own volumes."""
 
     @property
     def point_ids(self) -> tuple[str, ...]:
-        """The points that it restores."""
+        """The points that the plan restores."""
         return tuple(volume.point.id for volume in self.volumes)
 
     @property
     def full_speed_after(self) -> timedelta | None:
-        """The time until the last volume is at full speed; None where it cannot be predicted."""
+        """The time until the last volume is at full speed; None if it cannot be predicted."""
         return full_speed_of(self.volumes, self.rate_mibps, self.together)
 
 
 def no_plan(region: str, instance_id: str, *obstacles: str) -> InstancePlan:
-    """Return the plan of an instance of which nothing can be planned, and why."""
+    """Return the plan of an instance for which nothing can be planned, with the reasons."""
     return InstancePlan(region, instance_id, "", "", "", (), Billing("", ""), {}, {}, {}, True, "", (), obstacles)
 
 
 def missing_addresses(plans: Iterable[InstancePlan]) -> Iterator[str]:
-    """Yield the subnets that have fewer free addresses than instances are launched in them."""
+    """Yield the subnets with fewer free addresses than instances to launch."""
     in_subnets = [(str(plan.launch["SubnetId"]), plan.free_addresses) for plan in plans if plan.launch]
     for (subnet, free), count in Counter(in_subnets).items():
         if count > free:
@@ -92,7 +92,7 @@ def missing_addresses(plans: Iterable[InstancePlan]) -> Iterator[str]:
 
 
 def volumes_wanted(record: RecoveryRecord, without: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the ids of the volumes that make the instance whole, and why the devices left out cannot be."""
+    """Return the ids of the volumes to restore, and the reasons why devices cannot be left out."""
     devices = {volume.device: volume for volume in record.volumes}
     problems = []
     for device in without:
@@ -111,9 +111,9 @@ def plan_instance(
     site: LaunchSite,
     options: InstanceOptions,
 ) -> InstancePlan:
-    """Return the plan of an instance: with every volume of its record but those left out, or with an obstacle.
+    """Return the plan of an instance, with all volumes of its record except those left out, or with an obstacle.
 
-    The record is of an instance, and `choice` has its volumes.
+    The record is that of an instance, and `choice` has its volumes.
     """
     instance = record.instance
     if instance is None:
@@ -180,7 +180,7 @@ def plan_root(
     standing: str,
     rate_mibps: int = 0,
 ) -> InstancePlan:
-    """Return the plan that replaces the root volume of an instance in place; `choice` has that volume alone."""
+    """Return the plan that replaces the root volume of an instance in place; `choice` has only this volume."""
     instance = record.instance
     if instance is None:
         raise ValueError(f"the record of {record.owner} is of no instance")
@@ -220,7 +220,7 @@ def _device_of(record: RecoveryRecord, volume_id: str) -> str:
 
 
 def _image(instance: InstanceSettings) -> dict[str, Any]:
-    """Return the properties of the AMI. EC2 would take i386 for an architecture that is not given, and no ENA."""
+    """Return the properties of the AMI. EC2's defaults would be the architecture i386, and no ENA."""
     image = instance.image
     tokens = instance.shape.metadata.get("HttpTokens")
     request: dict[str, Any] = {
@@ -254,7 +254,7 @@ def _key(volume: VolumeRecovery, names: InstanceMap) -> str:
 
 
 def _launched(mapping: Mapping[str, Any], key: str, rate_mibps: int) -> Mapping[str, Any]:
-    """Return a mapping with its key and its rate: RunInstances takes them, RegisterImage refuses a key for a snapshot."""
+    """Return a mapping with its key and its rate: RunInstances accepts them, RegisterImage refuses a key for a snapshot."""
     of_launch = {"Encrypted": True, "KmsKeyId": key} if key else {}
     rate = {RATE: rate_mibps} if rate_mibps else {}
     return {**mapping, "Ebs": {**mapping["Ebs"], **of_launch, **rate}}
@@ -279,7 +279,7 @@ def _launch(instance: InstanceSettings, words: Translation, site: LaunchSite, ad
         "PrivateIpAddress": address,
         "KeyName": words.key_pair,
         "IamInstanceProfile": _profile(words.instance_profile),
-        # Options of the former type may be invalid for another one, which has defaults of its own.
+        # Options of the original type may be invalid for another type, which has its own defaults.
         "CpuOptions": _cpu_options(shape, site) if same_type else {},
         "CreditSpecification": {"CpuCredits": shape.cpu_credits} if shape.cpu_credits and same_type else {},
         "EbsOptimized": shape.ebs_optimized and same_type,
@@ -298,7 +298,7 @@ def _profile(name: str) -> dict[str, str]:
 
 
 def _cpu_options(shape: ShapeSettings, site: LaunchSite) -> dict[str, Any]:
-    """Return the CPU options, unless they are the type's defaults: some types take none."""
+    """Return the CPU options, unless they are the type's defaults: some types accept none."""
     options = {name: value for name, value in shape.cpu.items() if name in CPU_OPTIONS}
     default = site.type_facts.default_cpu if site.type_facts else (0, 0)
     return (
@@ -307,7 +307,7 @@ def _cpu_options(shape: ShapeSettings, site: LaunchSite) -> dict[str, Any]:
 
 
 def _address(instance: InstanceSettings, site: LaunchSite) -> tuple[str, str]:
-    """Return the private address to launch with, empty for one that EC2 chooses, and a remark."""
+    """Return the private address of the launch, empty if EC2 chooses it, and a remark."""
     recorded = next((interface.addresses[0] for interface in instance.network.interfaces if interface.addresses), "")
     if not recorded or site.subnet is None:
         return "", ""

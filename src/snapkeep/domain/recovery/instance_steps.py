@@ -10,7 +10,7 @@ from snapkeep.domain.recovery.recovery_plan import RecoveryStep, StepKind, holdi
 
 
 def other_billing_text(plan: InstancePlan) -> str:
-    """Return how to go on where the registered AMI is billed as something else than the instance was."""
+    """Return the instructions for a registered AMI whose billing differs from the instance's."""
     return (
         f"launch an instance from the AMI of the product itself ({plan.billing.text}) with type {plan.instance_type} in "
         f"{plan.zone}; accept the product's terms first if it is one of AWS Marketplace. Make the volumes with `snapkeep recover "
@@ -31,7 +31,7 @@ def instance_steps(stages: Sequence[Sequence[InstancePlan]], *, wait_for_checks:
     steps = [_register(plan, numbers[id(plan)]) for plan in plans if not plan.replaces_root]
     for stage in stages:
         taken = [_stage_steps(plan, numbers[id(plan)], wait_for_checks=wait_for_checks) for plan in stage]
-        # Instances of one stage start at the same time: each kind of step of all of them before the next kind.
+        # Instances of one stage start at the same time: each kind of step is taken for all of them before the next kind.
         depth = max((len(steps_of_plan) for steps_of_plan in taken), default=0)
         steps += [own[place] for place in range(depth) for own in taken if place < len(own)]
     return holding(points, steps)

@@ -1,4 +1,4 @@
-"""Facts of instances, AMIs and a region as EC2 describes them, by which launches are planned and checked."""
+"""EC2's facts about instances, AMIs and a region, by which launches are planned and checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Billing:
 
 
 def billing_of(image: ImageSettings) -> Billing:
-    """Return what the recorded instance was billed as."""
+    """Return the billing of the recorded instance."""
     return Billing(image.platform_details, image.usage_operation, tuple(sorted(image.product_codes)))
 
 
@@ -46,7 +46,7 @@ class RegionResource:
 
 @dataclass(frozen=True, slots=True)
 class LaunchInventory:
-    """The resources of a region that instances can be launched with."""
+    """The resources of a region for the launch of instances."""
 
     subnets: tuple[RegionResource, ...]
     security_groups: tuple[RegionResource, ...]
@@ -57,7 +57,7 @@ class LaunchInventory:
 
 @dataclass(frozen=True, slots=True)
 class InstanceTypeFacts:
-    """An instance type as EC2 describes it in the region."""
+    """EC2's description of an instance type in a region."""
 
     architectures: tuple[str, ...]
     ena_required: bool
@@ -69,19 +69,19 @@ class InstanceTypeFacts:
 
 @dataclass(frozen=True, slots=True)
 class LaunchSite:
-    """The place that an instance is launched in, as its region describes it."""
+    """The site of an instance's launch, as its region describes it."""
 
     region: str
     subnet: RegionResource | None
-    """None where it does not exist."""
+    """None if it does not exist."""
     groups: Mapping[str, str]
     """The VPC of each security group that exists."""
     type_facts: InstanceTypeFacts | None
-    """None where the region has no such type."""
+    """None if the region has no such type."""
     offered: bool
     """Whether the subnet's zone offers the type."""
     key_pair_exists: bool
     address_free: bool
     """Whether no network interface of the subnet has the recorded private address."""
     standing: str = ""
-    """The state of the recorded instance, where it is in this region and still exists."""
+    """The state of the recorded instance, if it is in this region and still exists."""

@@ -1,4 +1,4 @@
-"""Methods of a proof: which blocks are compared, what that finds, and what it takes."""
+"""Methods of a proof: the blocks that are compared, the faults that this finds, and its cost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST_SAMPLE = 10_000
 """The indexes of a sample travel through the state machine, which holds 256 KiB (Step Functions: quotas)."""
 MOST_PARTS = 1000
 DEFAULT_SAMPLE = 300
-"""Finds a share of 1 % of wrong blocks with 95 %."""
+"""This number finds a share of 1 % of wrong blocks with a probability of 95 %."""
 CONFIDENCE = 0.95
 
 
@@ -39,17 +39,20 @@ class MethodKind(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How a copy is compared with its source. Every method compares the listings of both, and each block that one side lacks."""
+    """The comparison of a copy with its source.
+
+    Every method compares the listings of both, and each block that one side lacks.
+    """
 
     kind: MethodKind
     sample: int = 0
-    """SAMPLE and CHANGED: how many blocks of the rest are compared."""
+    """SAMPLE and CHANGED: the number of other blocks that are compared."""
     part: int = 0
-    """SUBSET: which part, from 1 to `parts`; a part is every `parts`-th block."""
+    """SUBSET: the part, from 1 to `parts`; a part is every `parts`-th block."""
     parts: int = 0
 
     def __post_init__(self) -> None:
-        """Raise ValueError, with what is right, for numbers that no proof has."""
+        """Raise ValueError, which says what would be right, for invalid numbers."""
         if not 0 <= self.sample <= LARGEST_SAMPLE or (self.kind is MethodKind.SAMPLE and not self.sample):
             raise ValueError(f"a sample has 1 to {LARGEST_SAMPLE} blocks")
         if self.kind is MethodKind.SUBSET and not 1 <= self.part <= self.parts <= MOST_PARTS:
@@ -86,20 +89,20 @@ def parse_part(text: str) -> Method:
 
 
 def strength_of(method: str) -> tuple[int, int]:
-    """Return a sort key for the identifiers of methods; of two samples the larger one is stronger."""
+    """Return a sort key for the identifiers of methods; the larger of two samples is stronger."""
     kind, _, number = method.partition(":")
     strengths = {str(member): member.strength for member in MethodKind}
     return strengths.get(kind, -1), int(number) if number.isdecimal() else 0
 
 
 def share_found(sample: int) -> float:
-    """Return the share of wrong blocks that a sample finds with 95 %: with that share, 5 % of samples have none of them."""
+    """Return the share of wrong blocks that 95 % of samples find: 5 % of samples have none of them."""
     return float(1 - (1 - CONFIDENCE) ** (1 / sample))
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The blocks, time and price of a proof at most, by the documented prices and rates."""
+    """The most blocks, time and money that a proof needs, by the documented prices and rates."""
 
     blocks: int
     """The blocks whose content is compared."""
@@ -110,9 +113,9 @@ class Estimate:
 
 
 def estimate(method: Method, size_gib: int, changed_blocks: int | None = None) -> Estimate:
-    """Return what the proof of a volume takes if all its blocks were written. Blocks that one side lacks come on top.
+    """Return the estimate for the proof of a volume whose blocks are all written.
 
-    Without the number of changed blocks, all of them may have changed.
+    Blocks that one side lacks are additional. Without the number of changed blocks, all of them may have changed.
     """
     blocks = size_gib * BLOCKS_PER_GIB
     pages = math.ceil(blocks / PAGE_BLOCKS)
@@ -141,4 +144,4 @@ class MonthSpending:
 
     dollars: float
     reduced: bool
-    """Whether one of them compared structure alone, for the budget was spent."""
+    """Whether one of them compared only structure because the budget was spent."""

@@ -1,4 +1,4 @@
-"""Where recovered volumes are attached."""
+"""Attachments of recovered volumes: instances and devices."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ ATTACHABLE = ("running", "stopped")
 
 
 def device_slot(name: str) -> str:
-    """Return the part that all names of a device have in common: `/dev/sdf` and `xvdf`, `/dev/sda1` and `/dev/xvda` are the same.
+    """Return the part that all names of a device have in common.
 
-    An operating system may show either (EC2 user guide: device naming). A name of another form is its own.
+    `/dev/sdf` and `xvdf` are the same device, and so are `/dev/sda1` and `/dev/xvda`. An operating system may show either (EC2
+    user guide: device naming). A name of another form is returned unchanged.
     """
     match = _DEVICE.fullmatch(name)
     return match[1] if match else name
@@ -27,7 +28,7 @@ def device_slot(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InstancePlace:
-    """Where an instance is that volumes are attached to."""
+    """The state and the place of an instance to which volumes are attached."""
 
     instance_id: str
     zone: str
@@ -40,11 +41,11 @@ class InstancePlace:
 def places_for(
     points: Sequence[Snapshot], instance_id: str, devices: Sequence[str], occupied: Iterable[str]
 ) -> list[tuple[str, str]]:
-    """Return an instance and a device for each point: a named device, else the recorded one, else the next that is free.
+    """Return an instance and a device for each point: a named device, else the recorded one, else the next free one.
 
-    Raise ValueError where a named device is occupied, or none is free.
+    Raise ValueError if a named device is occupied, or none is free.
     """
-    # One place has several names (/dev/sdf, xvdf): slots are compared, not names.
+    # A device has several names (/dev/sdf, xvdf): slots are compared, not names.
     taken = {device_slot(device): device for device in occupied}
     places: list[tuple[str, str]] = []
     for number, point in enumerate(points):

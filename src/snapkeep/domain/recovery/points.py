@@ -1,7 +1,7 @@
-"""Keys at risk: the KMS keys without which snapshots and copies are no recovery points.
+"""Keys at risk: KMS keys that cannot be used, so that snapshots and copies are no recovery points.
 
 A recovery point is a completed snapshot or copy that can be restored now (`Snapshot.counts_for`): it is not archived, its key
-can be used, and it was not found different from its source. `Unusable` names every reason against it.
+can be used, and no check found it different from its source. `Unusable` has all reasons against it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class KeyAtRisk:
-    """A KMS key that cannot be used, or whose state is not known, and the snapshots and copies behind it."""
+    """A KMS key that cannot be used, or whose state is not known, and the snapshots and copies under it."""
 
     region: str
     fault: KeyFault
@@ -35,7 +35,7 @@ class KeyAtRisk:
     copies: int
     lineages: tuple[Lineage, ...]
     policies: tuple[str, ...]
-    """The policies by which the snapshots and copies were made."""
+    """The policies of these snapshots and copies."""
 
     @property
     def step(self) -> str:
@@ -44,7 +44,7 @@ class KeyAtRisk:
 
     @property
     def text(self) -> str:
-        """Its state, what it is for, and what to do, in one line."""
+        """Its state, its snapshots and copies, and the remedy, in one line."""
         more = len(self.lineages) - _VOLUMES_NAMED
         named = [lineage.volume_id for lineage in self.lineages[:_VOLUMES_NAMED]]
         volumes = ", ".join(named) + (f" and {more} more" if more > 0 else "")
@@ -56,7 +56,7 @@ class KeyAtRisk:
 
 
 def keys_at_risk(region: str, snapshots: Iterable[Snapshot], system: str) -> list[KeyAtRisk]:
-    """Return the keys at risk that the system's snapshots and copies in a region name, those with most of them first."""
+    """Return the keys at risk of the system's snapshots and copies in a region, the key with the most of them first."""
     behind_faults: dict[KeyFault, list[Snapshot]] = defaultdict(list)
     for snapshot in snapshots:
         if snapshot.key_fault is not None and snapshot.managed_by(system):

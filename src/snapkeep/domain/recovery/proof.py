@@ -1,6 +1,6 @@
 """The proof that a copy equals its source: the state of a comparison, every step of it, and its verdict.
 
-A proof names its pair, its method and its numbers; one that is not complete proves nothing (INV-15).
+A proof names its pair, its method and its numbers; an incomplete proof proves nothing (INV-15).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tags import format_time
 
 MOST_DIFFERENCES = 100
-"""A comparison that found so many ends: more would cost, and change nothing."""
+"""The number of differences that ends a comparison: more of them would cost, and change nothing."""
 LONGEST = timedelta(days=7)
 IDLE_PORTIONS = 3
-"""Portions in a row that got no further, after which a comparison ends."""
+"""The number of consecutive portions without progress that ends a comparison."""
 
 
 class ProofEnd(LabelledEnum):
-    """Why a comparison has no result: a snapshot that cannot be read (with its region), or a limit."""
+    """The reason why a comparison has no result: a snapshot that cannot be read (with its region), or a limit."""
 
     KEY = "key", "its key cannot be used"
     NOT_STANDARD = "not_standard", "it is archived, or not completed"
@@ -44,7 +44,7 @@ UNREADABLE = frozenset({ProofEnd.KEY, ProofEnd.NOT_STANDARD, ProofEnd.DELETED, P
 
 
 class DifferenceKind(LabelledEnum):
-    """How one block differs."""
+    """The kind of a block's difference."""
 
     CONTENT = "content", "other content"
     MISSING = "missing", "missing in the copy"
@@ -64,7 +64,7 @@ class Pair:
 
     @property
     def seed(self) -> str:
-        """Text that names the pair: its sample derives from it."""
+        """A text that names the pair; its sample derives from it."""
         return f"{self.source_region}/{self.source_id}/{self.copy_region}/{self.copy_id}"
 
 
@@ -76,7 +76,7 @@ def pair_of(copy: Snapshot) -> Pair:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A block that differs, with both checksums as the bytes give them; empty for a block that is not listed."""
+    """A block that differs, with both checksums of its bytes; empty for a block that is not listed."""
 
     index: int
     kind: DifferenceKind
@@ -85,13 +85,13 @@ class Difference:
 
     @property
     def offset_bytes(self) -> int:
-        """Where the block begins in the volume."""
+        """The position of the block in the volume, in bytes."""
         return self.index * BLOCK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class ProofProgress:
-    """How far a comparison is. Each step returns the progress after it; the next portion goes on from its JSON."""
+    """The progress of a comparison. Each step returns the progress after it; the next portion continues from its JSON."""
 
     pair: Pair
     method: Method
@@ -99,7 +99,7 @@ class ProofProgress:
     source_size_gib: int
     copy_size_gib: int
     base: Pair | None = None
-    """CHANGED: the pair that was proved before, since when changes are compared."""
+    """CHANGED: the proved pair since which changes are compared."""
     budget_usd: float = 0.0
     """The most that requests may cost; 0 for no limit."""
     next_index: int = 0
@@ -111,25 +111,25 @@ class ProofProgress:
     one_sided: int = 0
     """Blocks that only one side lists."""
     compared: int = 0
-    """Blocks whose content was compared; of those that one side lacks, with zeros."""
+    """Blocks whose content was compared; blocks that one side lacks were compared with zeros."""
     sample: tuple[int, ...] = ()
     sampled: int = 0
-    """The first so many blocks of the sample are compared."""
+    """The number of compared blocks at the start of the sample."""
     list_requests: int = 0
     reads: int = 0
     differing: int = 0
     differences: tuple[Difference, ...] = ()
     root: str = ""
-    """FULL: of all blocks of both, as far as they are compared and equal."""
+    """FULL: the root of all blocks of both, as far as they are compared and equal."""
     portions: int = 0
     idle: int = 0
-    """Portions in a row that got no further."""
+    """The number of consecutive portions without progress."""
     policy: str = field(default="", metadata=OPTIONAL)
-    """The policy whose budget of a month pays; empty where there is none."""
+    """The policy whose monthly budget pays; empty without a budget."""
     due: Method | None = field(default=None, metadata=OPTIONAL)
-    """The method that the rule asks for, where the budget of the month left structure alone."""
+    """The method of the rule, if the monthly budget allowed only structure."""
     first_of_month: bool = field(default=False, metadata=OPTIONAL)
-    """Whether no earlier comparison of the month was reduced: it is notified."""
+    """Whether this is the first reduced comparison of the month, which is notified."""
 
     @property
     def complete(self) -> bool:
@@ -142,7 +142,7 @@ class ProofProgress:
         return dollars_of(self.list_requests, self.reads)
 
     def exceeds_budget(self, further_reads: int) -> bool:
-        """Whether further reads would cost more than the budget."""
+        """Whether more reads would exceed the budget."""
         return bool(self.budget_usd) and dollars_of(self.list_requests, self.reads + further_reads) > self.budget_usd
 
     def limit_reached(self, now: datetime) -> ProofEnd | None:
@@ -152,7 +152,7 @@ class ProofProgress:
         return ProofEnd.TIME if now - self.started_at > LONGEST else None
 
     def reduced(self, *, first_of_month: bool) -> ProofProgress:
-        """Return a comparison of structure alone, which begins anew. The cost of the requests so far stays."""
+        """Return a comparison of only structure, which begins again. The cost of the requests so far stays."""
         begun = ProofProgress(self.pair, STRUCTURE, self.started_at, self.source_size_gib, self.copy_size_gib)
         return replace(
             begun,
@@ -172,7 +172,7 @@ class ProofProgress:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of both listings, and the blocks of it that have to be read."""
+    """A part of both listings, and the blocks in it that have to be read."""
 
     until: int
     ended: bool
@@ -181,7 +181,7 @@ class Window:
     source_only: tuple[Extent, ...]
     copy_only: tuple[Extent, ...]
     chosen: tuple[Extent, ...]
-    """Blocks that both list, to be compared."""
+    """Blocks to compare that both list."""
     offered: tuple[Extent, ...]
     """Blocks from which the sample is drawn."""
 
@@ -199,9 +199,10 @@ class Window:
 def window_of(
     method: Method, source: BlockList, copy: BlockList, changes: Iterable[BlockList] = (), *, most_reads: int = 0
 ) -> Window:
-    """Return the part that all listings cover. `changes` are what changed in either side, for CHANGED.
+    """Return the part that all listings cover.
 
-    With `most_reads` the window ends before it needs more reads of one side, after one block at least.
+    `changes` are the changes on both sides, for CHANGED. With `most_reads`, the window ends before it needs more reads of one
+    side, but after at least one block.
     """
     lists = (source, copy, *changes)
     open_lists = [part.until for part in lists if not part.ended]
@@ -260,7 +261,7 @@ def _end_of_first(extents: Iterable[Extent], most: int) -> int:
 def after_window(
     progress: ProofProgress, window: Window, source: Iterable[BlockDigest], copy: Iterable[BlockDigest]
 ) -> ProofProgress:
-    """Return the progress after a window, whose blocks to read are read. Raise ValueError when one of them is missing."""
+    """Return the progress after a window, given its blocks. Raise ValueError if one of them is missing."""
     of_source, of_copy = _by_index(source), _by_index(copy)
     expected = (window.of_source, of_source), (window.of_copy, of_copy)
     if any(set(digests) != set(blocks.indexes_of(extents)) for extents, digests in expected):
@@ -293,9 +294,10 @@ def next_of_sample(progress: ProofProgress, most: int) -> list[Extent]:
 def after_sample(
     progress: ProofProgress, extents: Iterable[Extent], source: Iterable[BlockDigest], copy: Iterable[BlockDigest]
 ) -> ProofProgress:
-    """Return the progress after blocks of the sample. One that is not read is not listed on that side.
+    """Return the progress after blocks of the sample.
 
-    Raise ValueError for one that neither side lists: it was drawn from their listings.
+    A side does not list a block that was not read. Raise ValueError for a block that neither side lists, because the sample
+    comes from the listings.
     """
     source, copy = list(source), list(copy)
     indexes = list(blocks.indexes_of(extents))
@@ -325,9 +327,10 @@ def _compared(
 
 
 def difference_of(index: int, source: BlockDigest | None, copy: BlockDigest | None) -> Difference | None:
-    """Return how one block differs; None if it is equal. A block that one side does not list is equal to zeros alone.
+    """Return the difference of one block; None if it is equal.
 
-    The checksums that AWS states and those of the bytes have to agree, all of them.
+    A block that one side does not list equals only zeros. All checksums, those that AWS states and those of the bytes, have to
+    agree.
     """
     sides = [digest for digest in (source, copy) if digest is not None]
     checksums = {checksum for digest in sides for checksum in (digest.stated, digest.computed)}
@@ -352,24 +355,25 @@ class Proof:
     ended_at: datetime
     progress: ProofProgress = field(metadata=inline(idle="idle_portions"))
     end: ProofEnd | None = None
-    """Why there is no result; None where there is one."""
+    """The reason why there is no result; None if there is one."""
     region: str = ""
     """UNREADABLE: the region of the snapshot that could not be read."""
 
     @property
     def proved(self) -> bool:
-        """Whether the copy is proved to be equal, as far as the method reaches."""
+        """Whether the copy is proved to be equal, within the limits of the method."""
         return self.verdict is ProofVerdict.PROVED
 
     @property
     def covers_everything(self) -> bool:
-        """Whether every block is proved: by reading it, or unchanged since it was."""
+        """Whether every block is proved: it was read, or is unchanged since it was read."""
         return self.proved and self.progress.method.kind in (MethodKind.FULL, MethodKind.CHANGED)
 
     @property
     def decides_base(self) -> bool:
-        """Whether it decides where later comparisons of changes begin: it covers every block, or shows that blocks go wrong."""
-        # After a difference, no earlier proof is a base: later copies may share it. The pair of a drill lies in one region.
+        """Whether it decides the base of later comparisons of changes: it covers every block, or found a difference."""
+        # After a difference, no earlier proof is a base: later copies may share the difference. The pair of a drill is in one
+        # region.
         pair = self.progress.pair
         return pair.source_region != pair.copy_region and (self.covers_everything or self.verdict is ProofVerdict.DIFFERS)
 
@@ -380,9 +384,9 @@ class Proof:
 
 
 def conclude(progress: ProofProgress, now: datetime, end: ProofEnd | None = None, region: str = "") -> Proof:
-    """Return the proof of a comparison that ended, with `end` where it ended early.
+    """Return the proof of a comparison that ended; `end` is the reason of an early end.
 
-    A difference is one whatever else is not known; without one, only a complete comparison proves anything.
+    A difference counts whatever else is not known. Without a difference, only a complete comparison proves anything.
     """
     if progress.differing or progress.source_size_gib != progress.copy_size_gib:
         return Proof(ProofVerdict.DIFFERS, now, progress)
@@ -394,7 +398,7 @@ def conclude(progress: ProofProgress, now: datetime, end: ProofEnd | None = None
 
 
 def is_weaker(proof: Proof, tag: str) -> bool:
-    """Whether the tag of an earlier proof says more than this one."""
+    """Whether the tag of an earlier proof is stronger than this proof."""
     verdict, _, rest = tag.partition(" ")
     earlier = rest.partition(" ")[0]
     return verdict == ProofVerdict.PROVED and strength_of(earlier) > strength_of(str(proof.progress.method))

@@ -13,12 +13,12 @@ RATE_QUOTA = 5000
 
 
 def exceeds_quota(volumes: int, rate_mibps: int) -> bool:
-    """Whether so many volumes at once need more than the quota of rates."""
+    """Whether this number of volumes at once exceeds the quota of rates."""
     return rate_mibps * volumes > RATE_QUOTA
 
 
 def rate_remarks(volumes: int, rate_mibps: int) -> Iterator[str]:
-    """Yield that the quota of rates does not admit so many volumes at once."""
+    """Yield a remark if the quota of rates does not admit this number of volumes at once."""
     if exceeds_quota(volumes, rate_mibps):
         yield (
             f"{volumes} volumes at {rate_mibps} MiB/s are more than the quota L-A37D9CF3, {RATE_QUOTA} MiB/s "

@@ -1,6 +1,6 @@
-"""The recovery record: the settings by which a volume, or an instance with all its volumes, is rebuilt from snapshots.
+"""The recovery record: the settings to rebuild a volume, or an instance with all its volumes, from snapshots.
 
-Fields have EC2's names in words (botocore: ec2 2016-11-15, Instance, Volume); an empty value is one that EC2 did not give.
+Fields have EC2's names in words (botocore: ec2 2016-11-15, Instance, Volume); a value is empty if EC2 did not return it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LAUNCH_TEMPLATE_TAGS = ("aws:ec2launchtemplate:id", "aws:ec2launchtemplate:versi
 
 @dataclass(frozen=True, slots=True)
 class VolumeSettings:
-    """A volume as it was, and how it was attached; `device` is empty where it was not attached."""
+    """The settings of a volume and of its attachment; `device` is empty if it was not attached."""
 
     volume_id: str
     volume_type: str
@@ -42,7 +42,7 @@ class VolumeSettings:
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
-    """The properties that an AMI of the root volume needs. RegisterImage defaults to others, such as the architecture i386."""
+    """The properties of an AMI of the root volume. RegisterImage has other defaults, such as the architecture i386."""
 
     image_id: str
     architecture: str
@@ -79,7 +79,7 @@ class ShapeSettings:
 
 @dataclass(frozen=True, slots=True)
 class SecurityGroup:
-    """A security group with its rules, as DescribeSecurityGroups has them."""
+    """A security group with its rules, in the form of DescribeSecurityGroups."""
 
     id: str
     name: str
@@ -104,7 +104,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """Where an instance was in the network."""
+    """The place of an instance in the network."""
 
     vpc_id: str
     subnet_id: str
@@ -124,7 +124,7 @@ class IdentitySettings:
 
     @property
     def launch_template(self) -> tuple[str, str]:
-        """Id and version of the launch template that the instance was launched from; empty where there was none."""
+        """Id and version of the launch template of the instance; empty if it had none."""
         template, version = (self.tags.get(name, "") for name in LAUNCH_TEMPLATE_TAGS)
         return template, version
 
@@ -139,7 +139,7 @@ class InstanceSettings:
     network: NetworkSettings
     identity: IdentitySettings
     user_data: str = ""
-    """In base64, and only where the policy requests it."""
+    """In base64, and only if the policy requests it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class RecoveryRecord:
     volumes: tuple[VolumeSettings, ...]
     instance: InstanceSettings | None = None
     observed_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When these settings were first observed; not part of the hash."""
+    """The time when these settings were first observed; not part of the hash."""
 
     @property
     def owner(self) -> str:
@@ -184,7 +184,7 @@ class NewestRecord:
     """Hash of the answers of DescribeInstances and DescribeVolumes."""
     sha256: str
     read_at: datetime
-    """When everything was read: attributes and rules can change although the description stays the same."""
+    """The time when everything was read: attributes and rules can change although the description stays the same."""
 
 
 def folder_of(owner: str) -> str:
@@ -203,5 +203,8 @@ def content_hash(value: Any) -> str:
 
 
 def hash_of_text(text: str) -> str:
-    """Return the hash of a record's text, also of fields that this version does not know. Raise ValueError if it is not JSON."""
+    """Return the hash of a record's text, including fields that this version does not know.
+
+    Raise ValueError if it is not JSON.
+    """
     return content_hash({key: value for key, value in json.loads(text).items() if key != "observed_at"})

@@ -1,4 +1,4 @@
-"""How many volumes can be recovered, where, and to when; and which have no proved copy."""
+"""The numbers of volumes that can be recovered, with the regions and moments, and the volumes without a proved copy."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from snapkeep.domain.recovery.verdict import is_proved
 
 @dataclass(frozen=True, slots=True)
 class Recoverability:
-    """How many of the volumes that a policy governs can be recovered, where, and to when."""
+    """The number of a policy's volumes that can be recovered, with their regions and moments."""
 
     volumes: int
     recoverable: int
     within_rpo: int
-    """Those whose newest point is no older than the RPO."""
+    """Volumes whose newest point is within the RPO."""
     not_recoverable: int
     unknown: int
-    """Those without a point in the regions that could be read, while others could not."""
+    """Volumes without a point in the regions that could be read, while others could not be read."""
     regions: tuple[str, ...]
-    """Where: the DR regions, or the primary region for volumes whose policy makes no copies."""
+    """The DR regions, or the primary region for volumes whose policy makes no copies."""
     oldest: datetime | None
-    """The moment to which the volume furthest behind can be recovered; None where none can."""
+    """The moment to which the volume with the oldest data can be recovered; None if no volume can be."""
 
 
 def recoverability_of(volumes: Sequence[VolumeProtection], now: datetime) -> Recoverability:
-    """Return how many of the volumes can be recovered, where, and to when."""
+    """Return the number of volumes that can be recovered, with their regions and moments."""
     governed = [volume for volume in volumes if volume.health is not VolumeHealth.NO_POLICY]
     newest = {
         volume.lineage: max(point.start_time for point in volume.recovery_points) for volume in governed if volume.recovery_points
@@ -48,7 +48,7 @@ def recoverability_of(volumes: Sequence[VolumeProtection], now: datetime) -> Rec
 
 
 def not_proved(volumes: Iterable[VolumeProtection], copies_by_region: Mapping[str, Iterable[Snapshot]]) -> list[VolumeProtection]:
-    """Return the volumes without a proved copy in a region that their policy copies to and that was read."""
+    """Return the volumes without a proved copy in a region to which their policy copies and that was read."""
     proved = {
         region: {copy.origin.lineage for copy in copies if is_proved(copy) and copy.unusable is None}
         for region, copies in copies_by_region.items()

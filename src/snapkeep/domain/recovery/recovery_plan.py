@@ -1,4 +1,4 @@
-"""A recovery as data: its steps in order. Each can be taken again: its token or its tags find what it made before."""
+"""A recovery as data: its steps in order. Each step can be repeated: its token or its tags find what it made before."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from snapkeep.domain.wildcards import matches_any
 
 MIB = 1024 * 1024
 STEP_TAGS = (RECOVERY, RECOVERY_STEP)
-"""The tags by which what a step made is found."""
+"""The tags that identify what a step made."""
 
 
 class StepKind(StrEnum):
-    """The kind of a step. Each has one action, in the files `*actions.py` of `usecases/recovery`."""
+    """The kind of a step. Each kind has one action, in the files `*actions.py` of `usecases/recovery`."""
 
     HOLD = "hold"
     CREATE_VOLUME = "create_volume"
@@ -60,11 +60,11 @@ UNDOABLE = frozenset(
         StepKind.COPY_POINT,
     )
 )
-"""The steps that an undo takes back. The others, such as waits, leave nothing."""
+"""The steps that an undo reverts. The others, such as waits, leave nothing behind."""
 
 
 class StepState(StrEnum):
-    """How far a step is."""
+    """The state of a step."""
 
     PLANNED = "planned"
     DONE = "done"
@@ -72,7 +72,7 @@ class StepState(StrEnum):
 
 
 class RecoveryState(StrEnum):
-    """How far a recovery is."""
+    """The state of a recovery."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -82,7 +82,7 @@ class RecoveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecoveryStep:
-    """One step. `made_by` names the step whose result it works on."""
+    """One step. `made_by` names the step whose result this step uses."""
 
     id: str
     kind: StepKind
@@ -92,14 +92,14 @@ class RecoveryStep:
     made_by: str = field(default="", metadata=OPTIONAL)
     state: StepState = StepState.PLANNED
     result: str = field(default="", metadata=OPTIONAL)
-    """The id of what it made."""
+    """The id of the resource that the step made."""
     remark: str = field(default="", metadata=OPTIONAL)
     done_at: datetime | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryRun:
-    """A recovery with its journal; it is kept as JSON in the bucket of a DR region."""
+    """A recovery with its journal, which is stored as JSON in the bucket of a DR region."""
 
     id: str
     region: str
@@ -107,7 +107,7 @@ class RecoveryRun:
     started_by: str
     steps: tuple[RecoveryStep, ...]
     points: tuple[str, ...]
-    """The snapshots and copies that it restores, which are held until it ends."""
+    """The snapshots and copies that the recovery restores, and holds until it ends."""
     state: RecoveryState = RecoveryState.RUNNING
     ended_at: datetime | None = field(default=None, metadata=OPTIONAL)
 
@@ -118,7 +118,7 @@ class RecoveryRun:
 
     @property
     def open(self) -> bool:
-        """Whether steps remain to be taken, or to be undone."""
+        """Whether steps remain to be taken or to be undone."""
         return self.state in (RecoveryState.RUNNING, RecoveryState.UNDOING)
 
     def step(self, step_id: str) -> RecoveryStep:
@@ -130,11 +130,11 @@ class RecoveryRun:
         return f"{self.id}-{step.id}"
 
     def tags_of(self, step: RecoveryStep) -> dict[str, str]:
-        """Return the tags of what a step makes: those of its volume, and those by which it is found again."""
+        """Return the tags of the resource that a step makes: those of its volume, and those that identify it."""
         return {**step.parameters.get("tags", {}), RECOVERY: self.id, RECOVERY_STEP: step.id}
 
     def with_step(self, step: RecoveryStep) -> RecoveryRun:
-        """Return the run with a step as it is now."""
+        """Return the run with the new state of a step."""
         return replace(self, steps=tuple(step if known.id == step.id else known for known in self.steps))
 
 
@@ -145,29 +145,29 @@ def journal_key(run_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """The settings in which the recovery differs from the record."""
+    """The settings of a recovery that differ from the record."""
 
     zone: str
     rate_mibps: int = 0
     """0: the default rate, which AWS does not promise."""
     attachments: tuple[tuple[str, str], ...] = ()
-    """Instance and device of each volume, in the order of the points; none: volumes stay detached."""
+    """Instance and device of each volume, in the order of the points; empty if volumes stay detached."""
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeRecovery:
-    """One volume to make: from which point, by which settings, and what that means."""
+    """One volume to make, with its point, its settings and what follows from them."""
 
     point: Snapshot
     settings: VolumeSettings | None
     data_bytes: int
-    """The full data of the snapshot; 0 where EC2 does not say."""
+    """The full size of the snapshot's data; 0 if EC2 does not return it."""
     instance_id: str = ""
     device: str = ""
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags that the volume gets: its source's, as far as there is room beside those of the recovery."""
+        """The tags of the volume: its source's tags, as far as there is room beside those of the recovery."""
         return carried_tags(self._source_tags)[0]
 
     @property
@@ -181,31 +181,31 @@ class VolumeRecovery:
 
     @property
     def size_gib(self) -> int:
-        """The size: of the volume as recorded, which may have grown since the snapshot, but never less than the snapshot's."""
+        """The size: that of the recorded volume, which may have grown since the snapshot, but at least the snapshot's."""
         return max(self.point.size_gib, self.settings.size_gib if self.settings else 0)
 
     @property
     def volume_type(self) -> str:
-        """The type as recorded; gp3 where there is no record."""
+        """The recorded type; gp3 without a record."""
         return self.settings.volume_type if self.settings else "gp3"
 
     @property
     def performance(self) -> dict[str, int]:
-        """The parameters of provisioned performance, where the type has them."""
+        """The parameters of provisioned performance, if the type has them."""
         iops, throughput = (self.settings.iops, self.settings.throughput_mibps) if self.settings else (0, 0)
         made = {"Iops": iops} if iops and self.volume_type in ("gp3", "io1", "io2") else {}
         return made | ({"Throughput": throughput} if throughput and self.volume_type == "gp3" else {})
 
     def full_speed_after(self, rate_mibps: int) -> timedelta | None:
-        """Return the time to full speed by an initialisation rate; None where it cannot be predicted."""
+        """Return the time to full speed by an initialisation rate; None if it cannot be predicted."""
         data_bytes = self.data_bytes or self.point.size_gib * 1024 * MIB
         return timedelta(seconds=data_bytes / (rate_mibps * MIB)) if rate_mibps else None
 
 
 def full_speed_of(volumes: Collection[VolumeRecovery], rate_mibps: int, together: int = 0) -> timedelta | None:
-    """Return the time until the last of some volumes is at full speed; None where it cannot be predicted.
+    """Return the time until the last of some volumes is at full speed; None if it cannot be predicted.
 
-    `together` is the number of volumes that share the quota of rates, where it is not these alone.
+    `together` is the number of volumes that share the quota of rates, if there are others.
     """
     if exceeds_quota(together or len(volumes), rate_mibps):
         return None
@@ -215,7 +215,7 @@ def full_speed_of(volumes: Collection[VolumeRecovery], rate_mibps: int, together
 
 
 def carried_tags(source: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return the tags to carry over, without ours and those of other tools, and the keys of those that do not fit."""
+    """Return the tags to carry over, without Snapkeep's and those of other tools, and the keys of those that do not fit."""
     carried = sorted(tag for tag in source.items() if tag[0] not in OWN_TAGS and not matches_any(tag[0], NOT_CARRIED))
     room = TAG_LIMIT - len(STEP_TAGS)
     return dict(carried[:room]), [key for key, _ in carried[room:]]
@@ -223,20 +223,20 @@ def carried_tags(source: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPlan:
-    """The steps of a recovery, before anybody consents."""
+    """The steps of a recovery, before consent."""
 
     region: str
     zone: str
     rate_mibps: int
     volumes: tuple[VolumeRecovery, ...]
     remarks: tuple[str, ...]
-    """The settings that cannot be carried over, or are not known."""
+    """Remarks about settings that cannot be carried over, or are not known."""
     obstacles: tuple[str, ...] = ()
-    """Why it would fail: nothing is begun while there is one."""
+    """The reasons why it would fail: nothing begins while there is one."""
 
     @property
     def full_speed_after(self) -> timedelta | None:
-        """The time until the last volume is at full speed; None where it cannot be predicted."""
+        """The time until the last volume is at full speed; None if it cannot be predicted."""
         return full_speed_of(self.volumes, self.rate_mibps)
 
 
@@ -248,11 +248,11 @@ def plan_recovery(
 ) -> RecoveryPlan:
     """Return the plan that restores all points of some choices. `records` and `data_bytes` are by snapshot id.
 
-    A volume without a point is an obstacle: a recovery of less than was named is not a recovery.
+    A volume without a point is an obstacle: a recovery must restore everything that was named.
     """
     choices = list(choices)
     points = [point for choice in choices for point in choice.points]
-    # Volumes beyond the named places are attached to nothing; places beyond the volumes are an obstacle below.
+    # Volumes without a named place stay detached; places without a volume are an obstacle below.
     places = [*options.attachments, *[("", "")] * len(points)]
     volumes = [
         VolumeRecovery(
@@ -292,7 +292,7 @@ def plan_recovery(
 
 
 def shared_remarks(remarks: Iterable[tuple[VolumeRecovery, str]]) -> list[str]:
-    """Return remarks with the ids of their volumes: volumes of which the same is said share one."""
+    """Return remarks with the ids of their volumes: volumes with the same remark share one."""
     named: dict[str, list[str]] = defaultdict(list)
     for volume, remark in remarks:
         named[remark].append(volume.point.origin.volume_id)
@@ -300,7 +300,10 @@ def shared_remarks(remarks: Iterable[tuple[VolumeRecovery, str]]) -> list[str]:
 
 
 def volume_remarks(volume: VolumeRecovery, record: RecoveryRecord | None, key: str = "") -> Iterable[str]:
-    """Yield what of a volume cannot be carried over, without its name; `key` is its KMS key, where that is not its point's."""
+    """Yield remarks about settings of a volume that cannot be carried over.
+
+    `key` is its KMS key, if it is not that of its point.
+    """
     settings = volume.settings
     if holders := holders_of(volume.point.tags):
         yield f"{', '.join(sorted(holders))} holds its point too"
@@ -327,7 +330,7 @@ def _attachment_remarks(volume: VolumeRecovery) -> Iterable[str]:
 
 
 def steps_of(plan: RecoveryPlan) -> tuple[RecoveryStep, ...]:
-    """Return the steps of a plan: all points are held first, all volumes made before one is waited for, released at the end."""
+    """Return the steps of a plan: hold all points, make all volumes before waiting for any, and release the points at the end."""
     points = [volume.point.id for volume in plan.volumes]
     creations, waits, attachments = [], [], []
     for number, volume in enumerate(plan.volumes, 1):
@@ -346,7 +349,7 @@ def steps_of(plan: RecoveryPlan) -> tuple[RecoveryStep, ...]:
 
 
 def holding(points: Collection[str], steps: Iterable[RecoveryStep]) -> tuple[RecoveryStep, ...]:
-    """Return steps with the one before them that holds the points, and the one after them that releases these."""
+    """Return steps between a first one that holds the points and a last one that releases them."""
     parameters = {"snapshots": list(points)}
     hold = RecoveryStep("hold", StepKind.HOLD, f"hold {', '.join(points)}", parameters)
     return (hold, *steps, RecoveryStep("release", StepKind.RELEASE, "release the points", parameters))

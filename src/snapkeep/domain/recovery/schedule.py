@@ -1,4 +1,4 @@
-"""Which method a policy's rule asks for, for one copy. Nothing is remembered: the times of the copies decide."""
+"""The method that a policy's rule requires for one copy. The times of the copies decide, so that no state is stored."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def method_due(rule: VerifyRule, copy: Snapshot, siblings: Iterable[Snapshot]) -> Method | None:
-    """Return how a copy that arrived is compared; None for not at all. `siblings` are the other copies of its lineage.
+    """Return the method to compare a completed copy; None for no comparison.
 
-    With `full`, the first copy of each such period is compared in full. Periods begin on another day for each volume, so
-    that not all of a fleet's volumes are read on one day.
+    `siblings` are the other copies of its lineage. With `full_every`, the first copy of each such period is compared in full.
+    The periods of different volumes begin on different days, so that a fleet's volumes are not all read on one day.
     """
     if not rule.verifies:
         return None

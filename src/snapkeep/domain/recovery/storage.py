@@ -1,4 +1,4 @@
-"""Whether a region has room for the volumes of a recovery: the quotas of storage, one for each volume type."""
+"""The quotas of storage in a region, one for each volume type, and whether they admit the volumes of a recovery."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class RegionStorage:
 
     used_gib: Mapping[str, int] = field(default_factory=dict)
     quotas_tib: Mapping[str, float] = field(default_factory=dict)
-    """By volume type; those that are not known are missing."""
+    """By volume type; types whose quota is not known are missing."""
     problem: str = ""
-    """Why quotas are not known."""
+    """The reason why quotas are not known."""
 
     def obstacles(self, volumes: Iterable[VolumeRecovery]) -> Iterator[str]:
-        """Yield the volume types whose quota does not admit the volumes."""
+        """Yield an obstacle for each volume type whose quota does not admit the volumes."""
         for volume_type, gib in _planned(volumes).items():
             quota, used = self.quotas_tib.get(volume_type), self.used_gib.get(volume_type, 0)
             if quota is not None and used + gib > quota * GIB_IN_TIB:
@@ -47,7 +47,7 @@ class RegionStorage:
                 )
 
     def remarks(self, volumes: Iterable[VolumeRecovery]) -> Iterator[str]:
-        """Yield what is not known."""
+        """Yield a remark if quotas are not known."""
         unknown = sorted(volume_type for volume_type in _planned(volumes) if volume_type not in self.quotas_tib)
         if unknown:
             yield f"whether the quota of storage admits them is not known for {', '.join(unknown)}" + (
@@ -56,7 +56,7 @@ class RegionStorage:
 
 
 def dollars_per_month(volumes: Iterable[VolumeRecovery]) -> float | None:
-    """Return the documented price of volumes' storage, without provisioned performance; None where one is not gp3."""
+    """Return the documented price of the volumes' storage, without provisioned performance; None if one of them is not gp3."""
     planned = _planned(volumes)
     return planned["gp3"] * VOLUME_STORAGE.dollars if set(planned) <= {"gp3"} else None
 

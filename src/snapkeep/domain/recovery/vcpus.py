@@ -1,4 +1,4 @@
-"""Whether a region has room for the instances of a recovery: the quotas of vCPUs, one for each group of instance families."""
+"""The quotas of vCPUs in a region, one for each group of instance families, and whether they admit a recovery's instances."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _OF_FAMILIES = {
 
 
 def quota_of(instance_type: str) -> str:
-    """Return the code of the quota that an instance type counts to; empty for a family that none is known of."""
+    """Return the code of an instance type's quota; empty for an unknown family."""
     family = re.match(r"[a-z]+", instance_type)
-    # Families such as `is4gen` and `mac2` begin with the letter of theirs; `im4gn` is of I.
+    # Families such as `is4gen`, `im4gn` and `mac2` have the quota of their first letter.
     return (_OF_FAMILIES.get(family[0]) or _OF_FAMILIES.get(family[0][0], "")) if family else ""
 
 
@@ -42,14 +42,14 @@ class RegionVcpus:
     """The vCPUs of a region's running On-Demand instances, and their quotas."""
 
     used: Mapping[str, int] = field(default_factory=dict)
-    """By code of the quota, as the instances run: EC2 may count more of an instance with CPU options."""
+    """By the code of the quota, for the running instances: EC2 may count more for an instance with CPU options."""
     quotas: Mapping[str, float] = field(default_factory=dict)
-    """By code; those that are not known are missing."""
+    """By code; quotas that are not known are missing."""
     problem: str = ""
-    """Why quotas are not known."""
+    """The reason why quotas are not known."""
 
     def obstacles(self, plans: Iterable[InstancePlan]) -> Iterator[str]:
-        """Yield the quotas that do not admit the instances."""
+        """Yield an obstacle for each quota that does not admit the instances."""
         for code, vcpus in _planned(plans).items():
             quota, used = self.quotas.get(code), self.used.get(code, 0)
             if quota is not None and used + vcpus > quota:
@@ -59,7 +59,7 @@ class RegionVcpus:
                 )
 
     def remarks(self, plans: Iterable[InstancePlan]) -> Iterator[str]:
-        """Yield what is not known."""
+        """Yield a remark if quotas are not known."""
         if any(code not in self.quotas for code in _planned(plans)):
             yield "whether the quota of vCPUs admits them is not known" + (f": {self.problem}" if self.problem else "")
 

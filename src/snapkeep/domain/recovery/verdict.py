@@ -1,4 +1,4 @@
-"""Results of comparisons, apart from the proof: the check of every copy reads them from a tag."""
+"""Results of comparisons. They are apart from the proof, because the check of every copy reads them from a tag."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PROVED = f"{ProofVerdict.PROVED} "
 
 
 def is_compared(copy: Snapshot) -> bool:
-    """Whether the tag of a copy says how its comparison ended: equal to its source, or different."""
+    """Whether the tag of a copy has the result of a comparison: equal to its source, or different."""
     return copy.tags.get(PROOF, "").partition(" ")[0] in (ProofVerdict.PROVED, ProofVerdict.DIFFERS)
 
 
 def is_proved(copy: Snapshot) -> bool:
-    """Whether the tag of a copy says that it is proved to be equal to its source."""
+    """Whether the tag of a copy has the proof that it equals its source."""
     return copy.tags.get(PROOF, "").startswith(_PROVED)
