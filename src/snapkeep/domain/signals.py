@@ -1,4 +1,4 @@
-"""Signals: calls of other principals that can weaken what protects recovery points, as CloudTrail records them. Pure.
+"""Signals: calls of other principals that can weaken the protection of recovery points, as CloudTrail records them. Pure.
 
 Sources: EventBridge user guide, "AWS service events delivered via AWS CloudTrail" (a rule needs a trail that records management
 events); CloudTrail user guide, "CloudTrail record contents".
@@ -21,16 +21,16 @@ from snapkeep.domain.tags import parse_time
 
 
 class Concern(StrEnum):
-    """The kind of object that a call concerns, by which the recovery points that it touches are counted."""
+    """The kind of object that a call concerns. It decides how the affected recovery points are counted."""
 
     SNAPSHOT = "snapshot"
-    """The managed snapshots that it names."""
+    """The managed snapshots that the call names."""
     TAGS = "tags"
-    """The managed snapshots, and the points of the volumes, whose tags it changes."""
+    """The managed snapshots, and the points of the volumes, whose tags the call changes."""
     KEY = "key"
     """The points that a KMS key encrypts."""
     REGION = "region"
-    """A protection of every point of the region, whatever the call names. The same holds for all below."""
+    """A protection of every point in the region, whatever the call names. This is also true of all members below."""
     STACK = "stack"
     RULE = "rule"
     FUNCTION = "function"
@@ -38,18 +38,18 @@ class Concern(StrEnum):
 
 
 OF_SINGLE_POINTS = frozenset({Concern.SNAPSHOT, Concern.TAGS, Concern.KEY})
-"""Concerns of calls that mean nothing where they touch no recovery point."""
+"""Concerns of calls that are no signals if they affect no recovery point."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedCall:
-    """A call that becomes a signal: what it concerns, and the request parameter that names that."""
+    """A call that becomes a signal, with its concern and the request parameter that names the objects."""
 
     source: str
     name: str
     concern: Concern
     parameter: str = ""
-    """Compared without regard to case: CloudTrail records newer calls of EC2 with the API's own spelling."""
+    """Case is ignored: CloudTrail records newer calls of EC2 with the API's own spelling."""
 
 
 _EC2, _KMS, _RBIN = "ec2.amazonaws.com", "kms.amazonaws.com", "rbin.amazonaws.com"
@@ -78,9 +78,9 @@ LISTED_CALLS = (
     ListedCall("cloudtrail.amazonaws.com", "DeleteTrail", Concern.REGION, "name"),
 )
 GRAVEST = frozenset({"DeleteSnapshot", "UnlockSnapshot", "ScheduleKeyDeletion", "DeleteStack", "StopLogging"})
-"""Calls of which a single one puts the system on hold, where the stack asks for that."""
+"""Calls of which one is enough to put the system on hold, if the stack enables this."""
 SEVERAL = 3
-"""Other calls that do so together, within one batch of the queue."""
+"""The number of other calls in one batch of the queue that puts the system on hold."""
 _BY_NAME = {(call.source, call.name): call for call in LISTED_CALLS}
 _API_VERSION = re.compile(r"20\d{6}(v\d+)?$")
 """Lambda's event names end in the API's version: `PutFunctionConcurrency20171031`."""
@@ -88,7 +88,7 @@ _API_VERSION = re.compile(r"20\d{6}(v\d+)?$")
 
 @dataclass(frozen=True, slots=True)
 class OwnNames:
-    """The names of this stack, and of what a call could do to it."""
+    """The names of this stack's resources that a call can weaken."""
 
     stack: str
     functions: frozenset[str]
@@ -102,31 +102,32 @@ class Signal:
 
     call: str
     principal: str
-    """The ARN of who called, or else its type (`Root`, an AWS service)."""
+    """The ARN of the caller, or else its type (`Root`, an AWS service)."""
     address: str
-    """An IP address, or the name of the AWS service that called for somebody."""
+    """An IP address, or the name of the AWS service that called on behalf of the caller."""
     at: datetime
     concern: Concern
     objects: tuple[str, ...]
-    """The ids or names in the request; none where CloudTrail records none, as of many calls that were refused."""
+    """The ids or names in the request; none if CloudTrail records none, as for many refused calls."""
     error: str = ""
-    """The error code of a call that failed: it was an attempt."""
+    """The error code of a failed call, which was an attempt; empty otherwise."""
     of_management: bool = False
-    """Whether it changes the tag that makes a snapshot managed, so that the snapshot's tags do not say what it was before."""
+    """Whether the call changes the tag of managed snapshots: then the snapshot's current tags do not show whether it was
+    managed."""
 
     @property
     def attempt(self) -> bool:
-        """Whether the call failed."""
+        """Whether the call was an attempt: it failed."""
         return bool(self.error)
 
 
 MOST_OBJECTS = 20
-"""Objects that a record names; it says how many there are."""
+"""The number of objects that a record names; it has the number of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignalRecord:
-    """Like calls of one principal that were notified together."""
+    """Similar calls of one principal that were notified together."""
 
     region: str
     call: str
@@ -135,14 +136,14 @@ class SignalRecord:
     first_at: datetime
     calls: int
     error: str = ""
-    """The error code of calls that failed: they were attempts."""
+    """The error code of failed calls, which were attempts; empty otherwise."""
     objects: tuple[str, ...] = ()
     """The first ids or names in the requests."""
     object_count: int = 0
     points: int | None = None
-    """The recovery points that the calls touch, as far as that is known; None where it is known of no call."""
+    """The number of affected recovery points, as far as it is known; None if it is known for no call."""
     unknown: int = 0
-    """Calls of which it is not known."""
+    """The number of calls for which it is not known."""
 
     @property
     def subject(self) -> str:
@@ -152,7 +153,7 @@ class SignalRecord:
 
     @property
     def detail(self) -> str:
-        """The rest in words."""
+        """The principal, the time and the affected recovery points, in words."""
         attempt = f"attempt, {self.error}; " if self.error else ""
         touched = [] if self.points is None else [f"touches {counted(self.points, 'recovery point')}"]
         if self.unknown:
@@ -162,11 +163,11 @@ class SignalRecord:
 
 
 def record_of(region: str, group: Sequence[tuple[Signal, int | None]]) -> SignalRecord:
-    """Return the record of like signals, each with the number of points that it touches; None where that is not known."""
+    """Return the record of similar signals, each given with the number of points that it affects, None if not known."""
     first = min((signal for signal, _ in group), key=lambda signal: signal.at)
     objects = list(dict.fromkeys(name for signal, _ in group for name in signal.objects))
     known = [touched for _, touched in group if touched is not None]
-    # Calls on single snapshots add up; the others of one kind concern the same points.
+    # Calls on single snapshots add up; other calls of one kind concern the same points.
     points = sum(known) if first.concern in (Concern.SNAPSHOT, Concern.TAGS) else max(known, default=0)
     return SignalRecord(
         region=region,
@@ -184,21 +185,24 @@ def record_of(region: str, group: Sequence[tuple[Signal, int | None]]) -> Signal
 
 
 def worth_a_hold(signals: Iterable[Signal]) -> Signal | None:
-    """Return the signal for which the system is put on hold: one of the gravest, or the first of several. Attempts are none."""
+    """Return the signal that puts the system on hold: one of the gravest, or the first of several; None without one.
+
+    Attempts do not count.
+    """
     done = [signal for signal in signals if not signal.attempt]
     gravest = next((signal for signal in done if signal.call in GRAVEST), None)
     return gravest or (done[0] if len(done) >= SEVERAL else None)
 
 
 def signal_of(event: Mapping[str, Any], own: OwnNames) -> Signal | None:
-    """Return the signal in an event of a rule for listed calls; None where the call concerns nothing of ours.
+    """Return the signal in an event of a rule for listed calls; None if the call concerns nothing of this system.
 
-    Whether a snapshot, a volume or a key is one of ours, EC2 has to say. Raise InvalidEvent if the event cannot be read.
+    EC2 has to show whether a snapshot, a volume or a key belongs to it. Raise InvalidEvent if the event cannot be read.
     """
     detail = _mapping(event.get("detail"), "detail")
     source, name = _text(detail, "eventSource"), _API_VERSION.sub("", _text(detail, "eventName"))
     call = _BY_NAME.get((source, name))
-    if call is None:  # the pattern names sources and calls apart: elbv2 has a DeleteRule too
+    if call is None:  # the event pattern lists sources and calls separately: elbv2 has a DeleteRule too
         return None
     try:
         at = parse_time(_text(detail, "eventTime"))
@@ -244,12 +248,12 @@ def _may_be_ours(concern: Concern, objects: tuple[str, ...], own: OwnNames) -> b
 
 
 def _function_in(name: str) -> str:
-    """Return the name of a function given by name, ARN or partial ARN (Lambda API reference: PutFunctionConcurrency)."""
+    """Return the name of a function, given its name, ARN or partial ARN (Lambda API reference: PutFunctionConcurrency)."""
     return name.rsplit("function:", maxsplit=1)[-1].split(":", maxsplit=1)[0]
 
 
 def _values(data: Any, key: str) -> Iterator[str]:
-    """Return the texts under a key (in lower case) wherever it stands, so that neither nesting nor spelling matters."""
+    """Return the texts under a key (in lower case) at any depth, so that neither nesting nor spelling matters."""
     if isinstance(data, Mapping):
         for name, value in data.items():
             if name.lower() == key:

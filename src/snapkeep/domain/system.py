@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class StackKind(StrEnum):
-    """The stack of the primary region, that of a DR region, the network of instance drills there, or a vault's in its account."""
+    """The kind of a stack: of the primary region, of a DR region, of the network of instance drills, or of a vault."""
 
     PRIMARY = "primary"
     DR = "dr"

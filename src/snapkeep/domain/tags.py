@@ -1,4 +1,4 @@
-"""Origin <-> tags, and adoption of what the original system tagged.
+"""The tags of origins, and the adoption of snapshots that the original system tagged.
 
 Times in tags are ISO 8601 in UTC with a `Z`, to the millisecond, as EC2 prints `StartTime`.
 """
@@ -32,7 +32,7 @@ TAG_LIMIT = 50
 """Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
 
 TIMES_CACHED = 16_384
-"""Times that are kept as text and as moments: a process meets the same ones again and again."""
+"""The size of the caches of times as texts and as moments: the same times recur in a process."""
 _DESCRIPTION = re.compile(
     r"^\[Snapkeep: (?P<snapshot>\S+) of (?P<volume>\S+) from (?P<region>\S+?)(?:, started (?P<start>\S+))?\]$"
 )
@@ -44,13 +44,13 @@ _ORIGINAL_DESCRIPTION = re.compile(
 
 @lru_cache(maxsize=TIMES_CACHED)
 def format_time(moment: datetime) -> str:
-    """Return an aware moment as ISO 8601 in UTC (`2026-11-23T01:02:03.000Z`)."""
+    """Return an aware time as ISO 8601 in UTC (`2026-11-23T01:02:03.000Z`)."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @lru_cache(maxsize=TIMES_CACHED)
 def parse_time(text: str) -> datetime:
-    """Return the aware moment, in UTC, of ISO 8601 with an offset or `Z`. Raise ValueError for anything else."""
+    """Return the aware time, in UTC, of ISO 8601 with an offset or `Z`. Raise ValueError for anything else."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"'{text}' has no time zone; write 2026-11-23T01:02:03Z")
@@ -93,23 +93,23 @@ def description_of_copy(origin: Origin) -> str:
 
 
 def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
-    """Whether the description names the same source snapshot as the tags."""
+    """Whether a copy's description names the same source snapshot as its tags."""
     described = _DESCRIPTION.match(description)
     return described is not None and described["snapshot"] == tags.get(SOURCE_SNAPSHOT)
 
 
 def is_arbitrary(volume_id: str) -> bool:
-    """Whether a volume id is one that EC2 gives to copies: nothing but f."""
+    """Whether a volume id is the one that EC2 gives to copies: only the digit f."""
     return volume_id.startswith("vol-f") and not volume_id.removeprefix("vol-").strip("f")
 
 
 def lineage_id(volume_id: str, snapshot_id: str) -> str:
-    """Return the volume's id, or the snapshot's own where the volume id is arbitrary: unrelated snapshots share that one."""
+    """Return the volume's id, or the snapshot's own if the volume id is arbitrary: unrelated snapshots share an arbitrary id."""
     return snapshot_id if is_arbitrary(volume_id) else volume_id
 
 
 def names_origin(tags: Mapping[str, str], origin: Origin) -> bool:
-    """Whether the tags name this origin, its start aside."""
+    """Whether the tags name this origin, regardless of its start."""
     volume_id = lineage_id(tags.get(SOURCE_VOLUME) or tags.get(ORIGINAL_VOLUME, ""), tags.get(SOURCE_SNAPSHOT, ""))
     named = tags.get(SOURCE_REGION), volume_id, tags.get(SOURCE_SNAPSHOT)
     return named == (origin.region, origin.volume_id, origin.snapshot_id)
@@ -122,11 +122,12 @@ def carried_tags(
     excluded: Iterable[str] = (),
     recovery: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, str], list[str]]:
-    """Return all tags to write to a snapshot or a copy, and the keys that did not fit: ours, recovery's, the volume's.
+    """Return all tags to write to a snapshot or a copy, and the keys that did not fit.
 
-    `own` tags always go in, those of recovery next. `aws:*` tags cannot be written; the volume's tags never replace a tag that
-    is there already, and ours are not carried from it: a volume that was made from a copy, with its tags, is not a copy. Nor are
-    tags by which other tools claim or expire what they find, and those whose keys match `excluded`.
+    `own` tags are always included, those of recovery are next, and the volume's are last. `aws:*` tags cannot be written. The
+    volume's tags never replace an existing tag. Snapkeep's tags are not carried from the volume: a volume that was made from a
+    copy, with its tags, is not a copy. Tags by which other tools claim or expire snapshots, and tags whose keys match
+    `excluded`, are not carried either.
     """
     chosen = dict(own)
     # AWS's tags do not count against the limit of 50 (EC2 user guide: tag restrictions).
@@ -151,16 +152,16 @@ def carried_tags(
 def origin_of(
     snapshot_id: str, region: str, volume_id: str, start_time: datetime, tags: Mapping[str, str], description: str = ""
 ) -> Origin:
-    """Return a copy's origin as its description names it: ours, or the original system's; else its own.
+    """Return a copy's origin in its description, by Snapkeep or by the original system; otherwise the snapshot is its own origin.
 
-    A description cannot be changed, while people and tools copy tags along, and every principal that may tag can overwrite
-    them. For a snapshot that is not a copy, leave both out.
+    A description cannot be changed, while people and tools copy tags, and every principal that may tag can overwrite them. For
+    a snapshot that is not a copy, leave both out.
     """
     if not description:
         return Origin(region, lineage_id(volume_id, snapshot_id), snapshot_id, start_time)
     match, start_known = _DESCRIPTION.match(description), True
     described_start = match["start"] if match else None
-    # AWS's sample writes a description that others write too: its tag must be there as well.
+    # Others write the same description as AWS's sample: the sample's tag must exist too.
     if match is None and ORIGINAL_REGION in tags:
         match = _ORIGINAL_DESCRIPTION.match(description)
         start_known = SOURCE_SNAPSHOT in tags  # the original system names a copy after the copy's own start
@@ -172,7 +173,7 @@ def origin_of(
 
 
 def with_source_starts(snapshots: Iterable[Snapshot], sources: Mapping[str, Snapshot]) -> list[Snapshot]:
-    """Return the snapshots; copies whose source's start is not known have it from their source, where that is in `sources`."""
+    """Return the snapshots. Copies with an unknown start of their source get it from the source, if it is in `sources`."""
 
     def known(snapshot: Snapshot) -> Snapshot:
         origin = snapshot.origin
@@ -185,12 +186,12 @@ def with_source_starts(snapshots: Iterable[Snapshot], sources: Mapping[str, Snap
 
 
 def is_of_original_system(snapshot: Snapshot) -> bool:
-    """Whether the original system tagged this snapshot and we have not adopted it yet."""
+    """Whether the original system tagged this snapshot and Snapkeep has not adopted it yet."""
     return ORIGINAL_NAME in snapshot.tags and MANAGED not in snapshot.tags
 
 
 def is_of_former_system(snapshot: Snapshot, former: str) -> bool:
-    """Whether a system that was renamed manages this snapshot; `former` is its name, and empty where there is none."""
+    """Whether a renamed system manages this snapshot; `former` is its name, empty without one."""
     return bool(former) and snapshot.managed_by(former)
 
 
@@ -200,10 +201,7 @@ def was_managed(snapshot: Snapshot) -> bool:
 
 
 def is_history(snapshot: Snapshot, system: str, deployed_at: datetime) -> bool:
-    """Whether a source snapshot completed before the system was deployed and is not, and never was, the system's.
-
-    Only consent adopts it.
-    """
+    """Whether a source snapshot completed before the deployment, and the system never managed it. Only consent adopts it."""
     ours = snapshot.managed_by(system) or was_managed(snapshot)
     return not ours and (snapshot.completed_at or snapshot.start_time) < deployed_at
 
@@ -211,7 +209,7 @@ def is_history(snapshot: Snapshot, system: str, deployed_at: datetime) -> bool:
 def other_manager(snapshot: Snapshot, system: str) -> str:
     """Return the name of another system that manages a source snapshot; empty if none does.
 
-    Snapshots of a volume that was restored with tags name one too: with another source volume than their own.
+    Snapshots of a volume that was restored with tags also name one, but with another source volume than their own.
     """
     manager = snapshot.tags.get(MANAGED, "")
     theirs = manager != system and snapshot.tags.get(SOURCE_VOLUME) == snapshot.origin.volume_id
@@ -221,14 +219,15 @@ def other_manager(snapshot: Snapshot, system: str) -> str:
 def _source_start(tags: Mapping[str, str], copy_start: datetime, described: str = "") -> datetime:
     """Return the start of a copy's source, from its description, its tag or its name.
 
-    It is at most the clock skew later than the copy's own: a start in the future would pass for a copy of everything to come.
+    It is at most the clock skew later than the copy's own start: with a start in the future, the copy would count for all later
+    snapshots.
     """
     for text in (described, tags.get(SOURCE_START, ""), tags.get(ORIGINAL_NAME, "").partition("_")[2]):
         try:
             start = parse_time(text)
         except ValueError:
             continue
-        # The sources of the fact in order of trust; one that cannot be is passed over.
+        # The sources of this fact, in the order of trust; an impossible start is passed over.
         if start <= copy_start + CLOCK_SKEW:
             return start
     return copy_start

@@ -1,4 +1,4 @@
-"""Changes that other policies would make to the plan of a region."""
+"""The changes of a region's plan under other policies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ActionChange:
 def changes(before: RegionPlan, after: RegionPlan) -> list[ActionChange]:
     """Return the snapshots whose action differs between two plans for the same facts, in the order of the second.
 
-    A refused plan deletes nothing: under policies with wider limits its deletions are changes.
+    A refused plan deletes nothing: its deletions are changes if the other policies have higher limits.
     """
     known = {verdict.snapshot.id: verdict for verdict in before.outcomes}
     return [
@@ -35,28 +35,28 @@ def changes(before: RegionPlan, after: RegionPlan) -> list[ActionChange]:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything that other policies would change."""
+    """All changes under other policies."""
 
     reassigned: tuple[tuple[Lineage, str, str], ...]
-    """Volumes whose policy changes: its name before and after; empty where none governs."""
+    """Volumes whose policy changes, with its name before and after; empty if no policy governs."""
     deleted: tuple[ActionChange, ...]
     kept: tuple[ActionChange, ...]
     copies: tuple[MissingCopy, ...]
     """Missing copies that only the other policies require."""
     copies_dropped: tuple[MissingCopy, ...] = ()
-    """Missing copies that the other policies no longer require."""
+    """Missing copies that only the current policies require."""
     adopted: tuple[VolumePlan, ...] = ()
     """Plans that would adopt other snapshots."""
     refused: tuple[VolumePlan, ...] = ()
     """Plans that only the other policies refuse."""
     deleted_after_copies: tuple[Verdict, ...] = ()
-    """Snapshots that only the other policies delete once the missing copies have completed."""
+    """Snapshots that only the other policies delete after the missing copies complete."""
     locks: tuple[NewLocks, ...] | None = ()
-    """The locks of rules that differ; None where they are not known."""
+    """The locks of the rules that differ; None if they are not known."""
     names: Mapping[Lineage, str] = field(default_factory=dict)
     """The names of the volumes that have one."""
     allowance: DayAllowance = NOT_READ
-    """All deletions of the other policies, and those that runs may make on one day."""
+    """All deletions under the other policies, and the number that runs may make on one day."""
 
     @property
     def empty(self) -> bool:
@@ -70,7 +70,7 @@ def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
     known = {plan.lineage: plan for plan in before.volumes}
     policies = [(plan.lineage, known[plan.lineage].policy_name, plan.policy_name) for plan in after.volumes]
     changed = changes(before, after)
-    # A deletion that the present policies make too, sooner or later, is no change.
+    # A deletion that the current policies make too, sooner or later, is no change.
     expected = {verdict.snapshot.id for verdict in (*before.deletions, *before.deletions_after_copies)}
     return Comparison(
         reassigned=tuple((lineage, old, new) for lineage, old, new in policies if old != new),

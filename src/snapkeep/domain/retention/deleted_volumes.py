@@ -1,4 +1,4 @@
-"""Volumes that were deleted while their snapshots are kept: how many, how large, and what they cost at most."""
+"""Deleted volumes whose snapshots are kept: their number, their sizes, and the most that the snapshots cost."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from snapkeep.domain.records import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DeletedVolumes:
-    """The deleted volumes of which managed snapshots or copies are kept.
+    """The deleted volumes whose managed snapshots or copies are kept.
 
-    A listing has the volume's size and not that of the changed blocks, which EBS charges for: size and price are upper bounds.
+    A listing has the volume's size, but not the size of the changed blocks, which EBS bills: size and price are upper bounds.
     """
 
     snapshots: tuple[Snapshot, ...] = ()
 
     @property
     def lineages(self) -> list[Lineage]:
-        """Their lineages, in order."""
+        """The lineages of the volumes, in order."""
         return sorted({snapshot.origin.lineage for snapshot in self.snapshots})
 
     @property
     def figures(self) -> dict[str, int]:
-        """Their totals, by the identifiers that reports and the status have for them."""
+        """The totals, by the identifiers of reports and of the status."""
         gib = sum(snapshot.size_gib for snapshot in self.snapshots)
         return {
             "deleted_volumes": len(self.lineages),
@@ -48,9 +48,9 @@ def deleted_volumes(snapshots: Iterable[Snapshot], deleted: Collection[Lineage],
 
 
 def deleted_lineages(snapshots: Iterable[Snapshot], region: str, existing: Collection[str]) -> frozenset[Lineage]:
-    """Return the lineages of a source region's volumes that no longer exist, given the ids of those that do.
+    """Return the lineages of a source region's volumes that no longer exist, given the ids of the existing ones.
 
-    A snapshot with an arbitrary volume id is a lineage of its own, and nothing is known of its volume.
+    A snapshot with an arbitrary volume id is a lineage of its own, and its volume is not known.
     """
     lineages = {snapshot.origin.lineage for snapshot in snapshots if snapshot.origin.lineage.of_volume}
     return frozenset(lineage for lineage in lineages if lineage.region == region and lineage.volume_id not in existing)

@@ -25,7 +25,7 @@ class DeletionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeletionOrder:
-    """One deletion to carry out, with what its audit line says."""
+    """One deletion to carry out, with the content of its audit line."""
 
     snapshot_id: str
     volume_id: str
@@ -33,7 +33,7 @@ class DeletionOrder:
     policy: str
     reasons: tuple[str, ...]
     kind: DeletionKind = field(default=DeletionKind.RETENTION, metadata=OPTIONAL)
-    """A plan that an earlier version made names none."""
+    """Empty in a plan by an earlier version."""
 
     @property
     def text(self) -> str:
@@ -42,7 +42,7 @@ class DeletionOrder:
 
 
 def deletion_orders(verdicts: Iterable[Verdict], failed_copies: Iterable[tuple[Snapshot, str]] = ()) -> list[DeletionOrder]:
-    """Return the orders for verdicts that delete, in their order, then those for failed copies, each given with its cause."""
+    """Return the orders for verdicts that delete, in their order, and then the orders for failed copies with their causes."""
     orders = []
     for verdict in verdicts:
         first_rule = next((reason.rule for reason in verdict.reasons), "")

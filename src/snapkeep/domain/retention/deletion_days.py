@@ -1,7 +1,8 @@
-"""The number of managed snapshots that disappear in a day, and whether it is far beyond the usual. Pure.
+"""The number of managed snapshots that are deleted in a day, and whether it is unusual.
 
-The limits of INV-08 hold for one volume. A policy that keeps less of many volumes may break none of them. The number has the
-snapshots that the last sweep's plan kept: deletions by runs and by others, not those that a sweep orders, which have a limit.
+Pure. The limits of INV-08 apply to one volume. A policy that keeps fewer snapshots of many volumes may exceed none of them. The
+number counts snapshots that the last sweep's plan kept: deletions by runs and by others, not those that a sweep orders, which
+have a limit.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from datetime import date, timedelta
 from snapkeep.domain.records import dataclass
 
 DAYS = 14
-"""Days that are compared with."""
+"""The number of days in the comparison."""
 FEWEST_DAYS = 7
-"""Days of sweeps before which nothing is unusual."""
+"""The number of days with sweeps before anything counts as unusual."""
 LEAST = 50
-"""Deletions of a day that are never unusual."""
+"""The number of deletions in a day that is never unusual."""
 
 
 def after(days: Mapping[str, int], today: date, number: int) -> dict[str, int]:
-    """Return the deletions by day with those of a further sweep. The first day is kept also without deletions."""
+    """Return the deletions by day with those of one more sweep. The first day is kept even without deletions."""
     first = str(today - timedelta(days=DAYS))
     kept = {day: count for day, count in days.items() if day >= first}
     return kept | {str(today): kept.get(str(today), 0) + number}
 
 
 def usual(days: Mapping[str, int], today: date) -> int | None:
-    """Return the median of the days with deletions before today; None where there is none, or where sweeps began lately.
+    """Return the median of the days with deletions before today; None without any, and while sweeps are too new.
 
-    Days without deletions say nothing of the usual: a fleet whose snapshots begin to expire, or do once a week, has many.
+    Days without deletions do not count: a fleet whose snapshots only begin to expire, or expire once a week, has many of them.
     """
     from statistics import median  # noqa: PLC0415 - of sweeps alone
 
@@ -40,36 +41,36 @@ def usual(days: Mapping[str, int], today: date) -> int | None:
 
 
 def limit(normal: int, times: int) -> int:
-    """Return the most deletions of a day that are not unusual, given the usual number."""
+    """Return the greatest number of deletions in a day that is not unusual, given the usual number."""
     return max(LEAST, times * normal)
 
 
 def is_unusual(days: Mapping[str, int], today: date, times: int) -> bool:
-    """Whether the deletions of today are more than so many times the usual."""
+    """Whether today's deletions exceed the usual number by more than the factor."""
     normal = usual(days, today)
     return normal is not None and days.get(str(today), 0) > limit(normal, times)
 
 
 @dataclass(frozen=True, slots=True)
 class DayOfDeletions:
-    """The deletions that runs announced on a day, as far as one listing shows them."""
+    """The deletions that runs announced on a day, as one listing shows them."""
 
     day: date
     number: int
     """Exact below a thousand, an estimate beyond."""
     usual: int | None = None
-    """The usual deletions of a day, as sweeps know them; None: not known yet."""
+    """The usual deletions of a day, as sweeps know them; None if not known yet."""
     notified: bool = False
-    """Whether a notice says that runs make no more deletions."""
+    """Whether a notice was sent that runs make no more deletions."""
     seen: bool = False
-    """Whether a sweep has looked at a day that is notified: its hold is placed once."""
+    """Whether a sweep has handled the notified day: its hold is placed once."""
 
     def most(self, times: int) -> int | None:
-        """Return the most deletions that runs make; None where the usual number is not known, and nothing stops them."""
+        """Return the most deletions that runs make; None if the usual number is not known, so that there is no limit."""
         return None if self.usual is None else limit(self.usual, times)
 
     def is_unusual(self, times: int) -> bool:
-        """Whether there are more than so many times the usual; not where that is not known."""
+        """Whether the deletions exceed the usual number by more than the factor; False if the usual number is not known."""
         most = self.most(times)
         return most is not None and self.number > most
 
@@ -81,20 +82,20 @@ class DayOfDeletions:
 
 @dataclass(frozen=True, slots=True)
 class DayAllowance:
-    """The deletions that a plan orders, and those that runs may make on its day."""
+    """The deletions that a plan orders, and the number that runs may make on its day."""
 
     planned: int = 0
     announced: int = 0
-    """The deletions that runs announced on that day already."""
+    """The deletions that runs have already announced on that day."""
     together: int = 0
-    """Both, each snapshot once: the announcements that a run of this plan would see. An estimate as `DayOfDeletions.number`."""
+    """Both, each snapshot once: the announcements after a run of this plan. An estimate, like `DayOfDeletions.number`."""
     most: int | None = None
-    """The most that they make; None where nothing limits them, or that is not known."""
+    """The most that runs make; None without a limit, or if it is not known."""
     usual: int | None = None
     times_usual: int = 0
     """The parameter `DeletionsTimesUsual`."""
     problem: str = ""
-    """Why none of it is known."""
+    """The reason why nothing is known about it."""
 
     @property
     def is_exceeded(self) -> bool:
@@ -103,7 +104,7 @@ class DayAllowance:
 
     @property
     def warning(self) -> str:
-        """Why runs would not make all deletions on one day, in words; empty where they may."""
+        """The reason why runs would not make all deletions on one day, in words; empty if they may."""
         if self.problem:
             return f"whether runs may make all deletions on one day is not known: {self.problem}"
         if not self.is_exceeded:
@@ -122,4 +123,4 @@ class DayAllowance:
 AllowanceReader = Callable[[date, Collection[str]], DayAllowance]
 """Returns what runs may make of the planned deletions, by their ids, on a day."""
 NOT_READ = DayAllowance()
-"""Where nothing is deleted, or nothing limits deletions."""
+"""The allowance if nothing is deleted, or if deletions have no limit."""

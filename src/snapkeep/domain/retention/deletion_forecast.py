@@ -1,8 +1,8 @@
-"""When each snapshot of a lineage will be deleted, if snapshots go on being made as they were. Pure.
+"""The time when each snapshot of a lineage will be deleted, if snapshots continue to be made at the same intervals.
 
-Rules count from the newest snapshot: nothing is deleted by them until a newer one is there. The forecast adds one snapshot after
-another, at the usual distance, and applies the rules after each, as runs will do. Where calendar rules alone keep snapshots, the
-existing ones may not show how often others were made and deleted: then the forecast is the earliest time, not the expected one.
+Pure. Rules count from the newest snapshot: they delete nothing until there is a newer one. The forecast adds one snapshot after
+another, at the usual interval, and applies the rules after each, as runs do. If only calendar rules keep snapshots, the
+existing ones may not show how often others were made and deleted. The forecast is then the earliest time, not the expected one.
 """
 
 from __future__ import annotations
@@ -26,26 +26,25 @@ OF_RULES = RETENTION_WORDS | {NEWEST.rule, "minimum"}
 """The rules whose reasons change as newer snapshots are made."""
 FOR_GOOD = frozenset({NO_POLICY.rule, NO_RULE.rule, NOT_MANAGED.rule})
 COMPARED = 8
-"""The newest snapshots whose median distance is taken as that of those to come.
-
-Rules may have deleted snapshots between older ones: where rules keep the newest without gaps, only these are compared.
+"""The number of newest snapshots whose median interval is that of future ones. Rules may have deleted snapshots between older
+ones: if rules keep the newest without gaps, only these are compared.
 """
 UNSEEN = Reason("unseen", "how often snapshots are made cannot be seen: rules delete all but one of a period")
 EARLY = 0.9
-"""The part of the usual distance that a snapshot may come early, without being one beside the usual ones."""
+"""The part of the usual interval by which a snapshot may be early and still be a regular one."""
 FEWEST = 3
-"""Snapshots below which there is no usual distance."""
+"""The number of snapshots below which there is no usual interval."""
 OVERDUE = 3
-"""Usual distances after which no further snapshots are expected."""
+"""The number of usual intervals without a snapshot after which no more are expected."""
 MOST_STEPS = 2000
-"""Snapshots that a forecast adds at most: half a year at one in two hours, five years at one in a day."""
+"""The most snapshots that a forecast adds: half a year with one every two hours, five years with one a day."""
 
 MOST_PERIODS = 400
-"""Periods in each of which a forecast of the earliest times adds one."""
+"""The number of periods in each of which a forecast of the earliest times adds one snapshot."""
 
 
 class ForecastKind(LabelledEnum):
-    """How far it can be said when a snapshot will be deleted. The values are identifiers for machines."""
+    """The certainty of a snapshot's deletion time. The values are identifiers for machines."""
 
     NEXT_RUN = "next_run", "with the next run or sweep"
     EXPECTED = "expected", "about"
@@ -56,13 +55,13 @@ class ForecastKind(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeletionForecast:
-    """The time of a snapshot's deletion, as far as it can be said, and why."""
+    """The time of a snapshot's deletion, as far as it is known, and the reasons."""
 
     kind: ForecastKind
     at: datetime | None
     """The expected time; for LATER the earliest one; None for the others."""
     reasons: tuple[Reason, ...]
-    """The reasons of the deletion, or those for which its time cannot be said."""
+    """The reasons for the deletion, or for its unknown time."""
 
     @property
     def text(self) -> str:
@@ -90,7 +89,7 @@ def deletion_forecasts(plan: LineagePlan, now: datetime, *, system: str) -> dict
 
 
 def _without_forecast(verdict: Verdict) -> DeletionForecast | None:
-    """Return the forecast of a snapshot whose verdict no newer snapshot changes; None for others."""
+    """Return the forecast of a snapshot whose verdict does not depend on newer snapshots; None for others."""
     if verdict.action is Action.DELETE:
         return DeletionForecast(ForecastKind.NEXT_RUN, None, verdict.reasons)
     others = tuple(reason for reason in verdict.reasons if reason.rule not in OF_RULES)
@@ -101,7 +100,7 @@ def _without_forecast(verdict: Verdict) -> DeletionForecast | None:
 
 
 def _counted(plan: LineagePlan, system: str) -> list[Verdict]:
-    """Return the verdicts of the snapshots that the rules count, each of them once."""
+    """Return the verdicts of the snapshots that the rules count, each snapshot once."""
     ids = {snapshot.id for snapshot in countable((verdict.snapshot for verdict in plan.outcome), system)} - plan.uncounted
     return [
         verdict
@@ -147,7 +146,7 @@ def _starts(verdicts: Iterable[Verdict]) -> list[datetime]:
 
 
 def _usual_distance(starts: Sequence[datetime], retention: Retention, now: datetime) -> tuple[timedelta, Reason | None]:
-    """Return the usual distance of snapshots, and why none can be expected."""
+    """Return the usual interval of snapshots, and the reason why none can be expected."""
     if len(starts) < FEWEST:
         return timedelta(0), Reason("few", f"fewer than {FEWEST} snapshots count: how often they are made is not known")
     without_gaps = _newest_without_gaps(starts, retention)
@@ -164,19 +163,20 @@ def _usual_distance(starts: Sequence[datetime], retention: Retention, now: datet
 
 @dataclass(frozen=True, slots=True)
 class _Unseen:
-    """How often snapshots are made, as far as calendar rules leave it to be seen."""
+    """The frequency of snapshots, as far as calendar rules leave enough of them to show it."""
 
     distance: timedelta
-    """The least distance."""
+    """The least interval."""
     periods: Periods
-    """The periods of which the rules keep one snapshot each."""
+    """The periods in which the rules keep one snapshot each."""
 
 
 def _unseen_distance(starts: Sequence[datetime], retention: Retention) -> _Unseen | None:
-    """Return the least distance of snapshots where rules may have deleted others between them; None where they have not.
+    """Return the least interval of snapshots if rules may have deleted others between them; None if they have not.
 
-    The next snapshot after the last one of a period belongs to the next period: from the last one to the end of its period is at
-    most a distance. Rules can have deleted others only between the beginning of the newest's period and the newest.
+    The snapshot after the last one of a period belongs to the next period: the time from the last one to the end of its period
+    is at most one interval. In the newest period, rules can have deleted others only between its beginning and the newest
+    snapshot.
     """
     word = _finest_word(retention)
     if not (word and starts) or _newest_without_gaps(starts, retention) > 1:
@@ -201,12 +201,12 @@ def _finest_word(retention: Retention) -> str:
 
 
 def _newest_without_gaps(starts: Sequence[datetime], retention: Retention) -> int:
-    """Return how many of the newest snapshots are kept without regard to the calendar."""
+    """Return the number of newest snapshots that rules keep regardless of the calendar."""
     return max(retention.keep_last, retention.minimum, sum(start > starts[-1] - retention.keep_within for start in starts))
 
 
 def _earliest_moments(first: datetime, periods: Periods, now: datetime) -> Iterator[datetime]:
-    """Yield the earliest times at which snapshots could change what calendar rules keep: the next one, and one in each period."""
+    """Yield the earliest times at which snapshots could change the result of calendar rules: one soon, and one in each period."""
     moment = max(first, now)
     for _ in range(MOST_PERIODS):
         yield moment
@@ -214,7 +214,7 @@ def _earliest_moments(first: datetime, periods: Periods, now: datetime) -> Itera
 
 
 def _moments(newest: datetime, distance: timedelta, now: datetime) -> Iterator[datetime]:
-    """Yield the start times of the snapshots to come."""
+    """Yield the start times of future snapshots."""
     moment = max(newest + distance, now)
     for _ in range(MOST_STEPS):
         yield moment
@@ -224,14 +224,14 @@ def _moments(newest: datetime, distance: timedelta, now: datetime) -> Iterator[d
 def _deletions(
     starts: Sequence[datetime], awaited: Iterable[datetime], retention: Retention, moments: Iterable[datetime]
 ) -> tuple[dict[datetime, DeletionForecast], tuple[Reason, ...], datetime | None]:
-    """Return the forecasts by start time as one snapshot after another comes, and the end of the forecast."""
+    """Return the forecasts by start time, as one snapshot after another is added, and the end of the forecast."""
     live, left, existing = list(starts), set(awaited), frozenset(starts)
     going: dict[datetime, DeletionForecast] = {}
     moment: datetime | None = None
     for moment in moments:
         live.append(moment)
         actions, reasons = apply_rules(live, retention, moment)
-        # A held snapshot keeps its place, as in runs: it is not deleted, and counts.
+        # A held snapshot stays, as in runs: it is not deleted, and counts.
         gone = [position for position in _deleted(actions) if live[position] in left or live[position] not in existing]
         for position in reversed(gone):
             start = live.pop(position)
@@ -244,7 +244,7 @@ def _deletions(
 
 
 def _deleted(actions: Sequence[Action]) -> Iterator[int]:
-    """Yield the positions of deletions: among thousands of snapshots, one more deletes one or two."""
+    """Yield the positions of deletions: one more snapshot deletes only one or two among thousands."""
     position = -1
     for _ in range(actions.count(Action.DELETE)):
         position = actions.index(Action.DELETE, position + 1)
@@ -254,7 +254,7 @@ def _deleted(actions: Sequence[Action]) -> Iterator[int]:
 def _of_deleted_volume(
     ruled: Mapping[str, datetime], starts: Sequence[datetime], retention: GoneRetention, now: datetime
 ) -> Mapping[str, DeletionForecast]:
-    """Return the forecasts of a deleted volume's snapshots: its retention counts from now, and nothing newer comes."""
+    """Return the forecasts of a deleted volume's snapshots: its retention counts from now, and there will be no newer ones."""
     going: dict[datetime, DeletionForecast] = {}
     left = list(starts)
     for end in sorted(start + retention.keep_within for start in starts):

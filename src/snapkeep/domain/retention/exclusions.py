@@ -1,4 +1,4 @@
-"""Snapshots that do not count among those of their volume: they are kept, and displace none."""
+"""Snapshots that do not count among those of their volume: they are kept, and displace no others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_COUNTED = Reason("snapshot-tags", "its policy counts only snapshots with oth
 
 
 def kept_apart(volume: Volume | None, snapshots: Sequence[Snapshot], policies: PolicySet, *, system: str) -> tuple[Verdict, ...]:
-    """Return the verdicts of those of a volume's own region that do not count, oldest first by reason.
+    """Return the verdicts of snapshots in a volume's own region that do not count, by reason, the oldest first.
 
     A copy within the region is not a copy in another one, and a policy may count only snapshots with certain tags.
     """

@@ -1,4 +1,4 @@
-"""The facts of a primary and its DR regions once the copies that are missing, waiting or running are made and proved."""
+"""The facts of a primary and its DR regions after all missing, waiting and running copies are made and proved."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from snapkeep.domain.tags import tags_for_copy
 
 
 def with_copies_made(facts: Sequence[RegionFacts], plan: RegionPlan, now: datetime, *, system: str) -> list[RegionFacts]:
-    """Return the facts, the primary's first, with the copies that its plan requires, as if every copy were proved.
+    """Return the facts, those of the primary region first, with the copies that its plan requires, as if every copy were proved.
 
-    Copies that failed stay missing. The copies that do not exist yet have ids that EC2 never gives.
+    Failed copies stay missing. Copies that do not exist yet have ids that EC2 never assigns.
     """
     primary, *dr_facts = facts
     sources = {snapshot.id: snapshot for snapshot in primary.snapshots}
@@ -31,7 +31,7 @@ def with_copies_made(facts: Sequence[RegionFacts], plan: RegionPlan, now: dateti
     }
     made: dict[str, list[Snapshot]] = defaultdict(list)
     for (snapshot_id, region), policy in policy_of.items():
-        # Nothing is foreseen of an unreachable region, so that copies missing there keep their sources.
+        # An unreachable region has no forecast, so that copies missing there keep their sources.
         if region not in primary.copies_by_region or (snapshot_id, region) in pending or snapshot_id not in sources:
             continue
         source = sources[snapshot_id]

@@ -1,7 +1,7 @@
 """Holds keep a snapshot regardless of its retention.
 
-Its copy is missing, an AMI uses it, it is locked or should be, another tool owns it, a recovery restores it, or a person placed a
-hold.
+Causes are a missing copy, an AMI that uses it, a lock in force or required, a tool that owns it, a recovery that restores it,
+and a hold that a person placed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class CopyFacts:
-    """The known copies of source snapshots. A copy that is not known counts as missing."""
+    """The known copies of source snapshots. An unknown copy counts as missing."""
 
     completed: frozenset[SnapshotInRegion] = frozenset()
     newest_copied: Mapping[tuple[Lineage, str], datetime] = field(default_factory=dict)
@@ -47,12 +47,12 @@ def copy_facts(
     waiting: Collection[SnapshotInRegion] = (),
     confirmed: Collection[SnapshotInRegion] = (),
 ) -> CopyFacts:
-    """Return the known copies in one form. A copy that cannot be restored is none (INV-13).
+    """Return the known copies in one form. A copy that cannot be restored does not count (INV-13).
 
-    `copies_by_region` are listings of DR regions, of any lineages and in any state; `confirmed` are the copies that this run
-    saw complete, so that their DR region need not be listed; those of snapshots that are not among `snapshots` are ignored.
-    `waiting` are the open entries of the queues; a copy that is pending in a listing is in progress even without an entry, and
-    one that has completed is none before it is checked, which closes its entry.
+    `copies_by_region` are listings of DR regions, of any lineages and in any state. `confirmed` are the copies that completed
+    in this run, so that their DR region need not be listed. Copies of snapshots that are not in `snapshots` are ignored.
+    `waiting` are the open entries of the queues. A copy that is pending in a listing is in progress even without an entry. A
+    completed copy counts only after its check, which closes its entry.
     """
     completed: set[SnapshotInRegion] = set()
     unchecked, in_progress = frozenset(waiting), set(waiting)
@@ -60,7 +60,7 @@ def copy_facts(
 
     def note(origin_snapshot_id: str, lineage: Lineage, region: str, start: datetime) -> None:
         completed.add((origin_snapshot_id, region))
-        # A newer snapshot's copy replaces older ones: they may go although they were never copied.
+        # A newer snapshot's copy replaces older ones: older snapshots may be deleted although they were never copied.
         if start > newest.get((lineage, region), NEVER):
             newest[lineage, region] = start
 
@@ -68,7 +68,7 @@ def copy_facts(
         for copy in copies:
             if copy.completed and copy.unusable is None and (copy.origin.snapshot_id, region) not in unchecked:
                 note(copy.origin.snapshot_id, copy.origin.lineage, region, copy.origin.start_time)
-            # A copy that runs needs its source, also one that no entry of the queue knows.
+            # A running copy needs its source, even if the queue has no entry for it.
             elif copy.state is SnapshotState.PENDING:
                 in_progress.add((copy.origin.snapshot_id, region))
     if confirmed:
@@ -82,8 +82,8 @@ def copy_facts(
 def holds_from_facts(snapshots: Iterable[Snapshot], facts: CopyFacts, rules: Sequence[CopyRule]) -> dict[str, tuple[Reason, ...]]:
     """Return the snapshots that INV-04 holds, with the reasons.
 
-    A snapshot is held while its copy waits or runs, and while it has no completed copy in the region of one of the rules, unless
-    a newer snapshot of its volume has one there, or the one that the rule copies in place of it.
+    A snapshot is held while its copy waits or runs. It is also held while it lacks a completed copy in the region of a rule,
+    unless a newer snapshot of its volume, or the one that the rule copies instead, has a completed copy there.
     """
     return {
         snapshot.id: reasons
@@ -105,7 +105,7 @@ def _held_for(snapshot: Snapshot, facts: CopyFacts, rule: CopyRule) -> Reason | 
 
 
 def image_holds(images: Mapping[str, Sequence[str]]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of snapshots that AMIs use, given the AMIs by snapshot (INV-06)."""
+    """Return the holds on snapshots that AMIs use, given the AMIs by snapshot (INV-06)."""
     return {
         snapshot_id: tuple(Reason("INV-06", f"in use by {image}") for image in users)
         for snapshot_id, users in images.items()
@@ -114,7 +114,7 @@ def image_holds(images: Mapping[str, Sequence[str]]) -> dict[str, tuple[Reason, 
 
 
 def lock_holds(locks: Mapping[str, SnapshotLock], snapshots: Iterable[Snapshot], now: datetime) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of locked snapshots, given the locks by snapshot, with what each costs to its end (INV-06)."""
+    """Return the holds on locked snapshots, given the locks by snapshot, with the cost of each until its end (INV-06)."""
     sizes = {snapshot.id: snapshot.size_gib for snapshot in snapshots}
     return {
         snapshot_id: (Reason("INV-06", lock.text + _cost_of(lock, sizes.get(snapshot_id, 0), now)),)
@@ -125,9 +125,9 @@ def lock_holds(locks: Mapping[str, SnapshotLock], snapshots: Iterable[Snapshot],
 def wanted_lock_holds(
     snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, *, system: str
 ) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of completed snapshots that their policies want locked: also those that are not, or no longer.
+    """Return the holds on completed snapshots whose policies require a lock, whether they have one or not.
 
-    Somebody may have removed the lock, or it is not made yet: a deletion would do what the lock forbids (INV-23).
+    The lock may have been removed, or may not exist yet: a deletion would do what the lock forbids (INV-23).
     """
     if not any(policy.lock or any(rule.lock for rule in policy.copies) for policy in policies.policies):
         return {}
@@ -148,7 +148,7 @@ def _cost_of(lock: SnapshotLock, size_gib: int, now: datetime) -> str:
 
 
 def tool_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of snapshots that another tool owns (INV-06).
+    """Return the holds on snapshots that another tool owns (INV-06).
 
     EC2 refuses to delete those of AWS Backup for every caller ("managed by the AWS Backup service and cannot be deleted via EC2
     APIs").
@@ -161,7 +161,7 @@ def tool_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
 
 
 def recovery_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of snapshots that recoveries have chosen, until the last of them ends (INV-18)."""
+    """Return the holds on snapshots that recoveries restore, until the last of them ends (INV-18)."""
     return {
         snapshot.id: (Reason("INV-18", f"held by {', '.join(sorted(holders_of(snapshot.tags)))}, which restores it"),)
         for snapshot in snapshots
@@ -175,22 +175,22 @@ def placed_holds(snapshots: Iterable[Snapshot], placed: PlacedHolds, policy: str
 
 
 def proof_holds(copies: Iterable[Snapshot], *, system: str, second_copies: Collection[str] = ()) -> dict[str, tuple[Reason, ...]]:
-    """Return the hold of a lineage's newest proved copy, while other copies as new or newer are not proved (INV-27).
+    """Return the hold on a lineage's newest proved copy, while other copies that are as new or newer are not proved (INV-27).
 
-    A lineage without a proof has no hold, so that retention goes on where nothing can be compared.
+    A lineage without a proof has no hold, so that retention continues if nothing can be compared.
     """
     counted = [copy for copy in copies if copy.counts_for(system)]
     proved = [copy for copy in counted if is_proved(copy)]
     if not proved:
         return {}
-    # Of two proved copies of one snapshot, the second copy is deleted.
+    # The second of two proved copies of one snapshot is deleted.
     newest = max(proved, key=lambda copy: (copy.origin.start_time, copy.id not in second_copies, copy.id))
     waits = any(copy.origin.start_time >= newest.origin.start_time and not is_proved(copy) for copy in counted)
     return {newest.id: (WAITS_FOR_PROOF,)} if waits else {}
 
 
 def policy_holds(snapshots: Iterable[Snapshot], leave_alone: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of source snapshots that their policy leaves alone, given its tags and patterns of values (INV-06)."""
+    """Return the holds on source snapshots that match their policy's `leave_alone`, given its patterns by tag (INV-06)."""
     return {
         snapshot.id: (Reason("INV-06", f"its policy leaves it alone: it has the tag {tag}"),)
         for snapshot in snapshots
@@ -199,7 +199,7 @@ def policy_holds(snapshots: Iterable[Snapshot], leave_alone: Mapping[str, tuple[
 
 
 def merge_holds(*sources: Mapping[str, tuple[Reason, ...]]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of several causes together."""
+    """Return holds with several causes as one mapping."""
     merged: dict[str, tuple[Reason, ...]] = {}
     for holds in sources:
         for snapshot_id, reasons in holds.items():

@@ -1,7 +1,7 @@
-"""The second look at the verdicts of a lineage, before any deletion.
+"""The second check of a lineage's verdicts, before any deletion.
 
-It does not know how verdicts are reached: it looks at the result alone, simply, so that a mistake in a decision does not become
-a deletion. The ids of the invariants are those of the design document.
+It is independent of the decision and checks only the result, in a simple way, so that a mistake in a decision does not become a
+deletion. The ids of the invariants are those of the design document.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ def find_problems(
 ) -> list[str]:
     """Return the invariants that the verdicts of one lineage in one region break, in words that begin with their ids.
 
-    `copies` are the known copies, and `copy_rules` the rules by which the policy copies the lineage (INV-04);
-    `protected_ids` are the snapshots that an AMI uses, that are locked, or that are left to another tool (INV-06); `compared`
-    is whether the policy compares copies with their sources (INV-27); `placed` are the holds that people placed, and `policy`
-    is the name of the lineage's policy, which holds `held_by_tag` (INV-26).
+    `copies` are the known copies, and `copy_rules` the policy's copy rules for the lineage (INV-04). `protected_ids` are the
+    snapshots that an AMI uses, that are locked, or that are left to another tool (INV-06). `compared` is whether the policy
+    compares copies with their sources (INV-27). `placed` are the holds that people placed. `policy` is the name of the
+    lineage's policy, which holds `held_by_tag` (INV-26).
     """
     delete = Action.DELETE
     deletions = [verdict for verdict in verdicts if verdict.action is delete]
     if not deletions:
         return []
     to_delete = [verdict.snapshot for verdict in deletions]
-    # Only a snapshot that counts takes the place of a deleted one: none that failed, is not managed, or is of another lineage.
+    # Only a snapshot that counts can replace a deleted one: not a failed one, an unmanaged one, or one of another lineage.
     kept = [
         snapshot
         for snapshot in countable([snapshot for snapshot, action, _ in verdicts if action is not delete], system)
@@ -104,7 +104,7 @@ def _why_protected(snapshot: Snapshot) -> str:
 
 
 def _problems_of_all(volume_id: str, kept: Sequence[Snapshot], to_delete: Sequence[Snapshot], limits: Limits) -> Iterator[str]:
-    # By the origin's start: a late copy of an old snapshot is not the newest.
+    # The start of the origin decides: a late copy of an old snapshot is not the newest.
     newest_to_delete = max([snapshot.origin.start_time for snapshot in to_delete])
     if not kept or max([snapshot.origin.start_time for snapshot in kept]) < newest_to_delete:
         newest = next(snapshot for snapshot in to_delete if snapshot.origin.start_time == newest_to_delete)
@@ -116,7 +116,7 @@ def _problems_of_all(volume_id: str, kept: Sequence[Snapshot], to_delete: Sequen
             f"INV-08: it would delete {counted(deleted, 'snapshot')} of {volume_id}; "
             f"the limit is {limits.max_deletions} in one plan"
         )
-    # A share of few snapshots says nothing: of three, one deletion is already a third.
+    # A share of few snapshots has no meaning: one deletion of three is already a third.
     if total > limits.small_lineage and deleted * 100 > total * limits.max_share_percent:
         yield (
             f"INV-08: it would delete {deleted} of {counted(total, 'snapshot')} of {volume_id}; "

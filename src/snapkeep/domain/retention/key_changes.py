@@ -1,7 +1,7 @@
-"""Copies that would be full because other policies encrypt them with another key.
+"""Full copies that other policies cause because they encrypt copies with another key.
 
 The next copy of a volume is full while a copy of it under another key exists in the destination (EBS user guide, "Copy a
-snapshot"): the first one under a new key, and every further one until the last copy under the former key has expired.
+snapshot"): the first one under a new key, and every later one until the last copy under the former key has expired.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
 
 @dataclass(frozen=True, slots=True)
 class FullCopies:
-    """The full copies into one region of the volumes whose key changes, each of them once."""
+    """The full copies into one region of the volumes whose key changes, each volume once."""
 
     source_region: str
     region: str
     kms_key: str
-    """The new key, as the copy rule names it; empty: the region's default."""
+    """The new key, in the form of the copy rule; empty for the region's default."""
     volume_ids: tuple[str, ...]
     size_gib: int
-    """The sizes of the volumes together: the upper bound of a full copy, as the data of a future snapshot is not known."""
+    """The sum of the volumes' sizes, as an upper bound: the data of a future snapshot is not known."""
     copies: int
-    """The copies under other keys that exist now: until the last of them has expired, each new copy is a full one."""
+    """The number of existing copies under other keys: until the last of them expires, each new copy is a full one."""
 
     @property
     def transfer_usd(self) -> float:
@@ -43,7 +43,7 @@ class FullCopies:
 
 
 def full_copies(before: Sequence[RegionPlan], after: Sequence[RegionPlan]) -> list[FullCopies]:
-    """Return the full copies that other policies cause, by region and key, from the plans of all regions that could be read."""
+    """Return the full copies that other policies cause, by region and key, given the plans of all regions that could be read."""
     copies = {
         (plan.lineage, region.region): [verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.completed]
         for region in after
@@ -67,7 +67,7 @@ def full_copies(before: Sequence[RegionPlan], after: Sequence[RegionPlan]) -> li
 
 
 def _rules(before: Sequence[RegionPlan], after: Sequence[RegionPlan]) -> Iterator[tuple[Lineage, CopyRule, CopyRule]]:
-    """Yield each volume of a primary region with the copy rules that it has, in both plans, for one region."""
+    """Yield each volume of a primary region with its copy rules for one region in both plans."""
     policies = {plan.lineage: plan.selection.policy for region in before for plan in region.volumes if _is_source(plan, region)}
     for plan in (plan for region in after for plan in region.volumes if _is_source(plan, region)):
         former, policy = policies.get(plan.lineage), plan.selection.policy

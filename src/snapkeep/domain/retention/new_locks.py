@@ -1,4 +1,4 @@
-"""The locks that other policies would have made, of the snapshots that are there."""
+"""The locks of existing snapshots under other policies."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class NewLocks:
     days: int
     """The longest duration."""
     until: datetime | None
-    """The latest end; None for the locks of copies that are to be proved first: they begin with the proof."""
+    """The latest end; None for the locks of copies without a proof: they begin with the proof."""
     usd: float
-    """The most that the storage costs, of each snapshot until its lock ends."""
+    """The highest cost of storage for each snapshot until its lock ends, in US dollars."""
     settling: int = 0
-    """How many of them are so young that sweeps pass over them for some minutes."""
+    """The number of snapshots so new that sweeps pass over them for some minutes."""
 
 
 def new_locks(before: RegionPlan, after: RegionPlan) -> tuple[NewLocks, ...] | None:
-    """Return the locks that sweeps would have made because rules differ; None where what the stack allows is not known.
+    """Return the locks that sweeps would request because rules differ; None if the stack's limits are not known.
 
-    Completed snapshots and copies are locked: no plan deletes what its policy wants locked.
+    Completed snapshots and copies are locked: no plan deletes a snapshot whose policy requires a lock.
     """
     facts = after.lock_facts
     changed = list(_with_other_rules(before, after, facts.system))
@@ -72,7 +72,7 @@ def _with_other_rules(before: RegionPlan, after: RegionPlan, system: str) -> Ite
 def _orders(
     snapshot: Snapshot, rule: LockRule, facts: LockFacts, limits: LockLimits, now: datetime
 ) -> tuple[LockOrder | None, LockOrder | None]:
-    """Return the lock that is due now, and the one in compliance mode that is due once a copy is proved."""
+    """Return the lock that is due now, and the lock in compliance mode that is due once a copy is proved."""
     lock = facts.locks.get(snapshot.id)
     order = due_lock(rule, snapshot, lock, now, limits)
     if order is not None:

@@ -12,12 +12,12 @@ from snapkeep.domain.records import dataclass
 
 HOLD_RULE = "INV-26"
 REVIEW_AFTER = timedelta(days=30)
-"""Age of a hold after which sweeps ask whether it is still needed, unless the hold names another."""
+"""The age from which sweeps report a hold for review, unless the hold names another."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedHold:
-    """One hold, with who placed it, when and why. Nothing that it covers is deleted until it is released."""
+    """One hold, with its author, time and reason. Nothing that it covers is deleted until it is released."""
 
     id: str
     by: str
@@ -27,18 +27,18 @@ class PlacedHold:
     review_after: timedelta = REVIEW_AFTER
     volumes: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     snapshots: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
-    """Source snapshots, each with all its copies, and copies."""
+    """Ids of copies, and of source snapshots, whose copies are covered too."""
     policies: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     making: bool = field(default=False, metadata=OPTIONAL)
-    """Whether the system makes no snapshots. It covers none by this."""
+    """Whether the hold stops the making of snapshots. Such a hold covers no snapshot."""
 
     @property
     def covers_everything(self) -> bool:
-        """Whether it covers the whole system: it names nothing, or nothing that this version knows."""
+        """Whether the hold covers the whole system: it names nothing, or nothing that this version knows."""
         return not (self.volumes or self.snapshots or self.policies or self.making)
 
     def covers(self, snapshot: Snapshot, policy: str = "") -> bool:
-        """Whether it covers a snapshot or copy; `policy` is the one that governs its volume now, beside the one it carries."""
+        """Whether the hold covers a snapshot or copy; `policy` governs its volume now, and may differ from the one in its tag."""
         origin = snapshot.origin
         return (
             self.covers_everything
@@ -57,17 +57,17 @@ class PlacedHold:
 
     @property
     def text(self) -> str:
-        """The time of the hold, who placed it, and why."""
+        """The time, author and reason of the hold."""
         return f"held since {self.since:%Y-%m-%d %H:%M} UTC by {self.by} ({self.id}): {self.reason}"
 
     def is_due_for_review(self, now: datetime) -> bool:
-        """Whether it is older than it was meant to be without another look."""
+        """Whether the hold is old enough for a review."""
         return now - self.since > self.review_after
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedHolds:
-    """The holds of all regions of a system together: one that is written in any of them counts in all."""
+    """The holds in all regions of a system: a hold in any of them counts in all."""
 
     holds: tuple[PlacedHold, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class PlacedHolds:
         return bool(self.holds or self.unread)
 
     def reasons_for(self, snapshot: Snapshot, policy: str = "") -> tuple[Reason, ...]:
-        """Return why a snapshot must not be deleted; nothing if no hold covers it."""
+        """Return the reasons why a snapshot must not be deleted; nothing if no hold covers it."""
         reasons = [Reason(HOLD_RULE, hold.text) for hold in self.holds if hold.covers(snapshot, policy)]
         reasons += [Reason(HOLD_RULE, f"held: whether a hold covers it is not known: {why}") for why in self.unread.values()]
         return tuple(reasons)

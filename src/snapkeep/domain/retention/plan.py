@@ -28,18 +28,18 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class LineageFacts:
-    """Everything that the plan of one lineage in one region depends on."""
+    """All facts for the plan of one lineage in one region."""
 
     lineage: Lineage
     snapshots: Sequence[Snapshot]
     """All its snapshots in the region, managed or not, in any state."""
     retention: Retention | None
-    """None where no policy governs the lineage: everything is kept."""
+    """None if no policy governs the lineage: everything is kept."""
     copies: CopyFacts = NO_COPY_FACTS
     copy_rules: Sequence[CopyRule] = ()
-    """The rules by which its policy copies it (INV-04)."""
+    """The copy rules of its policy (INV-04)."""
     second_copies: Mapping[str, Reason] = field(default_factory=dict)
-    """Snapshot id -> why it is deleted although retention keeps the copy beside it."""
+    """Id of a second copy -> why it is deleted although retention keeps the first one."""
     leave_alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Tags, with patterns of values, of source snapshots that its policy never deletes."""
     compared: bool = False
@@ -47,7 +47,7 @@ class LineageFacts:
     policy: str = ""
     """The name of the policy that governs it; a hold may cover a policy."""
     held_by_tag: Holds = field(default_factory=dict)
-    """The snapshots that its policy holds by a tag: they stay, and do not count."""
+    """The snapshots that its policy holds by a tag: they are kept, and do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,13 @@ class LineagePlan:
     refusals: tuple[str, ...] = ()
     """The invariants that the verdicts break. A plan that breaks any of them deletes nothing."""
     retention: Retention | None = None
-    """The rules that were applied; None where no policy governs the lineage."""
+    """The applied rules; None if no policy governs the lineage."""
     uncounted: frozenset[str] = frozenset()
-    """Ids of the snapshots that the rules did not see, because tags hold them or keep them apart."""
+    """Ids of the snapshots that the rules did not count, because of their tags."""
 
     @property
     def outcome(self) -> tuple[Verdict, ...]:
-        """The verdicts that are carried out: the deletions of a refused plan are not."""
+        """The verdicts that are carried out, without the deletions of a refused plan."""
         if not self.refusals:
             return self.verdicts
         return tuple(
@@ -75,7 +75,7 @@ class LineagePlan:
 
     @property
     def refusal(self) -> str:
-        """The refusals as one text: the first few, and the number of the others. Empty when the plan is not refused."""
+        """The refusals as one text: the first few, and the number of the others; empty if the plan is not refused."""
         more = len(self.refusals) - _EXAMPLES
         return "; ".join(self.refusals[:_EXAMPLES]) + (f"; and {more} more" if more > 0 else "")
 
@@ -98,7 +98,7 @@ def plan_lineage(
     if facts.retention is None:
         return LineagePlan(facts.lineage, keep_all(facts.snapshots, NO_POLICY))
     held = holds_from_facts(facts.snapshots, facts.copies, facts.copy_rules) if facts.copy_rules else {}
-    # Holds come before the decision and not after it, so that the verdicts name them as reasons.
+    # Holds are input of the decision, so that the verdicts name them as reasons.
     if facts.leave_alone:
         protected_ids = merge_holds(protected_ids, policy_holds(facts.snapshots, facts.leave_alone))
     if protected_ids:
@@ -117,7 +117,7 @@ def plan_lineage(
     if apart:
         kept = (Verdict(snapshot, Action.KEEP, apart[snapshot.id]) for snapshot in facts.snapshots if snapshot.id in apart)
         verdicts = tuple(sorted((*verdicts, *kept), key=lambda verdict: verdict.snapshot.origin.start_time))
-    # The result is checked by code that knows nothing of the decision above.
+    # Code that is independent of the decision above checks the result.
     refusals = find_problems(
         verdicts,
         facts.lineage,
@@ -142,7 +142,7 @@ def keep_all(snapshots: Iterable[Snapshot], reason: Reason) -> tuple[Verdict, ..
 
 
 def _without_second_copy(verdict: Verdict, second_copies: Mapping[str, Reason], held: Holds) -> Verdict:
-    """Return the verdict, or the deletion of a second copy that nothing holds."""
+    """Return the verdict, or the deletion of a second copy without a hold."""
     snapshot_id = verdict.snapshot.id
     if verdict.action is Action.DELETE or snapshot_id not in second_copies or snapshot_id in held:
         return verdict

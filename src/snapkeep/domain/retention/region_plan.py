@@ -39,31 +39,31 @@ class RegionFacts:
     region: str
     volumes: Sequence[Volume]
     snapshots: Sequence[Snapshot]
-    """All that the account owns in the region: own snapshots and copies, managed or not, in any state."""
+    """All snapshots and copies that the account owns in the region, managed or not, in any state."""
     copies_by_region: Mapping[str, Sequence[Snapshot]] = field(default_factory=dict)
-    """Listings of the DR regions. In a region that is not listed every copy counts as missing, and holds its source."""
+    """Listings of the DR regions. Without a region's listing, every copy there counts as missing, and holds its source."""
     waiting: frozenset[SnapshotInRegion] = frozenset()
-    """Copies that are open in the queues. A copy that is pending in a listing is in progress even without an entry."""
+    """Copies with open entries in the queues. A copy that is pending in a listing is in progress even without an entry."""
     ways: Mapping[SnapshotInRegion, CopyWay] = field(default_factory=dict)
-    """How the copies are made that are open in the queues."""
+    """The ways of the copies with open entries."""
     checked: frozenset[str] | None = frozenset()
-    """Ids of the copies that runs checked, as far as the queue remembers. With None, second copies are left to a sweep."""
+    """Ids of the copies that runs checked, as far as the queue has them. With None, second copies are left to a sweep."""
     confirmed: frozenset[SnapshotInRegion] = frozenset()
-    """Copies that the run itself saw complete, so that their region need not be listed."""
+    """Copies that completed in the run itself, so that their region need not be listed."""
     gone: frozenset[Lineage] = frozenset()
-    """Lineages of other regions whose volumes are known to be deleted. For the region itself, `volumes` shows it."""
+    """Lineages of other regions whose volumes are known to be deleted. `volumes` shows those of the region itself."""
     since: datetime | None = None
-    """When the system was deployed: later snapshots that no run tagged are planned as if a sweep had tagged them."""
+    """The time of the deployment: later snapshots that no run tagged are planned as if a sweep had tagged them."""
     not_read: frozenset[str] = frozenset()
     """Ids of volumes that were not read, because the snapshots show their policy: none of them is known to be deleted."""
     sources: TaggedSources = NO_SOURCES
-    """The source snapshots by whose tags copies may be held, where a policy holds by tags."""
+    """The source snapshots whose tags may hold copies, if a policy holds by tags."""
     proofs_awaited: bool = True
     """Whether proved copies are held for newer ones without a proof. A forecast plans as if every copy were proved."""
 
 
 class CopyStatus(LabelledEnum):
-    """State of a copy that a policy requires. The values are identifiers for machines."""
+    """The state of a copy that a policy requires. The values are identifiers for machines."""
 
     IN_PROGRESS = "in_progress", "waiting or running"
     FAILED = "failed", "failed"
@@ -72,10 +72,10 @@ class CopyStatus(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class MissingCopy:
-    """A copy that a policy requires and that has not completed, while no newer snapshot of its volume has a copy there.
+    """A required copy that has not completed, while no newer snapshot of its volume has a copy there.
 
-    A copy that its region's retention would delete on arrival is not missing: no sweep makes it. Nor is one that its rule leaves
-    out, because another snapshot of the same period is copied.
+    A copy that its region's retention would delete on arrival is not missing: no sweep makes it. A copy is not missing either
+    if its rule copies another snapshot of the same period.
     """
 
     snapshot_id: str
@@ -92,20 +92,20 @@ class VolumePlan(LineagePlan):
     """The plan of a source volume's lineage in one region, with the policy that governs it and its missing copies."""
 
     volume: Volume | None
-    """None when it is deleted, or lives in another region."""
+    """None if it is deleted, or is in another region."""
     selection: Selection
     missing: tuple[MissingCopy, ...] = ()
     adopted: tuple[str, ...] = ()
-    """Ids of the snapshots that would be adopted, or that the next sweep protects: planned as if they carried the tags."""
+    """Ids of the snapshots that would be adopted, or that the next sweep protects: they are planned as if they had the tags."""
 
     @property
     def policy_name(self) -> str:
-        """The name of the policy that governs it; empty where none does."""
+        """The name of the policy that governs it; empty if none does."""
         return self.selection.policy.name if self.selection.policy else ""
 
     @property
     def name(self) -> str:
-        """The tag Name of the volume; of one that is not here, that of its newest snapshot."""
+        """The tag Name of the volume, or of its newest snapshot if the volume is not in the region."""
         tagged = [self.volume] if self.volume else [verdict.snapshot for verdict in reversed(self.verdicts)]
         return next((name for snapshot in tagged if (name := snapshot.tags.get("Name", ""))), "")
 
@@ -119,9 +119,9 @@ class RegionPlan:
     policies: PolicySet
     volumes: tuple[VolumePlan, ...]
     deletions_after_copies: tuple[Verdict, ...] = ()
-    """The verdicts that delete later: once snapshots have their tags, or copies have completed and are proved."""
+    """The verdicts that delete later: after snapshots get their tags, or after copies complete and are proved."""
     next_snapshots: Mapping[str, datetime] = field(default_factory=dict)
-    """Volume id -> when, or since when, the system makes the next snapshot."""
+    """Volume id -> the time from which the system makes the next snapshot."""
     lock_facts: LockFacts = field(default_factory=LockFacts)
     allowance: DayAllowance = NOT_READ
 
@@ -132,17 +132,17 @@ class RegionPlan:
 
     @property
     def governing(self) -> dict[Lineage, str]:
-        """The names of the policies that govern the volumes; empty where none does. A hold may cover a policy."""
+        """The names of the policies that govern the volumes; empty if none does. A hold may cover a policy."""
         return {volume.lineage: volume.policy_name for volume in self.volumes}
 
     @property
     def names(self) -> dict[Lineage, str]:
-        """The names of the volumes that have one."""
+        """The names of the volumes that have a name, by lineage."""
         return {volume.lineage: volume.name for volume in self.volumes if volume.name}
 
     @property
     def names_by_id(self) -> dict[str, str]:
-        """The same by volume id."""
+        """The names of the volumes that have a name, by volume id."""
         return {lineage.volume_id: name for lineage, name in self.names.items()}
 
     @property
@@ -152,7 +152,7 @@ class RegionPlan:
 
     @property
     def outcomes(self) -> Iterator[Verdict]:
-        """The verdicts as they would be carried out, in the same order."""
+        """The verdicts without the deletions of refused plans, in the same order."""
         return (verdict for volume in self.volumes for verdict in volume.outcome)
 
     @property
@@ -174,8 +174,9 @@ def plan_region(
 ) -> RegionPlan:
     """Return the plan for a whole region.
 
-    `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons; `placed` are
-    people's holds. With `adopt` the snapshots that a sweep would adopt, or of the renamed system `former`, are planned adopted.
+    `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons; `placed`
+    are people's holds. With `adopt`, snapshots that a sweep would adopt, and those of the renamed system `former`, are planned
+    as adopted.
     """
     policies = policies.as_planned_in(facts.region)
     held = {**wanted_lock_holds(facts.snapshots, policies, now, system=system), **protected_ids}
@@ -241,7 +242,7 @@ class _Planner:
         def policy_of(snapshot: Snapshot) -> Policy | None:
             return select_for_snapshot(snapshot, volume, self.policies, system=self.system, lineage=lambda: history).policy
 
-        # Before adoption changes the tags: the policy is that of the snapshots as they are.
+        # This precedes the adoption, which changes tags: the current tags of the snapshots decide the policy.
         history, since = snapshots, self.facts.since
         without_run = unhandled(snapshots, since, system=self.system) if since else set[str]()
         snapshots, adopted = self._adopting(snapshots, policy_of, without_run)
@@ -274,8 +275,8 @@ class _Planner:
     ) -> Iterator[MissingCopy]:
         """Yield the missing copies of a lineage in the rule's region, without those that would be deleted on arrival.
 
-        A sweep requests those of adopted snapshots last: by then newer copies may have made them superfluous. Snapshots without
-        a run get one, which always copies them.
+        A sweep requests copies of adopted snapshots last, when newer copies may have made them superfluous. Snapshots without a
+        run get one, which always copies them.
         """
         known = list(copies.listed.get((snapshots[0].origin.lineage, rule.region), ())) if snapshots else []
         awaited = max((copy.origin.start_time for copy in known if waits_for_key(copy, rule)), default=NEVER)
@@ -307,7 +308,7 @@ class _Planner:
                 status = CopyStatus.FAILED if copy in copies.failed else CopyStatus.MISSING
                 if copy in copies.facts.waiting:
                     status = CopyStatus.IN_PROGRESS
-                # A copy that retention would delete at once is not worth its price; one that is under way is shown.
+                # A copy that retention would delete at once is not worth its price; a copy in progress is shown.
                 if status is not CopyStatus.MISSING or snapshot.id not in expired:
                     newest_copy = newest_copy if status is CopyStatus.FAILED else max(newest_copy, start)
                     deadline = start + rule.copy_within
@@ -323,7 +324,7 @@ class _Planner:
         rule: CopyRule,
         facts: CopyFacts,
     ) -> list[Snapshot]:
-        """Return the snapshots without a copy that the rule copies: perhaps one of each period."""
+        """Return the snapshots without a copy that the rule copies."""
         if copies_all(rule):
             return uncopied
         copied = [copy.origin.start_time for copy in known if copy.completed and copy.unusable is None]
@@ -340,7 +341,7 @@ class _Planner:
             return self._plan(LineageFacts(lineage, snapshots, None), selection)
         retention = policy.retention_of(rule.retention, gone=lineage in self.facts.gone)
         compared = rule.verify.verifies and self.facts.proofs_awaited
-        # A run does not know the copies that other runs checked: it leaves second copies to the sweep.
+        # A run does not know the copies that other runs checked, and leaves second copies to the sweep.
         doubled = {} if self.facts.checked is None else second_copies(snapshots, self.system, rule.kms_key, self.facts.checked)
         held = tag_holds(snapshots, policy.hold_tags, self.facts.sources)
         facts = LineageFacts(lineage, snapshots, retention, second_copies=doubled, compared=compared, held_by_tag=held)
@@ -370,7 +371,7 @@ class _Planner:
     def _adopting(
         self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None], without_run: Collection[str] = ()
     ) -> tuple[list[Snapshot], tuple[str, ...]]:
-        """Return the snapshots with the tags that adoption, or a sweep, would write, and the ids of those that get them."""
+        """Return the snapshots with the tags that adoption or a sweep would write, and the ids of the tagged ones."""
         if not (self.adopt or self.former or without_run):
             return snapshots, ()
         adopted: dict[str, Snapshot] = {}
@@ -383,11 +384,11 @@ class _Planner:
         return [adopted.get(snapshot.id, snapshot) for snapshot in snapshots], tuple(sorted(adopted))
 
     def _can_replace_source(self, copy: Snapshot) -> bool:
-        """Whether a copy can replace its source: one that another system manages, or none, may be deleted at any time."""
+        """Whether a copy can replace its source. A copy that this system does not manage may be deleted at any time."""
         return copy.managed_by(self.system) or is_of_former_system(copy, self.former) or (self.adopt and _is_adoptable_copy(copy))
 
     def _can_be_adopted(self, snapshot: Snapshot) -> bool:
-        """Whether it is completed, and no run has handled it, the original system tagged it, or a renamed one managed it."""
+        """Whether the snapshot is completed, and unhandled, tagged by the original system, or managed by a renamed one."""
         if is_of_former_system(snapshot, self.former):
             return snapshot.completed
         if not self.adopt or MANAGED in snapshot.tags or not snapshot.completed:
@@ -396,5 +397,5 @@ class _Planner:
 
 
 def _is_adoptable_copy(copy: Snapshot) -> bool:
-    """Whether the original system made it, and the start of its source is known."""
+    """Whether the original system made the copy, and the start of its source is known."""
     return is_of_original_system(copy) and copy.origin.start_known

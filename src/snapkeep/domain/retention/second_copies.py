@@ -1,4 +1,4 @@
-"""Second copies of one snapshot in one region: which of them is kept."""
+"""Second copies of one snapshot in one region, and the choice of the one to keep."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 
 
 def second_copies(copies: Iterable[Snapshot], system: str, kms_key: str = "", checked: Collection[str] = ()) -> dict[str, Reason]:
-    """Return by id the copies beside the one that is kept of their snapshot, with the reason.
+    """Return the second copies by id, with the reason against each.
 
-    The one that is kept is a copy that a run checked, else one with the copy rule's key, else the last one made, on which
+    The kept copy of a snapshot is one that a run checked, else one with the copy rule's key, else the last one made, on which
     EC2 builds the next copy. Another principal's copy of a copy, with its tags and its description, never replaces it.
     """
     by_source: dict[str, list[Snapshot]] = defaultdict(list)
@@ -25,7 +25,7 @@ def second_copies(copies: Iterable[Snapshot], system: str, kms_key: str = "", ch
         *duplicates, kept = sorted(
             copies_of_one, key=lambda copy: (copy.id in checked, has_key(copy, kms_key), copy.start_time, copy.id)
         )
-        # One copy is always kept: the list has at least one member.
+        # One copy is always kept, because the list has at least one.
         reason = Reason(SECOND_COPY_RULE, f"a second copy of {kept.origin.snapshot_id}, beside {kept.id}")
         reasons |= dict.fromkeys((copy.id for copy in duplicates), reason)
     return reasons

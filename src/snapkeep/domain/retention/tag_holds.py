@@ -1,4 +1,4 @@
-"""Holds by tags that a policy names: a tagged snapshot stays, and does not count; its copies stay too (INV-26)."""
+"""Holds by tags that a policy names: a tagged snapshot is kept, and does not count; its copies are kept too (INV-26)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from snapkeep.domain.retention.placed_holds import HOLD_RULE
 
 @dataclass(frozen=True, slots=True)
 class TaggedSources:
-    """The source snapshots by whose tags copies may be held."""
+    """The source snapshots whose tags may hold copies."""
 
     tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Source snapshot id -> its tags, at least of those that have a key by which a policy holds."""
+    """Source snapshot id -> its tags, at least for snapshots with a key by which a policy holds."""
     unread: Mapping[str, str] = field(default_factory=dict)
     """Source region -> why its snapshots could not be read: a copy from there may be held."""
 
@@ -33,7 +33,7 @@ def holding_keys(policies: PolicySet) -> frozenset[str]:
 def tag_holds(
     snapshots: Iterable[Snapshot], hold_tags: Mapping[str, tuple[str, ...]], sources: TaggedSources = NO_SOURCES
 ) -> dict[str, tuple[Reason, ...]]:
-    """Return which snapshots and copies a policy's tags hold: those of the snapshot itself, or those of a copy's source."""
+    """Return the snapshots and copies that tags hold under a policy: the snapshot's own tags, or those of a copy's source."""
     if not hold_tags:
         return {}
     return {snapshot.id: (reason,) for snapshot in snapshots if (reason := _reason(snapshot, hold_tags, sources))}

@@ -10,10 +10,10 @@ from snapkeep.domain.tags import is_of_original_system, other_manager, was_manag
 
 
 def unhandled(snapshots: Sequence[Snapshot], since: datetime, *, system: str) -> set[str]:
-    """Return the ids of one lineage's source snapshots that a sweep protects, where a policy governs their volume.
+    """Return the ids of one lineage's source snapshots that a sweep protects if a policy governs their volume.
 
-    They completed since the deployment, and started after the first managed one. Without a managed one the newest alone is
-    unhandled: the others are from before the volume was protected. One that lost the system's tag is unhandled at any age.
+    They completed after the deployment, and started after the first managed one. Without a managed one, only the newest is
+    unhandled: the others precede the protection of the volume. A snapshot that lost the system's tag is unhandled at any age.
     """
     completed = [snapshot for snapshot in snapshots if snapshot.completed and not (snapshot.is_copy or snapshot.not_copyable)]
     managed = [snapshot.origin.start_time for snapshot in completed if snapshot.managed_by(system)]

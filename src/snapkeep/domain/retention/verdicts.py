@@ -1,9 +1,9 @@
 """Decide which snapshots of one lineage are kept and which are deleted, with every reason.
 
-The words are restic's, and mean what they mean there: a snapshot is kept when any rule keeps it; a calendar rule keeps the
-newest snapshot of each of the last so many periods *that have one*, and the oldest snapshot of all while it has not used up
-its count; `keep_within` counts back from the newest snapshot, not from now, so that it deletes nothing when no new snapshots
-are made; only the retention of a deleted volume counts it from now.
+The words have the meanings that restic gives them. A snapshot is kept if any rule keeps it. A calendar rule keeps the newest
+snapshot of each of the last n periods *that have one*. While fewer than n periods have one, it also keeps the oldest snapshot
+of all. `keep_within` counts back from the newest snapshot, not from now, so that it deletes nothing while no new snapshots are
+made. Only the retention of a deleted volume counts it from now.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NO_RULE = Reason("no-rule", "no rule is set: everything is kept")
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 
 RETENTION_WORDS = frozenset({"keep_last", "keep_within", *(f"keep_{word}" for word in PERIODS)})
-"""The rules of a retention. Only one of these ever deletes (INV-07)."""
+"""The rules of a retention. No other rule ever deletes (INV-07)."""
 
 Holds = Mapping[str, tuple[Reason, ...]]
 """Snapshot id -> why it is kept regardless of the rules."""
@@ -65,16 +65,16 @@ def decide(
 ) -> list[Verdict]:
     """Return a verdict for each of one lineage's snapshots in one region, ordered by the origin's start time.
 
-    Only completed snapshots count that `system` manages and that can be restored (INV-01, INV-03, INV-13); the others are kept,
-    and so are those that start more than CLOCK_SKEW after now. The newest that counts is always kept (INV-02), and so is one
-    with a hold. Of several copies of one snapshot the last counts that is not among `second_copies`. Raise ValueError if the
-    snapshots are of several volumes.
+    A snapshot counts if it is completed, `system` manages it, and it can be restored (INV-01, INV-03, INV-13). The others are
+    kept, and so are those that start more than CLOCK_SKEW after now. The newest one that counts is always kept (INV-02), and so
+    is one with a hold. If a snapshot has several copies, the last one that is not in `second_copies` counts. Raise ValueError
+    if the snapshots are of several volumes.
     """
     if not snapshots:
         return []
     ordered = sorted(snapshots, key=_ORIGIN_START)
     origins = [snapshot.origin for snapshot in ordered]
-    # Two lineages in one list would push each other's snapshots out.
+    # Two lineages in one list would displace each other's snapshots.
     if len({origin.volume_id for origin in origins}) > 1:
         raise ValueError("decide about one lineage at a time: the snapshots are of several source volumes")
     starts = [origin.start_time for origin in origins]
@@ -82,11 +82,11 @@ def decide(
     if equal_starts:
         ordered.sort(key=_ORIGIN_ORDER)
     counted, latest_start = countable(ordered, system), now + CLOCK_SKEW
-    # The usual lineage needs no look at its single snapshots: a sweep decides about a million of them.
+    # The usual lineage needs no check of each snapshot: a sweep decides about a million of them.
     plain = len(counted) == len(ordered) and starts[-1] <= latest_start
     if plain and not (holds or equal_starts or ordered[-1].is_copy):
         return list(map(_verdict, zip(ordered, *_rules(retention).apply(starts, now), strict=True)))
-    # A start in the future would be the newest for as long as it lies there, and keep nothing but itself.
+    # A start in the future would be the newest until then, and would keep only itself.
     counted = [snapshot for snapshot in counted if snapshot.origin.start_time <= latest_start]
     return _decide_mixed(ordered, counted, retention, now, system, holds, second_copies)
 
@@ -105,7 +105,7 @@ def _decide_mixed(
     holds: Holds,
     second_copies: Collection[str],
 ) -> list[Verdict]:
-    """Decide where a snapshot does not count, is held, or was copied twice."""
+    """Decide a lineage in which a snapshot does not count, is held, or was copied twice."""
     outcomes = _outcomes(counted, retention, now, second_copies)
     verdicts = []
     for snapshot in ordered:
@@ -141,7 +141,7 @@ def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
 def _outcomes(
     counted: Sequence[Snapshot], retention: Retention, now: datetime, second_copies: Collection[str]
 ) -> dict[str, tuple[Action, Reasons]]:
-    """Return the outcome of the snapshots that count, by id. A second copy has the outcome of its twin, and is not counted."""
+    """Return the outcome of the snapshots that count, by id. A second copy has the outcome of its twin, and does not count."""
     # Twins count once: two copies of one snapshot must not use up two places of `keep_last`.
     last_wins = sorted(counted, key=lambda snapshot: snapshot.id not in second_copies) if second_copies else counted
     twins = {snapshot.origin.snapshot_id: snapshot for snapshot in last_wins}
@@ -163,7 +163,7 @@ def _rules(retention: Retention) -> _Rules:
 
 
 class _ReasonsByPeriod(dict[int, Reasons]):
-    """Period -> the reason that a rule gives for it, as a template says it with the period's name: shared by all lineages."""
+    """Period -> the reason of a rule for it, made from a template and the period's name. All lineages share it."""
 
     __slots__ = ("_label", "_rule", "_template")
 
@@ -179,7 +179,7 @@ class _ReasonsByPeriod(dict[int, Reasons]):
 
 
 class _CalendarRule:
-    """One calendar word with its count, and the reasons it has given, shared between lineages."""
+    """One calendar word with its count, and its reasons so far, which lineages share."""
 
     def __init__(self, word: str, count: int) -> None:
         self.rule = f"keep_{word}"
@@ -188,11 +188,11 @@ class _CalendarRule:
         self.period = PERIODS[word]
         self._kept: list[_ReasonsByPeriod] = []
         self.superseded = _ReasonsByPeriod(self.rule, word + ": {} has a newer one", self.period.label)
-        """Why this rule does not keep a snapshot although its period is one of those kept."""
+        """Why this rule does not keep a snapshot although it keeps one of the same period."""
         self.beyond = (Reason(self.rule, f"beyond {word} {count}"),)
 
     def walk(self, keys: list[int], keeping: list[Reasons]) -> int:
-        """Add this rule's reasons to `keeping`, newest first. Return the last period that it keeps, 0 if it keeps all."""
+        """Add this rule's reasons to `keeping`, the newest first. Return the last period that it keeps, 0 if it keeps all."""
         number, oldest = 0, len(keys) - 1
         # Oldest first, so that the newest snapshot of each period is the one that stays in the dict.
         newest_of_period = dict(zip(reversed(keys), range(oldest, -1, -1), strict=True))
@@ -203,7 +203,7 @@ class _CalendarRule:
             keeping[position] += self._kept[number - 1][key]
             if number == self.count:
                 return key
-        # As in restic: while the periods are not full, the oldest snapshot stands for those to come.
+        # As in restic: while the count of periods is not reached, the oldest snapshot stands for future ones.
         if keys and newest_of_period[keys[oldest]] != oldest:
             text = f"{self._place(number + 1)}: {self.period.label(keys[oldest])} (the oldest there is)"
             keeping[oldest] += (Reason(self.rule, text),)
@@ -237,14 +237,14 @@ class _Rules:
         self._plain: dict[tuple[int, int], list[Reasons]] = {}
         self.empty = not (self.calendar or self.last or self.within)
         self._shared: dict[Reasons, Reasons] = {}
-        """One tuple for all snapshots that have the same reasons: among a million there are few."""
+        """One tuple for all snapshots with the same reasons: a million snapshots have few different ones."""
 
     def apply(self, starts: Sequence[datetime], now: datetime) -> tuple[Sequence[Action], Sequence[Reasons]]:
         """Return the action for each start time, oldest first, and its reasons.
 
-        The answer depends on the periods alone: volumes whose snapshots fall into the same of the finest periods in use share it.
+        The result depends only on the periods: volumes whose snapshots have the same finest periods share it.
         """
-        # Rules count from the newest, callers and verdicts go from the oldest.
+        # Rules count from the newest, while callers and verdicts begin with the oldest.
         newest_first = starts[::-1]
         calendar = Calendar(newest_first, self.timezone) if self.calendar else NO_CALENDAR
         within = self._count_within(starts, now) if self.within and starts else 0
@@ -284,9 +284,9 @@ class _Rules:
         return known.copy()
 
     def _count_within(self, starts: Sequence[datetime], now: datetime) -> int:
-        """Return how many start times, oldest first, `keep_within` keeps.
+        """Return the number of start times, oldest first, that `keep_within` keeps.
 
-        It counts from the newest that is not after now; of a deleted volume from now.
+        It counts from the newest start that is not after now; for a deleted volume, from now.
         """
         newest = now if self.within_from_now else starts[max(bisect_right(starts, now) - 1, 0)]
         return len(starts) - bisect_right(starts, newest - self.within)
@@ -297,4 +297,4 @@ class _Rules:
 
 
 _verdict: Callable[[tuple[Snapshot, Action, Reasons]], Verdict] = partial(tuple.__new__, Verdict)
-"""Make a Verdict of a tuple: the class's own constructor takes twice as long, a million times."""
+"""Makes a Verdict from a tuple: the class's own constructor takes twice as long, and is called a million times."""

@@ -1,6 +1,6 @@
-"""Find managed snapshots that another principal deleted: the last sweep's plan kept them, and today's rules keep them. Pure.
+"""Managed snapshots that another principal deleted: the last sweep's plan kept them, and the current rules keep them.
 
-Snapkeep deletes what the rules give up, and nothing else. Nothing therefore has to remember its own deletions.
+Pure. Snapkeep deletes only snapshots that the rules do not keep. It therefore needs no record of its own deletions.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def memory_of(
     *,
     system: str,
 ) -> SweepMemory:
-    """Return what a sweep remembers of a region's listing, its plan, its findings, the deletions by day, and requested locks."""
-    # The repair of a finding may make a snapshot managed: it is, when somebody deletes it.
+    """Return the memory of a sweep: its listing, plan, findings, deletions by day, and requested locks."""
+    # The repair of a finding may make a snapshot managed before someone deletes it.
     subjects = {finding.subject for finding in findings}
     kept = (verdict for verdict in plan.outcomes if verdict.action is Action.KEEP)
     return SweepMemory(
@@ -57,9 +57,9 @@ def deleted_by_others(
     system: str,
     placed: PlacedHolds = NOTHING_HELD,
 ) -> list[KeptSnapshot]:
-    """Return the remembered snapshots that the region has no more, and that the rules, or the placed holds, keep.
+    """Return the remembered snapshots that the region no longer has, although the rules or placed holds keep them.
 
-    Sources are planned without their copies, which may have changed since. Deletions by a former policy that kept less are
+    Sources are planned without their copies, which may have changed since. Deletions under an earlier policy that kept less are
     returned too.
     """
     present = {snapshot.id for snapshot in facts.snapshots}
@@ -82,7 +82,7 @@ def deleted_by_others(
 
 
 def _for_one_region(policies: PolicySet, region: str) -> PolicySet:
-    """Return the policies without copies in other regions, and without tags of snapshots, which no sweep remembers."""
+    """Return the policies without copies in other regions and without tags of snapshots: no sweep remembers these."""
     own = [
         replace(
             policy,
@@ -100,7 +100,10 @@ def is_own_deletion(who: str, system: str) -> bool:
 
 
 def findings_of(deleted: Collection[KeptSnapshot], by: dict[str, str], since: datetime, system: str) -> list[Finding]:
-    """Return a finding for each deleted snapshot, with who deleted it as far as that is known (ARN by snapshot)."""
+    """Return a finding for each deleted snapshot.
+
+    `by` has the ARN of the principal that deleted it, by snapshot, as far as known.
+    """
     return [
         Finding(
             FindingKind.DELETED_BY_OTHERS,

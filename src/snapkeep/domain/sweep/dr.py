@@ -1,4 +1,4 @@
-"""Decide the findings of a DR region. Pure; see `snapkeep.domain.sweep.findings`."""
+"""The findings of a DR region. Pure; see `snapkeep.domain.sweep.findings`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from snapkeep.domain.tag_names import CHECK, MANAGED, OWN_TAGS, POLICY, WRONG
 from snapkeep.domain.tags import is_of_former_system, is_of_original_system, tags_for_copy
 
 FULL_COPIES_TOLD_FOR = timedelta(days=1)
-"""How long a sweep reports a full copy: its cost is known, and nothing repairs it."""
+"""The time for which sweeps report a full copy: its cost is known, and nothing repairs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +29,12 @@ class DrFacts:
     plan: RegionPlan
     snapshots: Sequence[Snapshot]
     queued: Sequence[QueueEntry] = ()
-    """Entries that are open or failed."""
+    """Open and failed entries."""
     done: Iterable[QueueEntry] = ()
-    """Entries that are done: they know which tags a copy had."""
+    """Done entries: they have the tags of their copies."""
     adopt: bool = False
     former: str = ""
-    """A system that was renamed, whose copies are adopted; empty where there is none."""
+    """A renamed system whose copies are adopted; empty without one."""
 
 
 def decide_dr(facts: DrFacts, policies: PolicySet) -> SweepDecision:
@@ -64,12 +64,12 @@ class _Dr:
         return ReceiveRepair(CopyEndEvent(copy_id, region, origin.snapshot_id, origin.region, succeeded=not cause, cause=cause))
 
     def ends_unseen(self) -> Iterator[Finding]:
-        """Find entries that run by the queue although their copy ended or was deleted."""
+        """Find entries that are RUNNING although their copy ended or was deleted."""
         for entry in self.facts.queued:
             if entry.state is not EntryState.RUNNING or not entry.copy_id:
                 continue
             copy = self.by_id.get(entry.copy_id)
-            # It still runs: EC2 alone says when a copy ends.
+            # The copy still runs: only EC2 shows its end.
             if copy is not None and copy.state is SnapshotState.PENDING:
                 continue
             origin = entry.request.origin
@@ -80,7 +80,7 @@ class _Dr:
             yield Finding(FindingKind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, entry.request.deadline, receive)
 
     def restorable_again(self) -> Iterator[Finding]:
-        """Find entries that failed since their copy could not be restored, and whose copy can be now."""
+        """Find failed entries whose copy could not be restored, and now can be."""
         good = {copy.origin.snapshot_id: copy for copy in self.facts.snapshots if copy.counts_for(self.facts.system)}
         for entry in self.facts.queued:
             origin, deadline = entry.request.origin, entry.request.deadline
@@ -91,7 +91,7 @@ class _Dr:
                 yield Finding(FindingKind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, deadline, receive)
 
     def full_copies(self) -> Iterator[Finding]:
-        """Find the copies of the last day that were full although their volume had copies here, with what they cost."""
+        """Find the copies of the last day that were full although their volume had copies here, with their costs."""
         since = self.facts.plan.made_at - FULL_COPIES_TOLD_FOR
         for entry in self.facts.done:
             copy = self.by_id.get(entry.copy_id)
@@ -113,13 +113,13 @@ class _Dr:
                 yield Finding(FindingKind.FAILED_COPY, copy.id, copy.origin.volume_id, cause, copy.origin.start_time, receive)
 
     def tags_lost(self) -> Iterator[Finding]:
-        """Find completed copies without tags that the queue knows: those of their origin, or the mark of a wrong copy."""
+        """Find completed copies that lack tags in the queue's entry: those of the origin, or the mark of a wrong copy."""
         for entry in (*self.facts.done, *self.facts.queued):
             copy = self.by_id.get(entry.copy_id)
             if entry.is_open or copy is None or not copy.completed:
                 continue
             failed = entry.state is EntryState.FAILED
-            # It may differ from today's request and still be good: no mark stays on it for ever.
+            # The copy may differ from the current request and still be good: it gets no permanent mark.
             if failed and is_older_than(entry, copy):
                 continue
             known = {CHECK: WRONG} if failed else entry.request.tags
@@ -130,7 +130,7 @@ class _Dr:
                 yield Finding(FindingKind.TAGS_LOST, copy.id, volume_id, text, copy.start_time, repair)
 
     def adoptable(self) -> Iterator[Finding]:
-        """Find copies of the original system and of a renamed one, where a policy copies to this region."""
+        """Find copies of the original system and of a renamed one, if a policy copies to this region."""
         region = self.facts.plan.region
         for copy in self.facts.snapshots:
             policy = self.policies.copying_to(region, copy.policy) if copy.completed and copy.origin.region != region else None
@@ -143,7 +143,7 @@ class _Dr:
                 yield Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
             if not is_of_original_system(copy):
                 continue
-            # Without the source's start, retention would take the copy's own: an old copy would pass for a new one.
+            # Without the source's start, retention would use the copy's own: an old copy would count as a new one.
             adoption = RetagRepair(copy.id, tags) if self.facts.adopt and copy.origin.start_known else None
             text = f"a copy of {copy.origin.snapshot_id} that the original system made"
             if not copy.origin.start_known:
@@ -153,7 +153,7 @@ class _Dr:
 
 
 _MAY_CHANGE = frozenset({MANAGED, POLICY})
-"""People may decide anew to which system a copy belongs and what governs it; its origin stays."""
+"""People may reassign a copy to another system or policy; its origin stays."""
 
 
 def _is_lost(key: str, value: str, copy: Snapshot) -> bool:

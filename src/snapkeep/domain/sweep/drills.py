@@ -1,4 +1,7 @@
-"""Decide the findings about drills in a DR region: what outlived its end (INV-17), and volumes that no drill covered. Pure."""
+"""The findings about drills in a DR region: resources that outlived their drill (INV-17), and volumes that no drill covered.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def _left(facts: DrillFacts) -> Iterator[Finding]:
 
 
 def _is_past(end: str, now: datetime) -> bool:
-    """Whether a drill's end is over. Without an end that can be read, a drill did not make it."""
+    """Whether a drill's latest end has passed. Without a readable end, no drill made the resource."""
     try:
         return parse_time(end) < now
     except ValueError:

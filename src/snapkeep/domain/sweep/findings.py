@@ -1,7 +1,7 @@
 """Findings of a sweep in one listing of a region, and their repairs.
 
-Pure: it reads nothing and writes nothing. Every repair is a step of the event-driven path, taken once more: a run of Protect,
-an entry in the queue, the receipt of a copy, a plan of retention. A repaired fault is not found again.
+Pure: it reads nothing and writes nothing. Every repair repeats a step of the event-driven path: a run of Protect, an entry in
+the queue, the receipt of a copy, a plan of retention. A repaired fault is not found again.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def _noted(identifier: str, label: str, advice: str) -> tuple[str, str, bool, st
 
 
 class FindingKind(LabelledEnum):
-    """Everything that a sweep finds, one row a kind: its identifier, its label, whether it needs attention, and advice.
+    """The kinds of findings, one per row: identifier, label, whether it needs attention, and advice.
 
-    Reports' JSON and audit lines carry the identifiers. A kind that needs attention makes a report less than OK even when
+    Reports' JSON and audit lines carry the identifiers. A kind that needs attention makes a report PARTIAL at best, even if
     every repair was made. `docs/operations.md` lists all kinds.
     """
 
@@ -252,7 +252,7 @@ class RetagRepair:
 
 @dataclass(frozen=True, slots=True)
 class RejoinRepair:
-    """Give a waiting run's token to the entry of its copy, as its own call did; or answer it, where the copy is settled."""
+    """Give a waiting run's token to the entry of its copy, as its own call did; or answer the run, if the copy is settled."""
 
     wait: CopyWait
 
@@ -266,7 +266,7 @@ class EndDrillRepair:
 
 @dataclass(frozen=True, slots=True)
 class VerifyRepair:
-    """Compare a copy with its source once more, as its arrival did. A name starts one comparison."""
+    """Compare a copy with its source again, as its arrival did. The name of an execution starts one comparison at most."""
 
     copy_id: str
     method: Method
@@ -280,14 +280,14 @@ Repair = ProtectRepair | EnqueueRepair | ReceiveRepair | RetagRepair | RejoinRep
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it should be, and what would repair it (None: nothing that a sweep may do)."""
+    """One fault, and its repair (None if there is none that a sweep may make)."""
 
     kind: FindingKind
     subject: str
     volume_id: str
     text: str
     urgency: datetime = NEVER
-    """The start time of what could be restored today: the oldest first."""
+    """The start time of the data that can be restored now: findings with the oldest come first."""
     repair: Repair | None = None
 
 
@@ -305,7 +305,7 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def decision_of(findings: Iterable[Finding], plans: Iterable[VolumePlan], system: str) -> SweepDecision:
-    """Return the findings, and those about plans, in order, and the verdicts that delete, of the plans that are not refused."""
+    """Return the findings and those about plans, in order, and the verdicts that delete, from plans that are not refused."""
     all_findings = list(findings)
     deletions: list[Verdict] = []
     for plan in plans:
@@ -340,11 +340,11 @@ def key_findings(keys: Iterable[KeyAtRisk]) -> list[Finding]:
 
 
 HELD_LONG_AFTER = timedelta(days=3)
-"""Volumes are made and attached within minutes; a drill waits until one is initialised, which can take days."""
+"""Volumes are made and attached within minutes; a drill waits until its volume is initialised, which can take days."""
 
 
 def hold_findings(snapshots: Iterable[Snapshot], now: datetime) -> list[Finding]:
-    """Return a finding for each holder that holds snapshots for long: its recovery may have ended, or been given up."""
+    """Return a finding for each holder that has held snapshots for long: its recovery may have ended, or been abandoned."""
     held: dict[tuple[str, str], list[str]] = defaultdict(list)
     for snapshot in snapshots:
         for holder, since in holders_of(snapshot.tags).items():

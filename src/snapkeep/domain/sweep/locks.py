@@ -1,4 +1,4 @@
-"""Snapshots and copies that their policies want locked and that are not, not for as long, or not in that mode (INV-23). Pure."""
+"""Snapshots and copies whose lock is missing, shorter, or in another mode than their policies require (INV-23). Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from snapkeep.domain.sweep.findings import Finding, FindingKind
 
 
 class MissingLock(NamedTuple):
-    """A snapshot that is not locked as its policy wants."""
+    """A snapshot that is not locked as its policy requires."""
 
     finding: Finding
     allowed: bool
-    """Whether the stack allows a lock that is nearer to it."""
+    """Whether the stack allows a lock that is closer to the required one."""
 
 
 def wanted_locks(snapshots: Iterable[Snapshot], policies: PolicySet, system: str) -> list[Snapshot]:
-    """Return the completed snapshots that their policies want locked."""
+    """Return the completed snapshots whose policies require a lock."""
     return [snapshot for snapshot in snapshots if snapshot.completed and lock_rule_of(policies, snapshot, system) is not None]
 
 
@@ -34,7 +34,7 @@ def missing_locks(
     *,
     system: str,
 ) -> list[MissingLock]:
-    """Return the snapshots that are not locked as their policies want, until the moment that these want, or not at all."""
+    """Return the snapshots without a lock, and those whose lock differs from the one that their policies require."""
     missing = []
     for snapshot in to_lock:
         rule, lock = lock_rule_of(policies, snapshot, system), locks.get(snapshot.id)
@@ -44,7 +44,7 @@ def missing_locks(
         if is_settling(snapshot, now):
             continue
         order = due_lock(rule, snapshot, lock, now, limits)
-        # One that lasts may still have to be raised to compliance mode.
+        # A lock that lasts long enough may still have to be raised to compliance mode.
         lasts = lock is not None and (lock.until is None or lock.until >= until - TOLERANCE)
         if until <= now or (lasts and order is None):
             continue

@@ -1,4 +1,4 @@
-"""The memory of a sweep: the snapshots that its plan keeps, for the next sweep and for the signals until then."""
+"""The memory of a sweep: the snapshots that its plan keeps, for the next sweep and for signals before it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
 
 @dataclass(frozen=True, slots=True)
 class KeptSnapshot:
-    """A managed snapshot that a sweep's plan keeps, as the next sweep remembers it."""
+    """A managed snapshot that a sweep's plan keeps, as the memory stores it."""
 
     id: str
     origin: Origin = field(metadata=inline(region="source_region"))
     policy: str
 
     def restored(self, region: str, system: str) -> Snapshot:
-        """Return the snapshot as its region's listing had it, as far as the rules look at it."""
+        """Return the snapshot as its region's listing had it, with the facts that the rules need."""
         is_copy = self.origin.region != region
         tags = (tags_for_copy if is_copy else tags_for_snapshot)(system, self.policy, self.origin)
         start = self.origin.start_time
@@ -30,7 +30,7 @@ class KeptSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RequestedLock:
-    """A lock that was missing, and since when sweeps request it."""
+    """A missing lock, and the time since which sweeps request it."""
 
     snapshot_id: str
     since: datetime
@@ -38,16 +38,16 @@ class RequestedLock:
 
 @dataclass(frozen=True, slots=True)
 class SweepMemory:
-    """The only knowledge that a sweep leaves for the next one, and for the signals until then."""
+    """The facts that a sweep stores for the next one, and for signals before it."""
 
     at: datetime
     snapshots: tuple[KeptSnapshot, ...]
     """The completed managed snapshots that the plan keeps."""
     unmanaged: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
-    """The ids of snapshots that the system does not manage: the tags of a deleted one cannot be read."""
+    """The ids of snapshots that the system does not manage: the tags of a deleted snapshot cannot be read."""
     deletions: Mapping[str, int] = field(default_factory=dict, metadata=OPTIONAL)
-    """The number of managed snapshots that disappeared, by day."""
+    """The number of deleted managed snapshots, by day."""
     locks: tuple[RequestedLock, ...] = field(default=(), metadata=OPTIONAL)
-    """The missing locks that it requested."""
+    """The missing locks that the sweep requested."""
     notified: tuple[str, ...] = field(default=(), metadata=OPTIONAL | named("told"))
-    """Ids of the volumes of which it was said that EC2 copies their snapshots to no other region: once is enough."""
+    """Ids of the volumes already reported because EC2 does not copy their snapshots to another region: one report is enough."""

@@ -1,4 +1,4 @@
-"""Decide the findings of a primary region. Pure; see `snapkeep.domain.sweep.findings`."""
+"""The findings of a primary region. Pure; see `snapkeep.domain.sweep.findings`."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ class PrimaryFacts:
     copies_by_region: Mapping[str, Sequence[Snapshot]] = field(default_factory=dict)
     """Listings of the DR regions that could be reached."""
     queued: Mapping[SnapshotInRegion, QueueEntry] = field(default_factory=dict)
-    """Entries of all reachable queues that are open or failed."""
+    """Open and failed entries of all reachable queues."""
     reachable: frozenset[str] = frozenset()
     """DR regions whose listing and queue were read. Nothing is concluded about the others."""
     waits: Sequence[CopyWait] = ()
-    """Runs of Protect that wait for a copy, as far as they were looked at."""
+    """Runs of Protect that wait for a copy, as far as they were read."""
     since: datetime = NEVER
-    """When the system was deployed: what was taken before is history, and needs consent."""
+    """The time of the deployment: snapshots from before are history, and need consent."""
     adopt: bool = False
     former: str = ""
-    """A system that was renamed, whose snapshots are adopted; empty where there is none."""
+    """A renamed system whose snapshots are adopted; empty without one."""
     retry_failed_after: timedelta = timedelta(hours=24)
 
 
 def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> SweepDecision:
     """Return the findings of a primary region, most urgent repair first."""
-    # The age of what could be restored today is the urgency of a repair.
+    # The age of the data that can be restored now is the urgency of a repair.
     newest_copied = copy_facts((), facts.copies_by_region).newest_copied
     decider = _Primary(facts, policies, now, newest_copied)
     runs = list(unanswered(facts.waits, facts.queued, facts.reachable, newest_copied, now))
@@ -72,7 +72,7 @@ def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> S
         finding.repair.wait.request.snapshot_in_region for finding in runs if isinstance(finding.repair, RejoinRepair)
     }
     findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(requested_by_runs), *decider.records_missing()]
-    # Copies of other regions that lie here belong to the sweep of this region's DR stack.
+    # Copies from other regions belong to the sweep of this region's DR stack.
     own = [plan for plan in facts.plan.volumes if plan.lineage.region == facts.plan.region]
     return decision_of(findings, own, facts.system)
 
@@ -85,7 +85,7 @@ class _Primary:
     newest_copied: Mapping[tuple[Lineage, str], datetime]
 
     def snapshots_to_protect(self) -> Iterator[Finding]:
-        """Find completed snapshots of this region without all of our tags, where a policy governs their volume."""
+        """Find completed snapshots of this region that lack a tag of the system, if a policy governs their volume."""
         by_lineage: dict[Lineage, list[Snapshot]] = defaultdict(list)
         for snapshot in self.facts.snapshots:
             if (
@@ -113,7 +113,7 @@ class _Primary:
         former = is_of_former_system(snapshot, self.facts.former)
         if snapshot.managed_by(self.facts.system) and not lost:
             return
-        # A run may handle the snapshot at this moment: one more changes nothing (INV-11).
+        # A run may be handling the snapshot now: another one changes nothing (INV-11).
         volume = self.facts.volumes.get(volume_id)
         selection = select_for_snapshot(snapshot, volume, self.policies, system=self.facts.system, lineage=lambda: completed)
         since_deployment = (snapshot.completed_at or start) >= self.facts.since
@@ -123,7 +123,7 @@ class _Primary:
             text = f"system {self.facts.former} managed it, and is renamed"
             yield Finding(FindingKind.ADOPTABLE, snapshot.id, volume_id, text, start, RetagRepair(snapshot.id, tags))
         elif former:
-            return  # no policy governs it: nothing of it is to be taken over
+            return  # no policy governs it: there is nothing to take over
         elif selection.policy is None:
             if selection.problem and since_deployment and volume is None:
                 yield Finding(FindingKind.POLICY_NOT_KNOWN, snapshot.id, volume_id, selection.problem)
@@ -143,9 +143,9 @@ class _Primary:
             yield Finding(FindingKind.ADOPTABLE, snapshot.id, volume_id, text, start, repair)
 
     def records_missing(self) -> Iterator[Finding]:
-        """Find volumes whose newest managed snapshot has no recovery record: a DR region could not be reached, say.
+        """Find volumes whose newest managed snapshot has no recovery record, for example because a DR region was unreachable.
 
-        Its run would also copy it. Where a region has a newer copy, that copy would be superfluous.
+        Its run would also copy it. If a region has a newer copy, this copy would be superfluous.
         """
         newest: dict[str, Snapshot] = {}
         for snapshot in self.facts.snapshots:
@@ -164,11 +164,11 @@ class _Primary:
                 yield Finding(FindingKind.RECORD_MISSING, snapshot.id, volume_id, text, self.now, ProtectRepair(snapshot))
 
     def _policy_of(self, snapshot: Snapshot, volume: Volume) -> Policy | None:
-        """Return the policy by which a run would handle the snapshot: not always the one of its tags."""
+        """Return the policy by which a run would handle the snapshot, which may differ from the one in its tags."""
         return select_for_snapshot(snapshot, volume, self.policies, system=self.facts.system, lineage=lambda: ()).policy
 
     def copies(self, requested_by_runs: Collection[SnapshotInRegion]) -> Iterator[Finding]:
-        """Find required copies that are missing, late or failed and that no run requests, and entries without a snapshot."""
+        """Find required copies that are missing, late or failed and that no run will request, and entries without a snapshot."""
         by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
         for missing in self.facts.plan.missing:
             policy = self.policies.named(missing.policy)
@@ -189,7 +189,7 @@ class _Primary:
             if entry.state not in NOT_STARTED or origin.region != self.facts.plan.region:
                 continue
             source = by_id.get(origin.snapshot_id)
-            # The dispatcher ends such an entry when its turn comes; a person should know why it waits.
+            # The dispatcher ends such an entry in its turn; the finding explains why it waits.
             if source is None or not source.managed_by(self.facts.system):
                 text = f"waits for a copy to {entry.request.region}; its snapshot was deleted, or is no longer managed"
                 yield Finding(FindingKind.ENTRY_ORPHANED, origin.snapshot_id, origin.volume_id, text, self.now)
@@ -200,7 +200,7 @@ class _Primary:
         snapshot_id, volume_id = enqueue.snapshot.id, enqueue.snapshot.origin.volume_id
         deadline = enqueue.snapshot.origin.start_time + enqueue.rule.copy_within
         if entry is not None and entry.state is EntryState.FAILED and not under_way:
-            # Once a day: the cause, such as a key, may be corrected, and a copy costs nothing while it is refused.
+            # A retry once a day: the cause, such as a key, may be corrected, and a refused copy costs nothing.
             retry = self.now - entry.not_before >= self.facts.retry_failed_after
             text = f"to {region}: {entry.cause}"
             yield Finding(FindingKind.COPY_FAILED, snapshot_id, volume_id, text, urgency, enqueue if retry else None)
@@ -214,7 +214,7 @@ class _Primary:
 
 
 def _own_tags_lost(snapshot: Snapshot, system: str) -> list[str]:
-    """Return the own tags that a source snapshot lost; none if it was never managed."""
+    """Return the system's tags that a source snapshot lost; none if it was never managed."""
     if not snapshot.managed_by(system) and not was_managed(snapshot):
         return []
     return [name for name in SNAPSHOT_TAGS if name not in snapshot.tags]

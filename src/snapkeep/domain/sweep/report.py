@@ -1,4 +1,4 @@
-"""The one report of a sweep: OK, PARTIAL or FAILED, failures first, in words that a tired person understands."""
+"""The report of a sweep: OK, PARTIAL or FAILED, failures first, in plain words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snapkeep.domain.sweep.findings import Finding, FindingKind
 
 
 class SweepOutcome(StrEnum):
-    """Whether the sweep passed."""
+    """The outcome of a sweep."""
 
     OK = "OK"
     PARTIAL = "PARTIAL"
@@ -27,7 +27,7 @@ class SweepOutcome(StrEnum):
 
 
 class Handling(LabelledEnum):
-    """The result for a finding, in the order of reports."""
+    """The result of a finding, in the order of reports."""
 
     FAILED = "failed", "repair failed"
     NEEDS_ATTENTION = "needs_attention", "needs attention"
@@ -89,14 +89,14 @@ _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[T ][\d:.]+(?: UTC|Z)?")
 EXAMPLES = 5
 OTHERS_KEPT = 200
 TEXT_LIMIT_BYTES = 200_000
-"""An SNS message holds 256 KiB (SNS API reference: Publish); the rest is room for the envelope."""
+"""An SNS message holds 256 KiB (SNS API reference: Publish); the rest is for the envelope."""
 LINE_LIMIT = 4_000
-"""Characters of one line of a message: a cause without end must not push the others out."""
+"""The characters of one line of a message: an endless cause must not displace the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportItem:
-    """One finding, and what became of it."""
+    """One finding, and its result."""
 
     kind: FindingKind
     subject: str
@@ -104,14 +104,14 @@ class ReportItem:
     text: str
     handling: Handling
     cause: str = ""
-    """Why the repair failed."""
+    """The cause of a failed repair."""
     times: int = 1
-    """More than one for the rest of many like findings that need no attention, without their subjects."""
+    """The number of findings; more than one for the rest of many similar findings that need no attention, without subjects."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingGroup:
-    """Findings of one kind with one cause: one line with a count and examples."""
+    """Findings of one kind with one cause, for one line with a count and examples."""
 
     kind: FindingKind
     handling: Handling
@@ -121,13 +121,13 @@ class FindingGroup:
 
     @property
     def advice(self) -> str:
-        """Advice to a person; empty where a repair was made, or is left for the next sweep."""
+        """Advice to a person; empty if a repair was made, or is left for the next sweep."""
         return self.kind.advice if self.handling.failure or self.handling is Handling.NOTED else ""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """The findings of one sweep, and what became of them. `counts` are totals of the region."""
+    """The findings of one sweep, and their results. `counts` are totals of the region."""
 
     id: str
     system: str
@@ -139,17 +139,17 @@ class SweepReport:
     counts: Mapping[Figure, int] = field(default_factory=dict)
     policies: tuple[PolicyAges, ...] = ()
     broken: str = ""
-    """Why the sweep could not do its work at all; empty when it could."""
+    """The cause of a sweep that failed as a whole; empty otherwise."""
     names: Mapping[str, str] = field(default_factory=dict, metadata=OPTIONAL)
     """The tag Name by volume id."""
     policy: PolicySource | None = field(default=None, metadata=OPTIONAL)
-    """The origin of the policies that the sweep applied; None if it did not come so far."""
+    """The source of the policies that the sweep applied; None if it failed before."""
     version: str = field(default="", metadata=OPTIONAL)
     """The version of Snapkeep that made the sweep."""
 
     @property
     def outcome(self) -> SweepOutcome:
-        """OK: nothing is wrong any more. FAILED: no work could be done, or no repair that was tried came about."""
+        """OK: no fault remains. FAILED: the sweep failed as a whole, or repairs failed and none succeeded."""
         failed = sum(item.handling is Handling.FAILED for item in self.items)
         repaired = sum(item.handling is Handling.REPAIRED for item in self.items)
         if self.broken or (failed and not repaired):
@@ -159,7 +159,7 @@ class SweepReport:
         return SweepOutcome.OK
 
     def with_names_used(self) -> SweepReport:
-        """Return the report with the names of the volumes that its findings name, and no others."""
+        """Return the report with only the names of volumes in its findings."""
         used = {item.volume_id for item in self.items}
         return replace(self, names={volume_id: name for volume_id, name in self.names.items() if volume_id in used})
 
@@ -192,7 +192,7 @@ def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
     for item in report.items:
         place = _likeness(item)
         seen[place] = seen.get(place, 0) + item.times
-        # Failures are never cut; what is cut stays in the numbers.
+        # Failures are never cut; the others stay in the numbers.
         if item.handling.failure or seen[place] <= others or item.times > 1:
             kept.append(item)
         elif place in rest:
@@ -220,7 +220,7 @@ Likeness = tuple[FindingKind, Handling, str]
 
 
 def _likeness(item: ReportItem) -> Likeness:
-    """Return a key that is the same for findings that differ only in ids and times, so that like causes form one group."""
+    """Return a key that is the same for findings that differ only in ids and times, so that similar causes form one group."""
     return item.kind, item.handling, _MOMENT.sub("", _IDENTIFIER.sub("", item.cause or item.text))
 
 
@@ -240,7 +240,7 @@ def summary_of(report: SweepReport) -> str:
 
 
 def text_of(report: SweepReport, page: str = "") -> str:
-    """Return a report as text, with the place of its page. Failures come first, so that a cut at the end loses none."""
+    """Return a report as text, with the location of its page. Failures come first, so that a cut at the end loses none."""
     seconds = round((report.ended_at - report.started_at).total_seconds())
     heading = (
         f"{report.outcome}: sweep of {report.region} ({report.stack}) at {report.started_at:%Y-%m-%d %H:%M} UTC, {seconds} s."
@@ -268,7 +268,7 @@ def _section_lines(groups: Sequence[FindingGroup]) -> list[str]:
 
 
 def _group_lines(group: FindingGroup) -> list[str]:
-    times = f"{group.count:,} × " if group.count > 1 else ""  # noqa: RUF001 - the sign of multiplication is meant
+    times = f"{group.count:,} × " if group.count > 1 else ""  # noqa: RUF001 - the multiplication sign is intended
     lines = [f"  {times}{group.kind.label}: {group.text}"]
     shown = [
         f"{item.subject} of {item.volume_id}" if item.volume_id not in ("", item.subject) else item.subject
@@ -300,7 +300,7 @@ def _fitting(lines: Sequence[str], last: Sequence[str]) -> str:
     """Return the lines as a message, cut to its limit; the last lines always stay."""
     size, kept = 0, []
     for number, whole in enumerate(lines):
-        # SNS refuses a message that is too long, and the report would be lost with it.
+        # SNS refuses a message that is too long, and the report would be lost.
         line = whole if len(whole) <= LINE_LIMIT else whole[: LINE_LIMIT - 1] + "…"
         size += len(line.encode()) + 1
         if size > TEXT_LIMIT_BYTES:

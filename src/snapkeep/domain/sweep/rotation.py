@@ -1,4 +1,4 @@
-"""Turns: what one sweep has no room for, the next ones do."""
+"""Rotation: later sweeps handle the items that exceed the limit of one sweep."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ LEAST_STARTS = 29
 
 
 def rotating_sample(items: Sequence[Item], most: int, now: datetime) -> list[Item]:
-    """Return up to `most` of the items, others each hour, so that every item is returned in the end.
+    """Return up to `most` of the items, others each hour, so that every item is returned in time.
 
-    The places to begin at are a prime number, at most `most` items apart: a schedule of any number of hours comes to each.
+    The number of start positions is a prime, and they are at most `most` items apart: a schedule of any number of hours reaches
+    each.
     """
     if len(items) <= most:
         return list(items)

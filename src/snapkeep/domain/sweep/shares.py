@@ -1,4 +1,4 @@
-"""Decide the findings about shares of snapshots with vaults and with others (INV-22). Pure."""
+"""The findings about shares of snapshots with vaults and with others (INV-22). Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from snapkeep.domain.vault.shares import STALE_AFTER, due_shares, share_of, vaul
 def share_findings(
     snapshot: Snapshot, readers: Iterable[str], policies: PolicySet, vault_accounts: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield what is wrong with a snapshot's shares; `readers` are the accounts that can read it, without known ones.
+    """Yield the faults of a snapshot's shares; `readers` are the accounts that can read it, without known ones.
 
     The account of a vault may read copies that carry the vault's tag, and nothing else.
     """
@@ -34,7 +34,7 @@ def share_findings(
 
 
 def stale_findings(copies: Iterable[Snapshot], now: datetime) -> Iterator[Finding]:
-    """Yield for each vault the copy that was shared with it first, if that is more than a day ago, and the number of others."""
+    """Yield for each vault the copy that was shared with it first, if more than a day ago, and the number of others."""
     stale: dict[str, list[tuple[datetime, Snapshot]]] = defaultdict(list)
     for copy in copies:
         share = share_of(copy.tags)
@@ -50,7 +50,7 @@ def stale_findings(copies: Iterable[Snapshot], now: datetime) -> Iterator[Findin
 def unshared_findings(
     copies: Iterable[Snapshot], policies: PolicySet, vault_accounts: Collection[str], now: datetime, *, system: str
 ) -> Iterator[Finding]:
-    """Yield for each vault the oldest copy that arrived a day ago and is not shared with it, and the number of others."""
+    """Yield for each vault the oldest copy that arrived over a day ago and is not shared with it, and the number of others."""
     missing: dict[str, list[Snapshot]] = defaultdict(list)
     for copy, vault in due_shares(copies, policies, vault_accounts, now, system=system):
         if now - (copy.completed_at or copy.start_time) > STALE_AFTER:
@@ -65,7 +65,7 @@ def _and_others(items: Sequence[object]) -> str:
 
 
 def vault_findings(copies: Iterable[Snapshot], policies: PolicySet, vault_accounts: Collection[str]) -> Iterator[Finding]:
-    """Yield the vaults of copies whose accounts the stack may not share with."""
+    """Yield the vaults of copies with whose accounts the stack may not share."""
     vaults = {vault.name: vault for copy in copies if (vault := vault_for(copy, policies)) is not None}
     for name, vault in sorted(vaults.items()):
         if vault.account not in vault_accounts:

@@ -1,4 +1,4 @@
-"""Find copies whose comparison with their source ended without a proof, and which of them is compared again. Pure."""
+"""Copies whose comparison with their source ended without a proof, and the choice of the one to compare again. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from snapkeep.domain.recovery.verdict import is_compared, is_proved
 from snapkeep.domain.sweep.findings import Finding, FindingKind, VerifyRepair
 
 MOST_COMPARISONS = 20
-"""The comparisons that one sweep starts: after a long outage, a fleet's comparisons share the quotas of the EBS direct APIs."""
+"""The most comparisons that one sweep starts: after a long outage, a fleet's comparisons share the quotas of the EBS direct
+APIs."""
 COMPARED_WITHIN = timedelta(days=1)
-"""Longer than all retries of Verify's steps together. A comparison that reads much has more time: see `UnprovedCopy.patience`."""
+"""A time longer than all retries of Verify's steps. A comparison with many reads has more time: see `UnprovedCopy.patience`."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnprovedCopy:
-    """A copy that arrived long ago, and that its comparison neither proved nor found different."""
+    """A copy that arrived long ago, whose comparison neither proved it nor found it different."""
 
     copy: Snapshot
     method: Method
@@ -30,16 +31,16 @@ class UnprovedCopy:
 
     @property
     def arrived_at(self) -> datetime:
-        """When it completed; when it was begun, where EC2 does not say."""
+        """The time of its completion, or of its start if EC2 does not return the former."""
         return self.copy.completed_at or self.copy.start_time
 
     @property
     def patience(self) -> timedelta:
-        """The time that a comparison has: twice what AWS's documented rates ask for, and at least a day."""
+        """The time for a comparison: twice the time by AWS's documented rates, and at least a day."""
         return max(COMPARED_WITHIN, 2 * timedelta(seconds=estimate(self.method, self.copy.size_gib).seconds))
 
     def attempt(self, now: datetime) -> int:
-        """Return how many comparisons could have ended since it arrived: the one that is due, 0 for the first."""
+        """Return the number of the comparison that is due, 0 for the first: as many could have ended since the arrival."""
         return (now - self.arrived_at) // self.patience
 
 
@@ -48,8 +49,8 @@ def unproved_copies(
 ) -> list[UnprovedCopy]:
     """Return the copies of a DR region whose comparison should have ended in a proof, the newest first in each lineage.
 
-    None is older than its lineage's newest proved copy. Copies that cannot be read, and those that are deleted now (`leaving`, by
-    id), are left out.
+    None is older than its lineage's newest proved copy. Copies that cannot be read, and copies that are about to be deleted
+    (`leaving`, by id), are left out.
     """
     lineages: dict[Lineage, list[Snapshot]] = defaultdict(list)
     for snapshot in snapshots:
@@ -75,7 +76,7 @@ def _since_last_proof(copies: Iterable[Snapshot], system: str) -> Iterator[Snaps
 
 
 def _comparison_of(copy: Snapshot, copies: Iterable[Snapshot], policies: PolicySet) -> UnprovedCopy | None:
-    """Return the comparison that a copy's rule requires; None without a rule that compares."""
+    """Return the comparison that a copy's rule requires; None if it requires none."""
     policy = policies.named(copy.policy)
     rule = policy.copy_rule(copy.region) if policy else None
     if rule is None:
@@ -87,9 +88,10 @@ def _comparison_of(copy: Snapshot, copies: Iterable[Snapshot], policies: PolicyS
 def unproved_findings(
     unproved: Iterable[UnprovedCopy], sources: Mapping[str, Mapping[str, Snapshot]], now: datetime
 ) -> list[Finding]:
-    """Return a finding for each lineage's newest unproved copy whose source exists: once it is proved, older ones need no proof.
+    """Return a finding for each lineage's newest unproved copy whose source exists: after its proof, older ones need none.
 
-    `sources` has the snapshots that exist, by region and id. A region that is missing could not be read: nothing is started.
+    `sources` has the existing snapshots, by region and id. A missing region could not be read: no comparison of its snapshots
+    starts.
     """
     findings: dict[Lineage, Finding] = {}
     for unproved_copy in unproved:
@@ -109,6 +111,6 @@ def _finding(unproved_copy: UnprovedCopy, existing: Mapping[str, Snapshot] | Non
     source = existing.get(copy.origin.snapshot_id)
     if source is None or not source.completed or source.unusable is not None:
         return None
-    # One name for the time that a comparison has: sweeps in between start no second one.
+    # One name for the whole time of a comparison: sweeps in this time start no second one.
     repair = VerifyRepair(copy.id, unproved_copy.method, f"{copy.id}-again-{unproved_copy.attempt(now)}", unproved_copy.month_usd)
     return Finding(FindingKind.COPY_UNPROVED, copy.id, copy.origin.volume_id, text, unproved_copy.arrived_at, repair)

@@ -1,7 +1,8 @@
-"""Runs of Protect that wait for a copy and would get no answer. Pure; see `snapkeep.domain.sweep.findings`.
+"""Runs of Protect that wait for a copy and would get no answer.
 
-A run waits with a task token. The entry of its copy carries the token and the run's name; settling the entry answers the run.
-Where the entry or the answer was lost, the run waits until its time-out and then fails although its copy may have completed.
+Pure; see `snapkeep.domain.sweep.findings`. A run waits with a task token. The entry of its copy carries the token and the run's
+name; settling the entry answers the run. If the entry or the answer was lost, the run waits until its time-out and then fails,
+although its copy may have completed.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from snapkeep.domain.sweep.findings import CopyWait, Finding, FindingKind, Rejoi
 from snapkeep.domain.sweep.rotation import rotating_sample
 
 VISIBLE_AFTER = timedelta(minutes=5)
-"""The age from which runs and their waits are looked at: listings of executions and of the queue lag behind."""
+"""The age from which runs and their waits are read: listings of executions and of the queue lag behind."""
 ONE_SET = timedelta(minutes=1)
-"""The snapshots of a multi-volume set begin together; one run waits for all of their copies."""
+"""The time within which the snapshots of a multi-volume set begin; one run waits for all of their copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,11 @@ class RunsToRead:
 def runs_to_read(
     under_way: Iterable[OpenRun], queued: Collection[QueueEntry], missing: Iterable[datetime], now: datetime, most: int
 ) -> RunsToRead:
-    """Return the runs whose history a sweep reads. `missing` are the starts of snapshots whose copy is neither there nor queued.
+    """Return the runs whose history a sweep reads.
 
-    A run that an entry names will be answered, and is not read: ordinarily, none is. A run that waits for several copies
-    may have lost one entry and not another: where one is lost, the runs that began with it are read too, after the others.
+    `missing` are the starts of snapshots whose copy neither exists nor is queued. A run that an entry names will be answered,
+    and is not read. A run that waits for several copies may have lost only one entry: if one is lost, the runs that began at
+    the same time are read too, after the others.
     """
     answering = [entry for entry in queued if entry.is_open and entry.tokens]
     orphans = sorted({*missing, *(entry.request.origin.start_time for entry in queued if entry.is_open and not entry.tokens)})
@@ -54,7 +56,7 @@ def runs_to_read(
     old = sorted((run for run in under_way if run.started_at <= now - VISIBLE_AFTER), key=lambda run: (run.started_at, run.id))
     unnamed = [run for run in old if run.id not in named]
     siblings = [run for run in old if run.id in related]
-    # Each history is a call: a sweep reads some, others in the next one.
+    # Each history is one call: a sweep reads some of them, and the next sweeps read others.
     chosen = rotating_sample(unnamed, most, now)
     chosen += rotating_sample(siblings, most - len(chosen), now)
     return RunsToRead(tuple(run.id for run in chosen), len(unnamed) + len(siblings) - len(chosen))
@@ -72,7 +74,10 @@ def unanswered(
     newest_copied: Mapping[tuple[Lineage, str], datetime],
     now: datetime,
 ) -> Iterator[Finding]:
-    """Return the waiting runs that no entry (`queued`: open or failed) would answer. Unreachable regions are left out."""
+    """Return the waiting runs that no entry would answer.
+
+    `queued` has open and failed entries. Unreachable regions are left out.
+    """
     for wait in waits:
         origin, region = wait.request.origin, wait.request.region
         entry = queued.get(wait.request.snapshot_in_region)

@@ -1,1 +1,1 @@
-"""Copies that a vault in another account pulls: which are shared with it, and what it needs for that."""
+"""Copies that a vault in another account pulls: their shares, and the permissions of the vault."""

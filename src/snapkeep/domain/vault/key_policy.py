@@ -1,7 +1,7 @@
-"""The statements that a key of DR copies needs, so that a vault's account can copy what is under it.
+"""The statements in the policy of a DR copies' key that let a vault's account copy the DR copies.
 
 Source: EBS user guide, "Share the KMS key used to encrypt a shared Amazon EBS snapshot". The vault's own IAM policies decide
-which of its roles may do so.
+which of its roles may use the key.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from snapkeep.domain.policy.model import Vault
 
 USE = ("kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*")
-"""Beside DescribeKey and CreateGrant."""
+"""The operations besides DescribeKey and CreateGrant."""
 
 
 def key_policy_statements(vault: Vault, partition: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Shares of DR copies with vaults: which are due, which are no longer wanted, and how long they hold a copy (INV-22). Pure.
+"""Shares of DR copies with vaults: the due ones, the obsolete ones, and the time for which a share holds a copy (INV-22). Pure.
 
 The state of a share is in two tags of the copy: `snapkeep:vault` while it is shared, `snapkeep:vault-copy` once the vault has it.
 """
@@ -17,18 +17,19 @@ from snapkeep.domain.tag_names import VAULT, VAULT_COPY
 from snapkeep.domain.tags import format_time, parse_time
 
 SHARED_FOR = timedelta(days=7)
-"""For so long a share holds its copy, and a copy that is not the newest of its volume is shared after its arrival."""
+"""The time for which a share holds its copy, and within which a copy that is not its volume's newest is shared after its
+arrival."""
 STALE_AFTER = timedelta(days=1)
 """A vault copies within hours: an older share is a finding."""
 
 
 class Share(NamedTuple):
-    """A copy's share with a vault, as its tag says."""
+    """A copy's share with a vault, in its tag."""
 
     vault: str
     """The vault's name."""
     since: datetime | None
-    """None where the tag does not say: a person wrote it."""
+    """None if the tag has no time, because a person wrote it."""
 
 
 def share_of(tags: Mapping[str, str]) -> Share | None:
@@ -53,18 +54,18 @@ def vault_copy_tag(vault: Vault, copy_id: str) -> dict[str, str]:
 
 
 def is_in(vault: Vault, copy: Snapshot) -> bool:
-    """Whether a vault has said that it has copied this DR copy."""
+    """Whether a vault has confirmed its copy of this DR copy."""
     return copy.tags.get(VAULT_COPY, "").partition(" ")[0] == vault.name
 
 
 def vault_for(copy: Snapshot, policies: PolicySet) -> Vault | None:
-    """Return the vault that is to have a DR copy, by the policy that the copy carries; None if none is."""
+    """Return the vault of the policy that a DR copy carries; None if it has none."""
     policy = policies.named(copy.policy)
     return policies.vault_of(policy, copy.region) if policy is not None and copy.is_copy else None
 
 
 def may_be_shared(copy: Snapshot, system: str) -> bool:
-    """Whether a copy is one that a vault should have: it counts, and is proved to be equal to its source."""
+    """Whether a copy may be shared with a vault: it counts, and it is proved to be equal to its source."""
     return copy.counts_for(system) and is_proved(copy)
 
 
@@ -73,7 +74,8 @@ def due_shares(
 ) -> list[tuple[Snapshot, Vault]]:
     """Return the DR copies to share, with their vaults, the oldest origin first: a vault's copies build on each other.
 
-    They are each volume's newest copy, and those that arrived within SHARED_FOR; `accounts` are those that the stack shares with.
+    They are each volume's newest copy, and copies that arrived within SHARED_FOR. `accounts` are those with which the stack
+    shares.
     """
     good = [copy for copy in copies if may_be_shared(copy, system)]
     newest: dict[Lineage, Snapshot] = {}
@@ -93,42 +95,42 @@ def due_shares(
 
 
 def is_wanted(copy: Snapshot, policies: PolicySet) -> bool:
-    """Whether a shared copy is still to be shared with the vault that its tag names."""
+    """Whether a copy must stay shared with the vault that its tag names."""
     share, vault = share_of(copy.tags), vault_for(copy, policies)
     return share is not None and vault is not None and share.vault == vault.name
 
 
 def share_counts(copies: Iterable[Snapshot], system: str) -> tuple[int, int]:
-    """Return how many managed copies are shared with vaults, and how many vaults have copied."""
+    """Return the number of managed copies that are shared with vaults, and the number that vaults have copied."""
     managed = [copy.tags for copy in copies if copy.managed_by(system)]
     return sum(VAULT in tags for tags in managed), sum(VAULT_COPY in tags for tags in managed)
 
 
 @dataclass(frozen=True, slots=True)
 class VaultStanding:
-    """How far a vault has the copies that it should have, as the tags of the DR copies say."""
+    """The progress of a vault's copies, by the tags of the DR copies."""
 
     vault: Vault
     known: bool
-    """Whether the region could be listed whose copies it gets; where it could not, every figure is zero."""
+    """Whether the region of its copies could be listed; if not, every figure is zero."""
     copied: int = 0
-    """Copies there of which the vault has said that it has copied them."""
+    """The number of copies that the vault has confirmed."""
     newest: datetime | None = None
-    """The start of the newest source among them; None without any."""
+    """The start of their newest source; None without any."""
     shared: int = 0
-    """Copies that are shared with it, and that it has not copied yet."""
+    """The number of shared copies that the vault has not copied yet."""
     shared_since: datetime | None = None
-    """When the first of these was shared; None without any, or where no tag says."""
+    """The time when the first of these was shared; None without any, or if no tag has a time."""
     to_share: int = 0
-    """Proved copies that are to be shared with it."""
+    """The number of proved copies that are due to be shared with the vault."""
     late: bool = False
-    """Whether one of the shared has waited for more than a day, or one that is to be shared."""
+    """Whether a shared or due copy has waited for more than a day."""
 
 
 def vault_standings(
     listings: Mapping[str, Iterable[Snapshot]], policies: PolicySet, now: datetime, *, system: str
 ) -> list[VaultStanding]:
-    """Return the standing of each vault of the policies, given the copies of the regions that could be listed."""
+    """Return the progress of each vault of the policies, given the copies of the regions that could be listed."""
     return [_standing(vault, listings.get(vault.from_region), policies, now, system) for vault in policies.vaults]
 
 
@@ -157,7 +159,7 @@ def _standing(vault: Vault, listed: Iterable[Snapshot] | None, policies: PolicyS
 
 
 def vault_holds(copies: Iterable[Snapshot], now: datetime) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of copies that are shared with a vault, which may be copying them, for SHARED_FOR at most."""
+    """Return the holds on copies that are shared with a vault, which may be copying them, for SHARED_FOR at most."""
     held: dict[str, tuple[Reason, ...]] = {}
     for copy in copies:
         share = share_of(copy.tags)

@@ -1,4 +1,4 @@
-"""The event by which a vault says that it has copied a DR copy."""
+"""The event by which a vault confirms its copy of a DR copy."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class VaultWord:
     """A vault's copy has completed."""
 
     snapshot_id: str
-    """The DR copy that was shared."""
+    """The id of the shared DR copy."""
     copy_id: str
-    """The vault's copy."""
+    """The id of the vault's copy."""
     account: str
-    """The sender's account, as EventBridge writes it."""
+    """The sender's account, which EventBridge writes."""
 
 
 def parse_vault_word(event: Mapping[str, Any]) -> VaultWord:
-    """Return the content of an event of a vault. Raise InvalidEvent if it is no such event, or names no copy that succeeded."""
+    """Return the content of a vault's event. Raise InvalidEvent if it is another event, or has no successful copy."""
     detail = event.get("detail")
     if event.get("source") != SOURCE or event.get("detail-type") != DETAIL_TYPE or not isinstance(detail, Mapping):
         raise InvalidEvent(f"this is not an event '{DETAIL_TYPE}' of {SOURCE}")
