@@ -2,8 +2,7 @@
 
 The RPO age of a volume is the age of the data in its newest DR copy that can be restored. Under a policy without copies it is
 the age of the newest snapshot that can be restored. With several copy rules the oldest copy counts. A region that could not be
-read makes no volume protected or late. If the primary region could not be read, the copies in the others show which volumes
-exist.
+read makes no volume protected or late. If it is the primary region, the copies in the others show which volumes exist.
 """
 
 from __future__ import annotations

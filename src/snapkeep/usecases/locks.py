@@ -1,6 +1,7 @@
-"""Lock snapshots and copies as their policies want it. Nothing unlocks.
+"""Lock snapshots and copies as their policies require.
 
-A request only names snapshots: the policies in force decide, and a lock is made or made stricter, never removed or shortened.
+Nothing unlocks. A request only names snapshots. The policies in force decide, and a lock is made or made stricter, never
+removed or shortened.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind, Snapsho
 
 @dataclass(frozen=True, slots=True)
 class LockResult:
-    """The locks that were made, and the ids of the snapshots that AWS would not lock."""
+    """The locks that were made, and the ids of the snapshots that AWS refused to lock."""
 
     locked: tuple[LockOrder, ...] = ()
     refused: tuple[str, ...] = ()
@@ -35,13 +36,13 @@ class LockSnapshots:
     clock: Clock
     limits: LockLimits
     rule_of: Callable[[PolicySet, Snapshot, str], LockRule | None] = lock_rule_of
-    """Returns the lock that the policies want on a snapshot of a system."""
+    """Returns the lock that the policies require on a snapshot of a system."""
 
     def run(self, snapshot_ids: Collection[str] = ()) -> LockResult:
-        """Lock those of the snapshots that need it; without ids, of the pending copies into this region.
+        """Lock the snapshots that need it; without ids, the pending copies into this region.
 
-        A refusal stops no other lock, and is notified of a named snapshot: pending copies are looked at every minute. Raise
-        AwsThrottled or AwsUnavailable; the call can be repeated.
+        A refusal stops no other lock. It is notified only for named snapshots, because pending copies are read every minute.
+        Raise AwsThrottled or AwsUnavailable; the call can be repeated.
         """
         named = bool(snapshot_ids)
         listed = self.reader.snapshots(snapshot_ids).values() if named else self.reader.copies_in_flight()
@@ -55,7 +56,7 @@ class LockSnapshots:
                 continue
             try:
                 self.locker.lock(order)
-            # Deleted since it was listed.
+            # It was deleted after the listing.
             except SnapshotGone:
                 continue
             except AwsRefused as error:

@@ -1,4 +1,4 @@
-"""Notify: make notices of a failed run's state, and one message of all notices with one cause."""
+"""Notify: make notices from a failed run's state, and one message from all notices with one cause."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXAMPLES = 10
 
 @dataclass(frozen=True, slots=True)
 class StepError:
-    """The error that a step of a state machine ended with."""
+    """The error of a failed step of a state machine."""
 
     name: str
     cause: str
@@ -25,7 +25,7 @@ class StepError:
 
 @dataclass(slots=True)
 class RunState:
-    """The state of a run at its end, as far as notices need it."""
+    """The facts from a run's final state for its notices."""
 
     subject: str = ""
     """The snapshot of the event that started the run, or the event's type."""
@@ -35,7 +35,7 @@ class RunState:
     undeleted: tuple[DeletionResult, ...] = ()
     error: StepError | None = None
     reported: bool = False
-    """Whether a sweep's report was published, which says everything."""
+    """Whether a sweep's report was published, which has everything."""
 
 
 def notices_of_run(state: RunState, region: str, execution: str, now: datetime) -> list[Notice]:
@@ -48,7 +48,7 @@ def notices_of_run(state: RunState, region: str, execution: str, now: datetime) 
     ]
     if state.error is not None:
         failures.append((state.error.name, state.error.cause, subject))
-    # No failure goes unsaid, not even one of which the state says nothing.
+    # Every failure has a notice, even without a cause in the state.
     if not failures and not state.reported:
         failures.append((ProblemKind.RUN_FAILED, "the run failed, and its state does not say why; see the execution", subject))
     detail = f"volume {', '.join(state.volume_ids)}" if state.volume_ids else "no volume known"
@@ -94,21 +94,21 @@ class HeldNotice:
 
 
 class NoticeSource(Notices, Protocol):
-    """Reads what was collected."""
+    """Reads the collected notices."""
 
     def receive(self) -> Iterable[HeldNotice]:
-        """Return what is there. It comes back later unless it is deleted."""
+        """Return notices. They are returned again later unless they are deleted."""
 
     def delete(self, held: Sequence[HeldNotice]) -> None:
-        """Delete what was published."""
+        """Delete published notices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
-    """One message for each kind and cause, once it has been quiet for a while: a thousand failures are one message.
+    """One message for each kind and cause, after a quiet time: a thousand failures are one message.
 
-    The first message of an urgent kind waits for nothing. A notice in the queue then says that it was published, and as long as
-    it is there, ten minutes at most, the other notices wait as all do: a storm is one message at once, and a digest.
+    The first message of an urgent kind does not wait. A notice in the queue then records its publication. While it is there,
+    for ten minutes at most, other notices of the kind wait as usual: a storm is one message at once, and a digest.
     """
 
     system: str
@@ -119,7 +119,10 @@ class Digest:
     longest: timedelta = timedelta(minutes=10)
 
     def run(self) -> int:
-        """Publish what is ripe. Return the number of messages. Raise, once all were tried, what kept one from being published."""
+        """Publish the messages that are due.
+
+        Return their number. After all attempts, raise the error that prevented one of them.
+        """
         groups: dict[tuple[str, str, str], list[HeldNotice]] = {}
         for held in self.source.receive():
             groups.setdefault((held.notice.kind, _without_ids(held.notice), held.notice.region), []).append(held)
@@ -129,14 +132,14 @@ class Digest:
         for group in groups.values():
             try:
                 messages += self._publish(group, now)
-            except SnapkeepError as error:  # it comes back; a message that is never taken must not keep the others
+            except SnapkeepError as error:  # it is received again; a message that cannot be published must not stop the others
                 failed.append(error)
         if failed:
             raise failed[0]
         return messages
 
     def _publish(self, group: Sequence[HeldNotice], now: datetime) -> bool:
-        """Publish the message of a group if it is ripe. Return whether it was."""
+        """Publish the message of a group if it is due. Return whether it was published."""
         marks = [held for held in group if held.notice.published]
         self.source.delete([mark for mark in marks if now - mark.notice.at >= self.longest])
         notices = [held.notice for held in group if not held.notice.published]
@@ -145,7 +148,7 @@ class Digest:
             return False
         message = message_of(notices, self.system)
         self.publisher.publish(message.subject, message.text)
-        # After the publication: a message that is sent twice is better than one that is lost.
+        # The deletion follows the publication: a message that is sent twice is better than a lost one.
         self.source.delete([held for held in group if not held.notice.published])
         if notices[0].urgent:
             self.source.add(replace(notices[0], at=now, published=True))
@@ -157,10 +160,10 @@ class Digest:
 
 
 def _without_ids(notice: Notice) -> str:
-    """Return the cause without the parts that differ from one snapshot to the next, so that like causes form one message.
+    """Return the cause without the parts that differ between snapshots, so that similar causes form one message.
 
-    These are ids of snapshots and volumes; the request and the time that Lambda puts before a time-out; the message, encoded
-    anew for each call, that EC2 puts behind what it does not authorize.
+    These are ids of snapshots and volumes, the request id and the time before Lambda's time-outs, and the message that EC2
+    encodes for each call after an authorization failure.
     """
     return " ".join(_PASSING.sub("", notice.cause).split())
 
@@ -173,4 +176,5 @@ _PASSING = re.compile(
     r"|[\w+/=-]{65,}",
     re.IGNORECASE,
 )
-"""Text that concerns one case alone. A key's id does not: it may be the fault. No name in a message exceeds 64 characters."""
+"""Text that concerns only one case. A key's id is not such a text: it may be the fault. No name in a message exceeds 64
+characters."""

@@ -15,7 +15,7 @@ from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
 
 
 class HoldStore(Protocol):
-    """Keeps the holds that are written in one region, each by itself: no writer can overwrite another's."""
+    """Stores the holds of one region, each by itself: no writer can overwrite another's."""
 
     def all(self) -> list[PlacedHold]:
         """Return every hold. Raise InvalidConfiguration, naming it, if one cannot be read."""
@@ -31,11 +31,11 @@ class HoldReader(Protocol):
     """Reads the holds in force."""
 
     def placed(self, snapshots: Iterable[Snapshot]) -> PlacedHolds:
-        """Return the holds that may cover snapshots of this region. It raises nothing: an unread hold may hold everything."""
+        """Return the holds that may cover snapshots of this region. It raises nothing: an unread hold may cover everything."""
 
 
 def read_holds(stores: Mapping[str, Callable[[], HoldStore]]) -> PlacedHolds:
-    """Return the holds of all these regions, and why those of some could not be read."""
+    """Return the holds of all these regions, with the reasons why some could not be read."""
     holds: dict[PlacedHold, None] = {}
     unread: dict[str, str] = {}
     for region, store in stores.items():
@@ -48,7 +48,7 @@ def read_holds(stores: Mapping[str, Callable[[], HoldStore]]) -> PlacedHolds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldsInForce(HoldReader):
-    """Reads the holds of this region, of the regions that snapshots come from, and of those that the policies copy to.
+    """Reads the holds of this region, of the source regions, and of the regions to which the policies copy.
 
     No hold is cached between two calls: it counts for every deletion that begins after it was written.
     """
@@ -57,21 +57,21 @@ class HoldsInForce(HoldReader):
     store_of: Callable[[str], HoldStore]
     policies: Callable[[], PolicySet]
     of_origins: bool = True
-    """Whether holds are written in the regions that snapshots come from too: not in a vault, whose snapshots come from others."""
+    """Whether the source regions have holds too: not for a vault, whose sources are in another account."""
 
     def placed(self, snapshots: Iterable[Snapshot]) -> PlacedHolds:
         """Return the holds that may cover snapshots of this region."""
         origins = {snapshot.origin.region for snapshot in snapshots} if self.of_origins else set()
         try:
             regions = sorted({self.region, *origins, *self.policies().copy_regions})
-        except SnapkeepError as error:  # a function whose first reading of the policies fails knows none
+        except SnapkeepError as error:  # a function whose first read of the policies fails knows none
             return PlacedHolds(unread={self.region: f"the regions in which holds may be written are not known: {error}"})
         return read_holds({region: partial(self.store_of, region) for region in regions})
 
 
 @dataclass(frozen=True, slots=True)
 class HoldResult:
-    """The regions in which a hold was written or removed, and why it was not in others."""
+    """The regions in which a hold was written or removed, and the reasons why it was not in others."""
 
     done: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class HoldResult:
 
 
 def place(stores: Mapping[str, HoldStore], hold: PlacedHold) -> HoldResult:
-    """Write a hold in every region that can be reached."""
+    """Write a hold in every reachable region."""
 
     def write(store: HoldStore) -> bool:
         store.place(hold)
@@ -90,7 +90,7 @@ def place(stores: Mapping[str, HoldStore], hold: PlacedHold) -> HoldResult:
 
 
 def release(stores: Mapping[str, HoldStore], hold_id: str) -> HoldResult:
-    """Remove a hold from every region that can be reached. It counts until it is removed from all."""
+    """Remove a hold from every reachable region. It counts until it is removed from all."""
     return _in_each(stores, lambda store: store.release(hold_id))
 
 

@@ -1,7 +1,7 @@
 """The policy document in force: read by the functions; pushed, shown and rolled back by users.
 
-It is stored as compact JSON with its former versions. Protection continues whatever is stored: a document that cannot be used
-leaves the last usable one in force, and a notice is sent.
+It is stored as compact JSON with its earlier versions. Protection always continues: if a document cannot be used, the last
+usable one stays in force, and a notice is sent.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from snapkeep.usecases.ports import Clock, Notice, Notices
 
 STANDARD_BYTES = 4096
 ADVANCED_BYTES = 8192
-"""The size of an SSM parameter in the standard and in the advanced tier, which costs (SSM: parameter tiers)."""
+"""The size of an SSM parameter in the standard tier, and in the advanced tier, which is charged (SSM: parameter tiers)."""
 
 NOTHING = "{}"
 """The version that `policy remove` stores: there is no document, and the stack's parameters are the policy."""
 
 FRESH = timedelta(seconds=60)
-"""Age up to which a function uses the document that it read: after this a new one is in force everywhere."""
+"""The age up to which a function uses the document that it read. After this time a new one is in force everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class StoredDocument:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it stands for no document."""
+        """Whether this version means that there is no document."""
         return self.text.strip() == NOTHING
 
 
@@ -68,21 +68,21 @@ class PolicyStore(Protocol):
 
 
 def parse_stored(stored: StoredDocument, parameters: PolicySet) -> PolicySet:
-    """Return the policies of a stored version. Raise InvalidPolicy.
+    """Return the policies of a stored version.
 
-    The stack's parameters give the limits where the document has none, and in the primary region the region that no copy may
-    go to.
+    Raise InvalidPolicy. The stack's parameters have the limits if the document has none, and in the primary region the region
+    that cannot be a destination.
     """
     from snapkeep.domain.policy.document import parse_document  # noqa: PLC0415 - most systems have no document
 
     source = PolicySource(SourceKind.DOCUMENT, stored.version)
     try:
-        # JSON allows a key twice and the last one wins: of two limits it would not show which is meant.
+        # JSON allows a key twice, and the last one wins: with two limits, the intended one would not be known.
         data = json.loads(stored.text, object_pairs_hook=_each_key_once)
         return parse_document(data, region=parameters.primary_region, source=source, limits=parameters.limits)
     except ValueError as error:
         raise _not_readable(stored, f"not readable as JSON: {error}") from error
-    except RecursionError as error:  # how deep is too deep differs between Python's versions
+    except RecursionError as error:  # the maximum depth differs between versions of Python
         raise _not_readable(stored, "it is nested deeper than any policy document") from error
 
 
@@ -100,7 +100,7 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def stored_text(document: object) -> str:
     """Return a checked document as the text to store, in compact JSON.
 
-    SSM refuses a value with `{{` (PutParameter: Value). It occurs only within strings, where JSON has an escape for it.
+    SSM refuses a value with `{{` (PutParameter: Value). It occurs only within strings, in which JSON has an escape for it.
     Raise InvalidPolicy if the text is larger than a parameter.
     """
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).replace("{{", "{\\u007b")
@@ -112,7 +112,7 @@ def stored_text(document: object) -> str:
 
 
 def keep_everything(policies: PolicySet) -> PolicySet:
-    """Return the policies without their retention rules: nothing is deleted while the right rules are not known."""
+    """Return the policies without their retention rules: nothing is deleted while the correct rules are not known."""
     keeping = tuple(
         replace(
             policy, retention=Retention(), gone=None, copies=tuple(replace(rule, retention=Retention()) for rule in policy.copies)
@@ -138,11 +138,11 @@ class PoliciesInForce:
     def __call__(self) -> PolicySet:
         """Return the policies in force, at most a minute old.
 
-        A broken document leaves the last usable version in force; where none is usable, the parameters' copies continue and
-        nothing is deleted. Raise AwsUnavailable only while the store cannot be read and nothing was read before.
+        If a document cannot be used, the last usable version stays in force. If none is usable, the copies by the parameters
+        continue, and nothing is deleted. Raise AwsUnavailable only while the store cannot be read and nothing was read before.
         """
         now = self.clock.now()
-        # A clock that was set back must not make the copy fresh for ever.
+        # A clock that was set back must not make the cached document valid for ever.
         if self._known is not None and self._read_at is not None and timedelta(0) <= now - self._read_at < FRESH:
             return self._known
         try:
@@ -155,13 +155,13 @@ class PoliciesInForce:
         return self._known
 
     def expect(self, version: int) -> None:
-        """Read the document anew at the next call, unless this version of it, or a later one, is known."""
+        """Read the document again at the next call, unless this version or a later one is known."""
         if self._known is not None and self._known.source.version < version:
             self._read_at = None
 
     def _fall_back(self, stored: StoredDocument, broken: InvalidPolicy, fallback: PolicySet) -> None:
-        """Send a notice for a broken version once. Raise AwsUnavailable: the next reading sends it then."""
-        # Before the notice: where that cannot be sent, the fallback is in force all the same.
+        """Send a notice for an unusable version once. Raise AwsUnavailable: then the next read sends it."""
+        # This precedes the notice: if the notice cannot be sent, the fallback is in force nevertheless.
         self._known = fallback
         if self._notified_version == stored.version:
             return
@@ -169,17 +169,17 @@ class PoliciesInForce:
         subject = f"policy document, version {stored.version}"
         notice = Notice(InvalidPolicy.__name__, cause, subject, str(broken), self.store.region, self.clock.now())
         self.notices.add(notice)
-        # After the notice, so that a failed one is sent by the next reading.
+        # This follows the notice, so that the next read sends a failed one.
         self._notified_version = stored.version
 
 
 @dataclass(frozen=True, slots=True)
 class ShowResult:
-    """One version of the document: its policies, or why it cannot be used."""
+    """One version of the document: its policies, or the reason why it cannot be used."""
 
     stored: StoredDocument
     policies: PolicySet | None
-    """The policies that it puts in force; for an empty version, the parameters'."""
+    """The policies that it puts in force; for an empty version, those of the parameters."""
     problems: tuple[PolicyProblem, ...] = ()
     in_force: bool = False
     """Whether this is the newest usable version, which the functions use."""
@@ -187,7 +187,7 @@ class ShowResult:
 
 @dataclass(frozen=True, slots=True)
 class FormerVersion:
-    """A former version and its policies."""
+    """An earlier version and its policies."""
 
     stored: StoredDocument
     policies: PolicySet
@@ -195,7 +195,7 @@ class FormerVersion:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """The result of a push to one region; `overtaken` if another push at the same time made a version too."""
+    """The result of a push to one region; `overtaken` if a concurrent push made a version too."""
 
     region: str
     version: int
@@ -210,7 +210,7 @@ def in_force(
 ) -> PolicySet:
     """Return the policies that the functions use now; `parameters` are those of the stack.
 
-    Where the newest document is broken it is the last usable one, `problem` says so, and `fall_back` hears of it.
+    If the newest document cannot be used, the last usable one is returned with a `problem`, and `fall_back` is called.
     """
     try:
         current = store.current()
@@ -225,7 +225,7 @@ def in_force(
 
 
 def _fallback(stored: StoredDocument, broken: InvalidPolicy, store: PolicyStore, parameters: PolicySet) -> PolicySet:
-    """Return the policies in force instead of a broken version, with the problem in words."""
+    """Return the policies in force instead of an unusable version, with the problem in words."""
     fallback = last_good(store, parameters)
     problem = (
         f"version {stored.version} of the policy document in {store.region} cannot be used "
@@ -235,16 +235,16 @@ def _fallback(stored: StoredDocument, broken: InvalidPolicy, store: PolicyStore,
 
 
 def last_good(store: PolicyStore, parameters: PolicySet) -> PolicySet:
-    """Return the policies of the newest usable version; where there is none, policies that delete nothing.
+    """Return the policies of the newest usable version; without one, policies that delete nothing.
 
-    An empty version is usable: since then the parameters are the policy, and not the document that was removed.
+    An empty version is usable: since then the parameters are the policy, not the removed document.
     """
     usable = (version.policies for version in history(store, parameters) if version.in_force)
     return next(filter(None, usable), keep_everything(parameters))
 
 
 def regions_known(store: PolicyStore, parameters: PolicySet) -> set[str]:
-    """Return every region that the parameters or any usable version copy to."""
+    """Return every region to which the parameters or any usable version copy."""
     policy_sets = [parameters, *(version.policies for version in history(store, parameters) if version.policies)]
     return {region for policy_set in policy_sets for region in policy_set.copy_regions}
 
@@ -266,10 +266,11 @@ def _parsed(stored: StoredDocument, parameters: PolicySet) -> ShowResult:
 
 
 def push(stores: Sequence[PolicyStore], text: str) -> list[PushResult]:
-    """Put a text from `stored_text` in force in each store, in this order. A store that has it is left unchanged.
+    """Put a text from `stored_text` in force in each store, in this order.
 
-    Callers put the DR regions first, so that no copy arrives there under an unknown policy; then the primary region; last the
-    regions that the text no longer copies to, where it deletes nothing and a failure stops no other region.
+    A store that already has it stays unchanged. Callers put the DR regions first, so that no copy arrives there under an
+    unknown policy. The primary region follows. Last are the regions to which the text no longer copies: it deletes nothing
+    there, and a failure stops no other region.
     """
     return [_put(store, text) for store in stores]
 
@@ -278,7 +279,7 @@ def _put(store: PolicyStore, text: str) -> PushResult:
     current = None
     with suppress(DocumentAbsent):
         current = store.current()
-    # A push that is repeated makes no version: SSM keeps 100 of them.
+    # A repeated push makes no version: SSM keeps 100 of them.
     if current and current.text == text:
         return PushResult(store.region, current.version, unchanged=True)
     version = store.put(text, advanced=len(text.encode()) > STANDARD_BYTES)

@@ -1,7 +1,8 @@
-"""The ports of the use cases. Adapters implement them over AWS; the model of EBS stands behind the same adapters.
+"""The ports of the use cases.
 
-Every port raises only `snapkeep.domain.errors`. Reading, tagging, copying and deleting are separate ports, so that each
-function's role, and a dry run, holds exactly the part that it may use.
+Adapters implement them over AWS; the model of EBS is used through the same adapters. Every port raises only
+`snapkeep.domain.errors`. Reading, tagging, copying and deleting are separate ports, so that each function's role, and a dry
+run, has exactly the part that it may use.
 """
 
 from __future__ import annotations
@@ -29,25 +30,25 @@ UNREACHABLE_AFTER = 2
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """The source of the current time."""
 
     def now(self) -> datetime:
-        """Return the present moment, aware, in UTC."""
+        """Return the current time, aware, in UTC."""
 
 
 class Pacer(Protocol):
-    """Lets time pass."""
+    """Waits."""
 
     def pause(self, seconds: float) -> None:
         """Wait."""
 
 
 class PacingClock(Clock, Pacer, Protocol):
-    """Tells the time, and lets it pass."""
+    """A clock that can wait."""
 
 
 class DeletionGuards(Protocol):
-    """Knows the snapshots that AMIs use, and those that are locked: they must never be deleted (INV-06)."""
+    """Reads the AMIs and the locks of snapshots: a used or locked snapshot must never be deleted (INV-06)."""
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the AMIs (disabled ones too) that use each snapshot; unused snapshots are absent."""
@@ -57,7 +58,7 @@ class DeletionGuards(Protocol):
 
 
 class SnapshotReader(DeletionGuards, Protocol):
-    """Reads EBS of one region. Listings take all pages and only our own account's snapshots."""
+    """Reads EBS of one region. Listings have all pages, and only snapshots of the own account."""
 
     @property
     def region(self) -> str:
@@ -73,7 +74,7 @@ class SnapshotReader(DeletionGuards, Protocol):
         """Return the snapshots that exist, by id."""
 
     def snapshots_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
-        """Return all snapshots of volumes of this region that were made here (managed or not, in any state)."""
+        """Return all snapshots of this region's volumes that were made here (managed or not, in any state)."""
 
     def copies_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
         """Return the copies in this region of the snapshots of source volumes (of any region)."""
@@ -88,18 +89,18 @@ class SnapshotReader(DeletionGuards, Protocol):
         """Return every snapshot that the account owns in the region."""
 
     def copies_in_flight(self) -> list[Snapshot]:
-        """Return every pending copy in this region, also those by others: each counts against the quota."""
+        """Return every pending copy in this region, including those by others: each counts towards the quota."""
 
 
 class SnapshotTagger(Protocol):
-    """Writes tags. The role behind it cannot delete."""
+    """Writes tags. Its role cannot delete."""
 
     def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
-        """Write the tags. Raise SnapshotGone if a snapshot is not there, TagsDoNotFit if the limit of 50 is passed."""
+        """Write the tags. Raise SnapshotGone if a snapshot does not exist, TagsDoNotFit if the limit of 50 is exceeded."""
 
 
 class SnapshotCopier(Protocol):
-    """Starts copies into this region. The role behind it cannot delete."""
+    """Starts copies into this region. Its role cannot delete."""
 
     def start_copy(self, request: CopyRequest) -> str:
         """Start a copy with its tags in the call; return its id. Raise CopyQuotaReached, SnapshotGone, or AwsRefused."""
@@ -121,16 +122,16 @@ class DeletionOutcome(LabelledEnum):
     LOCKED = "locked", "locked"
     NOT_ALLOWED = "not_allowed", "not allowed"
     UNSAFE = "unsafe", "not safe to delete"
-    """It was planned elsewhere, and the plan of the deleting function keeps it."""
+    """Another function planned the deletion, and the plan of the deleting function keeps the snapshot."""
     HELD = "held", "held"
     """A person placed a hold that covers it (INV-26)."""
     UNUSUAL = "unusual", "stays: far more deletions today than usual"
-    """Runs delete no more on this day, or whether they may is not known."""
+    """Runs delete no more on this day, or the limit of the day is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeletionResult:
-    """The outcome of one deletion; `cause` in AWS's words where it was refused."""
+    """The outcome of one deletion; `cause` is AWS's message if it was refused."""
 
     snapshot_id: str
     outcome: DeletionOutcome
@@ -143,7 +144,7 @@ class DeletionResult:
 
 
 class SnapshotDeleter(Protocol):
-    """Deletes managed snapshots. The role behind it cannot tag."""
+    """Deletes managed snapshots. Its role cannot tag."""
 
     def delete(self, snapshot_id: str) -> DeletionResult:
         """Delete one snapshot and return its outcome. A refusal is a result; only AwsThrottled and AwsUnavailable are raised."""
@@ -157,17 +158,18 @@ class SnapshotLocker(Protocol):
 
 
 class LockRequests(Protocol):
-    """Has snapshots locked that their policies want locked, by what alone may lock."""
+    """Requests the locks that policies require from the only function that may lock."""
 
     def request(self, snapshot_ids: Sequence[str], version: int = 0) -> None:
-        """Name snapshots of this region, or none for its pending copies. They are locked soon after, once or again alike.
+        """Request the locks of snapshots of this region, or without ids of its pending copies.
 
-        `version` is that of the policy document that wants the locks: they are not decided by an earlier one.
+        They are locked soon after; a repeated request changes nothing. `version` is that of the policy document that requires
+        the locks: no earlier version decides them.
         """
 
 
 class Commands(Protocol):
-    """Runs commands in instances. A role may send the documents that its template names alone."""
+    """Runs commands in instances. A role may send only the documents that its template names."""
 
     def send(self, instance_id: str, document: str, comment: str, *, within: timedelta) -> None:
         """Send a command, which does not run if it has not started within a time (30 seconds at least).
@@ -176,71 +178,71 @@ class Commands(Protocol):
         """
 
     def find(self, instance_id: str, comment: str, since: datetime) -> CommandResult | None:
-        """Return the command with a comment that was sent since a moment; None if Systems Manager shows none, or not yet."""
+        """Return the command with a comment that was sent since a time; None if Systems Manager does not list it, or not yet."""
 
 
 class CopyQueue(Protocol):
-    """The queue towards one DR region: a table that lives there."""
+    """The queue of copies into one DR region: a table in that region."""
 
     @property
     def region(self) -> str:
         """The destination region."""
 
     def insert(self, entry: QueueEntry) -> QueueEntry:
-        """Put a new entry in. Return it with its version. Raise EntryChanged if one with its key is there already."""
+        """Insert a new entry. Return it with its version. Raise EntryChanged if one with its key exists."""
 
     def get(self, key: str) -> QueueEntry:
         """Return the entry. Raise EntryNotFound if there is none."""
 
     def write(self, entry: QueueEntry) -> QueueEntry:
-        """Write an entry that was read, if it was not written since. Return it with its new version. Raise EntryChanged."""
+        """Write an entry that was not written since it was read. Return it with its new version. Raise EntryChanged."""
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
-        """Return up to `count` waiting entries, those that must start first (`due`) first. The queue's length adds no cost."""
+        """Return up to `count` waiting entries in the order of their latest start (`due`). The queue's length adds no cost."""
 
     def due(self, now: datetime, count: int) -> list[QueueEntry]:
-        """Return up to `count` delayed entries whose `not_before` has come, earliest first."""
+        """Return up to `count` delayed entries whose `not_before` has passed, the earliest first."""
 
     def in_state(self, state: EntryState) -> Iterator[QueueEntry]:
         """Return all entries in a state, most urgent first."""
 
     def recently_done(self, count: int) -> list[QueueEntry]:
-        """Return up to `count` entries whose copies are done, those that had to start last first."""
+        """Return up to `count` entries whose copies are done, those with the latest start (`due`) first."""
 
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
-        """Return the entries of a source volume whose copies wait or run. Settled ones, however many, add no cost."""
+        """Return the entries of a source volume whose copies wait or run. Settled entries add no cost."""
 
     def spending(self, policy: str, month: str) -> CopySpending:
         """Return the cost of a policy's time-based copies in a month, as `month_of` names it."""
 
     def spend(self, policy: str, month: str, usd: float) -> None:
-        """Add the cost of a time-based copy to a policy's month; a negative one takes it back."""
+        """Add the cost of a time-based copy to a policy's month; a negative cost subtracts it."""
 
     def mark_exhausted(self, policy: str, month: str) -> bool:
-        """Note that a policy's budget did not cover a copy of a month; return whether it is the first one."""
+        """Record that a policy's budget did not cover a copy of a month; return whether it is the first one."""
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
-        """Take the dispatcher's lease if it is free or has expired; return when it was first taken in this table.
+        """Take the dispatcher's lease if it is free or has expired; return the time when it was first taken in this table.
 
-        A table that was lost and made anew begins anew. If another dispatcher holds it, ask that one to go on, and return None.
+        A new table after a loss begins again. If another dispatcher holds the lease, ask it to continue, and return None.
         """
 
     def release_lease(self, holder: str) -> bool:
-        """Give the lease back, unless another dispatcher asked to go on: then keep it and return False (dispatch once more)."""
+        """Release the lease, unless another dispatcher asked to continue: then keep it and return False (dispatch again)."""
 
 
 class CopyResultStatus(StrEnum):
-    """How a run's wait for one copy ended. Protect's definition reads the values."""
+    """The status of a run's ended wait for one copy. Protect's definition reads the values."""
 
     COPIED = "COPIED"
     COPIED_EARLIER = "COPIED_EARLIER"
-    """An earlier run saw the copy complete; it may be deleted since, so retention lists the region (INV-04)."""
+    """The copy completed in an earlier run. It may have been deleted since, so retention lists the region (INV-04)."""
     FAILED = "FAILED"
 
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """How a run's wait for one copy ended: with a copy that was checked, or with an error and its cause."""
+    """The result of a run's wait for one copy: a checked copy, or an error and its cause."""
 
     status: CopyResultStatus
     snapshot_id: str
@@ -249,40 +251,40 @@ class CopyResult:
     volume_id: str = field(default="", metadata=OPTIONAL)
     copy_id: str = field(default="", metadata=OPTIONAL)
     confirmed_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When it was answered, for people. Retention believes the queue's entry alone."""
+    """The time of the answer, for people. Retention uses only the queue's entry."""
     error: str = field(default="", metadata=OPTIONAL)
     cause: str = field(default="", metadata=OPTIONAL)
 
     @property
     def failed(self) -> bool:
-        """Whether the run has no copy to rely on."""
+        """Whether the wait ended without a copy."""
         return self.status is CopyResultStatus.FAILED
 
 
 class TaskTokens(Protocol):
-    """Answers executions that wait with a task token, in any region."""
+    """Answers executions that wait for a task token, in any region."""
 
     def send_success(self, region: str, token: str, output: CopyResult) -> bool:
-        """Answer with success. Return False if the execution waits no more (TaskTimedOut, TaskDoesNotExist, InvalidToken)."""
+        """Answer with success. Return False if the execution no longer waits (TaskTimedOut, TaskDoesNotExist, InvalidToken)."""
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
-        """Answer with failure. Return False if the execution waits no more."""
+        """Answer with failure. Return False if the execution no longer waits."""
 
 
 class ProblemKind(StrEnum):
-    """The kinds of problems and notices that no class of an error names."""
+    """The kinds of problems and notices without an error class."""
 
     NOT_DELETED = "NotDeleted"
     COPY_LEFT_TO_SWEEP = "CopyLeftToSweep"
     RUN_FAILED = "RunFailed"
-    """A run failed, and its state does not say why."""
+    """A run failed, and its state has no cause."""
     STEP_FAILED = "Failed"
-    """A step failed with an error that has no name."""
+    """A step failed with an unnamed error."""
     NOTICE_UNREADABLE = "NoticeUnreadable"
     COPY_LATE = "CopyLate"
     """A time-based copy missed its completion duration."""
     PROOF_BUDGET_SPENT = "ProofBudgetSpent"
-    """The month's budget for comparisons is spent: structure alone is compared."""
+    """The month's budget for comparisons is spent: only structure is compared."""
     NOT_LOCKED = "NotLocked"
     """AWS refused a lock."""
     COPY_BUDGET_SPENT = "CopyBudgetSpent"
@@ -290,11 +292,11 @@ class ProblemKind(StrEnum):
     SCRIPT_FAILED = "ScriptFailed"
     """A command before or after snapshots failed on its instance."""
     NOT_SHARED = "NotShared"
-    """A copy could not be shared with its vault, or its share not be taken back."""
+    """A copy could not be shared with its vault, or its share could not be withdrawn."""
     DELETIONS_UNUSUAL = "DeletionsUnusual"
-    """Runs planned far more deletions on a day than usual, and make no more."""
+    """Runs planned far more deletions on a day than usual, and stopped."""
     SIGNAL = "Signal"
-    """A call of another principal that can weaken what protects recovery points."""
+    """A call of another principal can weaken the protection of recovery points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,10 +310,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A problem that a person should know. Notices with one `kind` and `cause` become one message."""
+    """A problem to notify people of. Notices with one `kind` and `cause` become one message."""
 
     kind: str
-    """The name of an error, ours or AWS's, or a `ProblemKind`."""
+    """The name of an error of Snapkeep or AWS, or a `ProblemKind`."""
     cause: str
     subject: str
     """Id of the snapshot, volume or plan concerned."""
@@ -320,13 +322,13 @@ class Notice:
     at: datetime
     execution: str = field(default="", metadata=OPTIONAL)
     count: int = field(default=1, metadata=OPTIONAL)
-    """The number of like cases that the notice stands for."""
+    """The number of similar cases that the notice is about."""
     published: bool = field(default=False, metadata=OPTIONAL)
-    """It stands for no case: a message of this kind and cause was published at its time."""
+    """Whether the notice only records that a message of this kind and cause was published at its time."""
 
     @property
     def urgent(self) -> bool:
-        """Whether its message waits for no quiet time."""
+        """Whether its message does not wait for a quiet time."""
         return self.kind == ProblemKind.SIGNAL
 
 
@@ -338,14 +340,14 @@ class Publisher(Protocol):
 
 
 class PageStore(Protocol):
-    """Keeps pages and records for people."""
+    """Stores pages and records for people."""
 
     def put(self, name: str, content: str, content_type: str) -> str:
-        """Keep a text under a name; return where it is, as people write it (`s3://bucket/key`)."""
+        """Store a text under a name; return its location (`s3://bucket/key`)."""
 
 
 class Notices(Protocol):
     """Collects notices for the next digest."""
 
     def add(self, notice: Notice) -> None:
-        """Keep one notice for the next digest."""
+        """Add one notice to the next digest."""

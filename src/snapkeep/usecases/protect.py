@@ -38,7 +38,7 @@ class TagOutcome(StrEnum):
 
     MANAGED = "MANAGED"
     VOLUME_NOT_TAGGED = "VOLUME_NOT_TAGGED"
-    """No policy governs the volume; nothing was changed. The name is the original system's."""
+    """No policy governs the volume, and nothing was changed. The original system has the same name."""
     NOTHING_LEFT = "NOTHING_LEFT"
     """Every snapshot of the event failed or is deleted."""
 
@@ -67,16 +67,16 @@ class TagSnapshots:
     policies: Callable[[], PolicySet]
     deployed_at: Callable[[], datetime]
     locks: LockRequests | None = None
-    """Has snapshots locked; None where nothing is locked."""
+    """Requests locks; None if nothing is locked."""
 
     def run(self, ended: Sequence[SnapshotEndEvent]) -> TagResult:
         """Tag the snapshots that a policy includes, and return the copies to make.
 
-        A failed or deleted snapshot becomes a problem and does not stop the others of its set. Raise
-        AwsUnavailable while EC2, which is eventually consistent, does not show yet what the event says.
+        A failed or deleted snapshot becomes a problem and does not stop the others of its set. Raise AwsUnavailable while EC2,
+        which is eventually consistent, does not show the event's state yet.
         """
         report = _Report()
-        # Events name snapshots and decide nothing: EC2 says what became of them.
+        # Events only name snapshots: EC2 has their state.
         present = self._present([item for item in ended if item.succeeded is not False], report)
         for item in ended:
             if item.succeeded is False:
@@ -92,13 +92,13 @@ class TagSnapshots:
             volume_ids=sorted({snapshot.origin.volume_id for snapshot in present}),
         )
         for snapshot in present:
-            # An import's volume id is arbitrary, and the same for many: it would become another volume's snapshot.
+            # An import has an arbitrary volume id that many share: it would become a snapshot of another volume.
             if snapshot.is_copy:
                 report.reasons.append(f"{snapshot.id}: it is an import or a copy, of no volume here; it is left alone")
                 report.left_alone += 1
                 continue
             volume = volumes.get(snapshot.origin.volume_id)
-            # Read only where the volume is deleted, and its earlier snapshots have to name the policy.
+            # The lineage is read only if the volume is deleted, so that its earlier snapshots have to name the policy.
             lineage = partial(self.reader.snapshots_of_volumes, [snapshot.origin.volume_id])
             chosen = select_for_snapshot(snapshot, volume, policies, system=self.system, lineage=lineage)
             report.reasons.append(f"{snapshot.id}: {chosen.why}")
@@ -108,12 +108,12 @@ class TagSnapshots:
                 report.problem(InvalidConfiguration.__name__, snapshot.id, f"it is not protected: {fault}")
             if history and chosen.policy:
                 report.reasons.append(f"{snapshot.id}: from before the system was deployed; snapkeep sweep --adopt adopts it")
-            # History needs consent: a policy must not begin to delete snapshots that were there before it.
+            # History needs consent: a policy must not delete snapshots from before its deployment.
             if fault or history or chosen.policy is None:
                 report.left_alone += 1
                 continue
             recovery = self._recovery_tags(snapshot, volume, chosen.policy, records, report)
-            # A multi-volume set is named after the least of its ids: every repetition of the event gives the same name.
+            # A multi-volume set is named after the least of its ids, so that every repetition of the event has the same name.
             if len(ended) > 1:
                 recovery = {SET: min(item.snapshot_id for item in ended)} | recovery
             self._protect(snapshot, volume, chosen.policy, recovery, choice, report)
@@ -121,7 +121,7 @@ class TagSnapshots:
         return report.result()
 
     def _request_locks(self, report: _Report, version: int) -> None:
-        """Have the tagged snapshots locked whose policies want it. A lock that cannot be requested delays no copy."""
+        """Request the locks that policies require on the tagged snapshots. A failed request delays no copy."""
         if self.locks is None or not report.to_lock:
             return
         try:
@@ -161,10 +161,10 @@ class TagSnapshots:
     def _recovery_tags(
         self, snapshot: Snapshot, volume: Volume | None, policy: Policy, records: RecordWriter, report: _Report
     ) -> dict[str, str]:
-        """Return what the snapshot is known by in a recovery, and see to it that the DR regions have its recovery record.
+        """Return the tags of the snapshot for a recovery, and write its recovery record to the DR regions.
 
-        Tags that an earlier run wrote stay: they were observed nearer to the snapshot. Before that, such tags are the volume's,
-        which has them from the snapshot that it was made of.
+        Tags that an earlier run wrote stay: they were observed closer to the snapshot. On an unhandled snapshot, such tags are
+        the volume's, which has them from the snapshot of which it was made.
         """
         known = {key: snapshot.tags[key] for key in RECOVERY_TAGS if was_managed(snapshot) and key in snapshot.tags}
         record = records.observation.record_of(volume)
@@ -198,7 +198,7 @@ class TagSnapshots:
         except (SnapshotGone, AwsRefused) as error:
             report.problem(type(error).__name__, snapshot.id, str(error))
             return
-        except TagsDoNotFit as error:  # its copy has room for our tags
+        except TagsDoNotFit as error:  # its copy has room for Snapkeep's tags
             cause = f"its own tags leave no room for ours, so retention leaves it alone; remove some of them, then sweep: {error}"
             report.problem(TagsDoNotFit.__name__, snapshot.id, cause)
         else:
@@ -212,7 +212,7 @@ class TagSnapshots:
         if snapshot.not_copyable and policy.copies:
             report.reasons.append(f"{snapshot.id}: EC2 copies it to no other region: {snapshot.not_copyable}")
             return
-        # The copy gets the recovery tags even where the snapshot itself had no room for them.
+        # The copy gets the recovery tags even if the snapshot itself had no room for them.
         source = replace(snapshot, tags={**snapshot.tags, **recovery})
         for rule in policy.copies:
             if choice.copies(snapshot, policy, rule):
@@ -222,11 +222,11 @@ class TagSnapshots:
                 report.reasons.append(f"{snapshot.id}: not copied to {rule.region}: another one of its period is")
 
     def _write(self, snapshot: Snapshot, tags: dict[str, str]) -> list[str]:
-        """Write the tags that are missing: ours alone if AWS refuses them with the others. Return the keys left out.
+        """Write the missing tags; only Snapkeep's if AWS refuses them with the others.
 
-        A service control policy may deny one tag key; EC2 then refuses the whole call.
+        Return the keys that are left out. A service control policy may deny one tag key; EC2 then refuses the whole call.
         """
-        # A repeated event finds nothing to write: each call would count against the request rate (INV-11).
+        # A repeated event finds nothing to write: each call would count towards the request rate (INV-11).
         missing = {key: value for key, value in tags.items() if snapshot.tags.get(key) != value}
         if not missing:
             return []

@@ -162,10 +162,7 @@ class DrillRun:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags of everything that the drill makes.
-
-        Tags of the source are not carried over: policies and tools select by them.
-        """
+        """The tags of the drill's resources. Tags of the source are not carried over: policies and tools select by them."""
         of_system = {SYSTEM: self.system} if self.system else {}
         return {DRILL: self.id, DRILL_END: format_time(self.ends_at), "Name": f"Snapkeep drill of {self.volume_id}", **of_system}
 

@@ -201,8 +201,7 @@ def window_of(
 ) -> Window:
     """Return the part that all listings cover.
 
-    `changes` are the changes on both sides, for CHANGED. With `most_reads`, the window ends before it needs more reads of one
-    side, but after at least one block.
+    `changes` are those on both sides, for CHANGED. `most_reads` limits the reads of one side, but admits at least one block.
     """
     lists = (source, copy, *changes)
     open_lists = [part.until for part in lists if not part.ended]
@@ -296,8 +295,7 @@ def after_sample(
 ) -> ProofProgress:
     """Return the progress after blocks of the sample.
 
-    A side does not list a block that was not read. Raise ValueError for a block that neither side lists, because the sample
-    comes from the listings.
+    A side does not list a block that was not read. Raise ValueError for a block that neither side lists.
     """
     source, copy = list(source), list(copy)
     indexes = list(blocks.indexes_of(extents))
@@ -329,8 +327,7 @@ def _compared(
 def difference_of(index: int, source: BlockDigest | None, copy: BlockDigest | None) -> Difference | None:
     """Return the difference of one block; None if it is equal.
 
-    A block that one side does not list equals only zeros. All checksums, those that AWS states and those of the bytes, have to
-    agree.
+    A block that one side does not list equals only zeros. AWS's checksums and those of the bytes must all agree.
     """
     sides = [digest for digest in (source, copy) if digest is not None]
     checksums = {checksum for digest in sides for checksum in (digest.stated, digest.computed)}
@@ -372,8 +369,7 @@ class Proof:
     @property
     def decides_base(self) -> bool:
         """Whether it decides the base of later comparisons of changes: it covers every block, or found a difference."""
-        # After a difference, no earlier proof is a base: later copies may share the difference. The pair of a drill is in one
-        # region.
+        # After a difference, no earlier proof is a base: later copies may share it. The pair of a drill is in one region.
         pair = self.progress.pair
         return pair.source_region != pair.copy_region and (self.covers_everything or self.verdict is ProofVerdict.DIFFERS)
 

@@ -175,8 +175,7 @@ def plan_region(
     """Return the plan for a whole region.
 
     `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons; `placed`
-    are people's holds. With `adopt`, snapshots that a sweep would adopt, and those of the renamed system `former`, are planned
-    as adopted.
+    are people's holds. With `adopt`, snapshots to adopt, and those of the renamed system `former`, are planned as adopted.
     """
     policies = policies.as_planned_in(facts.region)
     held = {**wanted_lock_holds(facts.snapshots, policies, now, system=system), **protected_ids}

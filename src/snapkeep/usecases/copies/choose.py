@@ -1,4 +1,4 @@
-"""Choose, in a run, the copy rules that copy a snapshot: a rule may copy one snapshot of each period only."""
+"""Choose, in a run, the copy rules that copy a snapshot: a rule may copy only one snapshot of each period."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChooseCopies:
-    """Reads what the choice depends on, each region once for all volumes of a run; nothing where rules copy every snapshot."""
+    """Reads the facts for the choice, from each region once for all volumes of a run; nothing if rules copy every snapshot."""
 
     system: str
     reader: SnapshotReader
@@ -32,12 +32,12 @@ class ChooseCopies:
     def copies(self, snapshot: Snapshot, policy: Policy, rule: CopyRule) -> bool:
         """Whether a rule of its policy copies a completed snapshot.
 
-        Where the DR region is unreachable, the snapshots of this region decide: a copy too many is better than none.
+        If the DR region is unreachable, the snapshots of this region decide: a superfluous copy is better than none.
         """
         if copies_all(rule):
             return True
         volume_id, region = snapshot.origin.volume_id, rule.region
-        # The queue before the listing: a copy that completes in between is in one of the two.
+        # The queue is read before the listing, so that a copy that completes in between is in one of them.
         waiting, copies = self._waiting(volume_id, region), self._listed(region)
         completed = [
             copy
@@ -45,7 +45,7 @@ class ChooseCopies:
             if copy.origin.lineage == snapshot.origin.lineage and copy.completed and copy.managed_by(self.system)
         ]
         copied = {copy.origin.snapshot_id for copy in completed}
-        # A repeated event requests the same copy once more: its run is answered at once.
+        # A repeated event requests the same copy again: its run is answered at once.
         if snapshot.id in waiting or snapshot.id in copied:
             return True
         candidates = [snapshot, *(item for item in self._siblings(snapshot, policy) if item.id not in copied)]
@@ -53,7 +53,7 @@ class ChooseCopies:
         return any(item.id == snapshot.id for item in chosen)
 
     def rpo_end(self, snapshot: Snapshot, policy: Policy, rule: CopyRule) -> datetime | None:
-        """Return when the data copied before a snapshot is older than the RPO, where snapshots are made in time for that."""
+        """Return the time when the data copied before a snapshot exceeds the RPO, if its policy makes snapshots just in time."""
         return rpo_end(snapshot, policy, rule, self._siblings(snapshot, policy)) if policy.makes_in_time else None
 
     def _siblings(self, snapshot: Snapshot, policy: Policy) -> list[Snapshot]:
@@ -82,7 +82,7 @@ class ChooseCopies:
             try:
                 entries = self.queue_of(region).open_entries(volume_id)
             except (AwsUnavailable, AwsRefused):
-                # One look is enough: each takes as long as a client waits.
+                # One attempt is enough: each takes as long as the client's time-out.
                 self._open.update({(other, region): set() for other in self.volume_ids})
                 self._copies.setdefault(region, [])
             else:

@@ -1,8 +1,8 @@
-"""Choose how a copy is made: with `completion: auto` the cheapest way in time, and never beyond the month's budget.
+"""Choose the way of a copy: with `completion: auto` the cheapest one in time, and never beyond the month's budget.
 
-The choice is made right before the copy starts: only then the time until its deadline, and the throughput left, are known.
-The cost of a copy is added to the month in which it starts before the call, so that no copy is made beyond the budget; a function
-that is killed between the two leaves the month one copy too dear.
+The choice is made right before the copy starts, when the time until its deadline and the available throughput are known. The
+cost of a copy is added to the month of its start before the call, so that no copy exceeds the budget. If the function is
+interrupted in between, the month has the cost of one copy too many.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
     from snapkeep.usecases.recovery.ports import BlockPage
 
 LOOKED_AT = 500
-"""Copies that are done, those that had to start last: the history is those of them between the same regions."""
+"""The number of completed copies, those with the latest start first; those between the same regions are the history."""
 BLOCKS_OF_PAGE = 10_000
 """MaxResults of ListChangedBlocks: at most 10,000 (ebs 2019-11-02)."""
 LISTING_TIME = timedelta(seconds=5)
-"""A listing that takes longer is left: the whole volume is taken to have changed. In 5 seconds, about 250 GiB are listed."""
+"""The limit of a listing: after it, the whole volume counts as changed. About 250 GiB are listed in 5 seconds."""
 MIB = 1024 * 1024
 LOOKED_FOR_WITHIN = timedelta(minutes=5)
-"""More than the time from the count of a start, and a call without an answer, to the look for the copy."""
+"""A time longer than that from the count of a start, or from a call without an answer, to the search for the copy."""
 
 
 class ChangedBlocks(Protocol):
-    """Lists which blocks changed between two snapshots of a region. The role behind it cannot read any."""
+    """Lists the blocks that changed between two snapshots of a region. Its role cannot read them."""
 
     def page_of_changes(self, base_id: str, snapshot_id: str, first: int, most: int, token: str = "") -> BlockPage | None:
-        """Return a page of the blocks that changed since another snapshot; None where AWS does not compare the two."""
+        """Return a page of the blocks that changed since another snapshot; None if AWS does not compare the two."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,10 +62,10 @@ class ChooseCompletion:
     notices: Notices
     clock: Clock
     _paces: dict[str, float] = field(default_factory=dict)
-    """MiB a second of each time-based copy in progress, by its id."""
+    """The throughput of each time-based copy in progress in MiB per second, by its id."""
     _history: list[QueueEntry] | None = None
     _month: str = ""
-    """The month to which the cost of the last chosen copy was added: it is taken back from there."""
+    """The month to which the cost of the last chosen copy was added, and from which it may be subtracted."""
 
     def in_flight(self, copies: Iterable[Snapshot]) -> None:
         """Record the throughput of all time-based copies in progress, including those of other callers."""
@@ -74,34 +74,34 @@ class ChooseCompletion:
         }
 
     def started(self, entry: QueueEntry) -> None:
-        """Note the throughput of a copy that was started: EC2 may not list it yet."""
+        """Record the throughput of a started copy: EC2 may not list it yet."""
         if entry.request.completion_minutes:
             self._paces[entry.copy_id] = pace(entry.request.size_gib * MIB_OF_GIB, entry.request.completion_minutes)
 
     def chosen(self, entry: QueueEntry) -> QueueEntry:
-        """Return an entry with the completion duration of its copy, and the MiB that change where they could be listed.
+        """Return an entry with the completion duration of its copy, and with the changed MiB if they could be listed.
 
-        Its cost is added to the month's: `taken_back` is for a copy that was not started.
+        Its cost is added to the month's. `taken_back` subtracts it if the copy was not started.
         """
         request = entry.request
         if not (request.chooses_completion or (request.budget_usd and request.completion_minutes)):
             return entry
         changed_mib = self._changed_mib(entry)
-        # Without a known size, the duration would teach a wrong speed.
+        # Without a known size, the duration would show a wrong speed.
         sized = replace(entry, moved_mib=changed_mib or 0)
         if request.chooses_completion:
             sized = replace(sized, request=replace(request, completion_minutes=self._cheapest(entry, changed_mib)))
         return self._within_budget(entry, sized) if request.budget_usd else sized
 
     def taken_back(self, entry: QueueEntry) -> None:
-        """Take a copy's cost back from its month: EC2 did not start it in its chosen way."""
+        """Subtract a copy's cost from its month: EC2 did not start it in its chosen way."""
         if entry.request.budget_usd and entry.completion_usd:
             self.queue.spend(entry.request.policy, self._month, -entry.completion_usd)
 
     def _within_budget(self, before: QueueEntry, entry: QueueEntry) -> QueueEntry:
-        """Return the entry with an ordinary copy if the budget does not cover its way; else add its cost to the month's."""
+        """Return the entry with an ordinary copy if the budget does not cover its way; otherwise add its cost to the month's."""
         request, self._month = entry.request, month_of(self.clock.now())
-        # An interrupted start has been counted, whether its copy was made or not; one of last month was counted there.
+        # An interrupted start has been counted, whether its copy was made or not, and in its own month.
         interrupted = before.state is EntryState.STARTING and month_of(before.not_before - LOOKED_FOR_WITHIN) == self._month
         counted = before.completion_usd if interrupted else 0.0
         if entry.completion_usd:
@@ -140,7 +140,7 @@ class ChooseCompletion:
         return choose_minutes(facts, self._past(request.origin.region))
 
     def _changed_mib(self, entry: QueueEntry) -> int | None:
-        """Return the MiB that changed since the source of the newest copy here; None where that is not known."""
+        """Return the MiB that changed since the source of the newest copy here; None if they are not known."""
         request = entry.request
         try:
             copies = [
@@ -148,7 +148,7 @@ class ChooseCompletion:
                 for copy in self.reader.copies_of_volumes([request.origin.volume_id])
                 if copy.completed and copy.origin.lineage == request.origin.lineage
             ]
-            # Incremental to the most recent copy, if all copies have one key (EBS user guide: copy a snapshot).
+            # A copy is incremental to the most recent one if all copies have one key (EBS user guide: copy a snapshot).
             newest = max(copies, key=lambda copy: copy.start_time, default=None)
             if newest is None or not all(has_key(copy, request.kms_key) for copy in copies):
                 return None

@@ -1,7 +1,8 @@
 """Dispatch: start the most urgent waiting copies into this region until its quota is full, one dispatcher at a time.
 
-It may be killed between any two calls. CopySnapshot has no client token (botocore: ec2 2016-11-15), so the entry is written as
-STARTING before the call; a dispatcher that finds it so later looks for the copy by its tags before it starts another (INV-09).
+It may be interrupted between any two calls. CopySnapshot has no client token (botocore: ec2 2016-11-15), so the entry is
+written as STARTING before the call. A dispatcher that finds this state later looks for the copy by its tags before it starts
+another (INV-09).
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ from snapkeep.usecases.ports import (
 )
 
 WOKEN_AT_ONCE = 200
-"""Entries whose delay has ended that one dispatch wakes; the others follow within a minute."""
+"""The most entries with an ended delay that one dispatch wakes; the others follow within a minute."""
 LOCKED_WITHIN = timedelta(seconds=10)
-"""A batch may take a minute: its first copies do not wait for the last one until their locks are requested."""
+"""The age of the oldest unlocked copy at which locks are requested: a batch may take a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchResult:
-    """Result of one dispatch. `lease_taken` is False while another dispatcher works, which was then asked to go on."""
+    """Result of one dispatch. `lease_taken` is False while another dispatcher works, which is then asked to continue."""
 
     lease_taken: bool
     started: tuple[str, ...] = ()
@@ -57,7 +58,7 @@ class DispatchResult:
     failed: tuple[str, ...] = ()
     in_flight: int = 0
     tags_left_out: tuple[str, ...] = ()
-    """Copies started with Snapkeep's tags alone: their keys, the tags, and why AWS refused them."""
+    """Copies started with only Snapkeep's tags: their keys, the refused tags, and AWS's cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,22 +78,23 @@ class Dispatch:
     clock: Clock
     quota: int
     lease_seconds: int = 120
-    """Longer than the function may run, so that a living dispatcher never loses its lease."""
+    """A time longer than the function's time-out, so that a running dispatcher never loses its lease."""
     work_seconds: int = 60
-    """No further copy is started after this time: well within the lease and the function's time-out."""
+    """The time after which no copy is started, well within the lease and the function's time-out."""
     busy_delay_seconds: int = 20
-    """Delay of an entry that EC2 would not start now. The entry is DELAYED: only WAITING wakes a dispatcher at once."""
+    """The delay of an entry that EC2 does not start now. The entry is DELAYED: only WAITING wakes a dispatcher at once."""
     unreachable_delay_seconds: int = 120
-    """Delay of an entry whose source region does not answer, so that those from other regions come first."""
+    """The delay of an entry whose source region does not respond, so that entries from other regions come first."""
     visible_after_seconds: int = 60
-    """How long EC2 may take to show a copy that a killed dispatcher started (eventual consistency of describe calls)."""
+    """The time within which EC2 shows a copy that an interrupted dispatcher started (eventual consistency of describe
+    calls)."""
     locks: LockRequests | None = None
-    """Has copies locked while they are pending; None where nothing is locked."""
+    """Requests locks of pending copies; None if nothing is locked."""
 
     def run(self, holder: str) -> DispatchResult:
         """Fill the quota from the queue, as the holder of the lease (a request id).
 
-        Raise the first error by which an execution could not be answered, or a lock not requested, once everything else is done.
+        At the end, raise the first error that prevented an answer to an execution, or a request for a lock.
         """
         began = self.clock.now()
         remembered = self.queue.take_lease(holder, began, self.lease_seconds)
@@ -100,9 +102,8 @@ class Dispatch:
             return DispatchResult(lease_taken=False)
         stop_at = began + timedelta(seconds=self.work_seconds)
         round_ = _Round(stop_at, remembered, self.completion_of())
-        self._request_locks(round_)  # of copies whose dispatcher was killed before it could, or whose lock failed
-        # Requests that came while it worked keep the lease taken: the holder does their round too, so none waits for the
-        # schedule.
+        self._request_locks(round_)  # of copies whose dispatcher was interrupted before its request, or whose lock failed
+        # Requests during its work keep the lease taken: the holder does their round too, so that none waits for the schedule.
         released = False
         try:
             self._fill(round_)
@@ -127,14 +128,14 @@ class Dispatch:
         return round_.stopped
 
     def _release_anyway(self, holder: str) -> None:
-        """Release the lease even if another dispatcher asked to go on: the next one, within a minute, does the rest."""
+        """Release the lease even if another dispatcher asked to continue: the next one, within a minute, does the rest."""
         if not self.queue.release_lease(holder):
             self.queue.release_lease(holder)
 
     def _fill(self, round_: _Round) -> None:
-        """Go on until the quota is full or nothing waits: an entry that takes no slot (its key is bad) delays no other."""
+        """Continue until the quota is full or nothing waits: an entry that takes no slot (an unusable key) delays no other."""
         self._wake_delayed()
-        # Interrupted starts first: their copies may be running, and each takes a slot.
+        # Interrupted starts are first: their copies may be running, and each takes a slot.
         interrupted = self._interrupted()
         if not interrupted and not self.queue.most_urgent(1):
             return
@@ -148,7 +149,7 @@ class Dispatch:
             batch = self._urgent(self.quota - round_.in_flight, batch)
 
     def _not_ended(self, round_: _Round, listed: Collection[Snapshot]) -> set[str]:
-        """Return the copies that this dispatcher started and that have not ended, also those that EC2 does not list yet."""
+        """Return the copies that this dispatcher started and that have not ended, including those that EC2 does not list yet."""
         round_.copy_ids -= {
             copy.id
             for copy in self.reader.snapshots(round_.copy_ids - {copy.id for copy in listed}).values()
@@ -157,21 +158,21 @@ class Dispatch:
         return round_.copy_ids
 
     def _lock_started(self, round_: _Round, waiting: timedelta = timedelta(0)) -> None:
-        """Have the copies locked that were started, once the first of them has waited for so long."""
+        """Request the locks of started copies, once the first of them has waited long enough."""
         if round_.unlocked_since is not None and self.clock.now() - round_.unlocked_since >= waiting:
             self._request_locks(round_)
 
     def _request_locks(self, round_: _Round) -> None:
-        """Have the pending copies locked. CopySnapshot cannot lock in its call; a copy that fails later has no lock."""
+        """Request the locks of the pending copies. CopySnapshot cannot lock in its call; a copy that fails later has no lock."""
         round_.unlocked_since = None
         if self.locks is not None:
             try:
                 self.locks.request(())
-            except SnapkeepError as error:  # copies go on, and the next dispatch requests the locks again
+            except SnapkeepError as error:  # copies continue, and the next dispatch requests the locks again
                 round_.unanswered.append(error)
 
     def _urgent(self, free: int, former: list[QueueEntry]) -> list[QueueEntry]:
-        """Return the most urgent entries for the free slots. The index may still show the former batch as it was."""
+        """Return the most urgent entries for the free slots. The index may still show the previous batch unchanged."""
         if free <= 0:
             return []
         handled = {entry.key for entry in former}
@@ -179,7 +180,7 @@ class Dispatch:
         return list(islice(fresh, free))
 
     def _dispatch_batch(self, batch: list[QueueEntry], round_: _Round) -> None:
-        # Before each start: the copy may exist although its entry does not know it (INV-09).
+        # This precedes each start: the copy may exist although its entry does not know it (INV-09).
         now = self.clock.now()
         existing = self._existing(entry for entry in batch if not entry.is_first_since(round_.remembered, now))
         for entry in batch:
@@ -199,15 +200,15 @@ class Dispatch:
             self._write(entry.woken())
 
     def _interrupted(self) -> list[QueueEntry]:
-        """Return the entries that a killed dispatcher was about to start, once EC2 must show their copies."""
+        """Return the entries that an interrupted dispatcher was about to start, once EC2 must show their copies."""
         now = self.clock.now()
         return [entry for entry in self.queue.in_state(EntryState.STARTING) if entry.not_before <= now]
 
     def _existing(self, batch: Iterable[QueueEntry]) -> dict[str, Snapshot]:
-        """Return the copies that exist already, by the key of their entry, without those that failed or cannot be restored.
+        """Return the existing copies by the key of their entry, without those that failed or cannot be restored.
 
-        A copy whose key is not known is among them: another one beside it would be no better known. One whose blocks were found
-        different is not: it stays, and another one is made.
+        A copy whose key is not known is included: another copy would not be better known. A copy whose blocks differ is not
+        included: it stays, and another one is made.
         """
         entries = {entry.key: entry for entry in batch}
         listed = self.reader.copies_of_snapshots([entry.request.origin.snapshot_id for entry in entries.values()])
@@ -238,13 +239,13 @@ class Dispatch:
             self.notices.add(copy_wrong_notice(running, "; ".join(faults), self.clock.now()))
         try:
             self.settlement.settle(running, copy)
-        except SnapkeepError as error:  # it stays RUNNING, and a sweep settles it
+        except SnapkeepError as error:  # the entry stays RUNNING, and a sweep settles it
             round_.unanswered.append(error)
         else:
             round_.settled.append(copy.id)
 
     def _delay(self, entry: QueueEntry) -> None:
-        """Move a waiting entry away from the head of the queue; an interrupted one is looked at again anyway."""
+        """Put a waiting entry behind others; an interrupted one is handled again anyway."""
         if entry.state is EntryState.WAITING:
             self._write(entry.delayed(self._in(self.unreachable_delay_seconds)))
 
@@ -252,11 +253,11 @@ class Dispatch:
         key = entry.request.kms_key
         if key and not self._key_usable(entry, key, round_):
             return
-        # The key is checked before and the entry written before the call: no copy starts that nothing records.
+        # The key is checked and the entry is written before the call, so that every started copy has a record.
         entry = round_.completion.chosen(entry)
         starting = self._write(entry.starting(self._in(self.visible_after_seconds)))
         if starting is None:
-            if entry.state is EntryState.WAITING:  # an interrupted start may have been settled by its copy's end
+            if entry.state is EntryState.WAITING:  # the end of its copy may have settled an interrupted start
                 round_.completion.taken_back(entry)
             return
         try:
@@ -269,7 +270,7 @@ class Dispatch:
         round_.awaits_lock(self.clock.now())
         if running.request.completion_minutes != starting.request.completion_minutes:
             round_.completion.taken_back(starting)
-        # A lost write here is repaired by the copy's end, or by the next dispatcher, which finds the copy by its tags.
+        # The copy's end repairs a lost write here, or the next dispatcher does, which finds the copy by its tags.
         self._write(running)
         round_.completion.started(running)
         round_.started.append(running.key)
@@ -277,9 +278,10 @@ class Dispatch:
         round_.in_flight += 1
 
     def _start_copy(self, starting: QueueEntry, round_: _Round) -> QueueEntry:
-        """Start a copy; one that AWS refuses is started with Snapkeep's tags alone, as a policy may deny one carried tag.
+        """Start a copy.
 
-        A copy whose chosen completion duration AWS refuses is started as an ordinary one. A refused call made no copy.
+        If AWS refuses it, start it with only Snapkeep's tags, because a policy may deny a carried tag. A copy whose chosen
+        completion duration AWS refuses is started as an ordinary one. A refused call made no copy.
         """
         try:
             return starting.running(self.copier.start_copy(starting.request), self.clock.now())
@@ -294,7 +296,7 @@ class Dispatch:
             return running
 
     def _key_usable(self, entry: QueueEntry, key: str, round_: _Round) -> bool:
-        # Once a round for each key, so that a thousand copies with one bad key cost one call.
+        # Each key is checked once a round, so that a thousand copies with one unusable key cost one call.
         if key not in round_.key_faults:
             try:
                 self.keys.check(key)
@@ -310,9 +312,12 @@ class Dispatch:
         return True
 
     def _not_started(self, starting: QueueEntry, error: SnapkeepError, round_: _Round) -> None:
-        """Handle a failed call. A copy that may have started nevertheless stays STARTING, to be looked for by its tags."""
+        """Handle a failed call.
+
+        The entry of a copy that may have started stays STARTING, and the copy is looked for by its tags.
+        """
         if isinstance(error, AwsUnavailable):
-            # It takes a slot (INV-10), and is looked for when other entries had their turn.
+            # It takes a slot (INV-10), and is looked for after other entries.
             round_.awaits_lock(self.clock.now())
             round_.no_answers[starting.request.copied[0]] += 1
             round_.in_flight += 1
@@ -332,10 +337,11 @@ class Dispatch:
             raise error
 
     def _give_up(self, entry: QueueEntry, cause: str, round_: _Round) -> None:
-        """Settle an entry as failed. Without a waiting execution the notice goes first: a stop between the two loses none.
+        """Settle an entry as failed.
 
-        A waiting execution may be in a region that does not answer: then the entry is delayed, and the others go on. One that
-        requested the copy and does not wait yet learns it when it does, and notifies; if it never does, a sweep finds the entry.
+        Without a waiting execution the notice is first, so that an interruption does not lose it. A waiting execution may be in
+        a region that does not respond: then the entry is delayed, and the others continue. An execution that requested the copy
+        and does not wait yet gets the failure when it waits, and notifies. If it never waits, a sweep finds the entry.
         """
         notice = copy_failed_notice(entry.request, cause, self.clock.now())
         if not entry.tokens and not entry.requester:
@@ -351,7 +357,7 @@ class Dispatch:
             self.notices.add(notice)
 
     def _write(self, entry: QueueEntry) -> QueueEntry | None:
-        """Write an entry; None if it changed since it was read: then the other writer decides about it."""
+        """Write an entry and return it; None if it changed since it was read: then the other writer decides."""
         try:
             return self.queue.write(entry)
         except EntryChanged:
@@ -363,28 +369,29 @@ class Dispatch:
 
 @dataclass(slots=True)
 class _Round:
-    """The state of one dispatcher's work while it holds the lease."""
+    """The state of a dispatcher while it holds the lease."""
 
     stop_at: datetime
     remembered: datetime
-    """The moment from which on the queue remembers every copy."""
+    """The time since which the queue has every copy."""
     completion: ChooseCompletion
     started: list[str] = field(default_factory=list)
     copy_ids: set[str] = field(default_factory=set)
-    """The copies that it started, without those that it saw ended."""
+    """The started copies, without those that have ended."""
     settled: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     key_faults: dict[str, str] = field(default_factory=dict)
     no_answers: Counter[str] = field(default_factory=Counter)
-    """Calls of CopySnapshot without an answer, by source region."""
+    """The number of calls of CopySnapshot without an answer, by source region."""
     unanswered: list[SnapkeepError] = field(default_factory=list)
-    """Why executions were not answered, or locks not requested; raised in the end: Lambda retries, and an alarm shows it."""
+    """The errors that prevented answers or requests for locks. The first is raised at the end: Lambda retries, and an alarm
+    shows it."""
     in_flight: int = 0
     stopped: bool = False
     unlocked_since: datetime | None = None
-    """When the first copy was started whose lock is not requested yet."""
+    """The start of the first copy whose lock is not requested yet."""
 
     def awaits_lock(self, now: datetime) -> None:
-        """Note that a copy was started, or may have been, whose lock is not requested yet."""
+        """Record that a copy was started, or may have been, whose lock is not requested yet."""
         self.unlocked_since = self.unlocked_since or now

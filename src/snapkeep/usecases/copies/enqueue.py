@@ -1,4 +1,4 @@
-"""Put a requested copy into its DR region's queue, once, however often it is requested."""
+"""Put a requested copy into its DR region's queue, once for any number of requests."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from snapkeep.usecases.ports import Clock, CopyQueue, CopyResultStatus, TaskToke
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnqueueCopy:
-    """The way into the queue, for Protect (with a task token) and for the sweep (without)."""
+    """Puts copies into the queue, for Protect (with a task token) and for sweeps (without)."""
 
     queue_of: Callable[[str], CopyQueue]
     task_tokens: TaskTokens
     clock: Clock
 
     def run_all(self, requests: Iterable[CopyRequest], run: str) -> list[QueueEntry]:
-        """Put copies in at once, without tokens: an execution waits for few of a large set's copies at a time.
+        """Put copies into the queue at once, without tokens: an execution waits for a few copies of a large set at a time.
 
-        Return their entries. A region that fails keeps no copy from another's queue. Raise its error in the end: one that passes
-        before one that stays.
+        Return their entries. A failing region does not prevent copies in other queues. Its error is raised at the end, a
+        temporary one before a permanent one.
         """
         entries, errors = [], dict[str, SnapkeepError]()
         for request in requests:
@@ -40,11 +40,11 @@ class EnqueueCopy:
     def run(self, request: CopyRequest, token: str, run: str = "") -> QueueEntry:
         """Return the entry of a requested copy, which the execution's token joins.
 
-        A copy that is done is answered at once, and so is one that failed for good since this execution requested it.
+        A completed copy is answered at once, and so is a copy that failed for good after this execution requested it.
         """
         queue = self.queue_of(request.region)
         now = self.clock.now()
-        # Insert first: of two executions at once exactly one makes the entry, and the other one joins it.
+        # The insertion is first: exactly one of two concurrent executions makes the entry, and the other one joins it.
         fresh = QueueEntry.requested(request, now, token, run)
         while True:
             try:
@@ -61,7 +61,7 @@ class EnqueueCopy:
                     cause = f"{describe(entry.request)}: {entry.cause}"
                     self.task_tokens.send_failure(request.origin.region, token, CopyFailed.__name__, cause)
                 return entry
-            # A copy that failed for good is requested anew, by the rule as it is today.
+            # A copy that failed for good is requested again, under the current rule.
             current = entry.restarted(request, now, run) if entry.state is EntryState.FAILED else entry
             after = current.joined(token, run)
             # A repeated request changes nothing, and writes nothing (INV-11).

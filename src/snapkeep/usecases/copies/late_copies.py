@@ -1,4 +1,4 @@
-"""Note a time-based copy that missed its completion duration: a notice, and a word in its entry."""
+"""Record a time-based copy that missed its completion duration, by a notice and in its entry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteLateCopy:
-    """Notes late copies into one DR region."""
+    """Records late copies into one DR region."""
 
     reader: SnapshotReader
     queue: CopyQueue
@@ -23,7 +23,7 @@ class NoteLateCopy:
     clock: Clock
 
     def run(self, late: LateCopyEvent) -> bool:
-        """Note a late copy, once. Return False for a copy that the queue does not know, or that was noted before."""
+        """Record a late copy once. Return False for a copy that the queue does not know, or that was recorded before."""
         copy = self.reader.snapshots([late.copy_id]).get(late.copy_id)
         key = entry_key(copy.origin.region, copy.origin.snapshot_id, self.queue.region) if copy else ""
         entry = find_entry(self.queue, key) if key else None
@@ -32,6 +32,6 @@ class NoteLateCopy:
         detail = f"{describe(entry.request)}, {late.copy_id}, was to complete within {entry.request.completion_minutes} minutes"
         self.notices.add(Notice(ProblemKind.COPY_LATE, late.cause, late.copy_id, detail, self.queue.region, self.clock.now()))
         if entry.state is EntryState.RUNNING:
-            with suppress(EntryChanged):  # it has completed meanwhile
+            with suppress(EntryChanged):  # it has completed in the meantime
                 self.queue.write(entry.missed(late.cause))
         return True

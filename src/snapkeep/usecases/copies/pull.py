@@ -1,7 +1,7 @@
-"""Pull: request the vault's own copy of each snapshot that production shares, and say which copies are complete.
+"""Pull: request the vault's own copy of each snapshot that production shares, and report the completed copies.
 
-It keeps no state: whatever is shared is looked at again, by an event, by the schedule, and by every sweep. So a lost event, or a
-lost word to production, costs time alone.
+It has no state: an event, the schedule and every sweep read all shares again. A lost event, or a lost report to production,
+therefore costs only time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NO_OWNERS = "OwnerAccounts is empty: nothing that is shared is copied"
 
 @dataclass(frozen=True, slots=True)
 class SharedSnapshot:
-    """A snapshot that another account shares with this one. Its tags are not visible; its description is."""
+    """A snapshot that another account shares with this one. Its description is visible; its tags are not."""
 
     snapshot: Snapshot
     owner: str
@@ -36,11 +36,11 @@ class Shares(Protocol):
     """Reads the snapshots that the allowed owners share with this account, in one region."""
 
     def shared(self, snapshot_ids: Collection[str] = ()) -> list[SharedSnapshot]:
-        """Return those of these ids, or all of them without ids. Snapshots of other owners are not among them."""
+        """Return the shared snapshots with these ids, or all of them without ids. Snapshots of other owners are not included."""
 
 
 class OwnerBuses(Protocol):
-    """Notifies the owners of shared snapshots of complete copies."""
+    """Notifies the owners of shared snapshots of completed copies."""
 
     def send_complete(self, copies: Sequence[tuple[SharedSnapshot, str]]) -> None:
         """Send each shared snapshot with the id of its copy to its owner's bus, in the region of the snapshot."""
@@ -48,7 +48,7 @@ class OwnerBuses(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RefusedShare:
-    """A shared snapshot that the vault does not copy, and why."""
+    """A shared snapshot that the vault does not copy, and the reason."""
 
     snapshot_id: str
     why: str
@@ -62,16 +62,16 @@ class PullResult:
     complete: tuple[str, ...] = ()
     refused: tuple[RefusedShare, ...] = ()
     problem: str = ""
-    """Why nothing at all is copied; empty where it is."""
+    """The reason why nothing is copied; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullShares:
-    """Brings what is shared with a vault into its queue."""
+    """Puts copies of shared snapshots into a vault's queue."""
 
     system: str
     reader: SnapshotReader
-    """Reads the vault's own region, and shows which copies can be restored."""
+    """Reads the vault's own region, with the copies that can be restored."""
     owners: Collection[str]
     """The accounts whose shared snapshots are copied."""
     shares_of: Callable[[str], Shares]
@@ -82,10 +82,11 @@ class PullShares:
     clock: Clock
 
     def run(self, snapshot_ids: Collection[str] = (), *, retry_failed: bool = False) -> PullResult:
-        """Request the copies of what is shared: of these ids, or of all without ids. Send word of the complete ones.
+        """Request copies of the shared snapshots with these ids, or of all without ids.
 
-        With `retry_failed` copies that failed for good are requested anew: their cause may be corrected in the other account.
-        Raise AwsThrottled, AwsUnavailable or AwsRefused where the shares, or the queue, cannot be read.
+        Report the completed ones. With `retry_failed`, copies that failed for good are requested again: their cause may be
+        corrected in the other account. Raise AwsThrottled, AwsUnavailable or AwsRefused if the shares or the queue cannot be
+        read.
         """
         policies = self.policies()
         if not policies.vaults:
@@ -108,11 +109,11 @@ class PullShares:
         complete: list[tuple[SharedSnapshot, str]] = []
         for share, request, entry in taken:
             copy = copies.get(entry.copy_id) if entry is not None else None
-            # A completed copy of a failed entry was found wrong, which is for a person to decide.
+            # A completed copy of a failed entry was found wrong: a person decides about it.
             again = retry_failed and entry is not None and entry.state is EntryState.FAILED and not (copy and copy.completed)
             if entry is None or again:
                 requested.append(self.enqueue.run(request, "").key)
-            # A copy that was deleted since was complete: it is not copied twice.
+            # A copy that was deleted since had completed: it is not made twice.
             elif entry.state is EntryState.DONE and (copy is None or copy.counts_for(self.system)):
                 complete.append((share, entry.copy_id))
         if complete:
@@ -120,7 +121,7 @@ class PullShares:
         return PullResult(tuple(requested), tuple(share.snapshot.id for share, _ in complete), tuple(refused))
 
     def _why_refused(self, snapshot: Snapshot) -> str:
-        """Return why a shared snapshot is not copied, in words; empty where it is."""
+        """Return the reason why a shared snapshot is not copied, in words; empty if it is copied."""
         if snapshot.origin.snapshot_id == snapshot.id:
             return "its description names no source: it is not a copy that Snapkeep made"
         if snapshot.origin.region == self.reader.region:

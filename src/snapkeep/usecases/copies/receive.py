@@ -1,4 +1,4 @@
-"""Receive: a copy has ended in this DR region. If it is ours: check it, and answer the executions that wait for it."""
+"""Receive the end of a copy in this DR region: check a managed copy, and answer the executions that wait for it."""
 
 from __future__ import annotations
 
@@ -68,14 +68,15 @@ class ReceiveCopy:
     """Starts comparisons; None in a vault, which cannot read the sources."""
     clock: Clock
     locks: LockRequests | None = None
-    """Has copies locked; None where nothing is locked."""
+    """Requests locks; None if nothing is locked."""
 
     def run(self, ended: CopyEndEvent) -> ReceiveResult:
-        """Return what became of a copy that ended. Raise AwsUnavailable while EC2 does not show the end yet.
+        """Return the outcome of a copy that ended.
 
-        The event is a hint, which anybody who may start executions can forge: the copy's entry follows from EC2's own facts.
+        Raise AwsUnavailable while EC2 does not show the end yet. The event is only a hint, because every principal that may
+        start executions can forge it: EC2's own facts decide the copy's entry.
         """
-        # The event's source is only a hint where to look first: the copy's own description decides about the entry.
+        # The event's source is only a hint for the search: the copy's own description decides the entry.
         hinted_key = entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region)
         hinted = find_entry(self.queue, hinted_key) if ended.source_region else None
         copies = self.reader.copies_of_volumes([hinted.request.origin.volume_id]) if hinted else []
@@ -94,13 +95,13 @@ class ReceiveCopy:
             copies = self.reader.copies_of_volumes([copy.origin.volume_id])
         if copy.completed:
             return self._completed(copy, entry, copies, full=ended.full)
-        # The event is ahead of EC2's listing: the state machine retries.
+        # EC2's listing lags behind the event: the state machine retries.
         if copy.state is not SnapshotState.ERROR:
             raise AwsUnavailable(f"the event says that {copy.id} has ended; EC2 says it is {copy.state}")
         return self._failed(copy, entry, copy.state_message or ended.cause or "EC2 gave no cause")
 
     def _vanished(self, ended: CopyEndEvent, entry: QueueEntry | None) -> ReceiveResult:
-        """Handle a copy that is deleted already: a failed one that was removed, or a completed one that was deleted since."""
+        """Handle a deleted copy: a failed one that was removed, or a completed one that was deleted since."""
         if entry is None or entry.copy_id != ended.copy_id or entry.state is not EntryState.RUNNING:
             return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{ended.copy_id} is deleted, and no entry waits for a copy of this id")
         cause = ended.cause or f"{ended.copy_id} was deleted before it could be checked"
@@ -114,24 +115,24 @@ class ReceiveCopy:
                 if copy.key_fault is not None:
                     return self._not_confirmed(entry, copy)
                 faults = faults_of_copy(entry.request, copy)
-                if faults:  # marked before the waiting runs hear of it: they plan retention at once
+                if faults:  # the copy is marked before the waiting runs get an answer: they plan retention at once
                     self._mark_wrong(copy, entry)
                 self.settlement.settle(entry, copy, full=full and has_predecessor(copy, copies))
         elif entry is not None:
             faults = faults_of_copy(entry.request, copy)
             if faults:
                 self._mark_wrong(copy, entry)
-        if faults:  # no retention: no good copy is deleted for a wrong one
+        if faults:  # no retention: a wrong copy must not lead to the deletion of a good one
             return _failure(CopyWrong, copy.id, "; ".join(faults))
-        # The copy itself may be missing in a listing that was taken before it completed.
+        # The copy itself may be missing in a listing from before its completion.
         siblings = [listed for listed in copies if listed.id != copy.id and listed.origin.lineage == copy.origin.lineage]
-        # A refusal of either becomes a problem, and keeps no copy from retention.
+        # A refusal of either becomes a problem, and does not prevent retention.
         problems = self._lock(copy) + self._verify(copy, siblings)
         volume_ids = (copy.origin.volume_id,)
         return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", volume_ids, problems=problems)
 
     def _lock(self, copy: Snapshot) -> tuple[Problem, ...]:
-        """Have a copy locked that completed before a dispatcher saw it pending. A failed request becomes a problem."""
+        """Request the lock of a copy that completed before a dispatcher found it pending. A failed request becomes a problem."""
         if self.locks is not None:
             try:
                 self.locks.request([copy.id], self.policies().source.version)
@@ -140,7 +141,7 @@ class ReceiveCopy:
         return ()
 
     def _verify(self, copy: Snapshot, siblings: list[Snapshot]) -> tuple[Problem, ...]:
-        """Start the comparison of a copy with its source, by the rule of its policy. A refusal becomes a problem."""
+        """Start the comparison of a copy with its source, under the rule of its policy. A refusal becomes a problem."""
         policy = self.policies().named(copy.policy)
         rule = policy.copy_rule(copy.region) if policy else None
         verify = rule.verify if rule else VerifyRule()
@@ -154,20 +155,23 @@ class ReceiveCopy:
         return ()
 
     def _not_confirmed(self, entry: QueueEntry, copy: Snapshot) -> ReceiveResult:
-        """Fail an entry whose copy cannot be restored. It does not name the copy, which is not wrong: its key may come back."""
+        """Fail an entry whose copy cannot be restored.
+
+        The entry does not name the copy, which is not wrong: its key may become usable.
+        """
         cause = unusable_cause(copy)
         self.settlement.give_up(replace(entry, copy_id=""), cause)
         return _failure(KeyNotUsable, copy.id, cause)
 
     def _mark_wrong(self, copy: Snapshot, entry: QueueEntry) -> None:
-        """Write the finding on the copy, where it outlives the queue entry; where that is refused, a sweep writes it."""
+        """Write the finding on the copy, where it outlives the queue entry; if this is refused, a sweep writes it."""
         if copy.tags.get(CHECK) == WRONG or is_older_than(entry, copy):
             return
         with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):
             self.tagger.tag([copy.id], {CHECK: WRONG})
 
     def _retagged(self, copy: Snapshot, entry: QueueEntry) -> Snapshot:
-        """Return the copy with its lost tags written again. The role may tag only managed copies; a sweep does the others."""
+        """Return the copy with its lost tags written again. The role may tag only managed copies; a sweep tags the others."""
         lost = missing_tags(entry.request, copy)
         if not lost:
             return copy
@@ -176,12 +180,15 @@ class ReceiveCopy:
         except SnapshotGone as error:
             raise AwsUnavailable(str(error)) from error
         except AwsRefused:
-            # The role may not tag it; in this run's plan it counts by what the queue knows.
+            # The role may not tag it; in this run's plan, the queue's facts about it count.
             return replace(copy, origin=entry.request.origin)
         return replace(copy, tags={**copy.tags, **lost}, origin=entry.request.origin)
 
     def _failed(self, copy: Snapshot, entry: QueueEntry | None, cause: str) -> ReceiveResult:
-        """Handle a failed copy. One that was given up is reported again: the run that gave it up may have ended too early."""
+        """Handle a failed copy.
+
+        A copy that failed for good is reported again: the run that settled it may have ended too early.
+        """
         if entry is not None and entry.state is EntryState.FAILED and entry.copy_id == copy.id:
             return _failure(CopyFailed, entry.request.origin.snapshot_id, entry.cause, remove=(copy,))
         if entry is None or not belongs_to(entry, copy) or entry.state not in _UNDER_WAY:

@@ -1,4 +1,4 @@
-"""Record a proof on its copy. A copy that differs is marked, counts nowhere, stays, and another one is requested."""
+"""Record a proof on its copy. A copy that differs is marked and kept, counts nowhere, and another one is requested."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from snapkeep.usecases.copies.enqueue import find_entry, write_or_retry
 from snapkeep.usecases.ports import Clock, CopyQueue, LockRequests, Notice, Notices, ProblemKind, SnapshotReader, SnapshotTagger
 
 MOST_WRONG_COPIES = 3
-"""Copies of one snapshot that differ, after which no further one is made: it would differ too."""
+"""The number of differing copies of one snapshot after which no more are made: they would differ too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordProof:
-    """Writes the verdict where everything that counts copies reads it. Running it again changes nothing."""
+    """Writes the verdict to the copy's tags and its entry, where all readers find it. Running it again changes nothing."""
 
     system: str
     reader: SnapshotReader
@@ -29,12 +29,12 @@ class RecordProof:
     clock: Clock
     notices: Notices
     locks: LockRequests | None = None
-    """Has copies locked; None where nothing is locked."""
+    """Requests locks; None if nothing is locked."""
 
     def run(self, proof: Proof) -> bool:
         """Record the verdict; return whether another copy is requested.
 
-        Raise TagsDoNotFit when a copy that differs cannot be marked, or AwsUnavailable when an entry changed meanwhile.
+        Raise TagsDoNotFit if a copy that differs cannot be marked, or AwsUnavailable if an entry changed in the meantime.
         """
         copy_id = proof.progress.pair.copy_id
         copy = self.reader.snapshots([copy_id]).get(copy_id)
@@ -52,14 +52,14 @@ class RecordProof:
         return False
 
     def _proved(self, copy: Snapshot, proof: Proof) -> None:
-        """Keep the proof in the queue and on the copy, unless a stronger one is there."""
+        """Store the proof in the queue and on the copy, unless they have a stronger one."""
         entry = self._entry_of(copy)
         if is_weaker(proof, copy.tags.get(PROOF, "")) or (entry and is_weaker(proof, entry.proof)):
             return
-        # The queue first: EC2 may show the tag late, and a copy that arrives meanwhile must not displace this one (INV-27).
+        # The queue is first: EC2 may show the tag late, and a copy that arrives in between must not displace this one (INV-27).
         if entry and entry.proof != proof.tag:
             write_or_retry(self.queue, entry.proved(proof.tag))
-        with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):  # the proof itself is kept anyway
+        with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):  # the proof itself is stored anyway
             self.tagger.tag([copy.id], {PROOF: proof.tag})
 
     def _budget_spent(self, proof: Proof) -> Notice:
@@ -91,6 +91,6 @@ class RecordProof:
         return True
 
     def _entry_of(self, copy: Snapshot) -> QueueEntry | None:
-        """Return the entry that the copy settled; None where the queue does not know it (any more)."""
+        """Return the entry that the copy settled; None if the queue does not have it, or no longer."""
         entry = find_entry(self.queue, entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region))
         return entry if entry and entry.state is EntryState.DONE and entry.copy_id == copy.id else None

@@ -15,7 +15,7 @@ from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """Answers the waiting executions first and closes the entry after, so that a stop between the two loses no answer."""
+    """Answers the waiting executions first and then closes the entry, so that an interruption in between loses no answer."""
 
     queue: CopyQueue
     task_tokens: TaskTokens
@@ -28,7 +28,7 @@ class Settlement:
         return faults
 
     def give_up(self, entry: QueueEntry, cause: str) -> int:
-        """Settle an entry whose copy failed for good. Return how many executions were answered."""
+        """Settle an entry whose copy failed for good. Return the number of executions that were answered."""
         return self._close(entry, entry.copy_id, CopyFailed.__name__, cause)
 
     def _close(
@@ -36,13 +36,12 @@ class Settlement:
     ) -> int:
         """Answer with the error, or with the good copy if there is none, and write the settled entry.
 
-        A concurrent write may decide otherwise: a copy that arrived stays DONE, one under way again goes on.
+        A concurrent write may decide otherwise: a copy that arrived stays DONE, and a copy that was restarted continues.
         """
         seen, tried, answered = entry.state, set[str](), 0
         kms_key, seconds = (copy.kms_key_id, _seconds_of(copy)) if copy else ("", 0)
         while True:
-            # Answers before the write: an answer that is given twice is refused by Step Functions, one that is never given
-            # blocks a run.
+            # Answers precede the write: Step Functions refuses a second answer, while a missing one blocks a run.
             for token in entry.tokens:
                 if token not in tried:
                     tried.add(token)
@@ -53,7 +52,7 @@ class Settlement:
                 self.queue.write(done or entry.failed(cause, copy_id))
             except EntryChanged:
                 entry = self.queue.get(entry.key)
-                # Another writer decided meanwhile. Otherwise only an execution joined: it is answered in the next turn.
+                # Another writer decided in between. Otherwise only an execution joined, and is answered in the next turn.
                 if entry.state is EntryState.DONE or (error and entry.state is not seen):
                     return answered
                 continue
@@ -73,13 +72,13 @@ def _seconds_of(copy: Snapshot) -> int:
 def success_output(
     request: CopyRequest, copy_id: str, now: datetime, status: CopyResultStatus = CopyResultStatus.COPIED
 ) -> CopyResult:
-    """Return the answer to an execution that waits for a copy which was checked."""
+    """Return the answer to an execution that waits for a checked copy."""
     origin = request.origin
     return CopyResult(status, origin.snapshot_id, request.region, origin.volume_id, copy_id, now)
 
 
 def unusable_cause(copy: Snapshot) -> str:
-    """Return why a completed copy is not confirmed: its key cannot be used, or is not known, so that it counts nowhere."""
+    """Return the reason why a completed copy is not confirmed: its key cannot be used, or is not known. It counts nowhere."""
     text = copy.key_fault.text if copy.key_fault else ""
     return f"{copy.id} completed under {copy.kms_key_id}, and cannot be restored: {text}"
 
@@ -92,9 +91,9 @@ def describe(request: CopyRequest) -> str:
 
 
 def naming_keys(request: CopyRequest, cause: str) -> str:
-    """Return EC2's message about a failed copy; where it is about a key, with the names of the keys in question.
+    """Return EC2's message about a failed copy; if it is about a key, with the names of the possible keys.
 
-    EC2 says "Given key ID is not accessible" (EBS user guide, "Copy an Amazon EBS snapshot"), and not which of the two.
+    EC2's message is "Given key ID is not accessible" (EBS user guide, "Copy an Amazon EBS snapshot"), and names neither key.
     """
     if "key" not in cause.lower():
         return cause
@@ -109,7 +108,7 @@ def copy_failed_notice(request: CopyRequest, cause: str, now: datetime) -> Notic
 
 
 def copy_wrong_notice(entry: QueueEntry, cause: str, now: datetime) -> Notice:
-    """Return the notice of a completed copy that is not what its request says."""
+    """Return the notice of a completed copy that differs from its request."""
     request = entry.request
     detail = f"{describe(request)}, {entry.copy_id}"
     return Notice(CopyWrong.__name__, cause, request.origin.snapshot_id, detail, request.region, now)

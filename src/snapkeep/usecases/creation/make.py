@@ -1,4 +1,4 @@
-"""Make the snapshots that are due, once each: the intention is written before the call, which has no client token."""
+"""Make the due snapshots, once each: the intention is written before the call, which has no client token."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ from snapkeep.usecases.recovery.record_ports import Documents
 INTENTIONS = "creation/intentions.json"
 """The key of the document of intentions."""
 BETWEEN_CALLS = 0.2
-"""Seconds: EC2 refills the bucket of CreateSnapshot with 5 requests a second (EC2 developer guide: API throttling)."""
+"""Seconds between calls: EC2 refills the bucket of CreateSnapshot with 5 requests a second (EC2 developer guide: API
+throttling)."""
 BETWEEN_ROUNDS = 60.0
-"""Seconds until a tick looks again where more are due than may be pending: most snapshots of few changes end earlier."""
+"""Seconds until a tick looks again if more are due than may be pending: most snapshots with few changes end earlier."""
 LAST_ROUND_WITHIN = timedelta(seconds=170)
-"""A round of calls then ends within the function's time-out of 280 seconds."""
+"""With this limit, a round of calls ends within the function's time-out of 280 seconds."""
 REFUSED_FOR = timedelta(minutes=50)
-"""How much longer than without an answer no other call is made for a volume whose call was refused.
-
-For as long, a region's id in the document keeps the notice of its quota from being repeated.
+"""The time without another call for a volume whose call was refused, in addition to the time after a call without an answer.
+For the same time, a region's id in the document prevents a second notice of its quota.
 """
 
 
 class SnapshotMaker(Protocol):
-    """Makes snapshots. The role behind it can neither delete nor tag anything but what it makes."""
+    """Makes snapshots. Its role can neither delete snapshots nor tag others than those that it makes."""
 
     def create(self, creation: Creation, tags: Mapping[str, str]) -> list[str]:
         """Start snapshots with their tags in the call; return their ids.
 
-        Raise PendingQuotaReached, SnapshotQuotaReached, VolumeBusy, AwsThrottled or AwsRefused where none was made,
-        AwsUnavailable where that is not known.
+        Raise PendingQuotaReached, SnapshotQuotaReached, VolumeBusy, AwsThrottled or AwsRefused if none was made, AwsUnavailable
+        if this is not known.
         """
 
 
@@ -69,19 +69,19 @@ class MakeResult:
     made: tuple[str, ...] = ()
     """Ids of snapshots."""
     stopped: str = ""
-    """Why it made no more, in words; empty if nothing stopped it."""
+    """The reason why no more were made, in words; empty if there is none."""
     more_wait: bool = False
     """Whether more are due than may be pending at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intentions:
-    """The calls that ticks intend, or lately made."""
+    """The calls that ticks intend, or made recently."""
 
     moments: dict[str, datetime] = field(default_factory=dict)
-    """Volume id, or the region's id -> when its call was intended."""
+    """Volume id, or the region's id -> the time of the intention."""
     owed: tuple[OwedScript, ...] = ()
-    """The commands after snapshots whose end no tick has seen."""
+    """The commands after snapshots whose end is not known yet."""
 
 
 @dataclass(slots=True)
@@ -94,12 +94,12 @@ class _Round:
     called: bool = False
     no_answers: int = 0
     over: bool = False
-    """Whether no further call is made."""
+    """Whether no more calls are made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeSnapshots:
-    """One tick. A tick at the same time writes its intentions first, or this one does: only one of them goes on."""
+    """One tick. Only one of two concurrent ticks continues: the one that writes its intentions first."""
 
     reader: SnapshotReader
     reader_of: Callable[[str], SnapshotReader]
@@ -115,7 +115,7 @@ class MakeSnapshots:
     """The region's quota of snapshots."""
 
     def run(self) -> MakeResult:
-        """Make what is due. Raise AwsThrottled or AwsUnavailable where that is not known; the next tick follows anyway."""
+        """Make the due snapshots. Raise AwsThrottled or AwsUnavailable if they are not known; the next tick follows anyway."""
         policies, last_at = self.policies(), self.clock.now() + LAST_ROUND_WITHIN
         if not any(policy.snapshots for policy in policies.policies):
             return MakeResult()
@@ -127,8 +127,8 @@ class MakeSnapshots:
         return result
 
     def _make_due(self, policies: PolicySet, *, first: bool) -> MakeResult:
-        """Make what is due and may be pending. Only the first round of a tick has the time for commands."""
-        # The intentions before the listing: what another tick intends meanwhile changes their version.
+        """Make the due snapshots that may be pending now. Only the first round of a tick has time for commands."""
+        # The intentions are read before the listing: those of another tick in between change their version.
         known, version = self._load()
         intended, now = known.moments, self.clock.now()
         owed = self._run_scripts.settle(known.owed)
@@ -161,7 +161,7 @@ class MakeSnapshots:
         return replace(made, more_wait=batch.more_wait)
 
     def _held(self) -> str:
-        """Return the hold that stops all making; empty where there is none. Raise AwsUnavailable where that is not known."""
+        """Return the hold that stops the making of snapshots; empty without one. Raise AwsUnavailable if this is not known."""
         return next((f"{hold.scope}: {hold.text}" for hold in self.holds().all() if hold.making), "")
 
     @property
@@ -183,7 +183,7 @@ class MakeSnapshots:
                 yield DueVolume(volume, policy, since)
 
     def _copies(self, volumes: Sequence[Volume], chosen: Mapping[str, Policy]) -> dict[str, dict[str, list[Snapshot]]]:
-        """Return the copies of volumes by region. In a region that does not answer, durations are estimated."""
+        """Return the copies of volumes by region. Durations are estimated for a region that does not respond."""
         by_region: dict[str, dict[str, list[Snapshot]]] = {}
         by_rpo = [volume for volume in volumes if chosen[volume.id].makes_in_time]
         for region in sorted({rule.region for volume in by_rpo for rule in chosen[volume.id].copies}):
@@ -209,14 +209,14 @@ class MakeSnapshots:
             self._create_all(group.creations, round_, tags)
             return not round_.over
 
-        # No instance is stopped for snapshots that are not made.
+        # No command runs for snapshots that are not made.
         left = groups if round_.over else self._run_scripts.around(groups, create)
         self._not_made([creation for group in left for creation in group.creations], round_)
         intentions = replace(
             round_.intentions, owed=tuple(item for item in round_.intentions.owed if item not in [group.owed for group in left])
         )
         if intentions.moments != before or left:
-            # A tick that has written since began after these intentions, and believes them until they are old.
+            # A tick that has written since began after these intentions, and respects them until they are old.
             with suppress(DocumentChanged):
                 self._save(intentions, version)
         return MakeResult(due, tuple(round_.made), round_.stopped)
@@ -237,7 +237,7 @@ class MakeSnapshots:
                     self._quota_reached(str(error), intended, self.clock.now())
                 break
             except AwsUnavailable as error:
-                # It may have been made: the intention stays, and a later tick looks for it.
+                # The snapshot may have been made: the intention stays, and a later tick looks for it.
                 round_.no_answers += 1
                 if round_.no_answers == UNREACHABLE_AFTER:
                     round_.stopped, round_.over = str(error), True
@@ -246,7 +246,7 @@ class MakeSnapshots:
 
     @staticmethod
     def _not_made(creations: Iterable[Creation], round_: _Round) -> None:
-        """Forget the intentions of snapshots that were not made for certain: the next tick need not wait for them."""
+        """Remove the intentions of snapshots that were certainly not made: the next tick need not wait for them."""
         for creation in creations:
             for volume_id in creation.volume_ids:
                 del round_.intentions.moments[volume_id]
@@ -254,7 +254,10 @@ class MakeSnapshots:
     def _create(
         self, creation: Creation, intended: dict[str, datetime], tags: Mapping[str, str]
     ) -> tuple[list[str], list[Creation]]:
-        """Make one call. Return the ids, and the calls to make instead of a refused set; note in `intended` what was not made."""
+        """Make one call.
+
+        Return the ids, and the calls to make instead of a refused set. `intended` records the volumes without a snapshot.
+        """
         try:
             return self.maker.create(creation, {MADE: format_time(intended[creation.volume_ids[0]]), **tags}), []
         except VolumeBusy:
@@ -267,7 +270,7 @@ class MakeSnapshots:
                 intended |= dict.fromkeys(creation.volume_ids, now + REFUSED_FOR)
                 self._notify(AwsRefused.__name__, creation.volume_ids[0], f"no snapshot of it can be made: {error}", now)
                 return [], []
-            # The cause may be one volume, or one that was detached meanwhile: the others' RPO must not depend on it.
+            # The cause may be one volume, or one that was detached in between: it must not affect the RPO of the others.
             text = f"no set of its volumes can be made, single snapshots are made instead: {error}"
             self._notify(AwsRefused.__name__, creation.instance_id, text, now)
             return [], [Creation((volume_id,), creation.policy) for volume_id in creation.volume_ids]
@@ -286,7 +289,7 @@ class MakeSnapshots:
         return self.intentions.put(INTENTIONS, json.dumps({"moments": moments, "owed": to_json(intentions.owed)}), version)
 
     def _quota_reached(self, cause: str, intended: dict[str, datetime], now: datetime) -> None:
-        """Notify of the region's quota once an hour: a tick comes every five minutes."""
+        """Notify of the region's quota once an hour: there is a tick every five minutes."""
         if self.reader.region not in intended:
             intended[self.reader.region] = now + REFUSED_FOR
             self._notify(SnapshotQuotaReached.__name__, self.reader.region, cause, now)
@@ -304,7 +307,8 @@ def _grouped(
 ) -> tuple[list[Creation], list[ScriptedGroup]]:
     """Return the snapshots that are made at once, and those between commands, by instance.
 
-    An instance that is owed a command has no other one until that has ended. A volume of no instance, or of several, runs none.
+    An instance with an owed command gets no other one until it has ended. A volume of no instance, or of several, has no
+    commands.
     """
     plain: list[Creation] = []
     groups: dict[tuple[str, str], ScriptedGroup] = {}

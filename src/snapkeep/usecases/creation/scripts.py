@@ -1,7 +1,8 @@
 """Commands on instances before and after snapshots of their volumes.
 
-Each instance that a command may have stopped is owed the command after it: that is written with the intentions, before anything
-is sent, and a later tick pays what a killed one left. SendCommand has no client token, so a command is looked for by its comment.
+Each instance on which a command before snapshots may have run is owed the command after them. The owed command is written with
+the intentions, before anything is sent, and a later tick sends it if the first one was interrupted. SendCommand has no client
+token, so a command is looked for by its comment.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ BETWEEN_LOOKS = 2.0
 """Seconds."""
 SIDE_BY_SIDE = 10
 BEGUN_WITHIN = timedelta(seconds=100)
-"""With the longest time-out of a command, and the calls of the last ones, a tick ends within its function's time-out."""
+"""With this limit, the longest time-out of a command and the last calls, a tick ends within its function's time-out."""
 DEAD_AFTER = timedelta(seconds=285)
-"""After so long, the tick that intended commands runs no more: the function's time-out is 280 seconds."""
+"""The time after which the tick that intended commands has certainly ended: the function's time-out is 280 seconds."""
 
 
 class Stage(StrEnum):
-    """Which of the two commands."""
+    """The stage of a command."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -38,12 +39,12 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OwedScript:
-    """A command that an instance is owed after snapshots."""
+    """A command that an instance still has to run after snapshots."""
 
     instance_id: str
     script: Script
     since: datetime
-    """When the snapshots were intended."""
+    """The time of the intention of the snapshots."""
 
     @property
     def comment(self) -> str:
@@ -52,7 +53,7 @@ class OwedScript:
 
 
 class ScriptedGroup(NamedTuple):
-    """The snapshots of one instance by one policy, between its commands."""
+    """The snapshots of one instance under one policy, between its commands."""
 
     instance_id: str
     policy: Policy
@@ -61,23 +62,23 @@ class ScriptedGroup(NamedTuple):
 
     @property
     def owed(self) -> OwedScript | None:
-        """The command that the instance is owed."""
+        """The command that the instance has to run afterwards."""
         return OwedScript(self.instance_id, self.policy.after, self.since) if self.policy.after else None
 
 
 class _End(NamedTuple):
-    """How a command ended, as far as it was waited for."""
+    """The end of a command, as far as the tick waited for it."""
 
     succeeded: bool
     cause: str = ""
-    """Why it failed, in AWS's words."""
+    """AWS's cause of the failure."""
 
 
 class _Begun(NamedTuple):
     group: ScriptedGroup
     sent_at: datetime
     end: _End | None = None
-    """Known at once where nothing is waited for."""
+    """Known at once if there is nothing to wait for."""
 
 
 def comment_of(stage: Stage, since: datetime) -> str:
@@ -95,7 +96,7 @@ class RunScripts:
     region: str
 
     def settle(self, owed: Iterable[OwedScript]) -> list[OwedScript]:
-        """Send what killed ticks left, and look how the commands ended. Return what is still owed or runs."""
+        """Send the commands that interrupted ticks left, and read the results. Return the commands that are still owed or run."""
         now = self.clock.now()
         return [item for item in owed if now - item.since < DEAD_AFTER or not self._settled(item, now)]
 
@@ -120,10 +121,10 @@ class RunScripts:
         self.commands.send(instance_id, script.ssm_document, comment, within=timedelta(seconds=script.seconds))
 
     def around(self, groups: Iterable[ScriptedGroup], create: Callable[[ScriptedGroup, bool], bool]) -> list[ScriptedGroup]:
-        """Run each group's commands around `create`, given whether the one before succeeded. It raises nothing.
+        """Run each group's commands around `create`, which gets whether the command before it succeeded.
 
-        Some run side by side, so that none waits long between its commands. Return the groups that were not begun: no time was
-        left, or `create` returned that no more snapshots can be made.
+        It raises nothing. Several groups run in parallel, so that none waits long between its commands. Return the groups that
+        were not begun, because no time was left, or because `create` returned that no more snapshots can be made.
         """
         left, waiting, stop_at = list(groups), list[_Begun](), self.clock.now() + BEGUN_WITHIN
         while waiting or (left and self.clock.now() < stop_at):
@@ -139,7 +140,7 @@ class RunScripts:
                 if group.policy.before and not end.succeeded:
                     self._failed(Stage.BEFORE, group.instance_id, group.policy.before, end.cause)
                 if not create(group, end.succeeded):
-                    # No other group is begun; those that are get their command after.
+                    # No other group begins; those that have begun get their command after.
                     stop_at = self.clock.now()
                 if group.policy.after:
                     self._send_after(group, group.policy.after)
@@ -149,7 +150,7 @@ class RunScripts:
         return left
 
     def _begin(self, group: ScriptedGroup) -> _Begun:
-        """Send the command before, if there is one."""
+        """Send the command before the snapshots, if there is one."""
         script, now = group.policy.before, self.clock.now()
         if script is None:
             return _Begun(group, now, _End(succeeded=True))
@@ -160,9 +161,9 @@ class RunScripts:
         return _Begun(group, now)
 
     def _end_of(self, begun: _Begun) -> _End | None:
-        """Return the end of the command before, or that it took too long; None while it may run."""
+        """Return the end of the command before the snapshots, or its time-out; None while it may run."""
         group, found = begun.group, None
-        with suppress(SnapkeepError):  # it is looked at again
+        with suppress(SnapkeepError):  # it is read again
             found = self.commands.find(group.instance_id, comment_of(Stage.BEFORE, group.since), group.since)
         if found is not None and found.ended:
             return _End(found.succeeded, found.text)
@@ -171,7 +172,7 @@ class RunScripts:
         return _End(succeeded=False, cause=f"it took longer than {script.timeout}") if script and late else None
 
     def _send_after(self, group: ScriptedGroup, script: Script) -> None:
-        """Send the command after. Where that is not known to be done, the next tick looks for it and sends it."""
+        """Send the command after the snapshots. If the result is not known, the next tick looks for it and sends it."""
         with suppress(SnapkeepError):
             self._send(group.instance_id, script, comment_of(Stage.AFTER, group.since))
 

@@ -1,1 +1,1 @@
-"""Drills: begin those that are due, carry out each of their steps, remove what they made, and keep the evidence."""
+"""Drills: begin the due ones, carry out each of their steps, remove what they made, and store the evidence."""

@@ -1,6 +1,6 @@
-"""The step of a drill that looks and decides: hold the point, watch the volume, conclude with evidence.
+"""The deciding step of a drill: hold the point, watch the volume, conclude with evidence.
 
-The state machine calls it again and again; between two calls stand the steps that make, prove and remove.
+The state machine calls it repeatedly, with the steps that make, prove and remove in between.
 """
 
 from __future__ import annotations
@@ -27,25 +27,26 @@ from snapkeep.usecases.recovery.states import GONE
 
 COMPLETE = 100
 DELIVERED_WITHIN = timedelta(minutes=5)
-"""A command whose agent does not take it by then does not run any more. Systems Manager lists what it took by then, too."""
+"""The time within which an agent must receive a command, or the command does not run. Systems Manager lists a command within
+the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """The result of the step before."""
+    """The result of the previous step."""
 
     step: DrillStep
     made: MadeResource | None = None
     proof: Proof | None = None
-    """None: the comparison is not at its end."""
+    """None while the comparison has not ended."""
     removal: Removal | None = None
     failure: str = ""
-    """Why the step failed, if it did."""
+    """The cause of a failed step; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdvanceDrill:
-    """Takes drills from one step to the next."""
+    """Advances drills from one step to the next."""
 
     reader: DrillReader
     commands: InstanceCommands
@@ -58,9 +59,9 @@ class AdvanceDrill:
     version: str
 
     def begin(self, run_id: str, *, end: bool) -> DrillRun | None:
-        """Return an open drill with its point held; None for one that the ledger does not have as open.
+        """Return an open drill with its point held; None if the ledger does not have it as open.
 
-        `end`: it has to end, because it did not do so by itself.
+        With `end`, the drill has to end, because it did not end by itself.
         """
         run = self.ledger.read().run(run_id)
         if run is None:
@@ -78,9 +79,9 @@ class AdvanceDrill:
         return run.failed(f"the tags of {', '.join(full)} leave no room to hold it") if full else run
 
     def advance(self, run: DrillRun, result: StepResult, *, repeated: bool = False) -> DrillRun:
-        """Return the drill after a step, and after a look at what it waits for.
+        """Return the drill after a step, and after a look at the resources that it waits for.
 
-        `repeated`: a call before this one had the same run, and may have ended anywhere.
+        `repeated` is whether an earlier call had the same run; that call may have been interrupted anywhere.
         """
         now = self.clock.now()
         match result.step:
@@ -103,7 +104,7 @@ class AdvanceDrill:
     def _look(self, run: DrillRun, now: datetime) -> DrillRun:
         volume = self.reader.volume(run.restored_id)
         if volume is None or volume.state in ("deleting", "deleted"):
-            # A new volume may be missing from EC2's answers for a while; one that was there was deleted.
+            # EC2's answers may lack a new volume for a while; a volume that they once had was deleted.
             return run.failed(f"{run.restored_id} was deleted by others") if run.available_at else run
         if volume.attachments:
             return run.failed(f"{run.restored_id} was attached to {', '.join(volume.attachments)}: its content may have changed")
@@ -126,7 +127,7 @@ class AdvanceDrill:
         if instance.image_id and not instance.image_checked:
             return self._look_at_image(run, place)
         state = self.reader.instance(instance.restored_id) if instance.restored_id else None
-        if state is None:  # a new instance may be missing from EC2's answers for a while; the drill's end bounds the wait
+        if state is None:  # EC2's answers may lack a new instance for a while; the drill's end limits the wait
             return run
         if state.state in GONE:
             reason = state.reason or "EC2 gives no reason; a KMS key that cannot be used is one"
@@ -148,12 +149,13 @@ class AdvanceDrill:
     def _look_at_command(
         self, run: DrillRun, command: DrillCommand, place: int, instance: DrilledInstance, now: datetime, *, repeated: bool
     ) -> DrillRun:
-        """Send the command once the agent is there; look at one that was sent, perhaps by a call whose answer was lost.
+        """Send the command once the agent is online, or read the status of a sent one.
 
-        Systems Manager may list that one late: it is sent again only where it is not listed for five minutes. The call before a
-        repeated one may have sent it and ended, or may still run: Step Functions repeats calls that it no longer waits for.
+        The answer to an earlier call may have been lost, and Systems Manager may list its command late: it is sent again only
+        if it is not listed for five minutes. The call before a repeated one may have sent it and ended, or may still run: Step
+        Functions repeats calls for which it no longer waits.
         """
-        # Looked for first: SendCommand has no client token, and its answer may have been lost.
+        # The search is first: SendCommand has no client token, and its answer may have been lost.
         result = self.commands.find(instance.restored_id, run.id, run.asked_at)
         if result is not None:
             instance = replace(instance, command=result, command_at=instance.command_at or now)
@@ -188,7 +190,7 @@ class AdvanceDrill:
         return run.with_instance(place, replace(instance, image_checked=True))
 
     def conclude(self, run: DrillRun) -> DrillEvidence:
-        """Release the point and keep the evidence; return it, or that of another execution which ended the same drill first."""
+        """Release the point and store the evidence; return it, or that of another execution that ended the same drill first."""
         with suppress(SnapshotGone):
             self.holds.release(run.points, run.id)
         evidence = self.ledger.conclude(run, self.version)
@@ -216,5 +218,6 @@ def _after_making(run: DrillRun, result: StepResult) -> DrillRun:
 
 def _after_removal(run: DrillRun, result: StepResult, now: datetime) -> DrillRun:
     removal = result.removal or Removal(more=False, left=(f"what it made was not removed: {result.failure}",))
-    # Not this step's own time: a repetition has to conclude with the same evidence, whose hash the ledger may have already.
+    # The time is not that of this step: a repetition has to conclude with the same evidence, whose hash the ledger may already
+    # have.
     return replace(run, left=removal.left, removed_at=None if removal.left else removal.at or now, removal_ended=True)

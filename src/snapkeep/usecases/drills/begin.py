@@ -1,4 +1,4 @@
-"""Begin the drills that are due: a schedule calls this, and a person for a drill at once."""
+"""Begin due drills: a schedule calls this, and so does a person who wants a drill at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BeginDrills:
     clock: Clock
 
     def run(self) -> list[DrillRun]:
-        """Begin what is due, and start what an earlier call began and did not start; return all open drills."""
+        """Begin the due drills, and start those that an earlier call began but did not start; return all open drills."""
         rules, now = self.policies().drills_in(self.region), self.clock.now()
         if not rules:
             return []
@@ -51,19 +51,19 @@ class BeginDrills:
         return [self.start(run) for run in ledger.open if run.ends_at > now]
 
     def choose(self, rule: DrillRule, named: Collection[str]) -> DrillChoice:
-        """Return the drills that would begin now, whatever the schedule says; of `named` volumes, if there are any."""
+        """Return the drills that would begin now regardless of the schedule; only those of `named` volumes, if any are named."""
         now = self.clock.now().replace(microsecond=0)
         points = points_of(rule, self.points.all_snapshots(), self.system)
         return choose_runs(rule, points, self.ledger.read(), now, now, named=named)
 
     def begin(self, runs: Collection[DrillRun]) -> dict[str, str]:
-        """Begin chosen drills; return the execution of each. The time that they take counts from now."""
+        """Begin chosen drills; return the execution of each. Their time counts from now."""
         now: datetime = self.clock.now()
         asked = [replace(run, asked_at=now, ends_at=now + (run.ends_at - run.asked_at)) for run in runs]
         ledger = self.ledger.change(lambda ledger: ledger.begun(tuple(run for run in asked if not ledger.knows(run.id))))
         return {run.id: self.runs.start(run.id, run.id) for run in asked if ledger.run(run.id) is not None}
 
     def start(self, run: DrillRun) -> DrillRun:
-        """Start an open drill. One that was started already is not started again."""
+        """Start an open drill, unless it has been started."""
         self.runs.start(run.id, run.id)
         return run

@@ -1,4 +1,4 @@
-"""The ledger of drills in the bucket of a DR region, written only over the version that was read, and their evidence."""
+"""The ledger of drills in the bucket of a DR region, and their evidence. A write replaces only the version that was read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from snapkeep.domain.records import dataclass
 from snapkeep.usecases.recovery.record_ports import Documents, read_version
 
 ATTEMPTS = 20
-"""Writers of one ledger at once: a tick, a sweep, and the drills that end."""
+"""The number of attempts to write: a tick, a sweep, and ending drills may write one ledger at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class LedgerStore:
             raise _unreadable(key, error) from error
 
     def change(self, decide: Callable[[DrillLedger], DrillLedger]) -> DrillLedger:
-        """Write what a decision makes of the ledger; return it. The decision is made anew while others write meanwhile.
+        """Write the ledger that a decision returns; return it.
 
-        Raise AwsUnavailable if others never stop.
+        The decision is repeated if others write in between. Raise AwsUnavailable if others keep writing.
         """
         for _ in range(ATTEMPTS):
             ledger, version = self._read()
@@ -61,22 +61,22 @@ class LedgerStore:
         raise AwsUnavailable(f"{LEDGER_KEY} was written by others {ATTEMPTS} times meanwhile")
 
     def conclude(self, run: DrillRun, version: str) -> DrillEvidence:
-        """Keep the evidence of a drill, then its entry in the ledger; return the evidence. It may be repeated.
+        """Store the evidence of a drill, then its entry in the ledger; return the evidence.
 
-        Where another execution ends the same drill, the evidence that was written first stays. Raise AwsUnavailable if others
-        never stop writing.
+        The call may be repeated. If another execution ends the same drill, the evidence that was written first stays. Raise
+        AwsUnavailable if others keep writing.
         """
         key = evidence_key(run.id)
         for _ in range(ATTEMPTS):
-            # Evidence is read before the ledger: an execution that replaces it has read a newer ledger, and the first writer's
-            # entry fails.
+            # Evidence is read before the ledger: an execution that replaces it has read a newer ledger, and the entry of the
+            # first writer fails.
             kept, kept_version = read_version(self.documents, DrillEvidence, key)
             ledger, ledger_version = self._read()
             entry = ledger.entry(run.id)
             by = kept or evidence_of(run, version, "")
             evidence = evidence_of(by.run, by.version, ledger.previous_of(run.id))
             if entry is not None and entry.sha256 != hash_of(evidence.text):
-                continue  # another execution wrote both meanwhile
+                continue  # another execution wrote both in the meantime
             with suppress(DocumentChanged):
                 if evidence != kept:  # also over one that is damaged
                     self.documents.put(key, evidence.text, kept_version)

@@ -1,4 +1,4 @@
-"""Make what a drill needs next: a volume of a point and its snapshot, or an AMI of points and an instance of it.
+"""Make the next resource of a drill: a volume of a point and its snapshot, or an AMI of points and its instance.
 
 Each is tagged in the call that makes it.
 """
@@ -20,12 +20,15 @@ _ENDED = ("deleting", "deleted", "error")
 
 @dataclass(frozen=True, slots=True)
 class MakeForDrill:
-    """Makes what a drill needs next. Resources of an earlier call are found by their tag, and not made again."""
+    """Makes the next resource of a drill. Resources of an earlier call are found by their tag, and not made again."""
 
     ec2: DrillMaker
 
     def run(self, run: DrillRun, request: InstanceRequests | None = None) -> MadeResource:
-        """Return what was made; `request` is of the instance that is next. Raise NotIsolated and what the port raises."""
+        """Return the resource that was made; `request` is that of the next instance.
+
+        Raise NotIsolated, and the errors of the port.
+        """
         if run.of_instances:
             return self._of_instance(run, request)
         return MadeResource(snapshot_id=self._snapshot(run)) if run.restored_id else MadeResource(volume_id=self._volume(run))
@@ -38,7 +41,7 @@ class MakeForDrill:
         tags = run.tags_of(instance)
         own = {DRILL: run.id, INSTANCE: instance.instance_id}
         network = self.ec2.drill_network(run.system)
-        # Looked at before each call: a route may have been added since the drill was planned.
+        # The network is checked before each call: a route may have been added since the drill was planned.
         facts = self.ec2.network_facts(network)
         if ways := ways_out(network, facts):
             raise NotIsolated(f"nothing was made, as the network of drills is not isolated: {'; '.join(ways)}")
@@ -50,7 +53,7 @@ class MakeForDrill:
         if not instance.image_id:
             if not self.ec2.images_of(own):
                 self.ec2.register_image(request.image, name, tags)
-            # EC2 may show a new AMI late: then this step comes again.
+            # EC2 may show a new AMI late: then this step is repeated.
             return MadeResource(image_id=next((image.id for image in self.ec2.images_of(own)), ""))
         launch = {**request.launch, "SubnetId": network.subnet_id, "SecurityGroupIds": list(network.group_ids)}
         if run.command:

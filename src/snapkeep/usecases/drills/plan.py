@@ -1,4 +1,4 @@
-"""Plan a drill of instances as their recovery is planned, but in the isolated network. The plan is kept in the bucket."""
+"""Plan a drill of instances like their recovery, but in the isolated network. The plan is stored in the bucket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from snapkeep.usecases.recovery.prepare_instance import InstanceReader
 
     class DrillPlanReader(InstanceReader, DrillNetworks, Protocol):
-        """Reads what the plan of a drill of instances needs."""
+        """Reads the facts for the plan of a drill of instances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class DrillPlanner:
     policies: Callable[[], PolicySet]
 
     def planned(self, run: DrillRun) -> DrillRun:
-        """Return a drill with its instances, or failed where they cannot be planned."""
+        """Return a drill with its instances; a failed one if they cannot be planned."""
         group = next((group for group in self.policies().groups if group.name == run.group), None)
         if run.group and group is None:
             return run.failed(f"the policy document has no group {run.group} any more")
@@ -46,13 +46,13 @@ class DrillPlanner:
                 return run.failed(str(error))
             if obstacles:
                 return run.failed("; ".join(obstacles))
-            with suppress(DocumentChanged):  # written before this step was repeated
+            with suppress(DocumentChanged):  # it was written before this step was repeated
                 self.documents.put(plan_key(run.id), to_text(plan))
             plan = self._kept(run)
         return run.planned(plan, next_when_running=group is not None and not group.waits_for_checks)
 
     def request(self, run: DrillRun) -> InstanceRequests | None:
-        """Return the requests of the instance that is made next; None where none is. UEFI data stay out of the launch."""
+        """Return the requests of the next instance; None if there is none. The launch has no UEFI data."""
         place = run.next_instance
         if place is None:
             return None
@@ -63,7 +63,7 @@ class DrillPlanner:
         return from_text(DrillPlan, self.documents.get(plan_key(run.id)).text)
 
     def _make(self, run: DrillRun, group: RecoveryGroup | None) -> tuple[DrillPlan, list[str]]:
-        # Only the first step of a drill of instances plans: no other cold start needs these.
+        # Only the first step of a drill of instances plans: other cold starts do not need these.
         from snapkeep.domain.recovery.instance_fit import InstanceOptions  # noqa: PLC0415
         from snapkeep.domain.recovery.instance_map import InstanceMap  # noqa: PLC0415
         from snapkeep.usecases.recovery.prepare_group import PrepareGroup  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The ports of drills. Looking, making and removing are three ports, because they are three IAM roles."""
+"""The ports of drills. Looking, making and removing are three ports because they have three IAM roles."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class DrillNetworks(Protocol):
         """Return the network of a system's drills. Raise NotIsolated if there is none."""
 
     def network_facts(self, network: DrillNetwork) -> NetworkFacts:
-        """Return what can lead out of a network."""
+        """Return the facts about the possible ways out of a network."""
 
 
 class DrillReader(Protocol):
-    """Looks at what a drill made. Each port of this file raises AwsRefused, AwsThrottled or AwsUnavailable."""
+    """Reads the resources of a drill. Each port of this file raises AwsRefused, AwsThrottled or AwsUnavailable."""
 
     def volume(self, volume_id: str) -> VolumeState | None:
         """Return a volume; None if EC2 does not show it."""
 
     def initialised_percent(self, volume_id: str) -> int | None:
-        """Return how much of a volume is initialised; None where EC2 does not say."""
+        """Return the initialised share of a volume in percent; None if EC2 does not return it."""
 
     def made_snapshot(self, snapshot_id: str) -> MadeSnapshot | None:
         """Return a snapshot; None if EC2 does not show it."""
@@ -46,18 +46,18 @@ class DrillReader(Protocol):
         """Return an instance; None if EC2 does not show it."""
 
     def checks_passed(self, instance_id: str) -> bool:
-        """Whether both status checks of an instance are passed now."""
+        """Whether an instance passes both status checks now."""
 
 
 class InstanceCommands(Commands, Protocol):
-    """Runs commands in instances that a drill launched, and knows whether they can take one."""
+    """Runs commands in instances that a drill launched, and checks whether they can receive one."""
 
     def agent_is_online(self, instance_id: str) -> bool:
         """Whether the SSM agent of an instance is connected."""
 
 
 class MadeResources(Protocol):
-    """Finds what drills made, by tags."""
+    """Finds the resources of drills by tags."""
 
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
         """Return the volumes that have all of these tags."""
@@ -73,57 +73,57 @@ class MadeResources(Protocol):
 
 
 class DrillMaker(MadeResources, DrillNetworks, Protocol):
-    """Makes volumes, snapshots, AMIs and instances, with their tags in the making call. The role behind it cannot delete."""
+    """Makes volumes, snapshots, AMIs and instances, with their tags in the call. Its role cannot delete."""
 
     def zones(self) -> list[str]:
         """Return the Availability Zones that can be used."""
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
-        """Make a volume; return its id, and a remark where it differs from the request."""
+        """Make a volume; return its id, and a remark if it differs from the request."""
 
     def register_image(self, request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> bool:
-        """Register an AMI; return False where its name is taken."""
+        """Register an AMI; return False if its name is taken."""
 
     def run_instance(
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
     ) -> tuple[str, str]:
-        """Launch an instance with tags, its volumes with those of its own; return its id, and a remark."""
+        """Launch an instance with its tags, and its volumes with theirs; return its id, and a remark."""
 
     def create_snapshot(self, volume_id: str, description: str, tags: Mapping[str, str]) -> str:
         """Start a snapshot of a volume; return its id."""
 
 
 class DrillRemover(MadeResources, Protocol):
-    """Removes what carries a drill's tag. The role behind it can remove nothing else, and cannot tag."""
+    """Removes resources with a drill's tag. Its role can remove nothing else, and cannot tag."""
 
     def delete_volume(self, volume_id: str) -> None:
-        """Delete a volume; one that does not exist is deleted."""
+        """Delete a volume; a missing one counts as deleted."""
 
     def end_instance(self, instance_id: str) -> None:
-        """Start to terminate an instance; one that does not exist is terminated."""
+        """Start to terminate an instance; a missing one counts as terminated."""
 
     def deregister_image(self, image_id: str) -> None:
-        """Deregister an AMI; one that does not exist is deregistered."""
+        """Deregister an AMI; a missing one counts as deregistered."""
 
     def delete_snapshot(self, snapshot_id: str) -> None:
-        """Delete a snapshot; one that does not exist is deleted."""
+        """Delete a snapshot; a missing one counts as deleted."""
 
 
 class LeftResources(Protocol):
-    """Finds volumes, instances and AMIs that any drill made."""
+    """Finds the volumes, instances and AMIs of all drills."""
 
     def tagged_machines(self, key: str) -> dict[str, Mapping[str, str]]:
-        """Return the tags of the instances, but terminated ones, and of the AMIs that have a tag of this key, by id."""
+        """Return the tags of AMIs and of instances that are not terminated and that have a tag with this key, by id."""
 
     def tagged_volumes(self, key: str) -> list[VolumeState]:
-        """Return the volumes that have a tag of this key."""
+        """Return the volumes that have a tag with this key."""
 
 
 class DrillRuns(Protocol):
     """The state machine Drill of this region."""
 
     def start(self, run_id: str, name: str, *, end: bool = False) -> str:
-        """Start an execution for a drill, or one that ends it; return its ARN. A name that was taken starts nothing anew."""
+        """Start an execution for a drill, or one that ends it; return its ARN. A name that is taken starts no new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +141,10 @@ class Removal:
     """The result of one round of the step REMOVE."""
 
     more: bool
-    """Whether something was removed or is in between: another round has to see that nothing is there."""
+    """Whether something was removed or is being removed: another round has to find that nothing is left."""
     left: tuple[str, ...]
-    """Ids of resources that cannot be removed, with why."""
+    """Ids of resources that cannot be removed, with the causes."""
     at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """When it was made: the step that concludes may be repeated, and then has to say the same."""
+    """The time of the round: the concluding step may be repeated, and must have the same result."""
     rounds: int = field(default=0, metadata=OPTIONAL)
-    """How many rounds there were, with this one."""
+    """The number of rounds so far, including this one."""

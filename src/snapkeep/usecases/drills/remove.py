@@ -1,4 +1,4 @@
-"""Remove what a drill made: whatever carries its tag, and nothing else (INV-16)."""
+"""Remove the resources of a drill: everything with its tag, and nothing else (INV-16)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from snapkeep.usecases.drills.ports import DrillRemover, Removal
 from snapkeep.usecases.ports import Clock
 
 MOST_ROUNDS = 240
-"""Rounds of a removal, 15 seconds apart: an hour. A sweep after the drill's end removes the rest, and an execution has at most
-25,000 events (Step Functions: quotas)."""
+"""The number of rounds of a removal, 15 seconds apart: an hour. A sweep after the drill's end removes the rest, and an
+execution has at most 25,000 events (Step Functions: quotas)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class RemoveAfterDrill:
     system: str
 
     def run(self, run_id: str, before: Removal | None = None) -> Removal:
-        """Remove what can be removed now, after the round before. Raise AwsThrottled or AwsUnavailable."""
+        """Remove the resources that can be removed now, after the previous round. Raise AwsThrottled or AwsUnavailable."""
         if not run_id:
             raise ValueError("a drill has a name")
         left: list[str] = []
@@ -37,7 +37,7 @@ class RemoveAfterDrill:
                 between.append(f"{volume.id} is still attached to {', '.join(volume.attachments)}")
             elif volume.attachments:
                 left.append(f"{volume.id} is attached to {', '.join(volume.attachments)}: detach it, and a sweep removes it")
-            elif volume.state in ("creating", "deleting"):  # EC2 deletes none that is being created
+            elif volume.state in ("creating", "deleting"):  # EC2 does not delete a volume that is being created
                 between.append(f"{volume.id} is still {volume.state}")
             else:
                 self._delete(volume.id, self.ec2.delete_volume, left, between)
@@ -62,7 +62,7 @@ class RemoveAfterDrill:
         return {instance.id for instance in instances}
 
     def _is_own(self, tags: Mapping[str, str], run_id: str) -> bool:
-        """Whether the drill made it. Without a system's name, it is of a drill that began before they named it."""
+        """Whether the drill made the resource. Drills of earlier versions name no system."""
         return tags.get(DRILL) == run_id and tags.get(SYSTEM, self.system) == self.system
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A sweep's look at drills: what outlived its end, and which volumes no drill covered in time."""
+"""A sweep's look at drills: resources that outlived their drill, and volumes that no drill covered in time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from snapkeep.usecases.ports import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillWatch:
-    """Finds drills that did not end, and ends them by an execution of their state machine, with the roles that it has."""
+    """Finds drills that did not end, and ends them by an execution of their state machine, with its roles."""
 
     system: str
     region: str
@@ -31,7 +31,7 @@ class DrillWatch:
     clock: Clock
 
     def run(self, snapshots: Collection[Snapshot], policies: PolicySet, now: datetime) -> list[Finding]:
-        """Return the findings about drills. If their ledger cannot be read, that is the finding."""
+        """Return the findings about drills. An unreadable ledger is a finding too."""
         rules = policies.drills_in(self.region)
         try:
             made = {volume.id: volume.tags for volume in self.ec2.tagged_volumes(DRILL)} | self.ec2.tagged_machines(DRILL)

@@ -1,4 +1,4 @@
-"""The budgets of time-based copies, and how much of them is spent."""
+"""The budgets of time-based copies, and their spent parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class CopyBudget:
     limit_usd: float
     spent_usd: float
     exhausted: bool
-    """Whether a copy of the month was ordinary because the budget did not cover it."""
+    """Whether the budget made a copy of the month an ordinary one."""
 
 
 def copy_budgets(policies: PolicySet, queue: CopyQueue, now: datetime) -> list[CopyBudget]:

@@ -26,7 +26,7 @@ from snapkeep.usecases.ports import CopyQueue, DeletionOutcome, SnapshotReader
 from snapkeep.usecases.retention.plan_regions import make_region_plan, tagged_sources
 
 SEARCHED = timedelta(days=400)
-"""How far back logs are searched where the snapshot is deleted and its start is not known."""
+"""The time for which logs are searched if the snapshot is deleted and its start is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class OwnedReader(SnapshotReader, Protocol):
     """Reads EBS in one region, and the owner of a snapshot."""
 
     def owner_of(self, snapshot_id: str) -> str:
-        """Return the account that owns a snapshot, ours or another; empty where the snapshot is not visible to us."""
+        """Return the account that owns a snapshot, this one or another; empty if the snapshot is not visible."""
 
 
 class StoryEventKind(StrEnum):
@@ -98,7 +98,7 @@ class Story:
     snapshot_id: str
     region: str
     snapshot: Snapshot | None
-    """None where it is deleted, or belongs to another account."""
+    """None if it is deleted, or belongs to another account."""
     origin: Origin | None
     verdict: Verdict | None
     plan: VolumePlan | None
@@ -108,9 +108,9 @@ class Story:
     problems: tuple[str, ...] = ()
     """Regions that could not be read: the story may be incomplete."""
     owner: str = ""
-    """The other account that owns it; empty where it is ours, deleted, or not visible to us."""
+    """The other account that owns it; empty if this account owns it, or if it is deleted or not visible."""
     forecast: DeletionForecast | None = None
-    """When it will be deleted, as far as it can be said; None where it has no plan."""
+    """The time of its deletion, as far as it is known; None if it has no plan."""
 
 
 Answer = TypeVar("Answer")
@@ -118,12 +118,12 @@ Answer = TypeVar("Answer")
 
 @dataclass(slots=True)
 class TolerantRegions:
-    """Reads regions, and remembers those that do not answer: they are not asked again."""
+    """Reads regions, and makes no second request to a region that did not respond."""
 
     problems: dict[str, str]
 
     def read(self, region: str, request: Callable[[], Answer], default: Answer) -> Answer:
-        """Return the answer to a request in a region, or the default where the region does not answer."""
+        """Return the result of a request in a region, or the default if the region does not respond."""
         if region in self.problems:
             return default
         try:
@@ -151,13 +151,13 @@ class Explain:
     """The holds that people placed."""
 
     def run(self, snapshot_id: str, now: datetime) -> Story:
-        """Return a snapshot's story; an empty one where nothing is known about it."""
+        """Return a snapshot's story; an empty one if nothing is known about it."""
         return _StoryBuilder(self, TolerantRegions(dict(self.problems))).build(snapshot_id, now)
 
 
 @dataclass(frozen=True, slots=True)
 class _StoryBuilder:
-    """Builds one story from the regions that answer."""
+    """Builds one story from the regions that respond."""
 
     sources: Explain
     regions: TolerantRegions
@@ -175,7 +175,7 @@ class _StoryBuilder:
         entries = tuple(self._entries(origin, copies, source_id))
         if origin is None and entries:
             origin = entries[0].request.origin
-        # Where the snapshot is deleted, audit lines and the queue are all that is left of it.
+        # Only audit lines and the queue have facts about a deleted snapshot.
         ids = frozenset({snapshot_id, source_id, *(copy.id for copy in copies)})
         since = origin.start_time if origin else now - SEARCHED
         plan = self.regions.read(snapshot.region, lambda: self._plan(snapshot, now), None) if snapshot else None
@@ -198,7 +198,7 @@ class _StoryBuilder:
         )
 
     def _region_and_owner(self, snapshot_id: str) -> tuple[str, str]:
-        """Return the region and the account of another account's snapshot; no account where it is not visible to us."""
+        """Return the region and the account of another account's snapshot; no account if it is not visible."""
         for reader in (self.sources.primary, *self.sources.others.values()):
             if owner := self.regions.read(reader.region, partial(reader.owner_of, snapshot_id), ""):
                 return reader.region, owner
@@ -214,7 +214,7 @@ class _StoryBuilder:
     def _entries(self, origin: Origin | None, copies: Sequence[Snapshot], source_id: str) -> Iterator[QueueEntry]:
         """Yield a source snapshot's entry in each queue.
 
-        Where the source is deleted, its copies tell its region; without copies it is the primary region.
+        The copies of a deleted source name its region; without copies it is the primary region.
         """
         source = origin or next((copy.origin for copy in copies), None)
         source_region = source.region if source else self.sources.primary.region
@@ -225,7 +225,7 @@ class _StoryBuilder:
                 yield entry
 
     def _plan(self, snapshot: Snapshot, now: datetime) -> VolumePlan | None:
-        """Return the plan of a snapshot's lineage, as it would be made while the unreachable regions are unreachable."""
+        """Return the plan of a snapshot's lineage, made without the unreachable regions."""
         lineage, sources = snapshot.origin.lineage, self.sources
         reader = sources.primary if snapshot.region == sources.primary.region else sources.others[snapshot.region]
         policies = sources.policies[snapshot.region]
@@ -247,7 +247,7 @@ class _StoryBuilder:
         listings: dict[str, list[Snapshot]] = {}
         for region, other in self.sources.others.items():
             copies = self.regions.read(region, partial(other.copies_of_volumes, [lineage.volume_id]), [])
-            # An unreachable region is not an empty one: without its listing its copies count as missing.
+            # An unreachable region is not empty: without its listing, its copies count as missing.
             if region not in self.regions.problems:
                 listings[region] = copies
         waiting = frozenset(
@@ -258,13 +258,13 @@ class _StoryBuilder:
         return RegionFacts(reader.region, volumes, reader.snapshots_of_volumes([lineage.volume_id]), listings, waiting)
 
     def _reader_of(self, region: str) -> SnapshotReader:
-        """Return the reader of a source region. Raise AwsUnavailable where it is not read."""
+        """Return the reader of a source region. Raise AwsUnavailable if it is not read."""
         if region == self.sources.primary.region and region not in self.regions.problems:
             return self.sources.primary
         raise AwsUnavailable(self.regions.problems.get(region, f"{region} is not a region of the system"))
 
     def _known(self, region: str, copies: Sequence[Snapshot], now: datetime) -> KnownCopies:
-        """Return the facts of the region's queue about these copies, and the copies that it calls wrong."""
+        """Return the facts of the region's queue about these copies, and the copies that it has as wrong."""
         queue = self.sources.queues.get(region)
         if queue is None:
             return KnownCopies()
@@ -305,7 +305,7 @@ class _StoryBuilder:
             for snapshot_id in sorted(ids):
                 for line in self.regions.read(region, partial(trail.lines, snapshot_id, since), list[AuditLine]()):
                     event = StoryEvent(line.at, _kind_of(line), describe_audit_line(line))
-                    # One line may name the snapshot and its copy, and is found by both ids.
+                    # A line that names the snapshot and its copy is found by both ids.
                     if event not in seen:
                         seen.add(event)
                         yield event

@@ -1,4 +1,4 @@
-"""The copies in a queue, with their progress and when each should complete."""
+"""The copies in a queue, with their progress and their expected completion."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class QueuedCopy:
     progress_percent: int = 0
     cause: str = ""
     expected_at: datetime | None = None
-    """When it should complete, by the pace of the running copies; None where that is not known."""
+    """The expected completion, by the pace of the running copies; None if it is not known."""
     late: bool = False
     way: CopyWay = ORDINARY
 
@@ -46,10 +46,10 @@ class QueuedCopy:
 
 
 def queued_copies(entries: Sequence[QueueEntry], copies: Iterable[Snapshot], now: datetime, quota: int) -> list[QueuedCopy]:
-    """Return a queue's entries with their progress and when each should complete.
+    """Return a queue's entries with their progress and their expected completion.
 
-    A running copy's time follows from its own pace, a waiting one's from the mean pace of the running copies: `quota` of
-    them run at once, the earliest deadline first.
+    The time of a running copy derives from its own pace, that of a waiting one from the mean pace of the running copies:
+    `quota` of them run at once, the earliest deadline first.
     """
     by_id = {copy.id: copy for copy in copies if copy.state is SnapshotState.PENDING}
     ends = {copy_id: _expected(copy, now) for copy_id, copy in by_id.items()}

@@ -72,11 +72,11 @@ class Destination:
     reader: SnapshotReader
     queue: CopyQueue
     quota: int = DEFAULT_QUOTA
-    """How many copies may run there at once."""
+    """The number of copies that may run there at once."""
     deployed: bool = True
     """Whether its stack exists: without it there is no queue, and nothing is copied."""
     problem: str = ""
-    """Why it is not read: it did not answer a moment ago."""
+    """The reason why it is not read, such as an earlier request without an answer; empty if it is read."""
 
     @property
     def region(self) -> str:
@@ -86,7 +86,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class DestinationStatus:
-    """The state of one DR region. Where it could not be read, every figure is zero."""
+    """The state of one DR region. If it could not be read, every figure is zero."""
 
     region: str
     known: bool
@@ -99,12 +99,12 @@ class DestinationStatus:
     late: int = 0
     quota: int = 0
     expected_at: datetime | None = None
-    """When every waiting and running copy should be complete; None where that is not known."""
+    """The expected completion of all waiting and running copies; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeFilter:
-    """The volumes that a person asks about. Every part that is not empty must match; within a part, one value."""
+    """The volumes that a person chooses. Every part that is not empty must match; within a part, one value is enough."""
 
     names: tuple[str, ...] = ()
     """Ids, or patterns of the tag Name."""
@@ -115,7 +115,7 @@ class VolumeFilter:
     healths: tuple[VolumeHealth, ...] = ()
 
     def takes(self, protection: VolumeProtection) -> bool:
-        """Whether a volume is one of them."""
+        """Whether the filter includes a volume."""
         volume = protection.volume
         return (
             (not self.names or volume.id in self.names or matches_any(volume.tags.get("Name", ""), self.names))
@@ -147,21 +147,21 @@ class SystemStatus:
     problems: tuple[str, ...] = ()
     """Regions that could not be read, and documents and stacks that are broken or missing."""
     primary_known: bool = True
-    """Whether the primary region could be read. Where it could not, the volumes are those of the copies that were listed."""
+    """Whether the primary region could be read. If not, the volumes are those of the listed copies."""
     keys: tuple[KeyAtRisk, ...] = ()
-    """KMS keys that cannot be used, or are not known, and what they encrypt."""
+    """KMS keys that cannot be used, or whose state is not known, and the snapshots that they encrypt."""
     holds: tuple[PlacedHold, ...] = ()
-    """The holds that people placed, in whichever region."""
+    """The holds that people placed, in any region."""
     holds_known: bool = True
-    """Whether those of every region could be read; where they could not, there may be more."""
+    """Whether the holds of every region could be read; if not, there may be more."""
     budgets: tuple[CopyBudget, ...] = ()
-    """The budgets of time-based copies, of the regions that could be read."""
+    """The budgets of time-based copies in the regions that could be read."""
     vaults: tuple[VaultStanding, ...] = ()
-    """The vaults of the policies; none where some volumes are asked about."""
+    """The vaults of the policies; none if the status is about chosen volumes."""
 
     @property
     def recoverability(self) -> Recoverability:
-        """How many volumes can be recovered, where, and to when."""
+        """The number of volumes that can be recovered, with the regions and moments."""
         return recoverability_of(self.volumes, self.at)
 
     @property
@@ -178,7 +178,7 @@ class SystemStatus:
 
 @dataclass(frozen=True, slots=True)
 class _PrimaryReading:
-    """The listings of the primary region, or why there are none."""
+    """The listings of the primary region, or the reason why there are none."""
 
     problem: str
     volumes: Sequence[Volume] = ()
@@ -196,7 +196,7 @@ class _DestinationReading:
 
 
 Tasks: TypeAlias = Mapping[str, Callable[[], object]]
-"""Region -> what reads it; it raises nothing."""
+"""Region -> the task that reads it and raises nothing."""
 
 
 def one_after_the_other(tasks: Tasks) -> dict[str, object]:
@@ -215,10 +215,10 @@ def gather_status(
     chosen: VolumeFilter = EVERY_VOLUME,
     run_tasks: Callable[[Tasks], Mapping[str, object]] = one_after_the_other,
 ) -> SystemStatus:
-    """Read the primary region and the DR regions, and return the system's status, of the chosen volumes alone.
+    """Read the primary region and the DR regions, and return the system's status for the chosen volumes.
 
-    `problem` says why the primary region is not read. A region that cannot be read is a problem in the status; the other
-    regions are reported. `run_tasks` may read the regions at the same time.
+    `problem` is the reason why the primary region is not read. A region that cannot be read is a problem in the status; the
+    other regions are reported. `run_tasks` may read the regions at the same time.
     """
     tasks: dict[str, Callable[[], object]] = {primary.region: partial(_read_primary, primary, problem)}
     tasks |= {destination.region: partial(_read_destination, destination, policies, now, system) for destination in destinations}
@@ -241,7 +241,7 @@ def gather_status(
         keys = [key for key in keys if not lineages.isdisjoint(key.lineages)]
         queue = [copy for copy in queue if copy.lineage in lineages]
         snapshots = [snapshot for snapshot in source.snapshots if snapshot.origin.lineage in lineages]
-    # As after a typing error in a selector: with other volumes beside them, ungoverned ones may be meant to be.
+    # A typing error in a selector has this effect. If some volumes are governed, others may be left out on purpose.
     nothing_governed = (
         bool(source.volumes) and chosen == EVERY_VOLUME and not any(protection.policy for protection in protections)
     )
@@ -284,7 +284,7 @@ def _read_primary(primary: SnapshotReader, problem: str) -> _PrimaryReading:
 
 
 def _read_destination(destination: Destination, policies: PolicySet, now: datetime, system: str) -> _DestinationReading:
-    """Read a DR region: the queue first, so that every copy that it calls done is in the listing."""
+    """Read a DR region: the queue first, so that the listing has every copy that is done in the queue."""
     region = destination.region
     if destination.problem:
         return _DestinationReading(DestinationStatus(region, known=False, problem=destination.problem))
@@ -310,7 +310,7 @@ def _read_destination(destination: Destination, policies: PolicySet, now: dateti
         failed=states.count(EntryState.FAILED),
         late=sum(copy.late for copy in queue),
         quota=destination.quota,
-        # The end of the last copy is known only where the end of each is.
+        # The end of the last copy is known only if the end of each is.
         expected_at=max(ends) if ends and len(ends) == len(open_copies) else None,
     )
     return _DestinationReading(status, copies, queue, budgets)
@@ -322,7 +322,7 @@ _ORDER = tuple(map(EntryState, ("RUNNING", "STARTING", "WAITING", "DELAYED", "FA
 def _totals(
     protections: Sequence[VolumeProtection], rows: Sequence[QueuedCopy], snapshots: Sequence[Snapshot] | None, system: str
 ) -> dict[StatusTotal, int]:
-    """Return the totals; without a listing of the primary region there is none of its snapshots."""
+    """Return the totals; without a listing of the primary region, its snapshots have none."""
     healths = [protection.health for protection in protections]
     states = [row.state for row in rows]
     totals = {
@@ -341,6 +341,6 @@ def _totals(
 
 
 def _share_totals(copies: Iterable[Snapshot], system: str) -> dict[StatusTotal, int]:
-    """Return how many copies are shared with vaults, and how many the vaults have copied; nothing where there are none."""
+    """Return the number of copies that are shared with vaults, and the number that vaults have copied; nothing without any."""
     shared, copied = share_counts(copies, system)
     return {StatusTotal.COPIES_SHARED: shared, StatusTotal.COPIES_IN_VAULT: copied} if shared or copied else {}

@@ -1,4 +1,4 @@
-"""The recovery points of a vault, each with its lock and with what the vault's policy makes of it."""
+"""The recovery points of a vault, each with its lock and with its verdict under the vault's policy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class VaultPoint:
     copy: Snapshot
     lock: SnapshotLock | None
     verdict: Verdict
-    """By the vault's own policy, as its next sweep would plan it."""
+    """The verdict of the vault's next sweep, under its own policy."""
 
 
 def list_vault(
@@ -47,7 +47,7 @@ def list_vault(
 
 
 def of_volumes(points: Iterable[VaultPoint], volume_ids: Iterable[str]) -> list[VaultPoint]:
-    """Return the points of source volumes; of all without ids."""
+    """Return the points of source volumes, or of all volumes without ids."""
     named = set(volume_ids)
     return [point for point in points if not named or point.copy.origin.volume_id in named]
 
@@ -58,7 +58,7 @@ def deleted_points(points: Iterable[VaultPoint]) -> list[VaultPoint]:
 
 
 def newly_deleted(before: Iterable[VaultPoint], after: Iterable[VaultPoint]) -> list[VaultPoint]:
-    """Return the points that a sweep deletes after a change of policies and did not before."""
+    """Return the points that sweeps delete only after a change of policies."""
     deleted = {point.copy.id for point in deleted_points(before)}
     return [point for point in deleted_points(after) if point.copy.id not in deleted]
 
