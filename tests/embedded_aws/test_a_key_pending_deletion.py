@@ -321,7 +321,9 @@ def test_a_recoverer_of_a_vault_shares_copies_with_a_clean_account(keyed: KeyedI
     before = snapshots()
     recoverer = make_user(keyed.installed.aws, VAULT_ACCOUNT, "recoverer", "recoverer-vault", region=DR)
     viewer = make_user(keyed.installed.aws, VAULT_ACCOUNT, "viewer", region=DR)
-    point = json.loads(succeeded(viewer, "vault", "list", "--json"))["points"][0]
+    listed = [json.loads(succeeded(user, "vault", "list", "--json"))["points"] for user in (viewer, recoverer)]
+    assert listed[0] == listed[1]
+    point = listed[0][0]
     kms = vault.installed.client("kms", DR)
     key = str(kms.create_key()["KeyMetadata"]["Arn"])
     policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
