@@ -8,6 +8,7 @@ import pytest
 
 from snapkeep.domain.model import Action, KeyFault, LockState, Reason, Snapshot, SnapshotLock, SnapshotState, Unusable, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits
+from snapkeep.domain.recovery.holders import holder_tag
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts, holds_from_facts, image_holds, lock_holds, merge_holds
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.plan import LineagePlan
@@ -70,6 +71,10 @@ def test_inv_05_a_newer_copy_that_does_not_count_replaces_none(change: dict[str,
     older, newer = (copy_of(source, DR, number) for number, source in enumerate((THIRD, NEWEST), start=1))
     assert refusal(plan(older, among=[older, newer])) == ""
     assert f"INV-05: {older.id} is the newest completed copy" in refusal(plan(older, among=[older, replace(newer, **change)]))
+
+
+def test_inv_02_the_newest_stays_beside_older_ones_that_may_go() -> None:
+    assert refusal(plan(OLDEST, NEWEST)) == f"INV-02: {NEWEST.id} is the newest completed snapshot of vol-0a"
 
 
 def test_inv_03_what_is_not_completed_is_not_deleted_by_retention() -> None:
@@ -152,6 +157,17 @@ def test_inv_08_more_than_the_count_or_the_share_is_refused_whole() -> None:
     twelve = [*many, snapshot("2026-10-12T03:00", 12)]
     assert refusal(plan(*twelve[:9], among=twelve), Limits(max_share_percent=75)) == ""
     assert refusal(plan(OLDEST, SECOND, THIRD), Limits(max_share_percent=10, small_lineage=4)) == ""
+
+
+def test_inv_13_a_person_decides_about_what_cannot_be_restored() -> None:
+    archived = replace(OLDEST, archived=True)
+    text = refusal(plan(archived, among=[archived, *SNAPSHOTS[1:]]))
+    assert text == f"INV-13: {OLDEST.id} is not a recovery point ({Unusable.ARCHIVED.label}); a person decides about it"
+
+
+def test_inv_18_what_a_recovery_restores_stays() -> None:
+    held = replace(OLDEST, tags=OLDEST.tags | holder_tag("rec-1", NOW))
+    assert refusal(plan(held, among=[held, *SNAPSHOTS[1:]])) == f"INV-18: rec-1 holds {OLDEST.id}"
 
 
 def test_a_refusal_names_the_first_few_and_counts_the_rest() -> None:

@@ -13,6 +13,7 @@ from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotLock, Verdic
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, VerifyRule
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method
 from snapkeep.domain.recovery.proof import Proof
+from snapkeep.domain.retention.holds import proof_holds
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
@@ -47,6 +48,7 @@ def policies(verify: VerifyRule = VerifyRule()) -> PolicySet:  # noqa: B008 - fr
 def deleted(listed: list[Snapshot], verify: VerifyRule = VerifyRule()) -> list[int]:  # noqa: B008 - frozen
     """Return the places of the copies that are deleted."""
     plan = plan_region(RegionFacts(DR, (), listed), policies(verify), NOW, system=SYSTEM)
+    assert not plan.volumes[0].refusals, "a hold keeps the copy: no second look has to"
     ids = {verdict.snapshot.id for verdict in plan.deletions}
     return [place for place, copy in enumerate(listed) if copy.id in ids]
 
@@ -79,7 +81,8 @@ def test_a_proved_second_copy_stays_beside_an_unproved_copy() -> None:
     first = copies(PROVED)[0]
     twin = replace(copy_of(SOURCES[0], DR, 9), start_time=NOW)
     facts = RegionFacts(DR, (), [first, twin], checked=frozenset({twin.id}))
-    assert plan_region(facts, policies(), NOW, system=SYSTEM).deletions == []
+    held = plan_region(facts, policies(), NOW, system=SYSTEM)
+    assert (held.deletions, held.volumes[0].refusals) == ([], ())
     proved = replace(facts, snapshots=[first, with_tags(twin, {PROOF: PROVED})])
     assert [verdict.snapshot.id for verdict in plan_region(proved, policies(), NOW, system=SYSTEM).deletions] == [first.id]
 
@@ -113,6 +116,21 @@ def test_inv_27_the_second_look_refuses_to_delete_the_only_proved_copy() -> None
     assert find_problems(verdicts, lineage, DR, system=SYSTEM, limits=limits) == []
     [problem] = find_problems(verdicts, lineage, DR, system=SYSTEM, limits=limits, compared=True)
     assert problem == f"INV-27: {proved.id} is the newest proved copy of {lineage.volume_id}"
+
+
+def test_inv_27_the_newest_proved_copy_stays_beside_older_ones_that_may_go() -> None:
+    oldest, _, newest, _ = listed = copies(PROVED, PROVED, PROVED, "")
+    verdicts = [
+        Verdict(copy, Action.DELETE if copy in (oldest, newest) else Action.KEEP, (Reason("keep_last", "beyond last 1"),))
+        for copy in listed
+    ]
+    lineage, limits = oldest.origin.lineage, Limits(max_share_percent=100)
+    [problem] = find_problems(verdicts, lineage, DR, system=SYSTEM, limits=limits, compared=True)
+    assert problem == f"INV-27: {newest.id} is the newest proved copy of {lineage.volume_id}"
+
+
+def test_no_copy_waits_for_a_proof_where_the_newest_is_proved() -> None:
+    assert proof_holds(copies(PROVED, "", PROVED), system=SYSTEM) == {}
 
 
 @pytest.mark.parametrize("days", [0, 3])
