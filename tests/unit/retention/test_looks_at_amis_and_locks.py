@@ -317,8 +317,15 @@ def test_snapshots_that_policies_want_locked_count_before_their_locks() -> None:
     assert {region: counted and counted.number for region, counted in counts.items()} == {PRIMARY: 2, DR: 0}
 
 
-@pytest.mark.parametrize(("minutes", "unguarded"), [(14, False), (16, True)])
+@pytest.mark.parametrize(("minutes", "unguarded"), [(15, False), (16, True)])
 def test_a_snapshot_from_shortly_before_the_count_may_not_be_listed(minutes: int, unguarded: bool) -> None:
     (snapshot,) = lineage(["2026-10-01T03:00"])
     counted_at = snapshot.start_time + timedelta(minutes=minutes)
     assert GuardedCount(counted_at, 0).shows_unguarded(snapshot, counted_at) is unguarded
+
+
+@pytest.mark.parametrize(("age", "good"), [(-16, False), (-15, True), (12 * 60, True), (12 * 60 + 1, False)])
+def test_a_count_is_good_to_the_minute(age: int, good: bool) -> None:
+    (snapshot,) = lineage(["2026-10-01T03:00"])
+    counted_at = snapshot.start_time + timedelta(hours=1)
+    assert GuardedCount(counted_at, 0).shows_unguarded(snapshot, counted_at + timedelta(minutes=age)) is good

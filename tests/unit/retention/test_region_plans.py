@@ -77,6 +77,31 @@ def test_missing_copies_say_how_they_stand_and_when_they_are_due() -> None:
     assert plan.missing[0].deadline == SOURCES[1].start_time + timedelta(hours=4)
 
 
+def test_a_period_has_its_copy_once_it_is_completed_or_in_progress() -> None:
+    daily = PolicySet((replace(GOLD, copies=(replace(GOLD.copies[0], every=timedelta(days=1)),)),))
+    made = [snapshot(f"2026-11-23T0{hour}:00", hour) for hour in (3, 4)]
+    failed = copy_of(made[0], DR, 1, state=SnapshotState.ERROR)
+    plan = plan_region(facts(made, copies=[failed]), daily, NOW, system=SYSTEM)
+    assert [(copy.snapshot_id, copy.status) for copy in plan.missing] == [(made[0].id, CopyStatus.FAILED)]
+    plan = plan_region(facts(made, waiting=frozenset({(made[1].id, DR)})), daily, NOW, system=SYSTEM)
+    assert [(copy.snapshot_id, copy.status) for copy in plan.missing] == [(made[1].id, CopyStatus.IN_PROGRESS)]
+
+
+def test_an_adopted_snapshot_needs_a_copy_until_a_newer_copy_is_to_come() -> None:
+    adoptable, newest = snapshot("2026-11-22T03:00", 22, managed=False), SOURCES[3]
+    plan = plan_region(facts([adoptable, newest]), POLICIES, NOW, system=SYSTEM, adopt=True)
+    assert [copy.snapshot_id for copy in plan.missing] == [newest.id]
+    failed = copy_of(newest, DR, 1, state=SnapshotState.ERROR)
+    plan = plan_region(facts([adoptable, newest], copies=[failed]), POLICIES, NOW, system=SYSTEM, adopt=True)
+    assert [copy.snapshot_id for copy in plan.missing] == [adoptable.id, newest.id]
+
+
+def test_a_snapshot_without_a_run_is_copied_beside_newer_ones() -> None:
+    without_run = replace(SOURCES[2], tags={})
+    plan = plan_region(facts([SOURCES[0], without_run, SOURCES[3]], since=SOURCES[1].start_time), POLICIES, NOW, system=SYSTEM)
+    assert [copy.snapshot_id for copy in plan.missing] == [without_run.id, SOURCES[3].id]
+
+
 def test_an_older_snapshot_needs_no_copy_once_a_newer_one_has_one() -> None:
     plan = plan_region(facts(SOURCES, copies=[copy_of(SOURCES[-1], DR, 1)]), POLICIES, NOW, system=SYSTEM)
     assert plan.missing == []

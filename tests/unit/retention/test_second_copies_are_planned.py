@@ -32,6 +32,16 @@ def test_a_second_copy_is_deleted_and_the_last_one_made_stays() -> None:
     assert to_delete([LAST, SECOND]) == {SECOND.id: f"a second copy of {SOURCE.id}, beside {LAST.id}"}
 
 
+def test_a_second_copy_that_the_rules_delete_goes_by_the_rules() -> None:
+    newest = copy_of(snapshot("2026-11-22T09:00", 2), DR, 7)
+    last_one = PolicySet(
+        (replace(GOLD, copies=(CopyRule(DR, retention=Retention(keep_last=1)),)),), Limits(max_share_percent=100)
+    )
+    reasons = to_delete([LAST, SECOND, newest], last_one)
+    assert reasons[LAST.id] == "beyond last 1"
+    assert reasons[SECOND.id].startswith("beyond last 1; a second copy")
+
+
 def test_the_copy_that_stays_is_the_one_that_counts() -> None:
     """The plan said of the copy that stays that it does not count beside the one that it deletes."""
     plan = plan_region(RegionFacts(DR, [], [LAST, SECOND]), POLICIES, NOW, system=SYSTEM)
