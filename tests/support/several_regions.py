@@ -138,7 +138,7 @@ class Client:
                     "StackId": StackName,
                     "StackName": StackName,
                     "Parameters": [{"ParameterKey": "Retention", "ParameterValue": "5"}],
-                    "Outputs": [{"OutputKey": "ReportsBucketName", "OutputValue": "reports"}],
+                    "Outputs": [{"OutputKey": "ReportsBucketName", "OutputValue": f"reports-{self.region}"}],
                 }
             ]
         }

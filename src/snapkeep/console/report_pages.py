@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from snapkeep.adapters.s3_reports import S3Reports
-from snapkeep.cli.commands.report import kept_and_problem, kept_everywhere, kept_report, report_stores
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.cli.kept_reports import KeptReader, kept_everywhere, kept_report, report_reader, report_stores
 from snapkeep.cli.views.sweep import list_as_data
 from snapkeep.console.page import Context, NotThere, Page, Query, rows_of
 from snapkeep.console.reading import Reading
@@ -25,11 +24,10 @@ DAYS = 14
 
 @dataclass(slots=True)
 class ReportPages:
-    """Lists the reports of a system, and shows them. Reads each listed report once: it never changes."""
+    """Lists the reports of a system, and shows them."""
 
     settings: AwsSettings
-    _known: dict[str, KeptReport] = field(default_factory=dict)
-    """Those of the last list, by place."""
+    _reader: KeptReader[KeptReport] = field(default_factory=report_reader)
 
     @property
     def page(self) -> Page:
@@ -55,8 +53,7 @@ class ReportPages:
     def _kept(self, reading: Reading) -> tuple[list[KeptReport], dict[str, str]]:
         stores, problems = self._stores()
         first_day = (reading.at - timedelta(days=DAYS - 1)).date()
-        reports, problems = kept_everywhere(stores, problems, partial(kept_and_problem, first_day=first_day, known=self._known))
-        self._known = {kept.location: kept for kept in reports}
+        reports, problems = kept_everywhere(stores, problems, self._reader, first_day)
         return sorted(reports, key=lambda kept: kept.report.started_at, reverse=True), problems
 
     def _context(self, reading: Reading, query: Query) -> Context:

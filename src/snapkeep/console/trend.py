@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from snapkeep.adapters.s3_reports import S3Reports
 from snapkeep.cli.errors import known_errors, one_line
 from snapkeep.cli.installed_system import InstalledSystem
-from snapkeep.domain.json_codec import from_json
+from snapkeep.cli.kept_reports import KeptReader, report_store
+from snapkeep.domain.json_codec import from_text
 from snapkeep.domain.sweep.report import Figure, SweepReport
-from snapkeep.domain.system import StackKind
 
 DAYS = 14
 MOST_REPORTS = 120
 """The newest reports that are read: those of two weeks, if nobody sweeps by hand."""
-AT_ONCE = 8
 WIDTH, HEIGHT = 120, 28
 """The drawing of a trend, in units of its view box."""
 
@@ -60,34 +57,26 @@ def values_of(points: Iterable[TrendPoint], figure: Figure) -> list[tuple[dateti
 
 @dataclass(slots=True)
 class TrendReader:
-    """Reads each report once: it never changes."""
+    """Reads the counts of sweeps, again and again."""
 
-    _known: dict[str, TrendPoint | None] = field(default_factory=dict)
+    _reader: KeptReader[TrendPoint | None] = field(default_factory=lambda: KeptReader(_point, most=MOST_REPORTS))
 
     def read(self, system: InstalledSystem, now: datetime) -> tuple[tuple[TrendPoint, ...], str]:
         """Return the counts of the last days' sweeps, the oldest first, and why they are not known."""
-        region = system.settings.region
         try:
-            bucket = system.stack_outputs(StackKind.PRIMARY, region).get("ReportsBucketName", "")
-            if not bucket:
+            store = report_store(system, system.settings.region)
+            if store is None:
                 return (), "the primary stack names no bucket of reports"
-            store = S3Reports(client=system.settings.client("s3", region), bucket=bucket)
-            names = store.names_since((now - timedelta(days=DAYS)).date())[-MOST_REPORTS:]
-            new = [name for name in names if name not in self._known]
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                self._known |= dict(zip(new, map(_point_of, pool.map(store.get, new)), strict=True))
+            # Reports of other versions, and those beyond the newest, only make the trend shorter.
+            points, _ = self._reader.read(store, (now - timedelta(days=DAYS)).date())
         except known_errors() as error:
             return (), one_line(error)
-        self._known = {name: self._known[name] for name in names}
-        return tuple(sorted(filter(None, self._known.values()), key=lambda point: point.at)), ""
+        return tuple(sorted(filter(None, points), key=lambda point: point.at)), ""
 
 
-def _point_of(text: str) -> TrendPoint | None:
-    """Return the counts of a report; None for one that another version wrote, or whose sweep could not do its work."""
-    try:
-        report = from_json(SweepReport, json.loads(text))
-    except ValueError:
-        return None
+def _point(store: S3Reports, name: str) -> TrendPoint | None:
+    """Return the counts of a report; None where its sweep could not do its work."""
+    report = from_text(SweepReport, store.get(name))
     if report.broken or report.counts.get(Figure.VOLUMES_NOT_KNOWN, 0):
         return None
     return TrendPoint(report.started_at, report.counts)

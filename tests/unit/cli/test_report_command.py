@@ -153,7 +153,7 @@ def test_a_signal_that_cannot_be_read_is_named(buckets: dict[str, PublishReport]
 
 
 def test_only_the_newest_signals_of_a_storm_are_read(buckets: dict[str, PublishReport], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snapkeep.cli.commands.report.MOST_SIGNALS", 1)
+    monkeypatch.setattr("snapkeep.cli.kept_reports.MOST_SIGNALS", 1)
     for days_ago in (1, 2):
         keep(buckets, signal(DR, days_ago, f"Call{days_ago}"))
     done = run("signals")
