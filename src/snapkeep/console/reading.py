@@ -241,11 +241,11 @@ def _recoveries(documents: Mapping[str, Documents]) -> tuple[tuple[RecoveryRun, 
     problems: list[str] = []
     for region, of_region in documents.items():
         try:
-            found, unreadable = Journal(documents=of_region).runs(RECOVERIES)
+            region_runs, unreadable = Journal(documents=of_region).runs(RECOVERIES)
         except SnapkeepError as error:
             problems.append(f"the recoveries in the bucket of {region} are not known: {one_line(error)}")
             continue
-        runs += found
+        runs += region_runs
         problems += [f"{run_id}: {why}" for run_id, why in unreadable.items()]
     return tuple(sorted(runs, key=lambda run: run.started_at, reverse=True)), tuple(problems)
 

@@ -43,8 +43,8 @@ class ReportPages:
         report_id, region = query.get("id", ""), query.get("in", "")
         kept = kept_report(stores[region], report_id) if report_id and region in stores else None
         if kept is None:
-            what = f"{report_id or 'a report without a name'}: no such report in {region or 'a region without a name'}"
-            raise NotThere("; ".join([what, *problems.values()]))
+            absent = f"{report_id or 'a report without a name'}: no such report in {region or 'a region without a name'}"
+            raise NotThere("; ".join([absent, *problems.values()]))
         return kept
 
     def _stores(self) -> tuple[dict[str, S3Reports], dict[str, str]]:

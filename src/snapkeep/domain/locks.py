@@ -117,8 +117,8 @@ def due_lock(
     cool_off_hours = rule.cool_off // timedelta(hours=1) if mode is LockMode.COMPLIANCE else 0
     if lock is None:
         # EC2's clock may be ahead, and the role allows no lock beyond the limit.
-        left = days if ends is None else min(days, -((now - ends) // DAY))
-        return LockOrder(snapshot.id, mode, left, cool_off_hours)
+        days_left = days if ends is None else min(days, -((now - ends) // DAY))
+        return LockOrder(snapshot.id, mode, days_left, cool_off_hours)
     if lock.state is not LockState.GOVERNANCE:
         return None
     shorter = lock.days < days if ends is None or lock.until is None else lock.until < ends - TOLERANCE

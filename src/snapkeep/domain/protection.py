@@ -316,14 +316,14 @@ def _judge_late(
     policy: Policy, snapshot: NewestSnapshot, copies: Sequence[NewestSnapshot], age: timedelta, now: datetime
 ) -> _Judgement:
     behind = max(copies, key=lambda copy: copy.age(now), default=snapshot)
-    others = f"; others cannot be restored: {behind.why_unusable}" if behind.unusable else ""
+    unusable = f"; others cannot be restored: {behind.why_unusable}" if behind.unusable else ""
     if not snapshot.there:
-        why = f"its newest copy in {behind.region} is {age_text(age)} old{others}"
+        why = f"its newest copy in {behind.region} is {age_text(age)} old{unusable}"
         return _Judgement(VolumeHealth.LATE, why, age, f"newest copy in {behind.region} older than the RPO")
     if snapshot.age(now) > policy.rpo:
-        why = f"no snapshot for {age_text(snapshot.age(now))}{others}"
+        why = f"no snapshot for {age_text(snapshot.age(now))}{unusable}"
         return _Judgement(VolumeHealth.LATE, why, age, "no snapshot within the RPO")
-    why = f"its copy in {behind.region} is behind its newest snapshot{others}"
+    why = f"its copy in {behind.region} is behind its newest snapshot{unusable}"
     return _Judgement(VolumeHealth.LATE, why, age, f"copy in {behind.region} behind the newest snapshot")
 
 

@@ -189,9 +189,9 @@ def worth_a_hold(signals: Iterable[Signal]) -> Signal | None:
 
     Attempts do not count.
     """
-    done = [signal for signal in signals if not signal.attempt]
-    gravest = next((signal for signal in done if signal.call in GRAVEST), None)
-    return gravest or (done[0] if len(done) >= SEVERAL else None)
+    succeeded = [signal for signal in signals if not signal.attempt]
+    gravest = next((signal for signal in succeeded if signal.call in GRAVEST), None)
+    return gravest or (succeeded[0] if len(succeeded) >= SEVERAL else None)
 
 
 def signal_of(event: Mapping[str, Any], own: OwnNames) -> Signal | None:

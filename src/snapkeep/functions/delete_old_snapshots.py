@@ -50,5 +50,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Delete for the volumes of a `DeletionCall`, or what its orders ask for; return a `DeletionAnswer`."""
     started(event, context)
     call = from_json(DeletionCall, event)
-    done = build(composition()).run(call.volumes, call.copies, call.asked)
-    return to_object(deletion_answer(done, call))
+    deletions = build(composition()).run(call.volumes, call.copies, call.asked)
+    return to_object(deletion_answer(deletions, call))

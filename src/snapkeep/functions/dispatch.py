@@ -55,11 +55,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     late = parse_late_copy(event)
     if late is not None:
         build_late(parts).run(late)
-    done = build(parts).run(context.aws_request_id)
-    for step, keys in (("started", done.started), ("settled", done.settled), ("failed", done.failed)):
+    result = build(parts).run(context.aws_request_id)
+    for step, keys in (("started", result.started), ("settled", result.settled), ("failed", result.failed)):
         for key in keys:
             audit_copy(key, "", step)
-    for left_out in done.tags_left_out:
+    for left_out in result.tags_left_out:
         log.warning("AWS refused the tags that a copy carries; it has Snapkeep's alone", extra={"left_out": left_out})
-    log.info("dispatched", extra={"lease": done.lease_taken, "started": len(done.started), "in_flight": done.in_flight})
-    return {"batchItemFailures": [], "started": len(done.started), "failed": len(done.failed), "in_flight": done.in_flight}
+    log.info("dispatched", extra={"lease": result.lease_taken, "started": len(result.started), "in_flight": result.in_flight})
+    return {"batchItemFailures": [], "started": len(result.started), "failed": len(result.failed), "in_flight": result.in_flight}

@@ -111,9 +111,9 @@ def _without_ledger(state: DrillState) -> DrillAnswer:
     """Return the answer for a drill that has ended, or that the ledger never had: what carries its tag is removed."""
     if state.drilled is None:
         return DrillAnswer(None, DrillStep.REMOVE, 0, "", None)
-    left = state.removed.left if state.removed and not state.removal_failure else (_text(state.removal_failure),)
-    problems = tuple(Problem(DrillFailed.__name__, state.run, cause) for cause in left)
-    return DrillAnswer(None, DrillStep.CONCLUDE, 0, str(DrillVerdict.FAILED) if left else "", None, problems)
+    causes = state.removed.left if state.removed and not state.removal_failure else (_text(state.removal_failure),)
+    problems = tuple(Problem(DrillFailed.__name__, state.run, cause) for cause in causes)
+    return DrillAnswer(None, DrillStep.CONCLUDE, 0, str(DrillVerdict.FAILED) if causes else "", None, problems)
 
 
 def _result(state: DrillState, step: DrillStep) -> StepResult:

@@ -41,11 +41,11 @@ def build(parts: Composition) -> PullShares:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Look at the shared snapshot of an event, or at all that are shared; return how many copies were requested and complete."""
     log = started(event, context)
-    done = build(composition()).run(parse_share(event))
-    for key in done.requested:
+    result = build(composition()).run(parse_share(event))
+    for key in result.requested:
         audit_copy(key, "", "requested")
-    if done.problem:
-        log.error(done.problem)
-    for refused in done.refused:
+    if result.problem:
+        log.error(result.problem)
+    for refused in result.refused:
         log.warning("a shared snapshot is not copied", extra={"snapshot": refused.snapshot_id, "cause": refused.why})
-    return {"requested": len(done.requested), "complete": len(done.complete), "refused": len(done.refused)}
+    return {"requested": len(result.requested), "complete": len(result.complete), "refused": len(result.refused)}

@@ -57,12 +57,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if withdrawn:
             _audit(word.snapshot_id, f"account {word.account} has copied it as {word.copy_id}: shared no more")
         return {"withdrawn": withdrawn}
-    done = sharing.catch_up()
-    for copy_id in done.shared:
+    result = sharing.catch_up()
+    for copy_id in result.shared:
         _audit(copy_id, "shared with its vault")
-    for copy_id in done.withdrawn:
+    for copy_id in result.withdrawn:
         _audit(copy_id, "no policy names this vault: shared no more")
-    return {"shared": len(done.shared), "withdrawn": len(done.withdrawn), "failed": len(done.failed)}
+    return {"shared": len(result.shared), "withdrawn": len(result.withdrawn), "failed": len(result.failed)}
 
 
 def _audit(snapshot_id: str, outcome: str) -> None:

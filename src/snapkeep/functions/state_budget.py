@@ -163,7 +163,7 @@ def fit_refusals(refusals: Sequence[Refusal], most_bytes: int) -> tuple[Problem,
     return tuple(problems)
 
 
-def deletion_answer(done: Deletions, call: DeletionCall) -> DeletionAnswer:
+def deletion_answer(deletions: Deletions, call: DeletionCall) -> DeletionAnswer:
     """Return the answer of DeleteOldSnapshots, fitted into the state of its execution beside the results of copies.
 
     The state has the requested deletions already. Those that the function planned itself take half of the room, refusals and
@@ -171,15 +171,15 @@ def deletion_answer(done: Deletions, call: DeletionCall) -> DeletionAnswer:
     """
     room = 2 * plan_bytes(len(call.volumes), call.copies)
     problems, failed = (
-        fit_refusals(done.refusals, room // 4),
-        fit_failed(done.results, SWEEP_FAILED_BYTES if call.plan else room // 4),
+        fit_refusals(deletions.refusals, room // 4),
+        fit_failed(deletions.results, SWEEP_FAILED_BYTES if call.plan else room // 4),
     )
-    left_out = sum(not result.done for result in done.results) - len(failed)
+    left_out = sum(not result.done for result in deletions.results) - len(failed)
     if left_out:
         cause = "their audit lines, in the function's log, say why"
         problems += (Problem(ProblemKind.NOT_DELETED, f"{left_out} other snapshots", cause),)
-    planned = [] if call.plan and not call.volumes else _fit_orders(done.orders, room // 2)
-    deleted = sum(result.done for result in done.results)
+    planned = [] if call.plan and not call.volumes else _fit_orders(deletions.orders, room // 2)
+    deleted = sum(result.done for result in deletions.results)
     return DeletionAnswer(deleted, failed, problems, tuple(planned))
 
 

@@ -49,18 +49,18 @@ def render_page(report: SweepReport, back: str = "") -> str:
 
 def _that_fit(groups: Iterable[FindingGroup], names: Mapping[str, str]) -> Iterator[FindingGroup]:
     """Yield the first groups, with their first findings, for which the page has room."""
-    left = ROOM
+    room = ROOM
     for group in groups:
-        left -= HEADING + _bytes(group.text)
+        room -= HEADING + _bytes(group.text)
         examples = []
         for item in group.examples:
-            left -= LINE + _bytes(item.text) + _bytes(names.get(item.volume_id, ""))
-            if left < 0:
+            room -= LINE + _bytes(item.text) + _bytes(names.get(item.volume_id, ""))
+            if room < 0:
                 break
             examples.append(item)
         if examples:
             yield replace(group, examples=tuple(examples))
-        if left < 0:
+        if room < 0:
             return
 
 

@@ -104,7 +104,7 @@ def deploy(
     is_vault = only is StackKind.VAULT
     dr_region = "" if is_vault else settings.dr_region or primary.get("DRRegion") or InstalledSystem(settings).dr_region
     kinds = [only] if only else [StackKind.DR, StackKind.PRIMARY]
-    given = {StackKind.DR: dr, StackKind.PRIMARY: {"DRRegion": dr_region, **primary}, StackKind.DRILL: drill}
+    parameters = {StackKind.DR: dr, StackKind.PRIMARY: {"DRRegion": dr_region, **primary}, StackKind.DRILL: drill}
     with make_watcher(json=json) as watcher:
 
         def may_remove(reason: str) -> bool:
@@ -118,7 +118,7 @@ def deploy(
             if is_vault:
                 results = examined_vault(settings, primary, deploying=True, role_arn=role_arn)
             else:
-                examined_settings, changed = replace(settings, dr_region=dr_region), {kind: given[kind] for kind in kinds}
+                examined_settings, changed = replace(settings, dr_region=dr_region), {kind: parameters[kind] for kind in kinds}
                 results = examined(examined_settings, changed, deploying=True, role_arn=role_arn)
             _refuse_problems(results, watcher)
 

@@ -148,10 +148,10 @@ def _question(installed: InstalledSystem, former: str, successor: str, left_regi
     plans = installed.plan_maker(list(policies))(policies, datetime.now(UTC), former=former)
     adopted = sum(len(volume.adopted) for plan in plans for volume in plan.volumes)
     now, later = (sum(len(getattr(plan, kind)) for plan in plans) for kind in ("deletions", "deletions_after_copies"))
-    left = ""
+    unadopted = ""
     if left_regions:
-        left = f" Copies of {former} in {' and '.join(left_regions)} stay as they are: {successor} has no DR stack there."
+        unadopted = f" Copies of {former} in {' and '.join(left_regions)} stay as they are: {successor} has no DR stack there."
     return (
         f"System {successor} takes over {counted(adopted, 'snapshot')} of {former}. Its retention then deletes "
-        f"{counted(now + later, 'snapshot')}, {later} of them once missing copies are made.{left} Continue?"
+        f"{counted(now + later, 'snapshot')}, {later} of them once missing copies are made.{unadopted} Continue?"
     ), adopted

@@ -35,8 +35,8 @@ def runs(settings: AwsSettings, *, json: Json = False) -> None:
 
     readings = InstalledSystem(settings).regions_in_use()
     regions = [reading.region for reading in readings if reading.stack and not reading.problem]
-    found, unread = latest_runs(settings, regions, identity)
+    executions, unread = latest_runs(settings, regions, identity)
     problems = [*(reading.problem for reading in readings if reading.problem), *unread]
-    lines = run_lines(found) if found or problems else ["no execution: nothing has run yet"]
-    show_result(runs_as_data(found, problems), lines, problems, json=json)
+    lines = run_lines(executions) if executions or problems else ["no execution: nothing has run yet"]
+    show_result(runs_as_data(executions, problems), lines, problems, json=json)
     exit_unless(not problems)

@@ -23,8 +23,8 @@ def choice_lines(rule: DrillRule, choice: DrillChoice) -> Iterator[str]:
         yield f"  {run.volume_id}: {run.size_gib} GiB {source}, data of {run.point_start:%Y-%m-%d %H:%M} UTC"
     total = sum(run.estimate_usd for run in choice.runs)
     budget = f"; the budget is {rule.budget_usd:g} USD in 30 days" if rule.budget_usd else ""
-    what = f" for {choice.runs[0].priced}" if choice.runs else ""
-    yield f"price: at most {total:.2f} USD{what}{budget}"
+    priced = f" for {choice.runs[0].priced}" if choice.runs else ""
+    yield f"price: at most {total:.2f} USD{priced}{budget}"
     yield from (f"left out: {volume_id}: the budget does not admit its drill" for volume_id in choice.too_expensive)
     if not choice.runs:
         yield f"nothing to drill: no other {subject_of(rule)} has a recovery point here"

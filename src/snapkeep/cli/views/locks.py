@@ -67,8 +67,8 @@ def lock_note(policies: PolicySet) -> str:
     rules = chain.from_iterable((policy.lock, *(rule.lock for rule in policy.copies)) for policy in policies.policies)
     locks_of = {"the stacks": list(rules), "the vaults' stacks": [vault.lock for vault in policies.vaults]}
     needs = []
-    for stacks, found in locks_of.items():
-        if locks := [lock for lock in found if lock]:
+    for stacks, wanted in locks_of.items():
+        if locks := [lock for lock in wanted if lock]:
             compliance = any(lock.mode is LockMode.COMPLIANCE for lock in locks)
             also = ", and AllowComplianceLocks compliance mode" if compliance else ""
             needs.append(f"MaxLockDays of {stacks} must allow the locks, of at most {max(lock.days for lock in locks)} d{also}")

@@ -75,9 +75,9 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
 
 
 def _tag_lines(policy: Policy) -> Iterator[str]:
-    for what, tags in (("never delete", policy.leave_alone.tags), ("hold", policy.hold_tags)):
+    for effect, tags in (("never delete", policy.leave_alone.tags), ("hold", policy.hold_tags)):
         if tags:
-            yield f"    {what} snapshots with tag " + " or ".join(_tag_texts(tags))
+            yield f"    {effect} snapshots with tag " + " or ".join(_tag_texts(tags))
     if policy.carry_tags.excluded:
         yield f"    of the volume's tags, snapshots and copies do not get {', '.join(policy.carry_tags.excluded)}"
 
@@ -175,13 +175,13 @@ def retention_text(retention: Retention) -> str:
 def selector_text(selector: Selector) -> str:
     """Describe a selector."""
     parts = [
-        f"{what} {text}"
-        for what, tags in (("tag", selector.tags), ("not tag", selector.exclude_tags), ("instance tag", selector.instance_tags))
+        f"{noun} {text}"
+        for noun, tags in (("tag", selector.tags), ("not tag", selector.exclude_tags), ("instance tag", selector.instance_tags))
         for text in _tag_texts(tags)
     ]
     parts += [
-        f"{what} {_any_of(values)}"
-        for what, values in (
+        f"{noun} {_any_of(values)}"
+        for noun, values in (
             ("volume", selector.volume_ids),
             ("not volume", selector.exclude_volume_ids),
             ("instance", selector.instance_ids),

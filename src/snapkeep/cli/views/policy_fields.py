@@ -47,7 +47,8 @@ def field_changes(before: PolicySet, after: PolicySet) -> list[FieldChange]:
         leaf, was, becomes = old.get(name) or new[name], old.get(name), new.get(name)
         if was is None or becomes is None or was.value != becomes.value:
             other = new if becomes is None else old
-            left_out = leaf.default if not leaf.parent or leaf.parent in {one.parent for one in other.values()} else "none"
+            parents = {item.parent for item in other.values()}
+            left_out = leaf.default if not leaf.parent or leaf.parent in parents else "none"
             changes.append(FieldChange(name, was and was.value, becomes and becomes.value, left_out))
     return changes
 
@@ -125,7 +126,7 @@ def _leaves(
             default = default_of(shape, field)
             left_out = _LEFT_OUT.get(field.name, "none") if default is None else str(default)
             entries = value.items() if isinstance(value, Mapping) else [("", value)]
-            yield from ((f"{here}.{key}" if key else here, _Leaf(one, left_out, parent)) for key, one in entries)
+            yield from ((f"{here}.{key}" if key else here, _Leaf(entry, left_out, parent)) for key, entry in entries)
 
 
 def _items(shape: Shape, items: Sequence[Mapping[str, Any]], path: str, noun: str) -> Iterator[tuple[str, _Leaf]]:

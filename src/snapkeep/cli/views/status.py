@@ -63,15 +63,15 @@ def recovery_sentence(status: SystemStatus) -> str:
         return f"{'No policy governs a volume' if status.primary_known else 'No volume is known'}{unseen}."
     rest = [f"{counts.not_recoverable:,} cannot"] if counts.not_recoverable else []
     rest += [f"{counts.unknown:,} {'is' if counts.unknown == 1 else 'are'} not known"] if counts.unknown else []
-    others = "".join(f"; {part}" for part in rest) + unseen
+    more = "".join(f"; {part}" for part in rest) + unseen
     if counts.oldest is None:
-        return f"None of {counted(counts.volumes, 'volume')} can be recovered{others}."
+        return f"None of {counted(counts.volumes, 'volume')} can be recovered{more}."
     number = f"{counts.recoverable:,} of {counted(counts.volumes, 'volume')}"
     if counts.recoverable == counts.volumes:
         number = "The volume" if counts.volumes == 1 else f"All {counts.volumes:,} volumes"
     point = f"{counts.oldest:%Y-%m-%d %H:%M} UTC{' or later' if counts.recoverable > 1 else ''}"
     return (
-        f"{number} can be recovered in {' and '.join(counts.regions)}, to {point} ({counts.within_rpo:,} within the RPO){others}."
+        f"{number} can be recovered in {' and '.join(counts.regions)}, to {point} ({counts.within_rpo:,} within the RPO){more}."
     )
 
 

@@ -103,19 +103,19 @@ def fitting_lines(blocks: Sequence[Block], room: int) -> Iterator[Text]:
 
 def _shares(blocks: Sequence[Block], room: int) -> list[int]:
     """Return how many lines each block gets under its title: one after the other in turn, calm ones last and whole."""
-    left = room - sum(len(block.title) for block in blocks)
+    free_lines = room - sum(len(block.title) for block in blocks)
     shares = [0] * len(blocks)
     open_blocks = [number for number, block in enumerate(blocks) if not block.calm and block.size]
     # One line each in turn: a long block leaves room for the first volumes of every other.
-    while left > 0 and open_blocks:
-        for number in open_blocks[:left]:
+    while free_lines > 0 and open_blocks:
+        for number in open_blocks[:free_lines]:
             shares[number] += 1
-            left -= 1
+            free_lines -= 1
         open_blocks = [number for number in open_blocks if shares[number] < blocks[number].size]
     for number, block in enumerate(blocks):
-        if block.calm and block.size <= left:
+        if block.calm and block.size <= free_lines:
             shares[number] = block.size
-            left -= block.size
+            free_lines -= block.size
     return shares
 
 
@@ -305,8 +305,8 @@ def _expected(row: QueuedCopy, now: datetime) -> Text:
 def _remark(row: QueuedCopy) -> Text:
     due = f"{row.deadline:%m-%d %H:%M}"
     if row.state is EntryState.RUNNING:
-        done = round(row.progress_percent * BAR / 100)
-        bar = Text.assemble(("━" * done, STRONG), ("━" * (BAR - done), QUIET))
+        filled = round(row.progress_percent * BAR / 100)
+        bar = Text.assemble(("━" * filled, STRONG), ("━" * (BAR - filled), QUIET))
         return Text.assemble(bar, f" {row.progress_percent} %", (" late" if row.late else "", BAD))
     if row.state is EntryState.FAILED:
         return Text(counted(row.attempts, "attempt"))

@@ -21,7 +21,7 @@ def estimates_as_data(copies: Sequence[Snapshot], method: Method) -> dict[str, A
     estimates = {copy.id: estimate(method, copy.size_gib) for copy in copies}
     return {
         "method": str(method),
-        "copies": [{"copy_id": copy_id, **to_object(one)} for copy_id, one in estimates.items()],
+        "copies": [{"copy_id": copy_id, **to_object(estimated)} for copy_id, estimated in estimates.items()],
         "total": to_object(_total(list(estimates.values()))),
     }
 
@@ -30,8 +30,8 @@ def lines_of_estimates(copies: Sequence[Snapshot], method: Method) -> Iterator[s
     """Return a line for each copy, and the total. All are at most: blocks that were never written take nothing."""
     estimates = [estimate(method, copy.size_gib) for copy in copies]
     yield f"{method}: finds {method.finds}. At most:"
-    for copy, one in zip(copies, estimates, strict=True):
-        yield f"  {copy.id}  {copy.origin.volume_id}  {copy.size_gib} GiB  {_taken(one)}"
+    for copy, estimated in zip(copies, estimates, strict=True):
+        yield f"  {copy.id}  {copy.origin.volume_id}  {copy.size_gib} GiB  {_taken(estimated)}"
     if len(copies) > 1:
         yield f"  all {len(copies)} copies, side by side  {_taken(_total(estimates))}"
 
@@ -46,8 +46,8 @@ def _total(estimates: Sequence[Estimate]) -> Estimate:
     )
 
 
-def _taken(one: Estimate) -> str:
-    return f"{one.blocks} blocks of each side, {one.seconds / 60:.1f} minutes at least, ${one.dollars:.6f}"
+def _taken(estimated: Estimate) -> str:
+    return f"{estimated.blocks} blocks of each side, {estimated.seconds / 60:.1f} minutes at least, ${estimated.dollars:.6f}"
 
 
 def lines_of_proof(proof: Proof) -> Iterator[str]:

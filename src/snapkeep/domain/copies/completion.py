@@ -145,15 +145,15 @@ def choose_minutes(facts: CompletionFacts, history: Sequence[PastCopy]) -> int:
     The price per GiB falls with the duration, so that the longest one in time is in the cheapest step, and uses the least
     throughput. Where none is in time, the fastest way is taken.
     """
-    left = (facts.left - START_MARGIN).total_seconds()
+    seconds_left = (facts.left - START_MARGIN).total_seconds()
     ordinary = ordinary_seconds(facts.changed_mib, history)
-    if ordinary <= left:
+    if ordinary <= seconds_left:
         return 0
     speed = min(ONE_COPY_MIB_PER_SECOND, facts.free_mib_per_second)
     if speed <= 0:
         return 0
     shortest = shortest_minutes(facts.full_mib, speed)
-    longest = min(COMPLETION_LONGEST_MINUTES, int(left // (COMPLETION_STEP_MINUTES * 60)) * COMPLETION_STEP_MINUTES)
+    longest = min(COMPLETION_LONGEST_MINUTES, int(seconds_left // (COMPLETION_STEP_MINUTES * 60)) * COMPLETION_STEP_MINUTES)
     if shortest <= longest:
         return longest
     return shortest if shortest <= COMPLETION_LONGEST_MINUTES and shortest * 60 < ordinary else 0

@@ -140,13 +140,13 @@ def _grouped(due: Sequence[DueVolume], volumes: Collection[Volume]) -> Iterator[
     for volume in volumes:
         for instance_id in volume.instance_ids:
             attached.setdefault(instance_id, []).append(volume)
-    done: set[tuple[str, str]] = set()
+    begun_sets: set[tuple[str, str]] = set()
     for item in due:
         key = _set_of(item)
         if key is None:
             yield Creation((item.volume.id,), item.policy.name)
-        elif key not in done:
-            done.add(key)
+        elif key not in begun_sets:
+            begun_sets.add(key)
             yield from _of_instance(key, sets[key], attached[key[0]])
 
 
@@ -159,11 +159,11 @@ def _set_of(item: DueVolume) -> tuple[str, str] | None:
 def _of_instance(key: tuple[str, str], members: Sequence[Volume], attached: Sequence[Volume]) -> Iterator[Creation]:
     instance_id, policy = key
     ids = tuple(volume.id for volume in members)
-    others = [volume for volume in attached if volume.id not in ids]
-    excluded = tuple(volume.id for volume in others if volume.role is not VolumeRole.ROOT)
+    further = [volume for volume in attached if volume.id not in ids]
+    excluded = tuple(volume.id for volume in further if volume.role is not VolumeRole.ROOT)
     # A set includes each volume that it cannot exclude. If one of them is in no policy, single snapshots are made instead.
     if not 1 < len(members) <= MOST_PENDING or len(excluded) > MOST_EXCLUDED:
         for volume_id in ids:
             yield Creation((volume_id,), policy)
         return
-    yield Creation(ids, policy, instance_id, excluded, any(volume.role is VolumeRole.ROOT for volume in others))
+    yield Creation(ids, policy, instance_id, excluded, any(volume.role is VolumeRole.ROOT for volume in further))

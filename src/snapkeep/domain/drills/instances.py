@@ -67,7 +67,7 @@ def next_to_make(instances: Sequence[DrilledInstance], *, when_running: bool) ->
     waiting = [instance.stage for instance in instances if not instance.is_ready(when_running=when_running)]
     if not waiting or not all(instance.image_checked for instance in instances):
         return None
-    launched = (place for place, one in enumerate(instances) if one.stage == min(waiting) and not one.restored_id)
+    launched = (place for place, instance in enumerate(instances) if instance.stage == min(waiting) and not instance.restored_id)
     return next(launched, None)
 
 

@@ -147,7 +147,7 @@ def not_covered(
 
     The time of a new volume begins when a sweep first sees it.
     """
-    found: list[NotCovered] = []
+    uncovered: list[NotCovered] = []
     seen = ledger.seen_since
     for rule in rules:
         if not rule.covered_within:
@@ -156,5 +156,5 @@ def not_covered(
             last = ledger.last_passed(volume_id, rule.name)
             until = (last.asked_at if last else seen.get(volume_id, now)) + rule.covered_within
             if until < now:
-                found.append(NotCovered(rule.name, volume_id, last.asked_at if last else None, until))
-    return found
+                uncovered.append(NotCovered(rule.name, volume_id, last.asked_at if last else None, until))
+    return uncovered

@@ -49,7 +49,7 @@ def parse_document(
     # The parsed values lack those that could not be read: neither they nor the objects around them may also be reported as
     # missing.
     reported = {path for problem in reader.problems for path in (problem.path, problem.path.rpartition(".")[0])}
-    problems = reader.problems + [found for found in contradictions(parsed, region) if found.path not in reported]
+    problems = reader.problems + [problem for problem in contradictions(parsed, region) if problem.path not in reported]
     if partitions:
         problems += region_problems(parsed, region, partitions)
     if problems:

@@ -117,11 +117,11 @@ def to_copy(
     if periods is None:
         return listed
     starts = [snapshot.origin.start_time for snapshot in listed]
-    done = set(periods.numbers(list(copied)))
+    copied_periods = set(periods.numbers(list(copied)))
     chosen: dict[int, Snapshot] = {}
     for period, snapshot in zip(periods.numbers(starts), listed, strict=True):
         known = chosen.get(period)
-        if period not in done and (known is None or _rank(snapshot, in_progress) < _rank(known, in_progress)):
+        if period not in copied_periods and (known is None or _rank(snapshot, in_progress) < _rank(known, in_progress)):
             chosen[period] = snapshot
     ids = {snapshot.id for snapshot in chosen.values()}
     return [snapshot for snapshot in listed if snapshot.id in ids]

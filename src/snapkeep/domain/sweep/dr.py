@@ -73,9 +73,9 @@ class _Dr:
             if copy is not None and copy.state is SnapshotState.PENDING:
                 continue
             origin = entry.request.origin
-            done = copy is not None and copy.completed
-            how = "completed" if done else f"failed: {copy.state_message or 'no message'}" if copy else "was deleted"
-            receive = self._receive(entry.copy_id, origin, "" if done else how)
+            completed = copy is not None and copy.completed
+            how = "completed" if completed else f"failed: {copy.state_message or 'no message'}" if copy else "was deleted"
+            receive = self._receive(entry.copy_id, origin, "" if completed else how)
             text = f"{entry.copy_id} {how}; the queue still has it as running"
             yield Finding(FindingKind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, entry.request.deadline, receive)
 

@@ -39,16 +39,16 @@ def drill_findings(facts: DrillFacts) -> list[Finding]:
 
 
 def _left(facts: DrillFacts) -> Iterator[Finding]:
-    left: dict[str, list[str]] = defaultdict(list)
+    outliving: dict[str, list[str]] = defaultdict(list)
     made = {**facts.made, **{snapshot.id: snapshot.tags for snapshot in facts.snapshots if DRILL in snapshot.tags}}
     for resource_id, tags in made.items():
         is_own = tags.get(SYSTEM, facts.system) == facts.system
         if is_own and tags[DRILL] and _is_past(tags.get(DRILL_END, ""), facts.now):
-            left[tags[DRILL]].append(resource_id)
+            outliving[tags[DRILL]].append(resource_id)
     late = {run.id: run for run in facts.ledger.open if run.ends_at < facts.now}
-    for run_id in sorted({*left, *late}):
-        things = ", ".join(sorted(left[run_id]))
-        text = f"{things} outlived its end" if things else "it did not come to its end"
+    for run_id in sorted({*outliving, *late}):
+        listed = ", ".join(sorted(outliving[run_id]))
+        text = f"{listed} outlived its end" if listed else "it did not come to its end"
         volume_id = late[run_id].volume_id if run_id in late else ""
         yield Finding(FindingKind.DRILL_LEFT, run_id, volume_id, text, repair=EndDrillRepair(run_id))
 

@@ -55,9 +55,9 @@ def unshared_findings(
     for copy, vault in due_shares(copies, policies, vault_accounts, now, system=system):
         if now - (copy.completed_at or copy.start_time) > STALE_AFTER:
             missing[vault.name].append(copy)
-    for name, found in sorted(missing.items()):
-        text = f"it is not shared with vault {name}{_and_others(found)}"
-        yield Finding(FindingKind.NOT_SHARED, found[0].id, found[0].origin.volume_id, text)
+    for name, unshared in sorted(missing.items()):
+        text = f"it is not shared with vault {name}{_and_others(unshared)}"
+        yield Finding(FindingKind.NOT_SHARED, unshared[0].id, unshared[0].origin.volume_id, text)
 
 
 def _and_others(items: Sequence[object]) -> str:

@@ -108,9 +108,9 @@ def _no_bad_copy_left(facts: DemoFacts) -> str:
 
 def _wrong_copy(facts: DemoFacts) -> str:
     (shot,) = facts.volume(LEDGER).shots
-    found = [(copy.origin.snapshot_id, copy.tags.get(PROOF, "").partition(" ")[0]) for copy in facts.wrong_copies]
+    differing = [(copy.origin.snapshot_id, copy.tags.get(PROOF, "").partition(" ")[0]) for copy in facts.wrong_copies]
     proved = shot.copy.snapshot is not None and is_proved(shot.copy.snapshot)
-    return _expect("copies that differ", found, [(shot.source.snapshot_id, "DIFFERS")]) or _expect(
+    return _expect("copies that differ", differing, [(shot.source.snapshot_id, "DIFFERS")]) or _expect(
         "another copy is proved", proved, expected=True
     )
 

@@ -83,8 +83,8 @@ class RecordProof:
         entry = self._entry_of(copy)
         if entry is None:  # a sweep finds that a copy is missing
             return False
-        others = self.reader.copies_of_snapshots([copy.origin.snapshot_id])
-        wrong = {copy.id, *entry.wrong, *(other.id for other in others if other.found_wrong)}
+        copies = self.reader.copies_of_snapshots([copy.origin.snapshot_id])
+        wrong = {copy.id, *entry.wrong, *(other.id for other in copies if other.found_wrong)}
         if len(wrong) >= MOST_WRONG_COPIES:
             return False
         write_or_retry(self.queue, entry.restarted(entry.request, self.clock.now(), wrong=copy.id))

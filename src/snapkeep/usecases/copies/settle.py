@@ -48,8 +48,8 @@ class Settlement:
                     answer = None if error else success_output(entry.request, copy_id, self.clock.now())
                     answered += self._answer(entry, token, answer, error, cause)
             try:
-                done = None if error else entry.done(copy_id, self.clock.now(), full=full, kms_key=kms_key, seconds=seconds)
-                self.queue.write(done or entry.failed(cause, copy_id))
+                settled = None if error else entry.done(copy_id, self.clock.now(), full=full, kms_key=kms_key, seconds=seconds)
+                self.queue.write(settled or entry.failed(cause, copy_id))
             except EntryChanged:
                 entry = self.queue.get(entry.key)
                 # Another writer decided in between. Otherwise only an execution joined, and is answered in the next turn.

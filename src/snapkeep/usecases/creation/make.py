@@ -210,12 +210,11 @@ class MakeSnapshots:
             return not round_.over
 
         # No command runs for snapshots that are not made.
-        left = groups if round_.over else self._run_scripts.around(groups, create)
-        self._not_made([creation for group in left for creation in group.creations], round_)
-        intentions = replace(
-            round_.intentions, owed=tuple(item for item in round_.intentions.owed if item not in [group.owed for group in left])
-        )
-        if intentions.moments != before or left:
+        unbegun = groups if round_.over else self._run_scripts.around(groups, create)
+        self._not_made([creation for group in unbegun for creation in group.creations], round_)
+        owed = [group.owed for group in unbegun]
+        intentions = replace(round_.intentions, owed=tuple(item for item in round_.intentions.owed if item not in owed))
+        if intentions.moments != before or unbegun:
             # A tick that has written since began after these intentions, and respects them until they are old.
             with suppress(DocumentChanged):
                 self._save(intentions, version)

@@ -126,10 +126,10 @@ class RunScripts:
         It raises nothing. Several groups run in parallel, so that none waits long between its commands. Return the groups that
         were not begun, because no time was left, or because `create` returned that no more snapshots can be made.
         """
-        left, waiting, stop_at = list(groups), list[_Begun](), self.clock.now() + BEGUN_WITHIN
-        while waiting or (left and self.clock.now() < stop_at):
+        unbegun, waiting, stop_at = list(groups), list[_Begun](), self.clock.now() + BEGUN_WITHIN
+        while waiting or (unbegun and self.clock.now() < stop_at):
             if self.clock.now() < stop_at:
-                begun_now, left = left[: SIDE_BY_SIDE - len(waiting)], left[SIDE_BY_SIDE - len(waiting) :]
+                begun_now, unbegun = unbegun[: SIDE_BY_SIDE - len(waiting)], unbegun[SIDE_BY_SIDE - len(waiting) :]
                 waiting += [self._begin(group) for group in begun_now]
             running = []
             for begun in waiting:
@@ -147,7 +147,7 @@ class RunScripts:
             waiting = running
             if waiting:
                 self.clock.pause(BETWEEN_LOOKS)
-        return left
+        return unbegun
 
     def _begin(self, group: ScriptedGroup) -> _Begun:
         """Send the command before the snapshots, if there is one."""
@@ -162,11 +162,11 @@ class RunScripts:
 
     def _end_of(self, begun: _Begun) -> _End | None:
         """Return the end of the command before the snapshots, or its time-out; None while it may run."""
-        group, found = begun.group, None
+        group, command = begun.group, None
         with suppress(SnapkeepError):  # it is read again
-            found = self.commands.find(group.instance_id, comment_of(Stage.BEFORE, group.since), group.since)
-        if found is not None and found.ended:
-            return _End(found.succeeded, found.text)
+            command = self.commands.find(group.instance_id, comment_of(Stage.BEFORE, group.since), group.since)
+        if command is not None and command.ended:
+            return _End(command.succeeded, command.text)
         script = group.policy.before
         late = script is not None and (self.clock.now() - begun.sent_at).total_seconds() > script.seconds
         return _End(succeeded=False, cause=f"it took longer than {script.timeout}") if script and late else None
@@ -177,10 +177,10 @@ class RunScripts:
             self._send(group.instance_id, script, comment_of(Stage.AFTER, group.since))
 
     def _failed(self, stage: Stage, instance_id: str, script: Script, cause: str) -> None:
-        what = (
+        consequence = (
             "snapshots are made without it, and are not application-consistent"
             if stage is Stage.BEFORE
             else "look at the instance"
         )
-        text = f"{script.ssm_document} {stage} snapshots failed: {what}"
+        text = f"{script.ssm_document} {stage} snapshots failed: {consequence}"
         self.notices.add(Notice(ProblemKind.SCRIPT_FAILED, text, instance_id, cause, self.region, self.clock.now()))

@@ -169,11 +169,11 @@ class Actions:
         tagged = self.ec2.volumes_of(own_tags(run, step))
         return [volume for volume in tagged if volume.state not in ("deleting", "deleted")]
 
-    def _wait(self, volume_id: str, done: Callable[[VolumeState], bool]) -> None:
+    def _wait(self, volume_id: str, ready: Callable[[VolumeState], bool]) -> None:
         state = ""
         for waited in looks(self.pacer):
             volume = self.ec2.volume(volume_id)
-            if volume and done(volume):
+            if volume and ready(volume):
                 return
             state = volume.state if volume else "not shown by EC2"
             if state in ("error", "deleting", "deleted") or (volume is None and waited >= VISIBLE_SECONDS):

@@ -36,10 +36,10 @@ class PointHolds:
         tags, own = self.ec2.tags_of(snapshot_ids), holder_tag(run_id, since)
         full = [point_id for point_id in snapshot_ids if not has_room(tags.get(point_id, {}), {HOLD, *own})]
         of_persons = [point_id for point_id in snapshot_ids if _is_of_a_person(tags.get(point_id, {}))]
-        others = [point_id for point_id in snapshot_ids if point_id not in {*full, *of_persons}]
+        free = [point_id for point_id in snapshot_ids if point_id not in {*full, *of_persons}]
         # The value of a run is replaced: the run removes the tag only while it names the run. A person's value stays.
-        if others:
-            self.ec2.tag_snapshots(others, {HOLD: run_id} | own)
+        if free:
+            self.ec2.tag_snapshots(free, {HOLD: run_id} | own)
         if held := [point_id for point_id in of_persons if point_id not in full]:
             self.ec2.tag_snapshots(held, own)
         return full
@@ -52,13 +52,13 @@ class PointHolds:
         while changed:  # looks again at each point that it changed: others hold and release it meanwhile
             listed, changed = self.ec2.tags_of(changed), []
             for point_id, tags in listed.items():
-                others = sorted(tag.removeprefix(HOLDER) for tag in tags if tag.startswith(HOLDER) and tag != key)
+                other_runs = sorted(tag.removeprefix(HOLDER) for tag in tags if tag.startswith(HOLDER) and tag != key)
                 shown = tags.get(HOLD, "")
                 to_remove = {key: tags[key]} if key in tags else {}
-                if not shown or (shown in ended[point_id] and shown not in others):
-                    if others:
-                        self.ec2.tag_snapshots([point_id], {HOLD: others[0]})
-                        ended[point_id].add(others[0])
+                if not shown or (shown in ended[point_id] and shown not in other_runs):
+                    if other_runs:
+                        self.ec2.tag_snapshots([point_id], {HOLD: other_runs[0]})
+                        ended[point_id].add(other_runs[0])
                         changed.append(point_id)
                     elif shown:  # in one call with its own key: who sees the one without the other takes it for a person's
                         to_remove[HOLD] = shown

@@ -205,13 +205,13 @@ class InstanceActions:
 
     def _left(self, own: Mapping[str, str]) -> list[VolumeState]:
         """Return the volumes that remain of an instance, once none is attached to it."""
-        left: list[VolumeState] = []
+        remaining: list[VolumeState] = []
         for _ in looks(self.pacer, VISIBLE_SECONDS):
             ended = {instance.id for instance in self.ec2.instances_of(own)}
-            left = [volume for volume in self.volumes.volumes_of(own) if volume.state not in ("deleting", "deleted")]
-            if not any(ended & volume.attachments.keys() for volume in left):
+            remaining = [volume for volume in self.volumes.volumes_of(own) if volume.state not in ("deleting", "deleted")]
+            if not any(ended & volume.attachments.keys() for volume in remaining):
                 break
-        return left
+        return remaining
 
     # The root volume in place
 
@@ -284,12 +284,12 @@ class InstanceActions:
         """Return what a step launched: EC2 knows it by its tags, also where the journal does not know it yet."""
         return [instance for instance in self.ec2.instances_of(own_tags(run, step)) if instance.state not in GONE]
 
-    def _await(self, instance_id: str, done: Callable[[InstanceState], bool], expected: tuple[str, ...] = ()) -> InstanceState:
+    def _await(self, instance_id: str, test: Callable[[InstanceState], bool], expected: tuple[str, ...] = ()) -> InstanceState:
         """Return an instance once it is so. Raise RecoveryFailed where it never will be, or is not soon."""
         state = ""
         for waited in looks(self.pacer):
             instance = self.ec2.instance(instance_id)
-            if instance and done(instance):
+            if instance and test(instance):
                 return instance
             state = instance.state if instance else "not shown by EC2"
             if (instance and state in GONE and state not in expected) or (instance is None and waited >= VISIBLE_SECONDS):

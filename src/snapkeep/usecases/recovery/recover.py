@@ -82,23 +82,23 @@ class Recover:
         for step in run.steps:
             if step.state is StepState.DONE:
                 continue
-            done = replace(self.actions.do(run, step), state=StepState.DONE, done_at=self.clock.now())
-            run = run.with_step(done)
-            self._write(run, done)
-            self.report(done)
+            taken = replace(self.actions.do(run, step), state=StepState.DONE, done_at=self.clock.now())
+            run = run.with_step(taken)
+            self._write(run, taken)
+            self.report(taken)
         if run.open:
             run = replace(run, state=RecoveryState.COMPLETED, ended_at=self.clock.now())
             self.journal.write(run)
         return run
 
-    def _write(self, run: RecoveryRun, done: RecoveryStep) -> None:
+    def _write(self, run: RecoveryRun, taken: RecoveryStep) -> None:
         """Keep the run. A step that was taken while another session undoes the run is undone: that session did not see it."""
         try:
             self.journal.write(run)
         except RecoveryFailed as error:
             if self.journal.read(run.id).state not in (RecoveryState.UNDOING, RecoveryState.UNDONE):
                 raise
-            self.actions.undo(run, done)
+            self.actions.undo(run, taken)
             raise RecoveryFailed(f"{run.id} is being undone by another session: its last step was undone here") from error
 
     def undo(self, run: RecoveryRun) -> RecoveryRun:

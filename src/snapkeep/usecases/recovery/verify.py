@@ -84,10 +84,10 @@ class VerifyCopy:
             return begun
         begun = replace(begun, policy=copy.policy)
         spending = self.proofs.spending(copy.policy, begun.started_at)
-        left = month_usd - spending.dollars
-        if left <= 0:
+        dollars_left = month_usd - spending.dollars
+        if dollars_left <= 0:
             return begun.reduced(first_of_month=not spending.reduced)
-        return replace(begun, budget_usd=min(budget_usd or left, left))
+        return replace(begun, budget_usd=min(budget_usd or dollars_left, dollars_left))
 
     def _reduced(self, progress: ProofProgress) -> ProofProgress:
         spending = self.proofs.spending(progress.policy, self.clock.now())

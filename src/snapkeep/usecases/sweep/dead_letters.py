@@ -32,16 +32,16 @@ class ReplayDeadLetters:
     def run(self) -> list[ReportItem]:
         """Replay what is there; return what became of each message."""
         items: list[ReportItem] = []
-        done: list[DeadLetter] = []
+        replayed: list[DeadLetter] = []
         for letter in self.letters.receive(self.most):
             item = self._replay(letter)
             if item is None or item.handling is Handling.REPAIRED:
-                done.append(letter)
+                replayed.append(letter)
             if item is not None:
                 items.append(item)
         # Deleted only after all were replayed: one that is deleted too early is lost, one replayed twice has the same run's
         # name.
-        self.letters.delete(done)
+        self.letters.delete(replayed)
         return items
 
     def _replay(self, letter: DeadLetter) -> ReportItem | None:

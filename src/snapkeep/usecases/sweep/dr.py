@@ -79,8 +79,8 @@ class DrSweep(RegionSweep):
         # The queue before the listing: what it calls running may be completed in the listing, never the other way round.
         entries = not_done(self.queue)
         snapshots = self._with_source_starts(list(self.reader.all_snapshots()))
-        done = list(self.queue.in_state(EntryState.DONE))
-        known = known_copies([*entries, *done], started)
+        settled = list(self.queue.in_state(EntryState.DONE))
+        known = known_copies([*entries, *settled], started)
         managed = [copy for copy in snapshots if copy.managed_by(self.system)]
         gone, all_known = deleted_sources(managed, self.reader.region, self.reader_of)
         listing = RegionFacts(
@@ -99,7 +99,7 @@ class DrSweep(RegionSweep):
             plan=plan,
             snapshots=snapshots,
             queued=entries,
-            done=done,
+            done=settled,
             adopt=options.adopt,
             former=options.former,
         )

@@ -59,8 +59,8 @@ class ExposureCheck:
         # One call for each, so that sweeps take turns: most at what vaults are to copy.
         of_vaults = sorted(snapshot_id for snapshot_id, snapshot in managed.items() if VAULT in snapshot.tags)
         tagged = rotating_sample(of_vaults, VAULT_LOOKS, now)
-        others = rotating_sample(sorted(managed.keys() - set(of_vaults)), self.looks, now)
-        shared = self.exposure.shared_with([*tagged, *others])
-        for snapshot_id in (*tagged, *others):
+        sampled = rotating_sample(sorted(managed.keys() - set(of_vaults)), self.looks, now)
+        shared = self.exposure.shared_with([*tagged, *sampled])
+        for snapshot_id in (*tagged, *sampled):
             readers = [account for account in shared.get(snapshot_id, ()) if account not in self.known_accounts]
             yield from share_findings(managed[snapshot_id], readers, policies, self.vault_accounts)

@@ -166,8 +166,8 @@ def with_left(swept: SweepResult, orders: Sequence[DeletionOrder]) -> SweepRepor
     """Return a sweep's report with the deletions that are not among the orders, as findings that are left."""
     ordered = {order.snapshot_id for order in orders}
     planned = deletion_orders(swept.plan.deletions, swept.remove)
-    left = (_deletion_item(order, Handling.LEFT) for order in planned if order.snapshot_id not in ordered)
-    return replace(swept.report, items=(*swept.report.items, *left))
+    left_items = (_deletion_item(order, Handling.LEFT) for order in planned if order.snapshot_id not in ordered)
+    return replace(swept.report, items=(*swept.report.items, *left_items))
 
 
 def complete(
@@ -295,8 +295,8 @@ class RegionSweep:
         by_others = watched.unusual(today, times)
         unusual_days = [day for day in days if day.is_unusual(times) or (by_others and day.day == today)]
         unusual = by_others or [Finding(FindingKind.DELETIONS_UNUSUAL, "", "", day.text) for day in unusual_days]
-        plan, left = deletion_plan(decision, self.reader.region, now, 0 if unusual or unread else self.limits.deletions)
-        return plan, left, [*unusual, *unread, *self._holds_placed(unusual_days, unusual, now)]
+        plan, left_items = deletion_plan(decision, self.reader.region, now, 0 if unusual or unread else self.limits.deletions)
+        return plan, left_items, [*unusual, *unread, *self._holds_placed(unusual_days, unusual, now)]
 
     def _announced_days(self, watched: WatchResult, today: date) -> list[DayOfDeletions]:
         """Let runs know the usual number.

@@ -131,9 +131,9 @@ def _put(bus: str, statement_id: str, properties: Properties) -> None:
     statement = properties.get("Statement")
     if not statement:
         raise ValueError(f"{statement_id}: give a Statement; the embedded AWS takes no Action and Principal beside it")
-    others = [one for one in _statements(bus) if one["Sid"] != statement_id]
+    kept = [entry for entry in _statements(bus) if entry["Sid"] != statement_id]
     document = json.loads(statement) if isinstance(statement, str) else dict(statement)
-    statements = [*others, {**document, "Sid": statement_id}]
+    statements = [*kept, {**document, "Sid": statement_id}]
     eventbridge._event_bus_policies[bus] = {"Version": "2012-10-17", "Statement": statements}
 
 

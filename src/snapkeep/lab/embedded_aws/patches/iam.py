@@ -175,8 +175,8 @@ def refusal_elsewhere(access_key_id: str, question: AccessCheck, service: str, r
     owner = fields[4] if len(fields) > 4 else ""  # noqa: PLR2004 - an ARN's account
     if not iam_evaluator.is_root_access_key(access_key_id) or owner in ("", access_key_id):
         return None
-    found = iam_evaluator._resource_policy(service, question.resource_arn)
-    if found is None:  # its service finds nothing of another account
+    resource_policy = iam_evaluator._resource_policy(service, question.resource_arn)
+    if resource_policy is None:  # its service finds nothing of another account
         return None
     context = iam_evaluator.EvalContext(
         principal_arn=f"arn:aws:iam::{access_key_id}:root",
@@ -187,7 +187,7 @@ def refusal_elsewhere(access_key_id: str, question: AccessCheck, service: str, r
         region=region,
         service_context={key.lower(): value for key, value in question.context.items()},
     )
-    answer = iam_evaluator.evaluate_resource_policy(found[0], context)
+    answer = iam_evaluator.evaluate_resource_policy(resource_policy[0], context)
     answer.principal_arn = context.principal_arn
     return None if answer.decision == "Allow" else answer
 

@@ -46,23 +46,23 @@ def as_the_stack_s_role(action: str, handle: Callable[[Any], Any]) -> Callable[[
         from ministack.services.cloudformation.helpers import _error, _p
 
         name = _p(parameters, "StackName")
-        stack, given = _resolve_stack(name), _p(parameters, "RoleARN")
-        if given:
+        stack, named_role = _resolve_stack(name), _p(parameters, "RoleARN")
+        if named_role:
             try:
-                check_caller("iam:PassRole", given)
+                check_caller("iam:PassRole", named_role)
             except ResourceRefused as refused:
                 return _error("AccessDenied", str(refused), 403)
-            if not service_may_assume(given, CLOUDFORMATION):
-                return _error("ValidationError", f"Role {given} is invalid or cannot be assumed", 400)
-        role = given or (stack or {}).get("RoleARN", "")
+            if not service_may_assume(named_role, CLOUDFORMATION):
+                return _error("ValidationError", f"Role {named_role} is invalid or cannot be assumed", 400)
+        role = named_role or (stack or {}).get("RoleARN", "")
         token = _stack_role.set(role)
         try:
             answer = handle(parameters)
         finally:
             _stack_role.reset(token)
         stack = _resolve_stack(name)
-        if given and stack is not None and answer[0] < 400:  # noqa: PLR2004 - the HTTP statuses of errors
-            stack["RoleARN"] = given
+        if named_role and stack is not None and answer[0] < 400:  # noqa: PLR2004 - the HTTP statuses of errors
+            stack["RoleARN"] = named_role
         return answer
 
     act.__name__ = action
