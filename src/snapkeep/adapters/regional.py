@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from snapkeep.adapters.ssm_holds import SsmHolds
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.domain.retention.placed_holds import PlacedHolds
+    from snapkeep.domain.system import SystemNames
     from snapkeep.usecases.ports import PacingClock
     from snapkeep.usecases.recovery.record_ports import Documents
 
@@ -31,26 +32,6 @@ class AwsClients(Protocol):
 
         A client made with `once` never repeats a request.
         """
-
-
-class SystemNames(Protocol):
-    """Names of one system's resources, the same in every region."""
-
-    @property
-    def queue_table(self) -> str:
-        """The table of the copy queue."""
-
-    @property
-    def bucket_parameter(self) -> str:
-        """The SSM parameter with the name of a DR region's bucket."""
-
-    @property
-    def policy_parameter(self) -> str:
-        """The SSM parameter of the policy document."""
-
-    @property
-    def holds_path(self) -> str:
-        """The path of the SSM parameters of holds."""
 
 
 class RegionalAdapters:

@@ -24,7 +24,7 @@ from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import NotConfirmed, WrongUse, out_of_reach
 from snapkeep.cli.output import warn
 from snapkeep.domain.policy.shapes import REGION_PATTERN
-from snapkeep.domain.system import StackKind, stack_name, system_name
+from snapkeep.domain.system import StackKind, SystemNames, stack_name, system_name
 
 if TYPE_CHECKING:
     import boto3
@@ -91,7 +91,7 @@ class RegionScope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class AwsSettings:
+class AwsSettings(SystemNames):
     """The AWS account, the two regions and the system."""
 
     region: str
@@ -115,26 +115,6 @@ class AwsSettings:
         """Return the name of the stack `primary` or `dr`, as the options or `deploy` name it."""
         named = {StackKind.PRIMARY: self.primary_stack, StackKind.DR: self.dr_stack}
         return named.get(kind) or stack_name(self.system, kind)
-
-    @property
-    def queue_table(self) -> str:
-        """The table of the copy queue in each DR region."""
-        return f"{self.system}-queue"
-
-    @property
-    def bucket_parameter(self) -> str:
-        """The SSM parameter with the name of the bucket in each DR region."""
-        return f"/{self.system}/bucket"
-
-    @property
-    def policy_parameter(self) -> str:
-        """The SSM parameter of the policy document in each region."""
-        return f"/{self.system}/policy"
-
-    @property
-    def holds_path(self) -> str:
-        """The path of the SSM parameters of holds in each region."""
-        return f"/{self.system}/holds"
 
     @property
     def console_links(self) -> ConsoleLinks:

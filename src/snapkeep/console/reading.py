@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.adapters.regional import AwsClients, RegionalAdapters, SystemNames
+from snapkeep.adapters.regional import AwsClients, RegionalAdapters
 from snapkeep.cli.commands.status import look
 from snapkeep.cli.common import AwsSettings, forget_sessions
 from snapkeep.cli.errors import known_errors, one_line
@@ -31,6 +31,7 @@ from snapkeep.domain.recovery.choice import Lineages, lineages_of
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
 from snapkeep.domain.signals import SignalRecord
+from snapkeep.domain.system import SystemNames
 from snapkeep.usecases.drills.ledger_store import LedgerStore
 from snapkeep.usecases.look.status import SystemStatus
 from snapkeep.usecases.policies import ShowResult, history

@@ -89,23 +89,23 @@ def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEndEvent] | I
 
     Raise InvalidEvent, naming the field, if the event is of a snapshot's end and cannot be read.
     """
-    detail = _detail(event)
+    detail = detail_of(event)
     kind = detail.get("event", "")
     if event.get("detail-type") == MULTI_VOLUME_COMPLETION and kind == "createSnapshots":
         return _members(detail)
     if event.get("detail-type") == SNAPSHOT_NOTIFICATION and kind == "createSnapshot":
-        snapshot_id = parse_arn(_text(detail, "snapshot_id")).id
+        snapshot_id = parse_arn(text_of(detail, "snapshot_id")).id
         return [SnapshotEndEvent(snapshot_id, _result(detail), str(detail.get("cause", "")))]
     return IgnoredEvent(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a snapshot")
 
 
 def parse_copy_event(event: Mapping[str, Any]) -> CopyEndEvent | IgnoredEvent:
     """Return the copy that ended, or why the event is ignored. Raise InvalidEvent as above."""
-    detail = _detail(event)
+    detail = detail_of(event)
     kind = detail.get("event", "")
     if event.get("detail-type") != SNAPSHOT_NOTIFICATION or kind != "copySnapshot":
         return IgnoredEvent(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a copy")
-    copy, source = parse_arn(_text(detail, "snapshot_id")), _source(detail)
+    copy, source = parse_arn(text_of(detail, "snapshot_id")), _source(detail)
     return CopyEndEvent(
         copy_id=copy.id,
         region=str(event.get("region", "")),
@@ -123,7 +123,7 @@ def parse_late_copy(event: Mapping[str, Any]) -> LateCopyEvent | None:
     if event.get("detail-type") != MISSED_DURATION or not isinstance(detail, Mapping):
         return None
     try:
-        copy = parse_arn(_text(detail, "snapshot_id"))
+        copy = parse_arn(text_of(detail, "snapshot_id"))
     except InvalidEvent:
         return None
     return LateCopyEvent(copy.id, str(detail.get("missedCompletionDurationCause") or "AWS gave no cause"))
@@ -138,7 +138,7 @@ def parse_share(event: Mapping[str, Any]) -> tuple[str, ...]:
     if event.get("detail-type") != SNAPSHOT_NOTIFICATION or not isinstance(detail, Mapping):
         return ()
     try:
-        return (parse_arn(_text(detail, "snapshot_id")).id,) if detail.get("event") == "shareSnapshot" else ()
+        return (parse_arn(text_of(detail, "snapshot_id")).id,) if detail.get("event") == "shareSnapshot" else ()
     except InvalidEvent:
         return ()
 
@@ -155,7 +155,7 @@ def _member(detail: Mapping[str, Any], member: Any) -> SnapshotEndEvent:
     """Return a member of a set. A member that cannot be read counts as failed, so that the others are protected."""
     member = member if isinstance(member, Mapping) else {}
     try:
-        snapshot_id = parse_arn(_text(member, "snapshot_id")).id
+        snapshot_id = parse_arn(text_of(member, "snapshot_id")).id
     except InvalidEvent as error:
         return SnapshotEndEvent("a snapshot of the set", succeeded=False, cause=f"the event does not name it: {error}")
     # An unknown status is not a failure: EC2 knows the state of the snapshot.
@@ -168,19 +168,21 @@ def _member(detail: Mapping[str, Any], member: Any) -> SnapshotEndEvent:
 
 def _source(detail: Mapping[str, Any]) -> Resource:
     try:
-        return parse_arn(_text(detail, "source"))
+        return parse_arn(text_of(detail, "source"))
     except InvalidEvent:
         return Resource("", "")
 
 
-def _detail(event: Mapping[str, Any]) -> Mapping[str, Any]:
+def detail_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the detail of an event. Raise InvalidEvent if it has none."""
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise InvalidEvent("the event has no 'detail'; one from EventBridge has")
     return detail
 
 
-def _text(fields: Mapping[str, Any], name: str) -> str:
+def text_of(fields: Mapping[str, Any], name: str) -> str:
+    """Return a text in a part of an event. Raise InvalidEvent if there is none."""
     value = fields.get(name)
     if not isinstance(value, str) or not value:
         raise InvalidEvent(f"the event's '{name}' is {value!r}; a text is documented")
@@ -188,7 +190,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _result(detail: Mapping[str, Any]) -> bool:
-    result = _text(detail, "result")
+    result = text_of(detail, "result")
     if result not in ("succeeded", "failed"):
         raise InvalidEvent(f"detail.result is '{result}'; succeeded or failed is documented")
     return result == "succeeded"

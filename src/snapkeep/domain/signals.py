@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.events import detail_of, text_of
 from snapkeep.domain.plural import counted
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.tag_names import MANAGED, PREFIX
@@ -199,13 +200,13 @@ def signal_of(event: Mapping[str, Any], own: OwnNames) -> Signal | None:
 
     EC2 has to show whether a snapshot, a volume or a key belongs to it. Raise InvalidEvent if the event cannot be read.
     """
-    detail = _mapping(event.get("detail"), "detail")
-    source, name = _text(detail, "eventSource"), _API_VERSION.sub("", _text(detail, "eventName"))
+    detail = detail_of(event)
+    source, name = text_of(detail, "eventSource"), _API_VERSION.sub("", text_of(detail, "eventName"))
     call = _BY_NAME.get((source, name))
     if call is None:  # the event pattern lists sources and calls separately: elbv2 has a DeleteRule too
         return None
     try:
-        at = parse_time(_text(detail, "eventTime"))
+        at = parse_time(text_of(detail, "eventTime"))
     except ValueError as error:
         raise InvalidEvent(f"eventTime: {error}") from error
     identity = detail.get("userIdentity")
@@ -263,16 +264,3 @@ def _values(data: Any, key: str) -> Iterator[str]:
     elif isinstance(data, list):
         for item in data:
             yield from _values(item, key)
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidEvent(f"{name} is {value!r}; an object would be right")
-    return value
-
-
-def _text(detail: Mapping[str, Any], name: str) -> str:
-    value = detail.get(name)
-    if not isinstance(value, str) or not value:
-        raise InvalidEvent(f"{name} is {value!r}; a text would be right")
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Protocol
 
 
 class StackKind(StrEnum):
@@ -36,6 +37,34 @@ FUNCTIONS = (
     "Verify",
 )
 """The Lambda functions of all stacks, without the suffix of a system."""
+
+
+class SystemNames(Protocol):
+    """The names of a system's resources, the same in every region, for a class that has the system's name."""
+
+    @property
+    def system(self) -> str:
+        """The system's name, the value of the tag `snapkeep:managed`."""
+
+    @property
+    def queue_table(self) -> str:
+        """The table of the copy queue in each DR region."""
+        return f"{self.system}-queue"
+
+    @property
+    def bucket_parameter(self) -> str:
+        """The SSM parameter with the name of the bucket in each DR region."""
+        return f"/{self.system}/bucket"
+
+    @property
+    def policy_parameter(self) -> str:
+        """The SSM parameter of the policy document in each region."""
+        return f"/{self.system}/policy"
+
+    @property
+    def holds_path(self) -> str:
+        """The path of the SSM parameters of holds in each region."""
+        return f"/{self.system}/holds"
 
 
 def system_name(suffix: str) -> str:

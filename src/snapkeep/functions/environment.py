@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.system import StackKind
+from snapkeep.domain.system import StackKind, SystemNames
 
 if TYPE_CHECKING:
     from snapkeep.domain.locks import LockLimits
@@ -69,7 +69,7 @@ def _yes(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(SystemNames):
     """The variables that a stack sets for its functions. A variable that a function does not use may be missing."""
 
     variables: Mapping[str, str]
@@ -133,16 +133,6 @@ class Environment:
     _tag_key_value = Variable("SNAPKEEP_TAG_KEY_VALUE", str)
     _dr_region = Variable("SNAPKEEP_DR_REGION", str)
     _copy_within_hours = Variable("SNAPKEEP_COPY_WITHIN_HOURS", _number(1, 8760))
-
-    @property
-    def bucket_parameter(self) -> str:
-        """The SSM parameter with the name of the bucket, in whichever DR region."""
-        return f"/{self.system}/bucket"
-
-    @property
-    def holds_path(self) -> str:
-        """The path of the SSM parameters of holds, in whichever region."""
-        return f"/{self.system}/holds"
 
     @property
     def known_accounts(self) -> frozenset[str]:

@@ -71,11 +71,9 @@ class HoldsInForce(HoldReader):
 
 @dataclass(frozen=True, slots=True)
 class HoldResult:
-    """The regions in which a hold was written or removed, and the reasons why it was not in others."""
+    """The regions in which a hold was written or removed, and the reasons why it could not be in others."""
 
     done: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
-    """Regions in which there was no such hold to remove."""
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -96,11 +94,11 @@ def release(stores: Mapping[str, HoldStore], hold_id: str) -> HoldResult:
 
 def _in_each(stores: Mapping[str, HoldStore], act: Callable[[HoldStore], bool]) -> HoldResult:
     done: list[str] = []
-    absent: list[str] = []
     problems: dict[str, str] = {}
     for region, store in stores.items():
         try:
-            (done if act(store) else absent).append(region)
+            if act(store):
+                done.append(region)
         except SnapkeepError as error:
             problems[region] = str(error)
-    return HoldResult(tuple(done), tuple(absent), problems)
+    return HoldResult(tuple(done), problems)

@@ -25,7 +25,7 @@ from snapkeep.domain.copies.completion import (
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.recovery.blocks import BLOCK_BYTES
+from snapkeep.domain.recovery.blocks import BLOCKS_PER_GIB, PAGE_BLOCKS
 from snapkeep.usecases.copies.settle import describe
 from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKind, SnapshotReader
 
@@ -35,11 +35,8 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 500
 """The number of completed copies, those with the latest start first; those between the same regions are the history."""
-BLOCKS_OF_PAGE = 10_000
-"""MaxResults of ListChangedBlocks: at most 10,000 (ebs 2019-11-02)."""
 LISTING_TIME = timedelta(seconds=5)
 """The limit of a listing: after it, the whole volume counts as changed. About 250 GiB are listed in 5 seconds."""
-MIB = 1024 * 1024
 LOOKED_FOR_WITHIN = timedelta(minutes=5)
 """A time longer than that from the count of a start, or from a call without an answer, to the search for the copy."""
 
@@ -159,12 +156,12 @@ class ChooseCompletion:
     def _listed_mib(self, region: str, base_id: str, snapshot_id: str) -> int | None:
         changes, until, blocks, token = self.changes_of(region), self.clock.now() + LISTING_TIME, 0, ""
         while self.clock.now() <= until:
-            page = changes.page_of_changes(base_id, snapshot_id, 0, BLOCKS_OF_PAGE, token)
+            page = changes.page_of_changes(base_id, snapshot_id, 0, PAGE_BLOCKS, token)
             if page is None:
                 return None
             blocks, token = blocks + len(page.indexes), page.more
             if not token:
-                return max(1, -(-blocks * BLOCK_BYTES // MIB))
+                return max(1, -(-blocks * MIB_OF_GIB // BLOCKS_PER_GIB))
         return None
 
     def _past(self, source_region: str) -> list[PastCopy]:

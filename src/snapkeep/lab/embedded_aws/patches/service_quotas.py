@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 
+from snapkeep.deploy.doctor.region import COPIES_AT_ONCE, SNAPSHOTS
 from snapkeep.domain.recovery.storage import STORAGE_QUOTAS
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, RouteHandler
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 SERVICE = "servicequotas"
-COPIES_AT_ONCE = "Concurrent snapshot copies per destination Region"
-SNAPSHOTS = "Snapshots per Region"
-"""The quotas' names [EBS user guide: quotas]."""
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
