@@ -13,7 +13,7 @@ from snapkeep.adapters.ec2_reader import having, tagged, tags_from
 from snapkeep.adapters.ec2_recovery import at_rate, without_rate
 from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.recovery.launch_facts import Billing, InstanceTypeFacts, LaunchInventory, LaunchSite, RegionResource
-from snapkeep.domain.recovery.vcpus import RegionVcpus, quota_of
+from snapkeep.domain.recovery.region_quotas import RegionQuotas, quota_of
 from snapkeep.usecases.recovery.states import GONE, ImageState, InstanceState, RootReplacement
 
 _NO_IMAGE = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable")
@@ -147,16 +147,15 @@ class Ec2Instances(Ec2PointCopies):
             standing=standing.state if standing and standing.state not in GONE else "",
         )
 
-    def vcpus(self) -> RegionVcpus:
-        """Return the vCPUs of the region's running On-Demand instances, and their quotas as far as they are known."""
+    def vcpus(self) -> RegionQuotas:
+        """Return the quotas of vCPUs, as far as they are known, and how many run in On-Demand instances."""
         used: Counter[str] = Counter()
         for item in self._instance_items(Filters=[having("instance-state-name", ["pending", "running"])]):
             # Spot Instances have quotas of their own, and hosts are counted themselves.
             if not item.get("InstanceLifecycle") and item.get("Placement", {}).get("Tenancy") != "host":
                 cpu = item.get("CpuOptions") or {}
                 used[quota_of(item["InstanceType"])] += cpu.get("CoreCount", 0) * cpu.get("ThreadsPerCore", 0)
-        values, problem = self._quotas_of("ec2")
-        return RegionVcpus(used, values, problem)
+        return self._quotas_of("ec2", used)
 
     def inventory(self, instance_types: Collection[str]) -> LaunchInventory:
         """Return what the region has that instances can be launched with."""

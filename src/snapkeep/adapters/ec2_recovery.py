@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from snapkeep.adapters.ec2_writers import tag_list, tag_specifications
 from snapkeep.domain.errors import AwsRefused, SnapkeepError
 from snapkeep.domain.recovery.places import DEVICES, InstancePlace
 from snapkeep.domain.recovery.rates import RATE
-from snapkeep.domain.recovery.storage import STORAGE_QUOTAS, RegionStorage
+from snapkeep.domain.recovery.region_quotas import GIB_IN_TIB, STORAGE_QUOTAS, RegionQuotas
 from snapkeep.domain.tag_names import RECOVERY
 from snapkeep.usecases.recovery.states import Attachment, VolumeState
 
@@ -154,24 +155,24 @@ class Ec2Recovery:
         refusal = dry_run(self._client, "attach_volume", **request)
         return refusal if any(code in refusal for code in ("UnauthorizedOperation", "AccessDenied")) else ""
 
-    def storage(self, volume_types: Collection[str]) -> RegionStorage:
-        """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
+    def storage(self, volume_types: Collection[str]) -> RegionQuotas:
+        """Return the quotas of storage of these volume types, as far as they are known, and how much of them is in use."""
         used: Counter[str] = Counter()
         for item in self._items("describe_volumes", "Volumes", Filters=[having("volume-type", sorted(volume_types))]):
-            used[item["VolumeType"]] += item["Size"]
-        values, problem = self._quotas_of("ebs")
-        known = {kind: values[code] for kind, code in STORAGE_QUOTAS.items() if code in values}
-        return RegionStorage(used, known, problem or ("" if known else "Service Quotas does not list them"))
+            used[STORAGE_QUOTAS.get(item["VolumeType"], "")] += item["Size"]
+        quotas = self._quotas_of("ebs", used)
+        return replace(quotas, limits={code: tib * GIB_IN_TIB for code, tib in quotas.limits.items()})
 
-    def _quotas_of(self, service: str) -> tuple[dict[str, float], str]:
-        """Return the quotas of a service by their codes, and why they are not known."""
+    def _quotas_of(self, service: str, used: Mapping[str, int]) -> RegionQuotas:
+        """Return the quotas of a service with how much of them is in use, or why they are not known."""
         if self._quotas is None:
-            return {}, "Service Quotas was not asked"
+            return RegionQuotas(problem="Service Quotas was not asked")
         try:
             listing = list(pages(self._quotas(), "list_service_quotas", {"ServiceCode": service}, "list_service_quotas"))
         except SnapkeepError as error:
-            return {}, str(error)
-        return {quota["QuotaCode"]: quota["Value"] for page in listing for quota in page["Quotas"] if "QuotaCode" in quota}, ""
+            return RegionQuotas(problem=str(error))
+        listed = {quota["QuotaCode"]: quota["Value"] for page in listing for quota in page["Quotas"] if "QuotaCode" in quota}
+        return RegionQuotas(used, listed)
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it (botocore: ec2 2016-11-15, Snapshot.FullSnapshotSizeInBytes)."""

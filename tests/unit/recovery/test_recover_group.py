@@ -25,7 +25,7 @@ from snapkeep.domain.recovery.group import GroupPlan
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.instance_map import parse_map
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, StepKind
-from snapkeep.domain.recovery.storage import GIB_IN_TIB, STORAGE_QUOTAS
+from snapkeep.domain.recovery.region_quotas import GIB_IN_TIB, STORAGE_QUOTAS
 from snapkeep.lab.simulator.memory_ports import HookedPort
 from snapkeep.usecases.recovery.prepare_group import PrepareGroup
 from snapkeep.usecases.recovery.prepare_instance import PrepareInstance, begin_instances
@@ -159,7 +159,7 @@ def test_a_group_beyond_the_quota_of_storage_is_an_obstacle(shop: Shop) -> None:
     assert [obstacle.partition(" beside")[0] for obstacle in plan.obstacles] == [f"{gib} GiB of {kind}"]
 
 
-@pytest.mark.parametrize(("vcpus", "words"), [(6, ""), (5, "6 vCPUs beside 0 that run are more than the quota L-1216C47A, 5")])
+@pytest.mark.parametrize(("vcpus", "words"), [(6, ""), (5, "6 vCPUs beside 0 in use are more than the quota L-1216C47A, 5")])
 def test_a_group_beyond_the_quota_of_vcpus_is_an_obstacle(shop: Shop, vcpus: int, words: str) -> None:
     """Each of its instances alone, an m5.large with two vCPUs, is within the quota."""
     plan = shop.planned_by(Quotas({"L-1216C47A": vcpus}))

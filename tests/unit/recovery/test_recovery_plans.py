@@ -13,7 +13,7 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.domain.recovery.places import places_for
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan
-from snapkeep.domain.recovery.storage import STORAGE_QUOTAS
+from snapkeep.domain.recovery.region_quotas import STORAGE_QUOTAS
 from snapkeep.domain.tag_names import DEVICE, INSTANCE, POLICY
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.recovery.prepare import RecoveryRequest
@@ -149,11 +149,11 @@ def test_volumes_beyond_the_quota_of_storage_are_an_obstacle(ready: RecoveryLab)
     quotas = dict.fromkeys(STORAGE_QUOTAS.values(), 50.0)
     assert plan_with(ready, quotas).obstacles == ()
     (obstacle,) = plan_with(ready, quotas | {STORAGE_QUOTAS["gp3"]: 0.03}).obstacles
-    assert "28 GiB of gp3 beside 8 GiB" in obstacle
+    assert "28 GiB of gp3 beside 8 in use" in obstacle
     assert STORAGE_QUOTAS["gp3"] in obstacle
 
 
 def test_quotas_that_are_not_listed_are_not_known(ready: RecoveryLab) -> None:
     plan = plan_with(ready, {STORAGE_QUOTAS["gp3"]: 50.0})
     assert plan.obstacles == ()
-    assert [remark for remark in plan.remarks if "not known for io2" in remark]
+    assert [remark for remark in plan.remarks if "not known for GiB of io2" in remark]

@@ -11,7 +11,7 @@ from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.instance_map import parse_map
 from snapkeep.domain.recovery.recovery_plan import StepKind
-from snapkeep.domain.recovery.vcpus import quota_of
+from snapkeep.domain.recovery.region_quotas import quota_of
 from snapkeep.lab.ebs_model import Quotas
 from snapkeep.usecases.recovery.prepare_instance import InstanceRequest
 from snapkeep.usecases.recovery.recover import Recover
@@ -67,11 +67,11 @@ def test_vcpus_beyond_the_quota_are_an_obstacle(lab: InstanceLab) -> None:
     source_id = lab.protected()
     lab.lab.ec2(DR).run_instances(ImageId="ami-12345678", InstanceType="m5.xlarge", MinCount=1, MaxCount=1)
     request = InstanceRequest(source_id, lab.clock.now(), InstanceOptions(parse_map(lab.names)))
-    assert "whether the quota of vCPUs admits them is not known: Service Quotas was not asked" in lab.plan(source_id).remarks
+    assert "whether the quota admits them is not known for vCPUs: Service Quotas was not asked" in lab.plan(source_id).remarks
     client: Any = lab.lab.world.client("ec2", DR)
     quotas = ListedQuotas({"L-1216C47A": 5})
     plan = replace(lab.prepare(), reader=Ec2Instances(client=client, region=DR, quotas=lambda: quotas)).plan(request)
-    words = "2 vCPUs beside 4 that run are more than the quota L-1216C47A, 5"
+    words = "2 vCPUs beside 4 in use are more than the quota L-1216C47A, 5"
     assert [obstacle.partition(":")[0] for obstacle in plan.obstacles] == [words]
 
 

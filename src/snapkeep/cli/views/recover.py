@@ -22,7 +22,7 @@ from snapkeep.domain.recovery.recovery_plan import (
     StepState,
     VolumeRecovery,
 )
-from snapkeep.domain.recovery.storage import dollars_per_month
+from snapkeep.domain.recovery.region_quotas import dollars_per_month
 from snapkeep.domain.tag_names import PROOF
 
 USABLE = "as soon as EC2 shows the volumes as available; AWS documents no time"

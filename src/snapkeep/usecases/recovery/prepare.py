@@ -23,7 +23,7 @@ from snapkeep.domain.recovery.recovery_plan import (
     plan_recovery,
     steps_of,
 )
-from snapkeep.domain.recovery.storage import RegionStorage
+from snapkeep.domain.recovery.region_quotas import RegionQuotas, storage_of
 from snapkeep.domain.tag_names import DEVICE, RECOVERY
 from snapkeep.usecases.recovery.begin import new_run
 from snapkeep.usecases.recovery.find_points import SnapshotLister
@@ -42,8 +42,8 @@ class RegionReader(Protocol):
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
         """Return why CreateTags, or DeleteTags afterwards, would be refused; empty if they would not."""
 
-    def storage(self, volume_types: Collection[str]) -> RegionStorage:
-        """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
+    def storage(self, volume_types: Collection[str]) -> RegionQuotas:
+        """Return the quotas of storage of these volume types, as far as they are known, and how much of them is in use."""
 
     def recovered_from(self, snapshot_ids: Collection[str]) -> list[VolumeState]:
         """Return the volumes that recoveries made of snapshots, and that exist."""
@@ -122,10 +122,10 @@ class PrepareRecovery:
         plan = plan_recovery(choices, records, self.reader.data_bytes([point.id for point in points]), options)
         if plan.volumes and not findings.obstacles and not plan.obstacles:
             findings.obstacles += self._refusals(plan)
-            storage = self.reader.storage({volume.volume_type for volume in plan.volumes})
-            findings.obstacles += storage.obstacles(plan.volumes)
+            quotas, planned = self.reader.storage({volume.volume_type for volume in plan.volumes}), storage_of(plan.volumes)
+            findings.obstacles += quotas.obstacles(planned)
             restored = [point.id for point in points]
-            findings.remarks += [*storage.remarks(plan.volumes), *repetitions(self.reader.recovered_from(restored), restored)]
+            findings.remarks += [*quotas.remarks(planned), *repetitions(self.reader.recovered_from(restored), restored)]
         return replace(
             plan,
             region=self.reader.region,

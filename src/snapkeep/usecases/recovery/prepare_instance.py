@@ -28,7 +28,7 @@ from snapkeep.domain.recovery.launch_facts import LaunchInventory, LaunchSite
 from snapkeep.domain.recovery.rates import rate_remarks
 from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord
 from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, RecoveryRun
-from snapkeep.domain.recovery.vcpus import RegionVcpus
+from snapkeep.domain.recovery.region_quotas import RegionQuotas, storage_of, vcpus_of
 from snapkeep.usecases.recovery.begin import new_run
 from snapkeep.usecases.recovery.find_points import SnapshotLister
 from snapkeep.usecases.recovery.prepare import RegionReader, repetitions
@@ -53,8 +53,8 @@ class InstanceReader(RegionReader, Protocol):
     def inventory(self, instance_types: Collection[str]) -> LaunchInventory:
         """Return what the region has that instances can be launched with."""
 
-    def vcpus(self) -> RegionVcpus:
-        """Return the vCPUs of the region's running On-Demand instances, and their quotas as far as they are known."""
+    def vcpus(self) -> RegionQuotas:
+        """Return the quotas of vCPUs, as far as they are known, and how many run in On-Demand instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,26 +121,26 @@ class PrepareInstance:
             return list(plans), []
         volumes = [volume for plan in plans for volume in plan.volumes]
         storage = self.reader.storage({volume.volume_type for volume in volumes})
-        vcpus = RegionVcpus() if all(plan.replaces_root for plan in plans) else self.reader.vcpus()
+        vcpus = RegionQuotas() if all(plan.replaces_root for plan in plans) else self.reader.vcpus()
         rates = tuple(rate_remarks(len(volumes), plans[0].rate_mibps))
         # Drills clean up after themselves, and are repetitions.
         made = [] if self.network else self.reader.recovered_from({point for plan in plans for point in plan.point_ids})
         checked = [
             replace(
                 plan,
-                obstacles=(*storage.obstacles(plan.volumes), *vcpus.obstacles([plan])),
+                obstacles=(*storage.obstacles(storage_of(plan.volumes)), *vcpus.obstacles(vcpus_of([plan]))),
                 remarks=(
                     *plan.remarks,
                     *rates,
-                    *storage.remarks(plan.volumes),
-                    *vcpus.remarks([plan]),
+                    *storage.remarks(storage_of(plan.volumes)),
+                    *vcpus.remarks(vcpus_of([plan])),
                     *repetitions(made, plan.point_ids),
                 ),
                 together=len(volumes),
             )
             for plan in plans
         ]
-        together = [*storage.obstacles(volumes), *vcpus.obstacles(plans), *missing_addresses(plans)]
+        together = [*storage.obstacles(storage_of(volumes)), *vcpus.obstacles(vcpus_of(plans)), *missing_addresses(plans)]
         return checked, [] if any(plan.obstacles for plan in checked) else together
 
     def _named(self, lineages: Lineages, request: InstanceRequest) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from snapkeep.deploy.doctor.region import COPIES_AT_ONCE, SNAPSHOTS
-from snapkeep.domain.recovery.storage import STORAGE_QUOTAS
+from snapkeep.domain.recovery.region_quotas import STORAGE_QUOTAS
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, RouteHandler
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
