@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from snapkeep.functions import sweep_metrics
 from snapkeep.functions.environment import Environment, Variable
 from snapkeep.usecases.sweep.shared import complete
 from support.lineages import snapshot
+from support.planted_bugs import planted, read_bug
 from support.templates import STACKS, template
 
 PRODUCT = Path(snapkeep.__file__).parent
@@ -244,9 +244,7 @@ def test_a_class_name_has_one_meaning_and_is_a_noun() -> None:
 # The planted bugs stand where the code is
 
 
-@pytest.mark.parametrize(
-    "bug", sorted((Path(__file__).parents[1] / "data").glob("planted_bugs*/*.toml")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("bug", planted("planted_bugs*"), ids=lambda path: path.stem)
 def test_a_planted_bug_fits_its_file(bug: Path) -> None:
-    planted = tomllib.loads(bug.read_text(encoding="utf-8"))
-    assert (PRODUCT / planted["file"]).read_text(encoding="utf-8").count(planted["find"]) == 1
+    story = read_bug(bug)
+    assert (PRODUCT / story["file"]).read_text(encoding="utf-8").count(story["find"]) == 1

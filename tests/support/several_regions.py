@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -61,6 +62,11 @@ class Account:
 
     def __post_init__(self) -> None:
         self.world = World(clock=self.clock)
+
+    def push(self) -> Account:
+        """Put the document in force in every region."""
+        self.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
+        return self
 
     def reader(self, region: str) -> Ec2Reader:
         """A reader that several threads may use: the commands read regions at the same time."""

@@ -42,7 +42,7 @@ def verdicts(result: Result) -> dict[str, list[tuple[str, list[str]]]]:
 
 
 def test_every_region_of_the_policy_in_force_is_planned(account: Account) -> None:
-    account.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
+    account.push()
     for source in [account.snapshot(), account.snapshot()]:
         account.copy(source, NEAR)
         account.copy(source, FAR)
@@ -100,7 +100,7 @@ def test_a_push_compares_and_writes_in_every_region(account: Account, document: 
 
 
 def test_removing_a_document_reaches_every_region_with_a_stack(account: Account) -> None:
-    account.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
+    account.push()
     removed = CliRunner().invoke(policy_app, ["remove", "--yes", "--json", "--region", PRIMARY], catch_exceptions=False)
     assert json.loads(removed.stdout)["removed"] == [NEAR, FAR, PRIMARY]
     assert set(account.documents.values()) == {"{}"}

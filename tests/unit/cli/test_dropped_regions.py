@@ -25,9 +25,7 @@ def copying_to(*regions: str) -> dict[str, Any]:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
-    made = install(monkeypatch)
-    made.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
-    return made
+    return install(monkeypatch).push()
 
 
 @pytest.fixture

@@ -18,9 +18,7 @@ from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, insta
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
-    made = install(monkeypatch)
-    made.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
-    return made
+    return install(monkeypatch).push()
 
 
 def status(*arguments: str) -> Result:

@@ -18,16 +18,14 @@ from urllib3 import HTTPResponse
 from snapkeep.cli import common
 from snapkeep.cli.application import make_application
 from snapkeep.domain.model import Snapshot
-from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, Client, install
+from support.several_regions import FAR, NEAR, PRIMARY, Account, Client, install
 
 UNREAD = "could not be read: Could not connect"
 
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
-    made = install(monkeypatch)
-    made.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
-    return made
+    return install(monkeypatch).push()
 
 
 @pytest.fixture

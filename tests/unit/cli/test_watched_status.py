@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from threading import Event
 
 import pytest
@@ -14,13 +13,13 @@ from snapkeep.cli import side_by_side as module
 from snapkeep.cli.commands import status as command
 from snapkeep.cli.side_by_side import side_by_side
 from support.patience import COMMAND_SECONDS
-from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
+from support.several_regions import FAR, NEAR, PRIMARY, Account, install
 
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     made = install(monkeypatch)
-    made.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
+    made.push()
     source = made.snapshot()
     for number in range(60):
         made.world.client("ec2", PRIMARY).create_volume(AvailabilityZone=f"{PRIMARY}a", Size=8 + number)

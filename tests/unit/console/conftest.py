@@ -1,6 +1,5 @@
 """Fixtures of the console's tests: the console over an account in memory, and a client that knows its token."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,16 +17,14 @@ from snapkeep.console.recovery_pages import RecoveryPages
 from snapkeep.console.report_pages import ReportPages
 from snapkeep.console.server import Console
 from snapkeep.console.story_page import StoryPage
-from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
+from support.several_regions import PRIMARY, Account, install
 
 PORT = 8470
 
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
-    made = install(monkeypatch)
-    made.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
-    return made
+    return install(monkeypatch).push()
 
 
 @pytest.fixture
