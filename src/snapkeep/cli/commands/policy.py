@@ -13,7 +13,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, argument, option, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
-from snapkeep.cli.output import in_one_line, print_json, printable, warn
+from snapkeep.cli.output import print_json, printable, show_result, warn, write_lines
 from snapkeep.cli.policy_files import parse_file, print_problems, read_policies, show_gaps
 from snapkeep.cli.regions import known_partitions, require_region
 from snapkeep.domain.plural import counted
@@ -73,8 +73,8 @@ def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *,
         errors = [{"line": file.line(problem.path), **problem._asdict()} for problem in invalid.problems]
         return {"file": file.name, "errors": errors}
     if not json:
-        _print_lines(summary_lines(policies, document.get("limits", ())))
-        _print_lines(filter(None, [lock_note(policies)]))
+        write_lines(summary_lines(policies, document.get("limits", ())))
+        write_lines([lock_note(policies)])
     warnings = show_gaps(policies, file, json=json)
     if not json:
         typer.echo(f"no errors, {counted(len(warnings), 'warning')}" if warnings else "no errors")
@@ -162,7 +162,7 @@ def remove(settings: AwsSettings, *, yes: Yes = False, json: Json = False) -> No
     before = installed.policies_in_force(parameters)
     warn(policy_set.problem for policy_set in before.values())
     if not json:
-        _print_lines(field_lines(field_changes(before[installed.settings.region], parameters)))
+        write_lines(field_lines(field_changes(before[installed.settings.region], parameters)))
     comparisons, full = _compare(installed, before, installed.parameters_as_policies(list(before)))
     primary, *dr_regions = before
     deployed = [region for region in dr_regions if installed.stack_parameters(StackKind.DR, region)]
@@ -240,7 +240,7 @@ def diff(
         return
     about = policies.source.label
     typer.echo(printable(f"{about} against {before[region].source.label}, which is in force"))
-    _print_lines(field_lines(fields))
+    write_lines(field_lines(fields))
     _print_comparisons(comparisons, full, json=False)
 
 
@@ -252,10 +252,8 @@ def history(settings: AwsSettings, *, json: Json = False) -> None:
     from snapkeep.usecases.policies import history as history_of  # noqa: PLC0415
 
     versions = history_of(*_installed(settings).primary_document())
-    if json:
-        print_json({"versions": [version_as_data(version) for version in versions]})
-    else:
-        _print_lines(history_lines(versions))
+    data = {"versions": [version_as_data(version) for version in versions]}
+    show_result(data, history_lines(versions), json=json)
 
 
 @app.command()
@@ -270,10 +268,6 @@ def _installed(settings: AwsSettings) -> InstalledSystem:
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     return InstalledSystem(settings)
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{in_one_line(line)}\n" for line in lines)
 
 
 def _put_in_force(
@@ -304,7 +298,7 @@ def _put_in_force(
     warn(policy_set.problem for policy_set in before.values())
     fields = field_changes(before[installed.settings.region], policies)
     if not json:
-        _print_lines(field_lines(fields))
+        write_lines(field_lines(fields))
     comparisons, full = _compare(installed, before, dict.fromkeys(before, policies))
     _print_comparisons(comparisons, full, json=json)
     for region in dropped:
@@ -322,7 +316,7 @@ def _put_in_force(
         data = {"pushed": pushed_data, "dropped": dropped_data, "warnings": warnings, "fields": fields_data}
         print_json({**data, **changes_data})
     else:
-        _print_lines(pushed_line(result) for result in pushed)
+        write_lines(pushed_line(result) for result in pushed)
     exit_unless(not any(result.overtaken for result in pushed) and len(readable) == len(dropped))
 
 
@@ -331,8 +325,8 @@ def _print_comparisons(comparisons: Sequence[tuple[str, Comparison]], full_copie
 
     if not json:
         for region, comparison in comparisons:
-            _print_lines(comparison_lines(region, comparison))
-        _print_lines(full_copy_lines(full_copies))
+            write_lines(comparison_lines(region, comparison))
+        write_lines(full_copy_lines(full_copies))
 
 
 def policies_as_data(policies: PolicySet) -> dict[str, Any]:

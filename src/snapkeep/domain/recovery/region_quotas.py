@@ -1,4 +1,4 @@
-"""Whether a region has room for a recovery: quotas of storage, by volume type, and of vCPUs, by group of instance families."""
+"""A region's quotas of storage and of vCPUs, by volume type and group of instance families; whether they admit a recovery."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ _OF_FAMILIES = {
 
 
 def quota_of(instance_type: str) -> str:
-    """Return the code of the quota that an instance type counts to; empty for a family that none is known of."""
+    """Return the code of an instance type's quota; empty for an unknown family."""
     family = re.match(r"[a-z]+", instance_type)
-    # Families such as `is4gen` and `mac2` begin with the letter of theirs; `im4gn` is of I.
+    # Families such as `is4gen`, `im4gn` and `mac2` have the quota of their first letter.
     return (_OF_FAMILIES.get(family[0]) or _OF_FAMILIES.get(family[0][0], "")) if family else ""
 
 
 @dataclass(frozen=True, slots=True)
 class RegionQuotas:
-    """Quotas of a region, and how much is in use, by the quotas' codes: GiB of a volume type, or vCPUs."""
+    """The quotas of a region by their codes, in GiB of a volume type or in vCPUs, and how much of each is in use."""
 
     used: Mapping[str, int] = field(default_factory=dict)
-    """As instances run: EC2 may count more of one with CPU options."""
+    """For the running instances: EC2 may count more for an instance with CPU options."""
     limits: Mapping[str, float] = field(default_factory=dict)
-    """Those that are not known are missing."""
+    """Quotas that are not known are missing."""
     problem: str = "Service Quotas does not list it"
-    """Why they are missing."""
+    """The reason why quotas are not known."""
 
     def obstacles(self, planned: Mapping[str, int]) -> Iterator[str]:
-        """Yield the quotas that do not admit what is planned."""
+        """Yield an obstacle for each quota that does not admit the planned amount."""
         for code, amount in planned.items():
             limit, used, unit = self.limits.get(code), self.used.get(code, 0), _unit_of(code)
             if limit is not None and used + amount > limit:
@@ -75,7 +75,7 @@ class RegionQuotas:
                 )
 
     def remarks(self, planned: Iterable[str]) -> Iterator[str]:
-        """Yield what is not known of the quotas that a plan counts to."""
+        """Yield a remark if quotas of a plan are not known."""
         unknown = sorted({_unit_of(code) for code in planned if code not in self.limits})
         if unknown:
             yield f"whether the quota admits them is not known for {', '.join(unknown)}: {self.problem}"
@@ -105,7 +105,7 @@ def vcpus_of(plans: Iterable[InstancePlan]) -> Counter[str]:
 
 
 def dollars_per_month(volumes: Iterable[VolumeRecovery]) -> float | None:
-    """Return the documented price of volumes' storage, without provisioned performance; None where one is not gp3."""
+    """Return the documented price of the volumes' storage, without provisioned performance; None if one of them is not gp3."""
     planned = storage_of(volumes)
     gp3 = STORAGE_QUOTAS["gp3"]
     return planned[gp3] * VOLUME_STORAGE.dollars if set(planned) <= {gp3} else None
