@@ -1,1 +1,1 @@
-"""boto3 behind the ports, and nothing else."""
+"""The ports over boto3, and nothing else."""

@@ -1,4 +1,4 @@
-"""AWS's errors, translated once, at the edge, to the names that the state machines match on."""
+"""The translation of AWS's errors, once, at the edge, into the names that the state machines match."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ THROTTLED = frozenset(
 )
 """EC2 developer guide, "Request throttling"; the other services' names from their service models.
 
-A service that is throttled by KMS says so under names of its own, which botocore does not retry by itself.
+A service that KMS throttles reports it under its own names, which botocore does not retry by itself.
 """
 
 COPY_QUOTA = frozenset({"ResourceLimitExceeded", "ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded"})
@@ -54,7 +54,7 @@ UNAVAILABLE = frozenset(
 )
 SERVER_FAULT = 500
 KnownErrors: TypeAlias = Mapping[str, Callable[[str], SnapkeepError]]
-"""AWS's code -> what makes our error of AWS's message, for a call where the code has a meaning of its own."""
+"""AWS's code -> the function that makes an error from AWS's message, for a call with a special meaning of the code."""
 
 
 def code_of(error: ClientError) -> str:
@@ -68,10 +68,10 @@ def message_of(error: ClientError) -> str:
 
 
 def translate(error: Exception, doing: str) -> SnapkeepError:
-    """Return our error for one of botocore's; `doing` names the call."""
-    # No answer at all: a time-out, a broken connection, no route. The request may have been carried out.
+    """Return Snapkeep's error for one of botocore's; `doing` names the call."""
+    # There is no answer: a time-out, a broken connection, no route. AWS may have carried out the request.
     if not isinstance(error, ClientError):
-        # The error of an answer that is no XML has the whole answer in its further lines.
+        # The error about an answer that is not XML has the whole answer in its later lines.
         return AwsUnavailable(f"{doing}: {str(error).partition(chr(10))[0]}")
     code, text = code_of(error), f"{doing}: {code_of(error)}: {message_of(error)}"
     if code in THROTTLED:
@@ -81,7 +81,7 @@ def translate(error: Exception, doing: str) -> SnapkeepError:
     if code in COPY_QUOTA:
         return CopyQuotaReached(text)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    # Whatever AWS calls its own fault passes: retry it. The rest is a refusal, which repeats.
+    # A server error is temporary: retry it. Other errors are refusals, which would recur.
     if code in UNAVAILABLE or status >= SERVER_FAULT:
         return AwsUnavailable(text)
     return AwsRefused(text)
@@ -89,7 +89,7 @@ def translate(error: Exception, doing: str) -> SnapkeepError:
 
 @contextmanager
 def translated(doing: str, known: KnownErrors = MappingProxyType({})) -> Iterator[None]:
-    """Raise our errors instead of botocore's; `doing` names the call."""
+    """Raise Snapkeep's errors instead of botocore's; `doing` names the call."""
     try:
         yield
     except (ClientError, BotoCoreError, ResponseParserError) as error:
@@ -99,7 +99,10 @@ def translated(doing: str, known: KnownErrors = MappingProxyType({})) -> Iterato
 
 
 def accepted(call: Callable[..., Any], doing: str, refusals: Collection[str], **request: Any) -> bool:
-    """Call an operation; return False if AWS refuses it with one of these codes. Raise our errors; `doing` names the call."""
+    """Call an operation; return False if AWS refuses it with one of these codes.
+
+    Raise Snapkeep's errors; `doing` names the call.
+    """
     with translated(doing):
         try:
             call(**request)
@@ -113,7 +116,7 @@ def accepted(call: Callable[..., Any], doing: str, refusals: Collection[str], **
 def dry_run(client: Any, operation: str, **request: Any) -> str:
     """Return why EC2 would refuse an operation, by a dry run; empty if it would not.
 
-    Raise AwsThrottled or AwsUnavailable where EC2 does not say.
+    Raise AwsThrottled or AwsUnavailable if EC2 does not answer.
     """
     with translated(operation):
         try:
@@ -135,10 +138,10 @@ def pages(
     sent_as: str = "",
     nothing: Collection[str] = (),
 ) -> Iterator[Any]:
-    """Yield the pages of an operation's answer. Raise our errors; `doing` names the call.
+    """Yield the pages of an operation's answer.
 
-    `more` names what a page has while more follow, `sent_as` how the request for the next page gives it back. Error codes in
-    `nothing` say that there is no page.
+    Raise Snapkeep's errors; `doing` names the call. `more` is the token of a page while more follow, `sent_as` its parameter in
+    the request for the next page. Error codes in `nothing` mean that there is no page.
     """
     query = dict(request)
     call = getattr(client, operation)

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 
 class WallClock:
-    """`Clock` and `Pacer` of the real world."""
+    """`Clock` and `Pacer` of the machine."""
 
     def now(self) -> datetime:
-        """Return the present moment in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def pause(self, seconds: float) -> None:
-        """Wait for so many seconds."""
+        """Wait for a number of seconds."""
         time.sleep(seconds)

@@ -20,7 +20,7 @@ class CloudTrailDeletions:
         self._client = client
 
     def deleted_by(self, snapshot_id: str, since: datetime) -> str:
-        """Return the ARN of who deleted a snapshot since a time; empty if the history does not show it."""
+        """Return the ARN of the principal that deleted a snapshot since a time; empty if the history does not show it."""
         attribute = {"AttributeKey": "ResourceName", "AttributeValue": snapshot_id}
         request = {"LookupAttributes": [attribute], "StartTime": since}
         for page in pages(self._client, "lookup_events", request, f"lookup_events of {snapshot_id}", more="NextToken"):

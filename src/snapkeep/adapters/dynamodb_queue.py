@@ -25,12 +25,12 @@ BY_STATE, BY_VOLUME = "by-state", "by-volume"
 LEASE = "lease#dispatch"
 LEASE_KEY = {"pk": {"S": LEASE}}
 FREE = "0"
-"""When a free lease expires: before every moment."""
+"""The expiry of a free lease: before every time."""
 NOT_DUE = "finished"
-"""Start of a settled entry's sort key: it sorts after every moment, so that open entries are read without settled ones."""
+"""The start of a settled entry's sort key: it sorts after every time, so that open entries are read without settled ones."""
 SETTLED_KEPT = timedelta(days=30)
 SPENDING_KEPT = timedelta(days=62)
-"""From the beginning of a month on: longer than it."""
+"""The retention from the beginning of a month: longer than the month."""
 NOT_AS_READ = "ConditionalCheckFailedException"
 
 
@@ -47,11 +47,11 @@ class DynamoDbQueue:
         self.region = region
 
     def insert(self, entry: QueueEntry) -> QueueEntry:
-        """Put a new entry in. Return it with its version. Raise EntryChanged if one with its key is there already."""
+        """Insert a new entry. Return it with its version. Raise EntryChanged if one with its key exists."""
         return self._put(replace(entry, version=1), "attribute_not_exists(pk)", {})
 
     def write(self, entry: QueueEntry) -> QueueEntry:
-        """Write an entry that was read. Return it with its new version. Raise EntryChanged if it was written since."""
+        """Write an entry. Return it with its new version. Raise EntryChanged if it was written since it was read."""
         read = {":read": {"N": str(entry.version)}}
         return self._put(replace(entry, version=entry.version + 1), "version = :read", read)
 
@@ -67,7 +67,7 @@ class DynamoDbQueue:
         return list(self._in_state(EntryState.WAITING, count))
 
     def due(self, now: datetime, count: int) -> list[QueueEntry]:
-        """Return up to `count` delayed entries whose `not_before` has come, earliest first."""
+        """Return up to `count` delayed entries whose `not_before` has passed, the earliest first."""
         return list(self._in_state(EntryState.DELAYED, count, format_time(now)))
 
     def in_state(self, state: EntryState) -> Iterator[QueueEntry]:
@@ -75,7 +75,7 @@ class DynamoDbQueue:
         return self._in_state(state)
 
     def recently_done(self, count: int) -> list[QueueEntry]:
-        """Return up to `count` entries whose copies are done, those that had to start last first."""
+        """Return up to `count` entries whose copies are done, those with the latest start (`due`) first."""
         return list(self._in_state(EntryState.DONE, count, last_first=True))
 
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
@@ -83,7 +83,7 @@ class DynamoDbQueue:
         condition = "volume_id = :volume AND due < :not_due"
         values = {":volume": {"S": volume_id}, ":not_due": {"S": NOT_DUE}}
         entries = self._query(BY_VOLUME, condition, values)
-        return [entry for entry in entries if entry.is_open]  # earlier versions gave settled entries a moment to sort by
+        return [entry for entry in entries if entry.is_open]  # earlier versions gave settled entries a time as their sort key
 
     def spending(self, policy: str, month: str) -> CopySpending:
         """Return the cost of a policy's time-based copies in a month, as `month_of` names it."""
@@ -91,7 +91,7 @@ class DynamoDbQueue:
         return CopySpending(float(item["usd"]["N"]) if "usd" in item else 0.0, "exhausted" in item)
 
     def spend(self, policy: str, month: str, usd: float) -> None:
-        """Add the cost of a time-based copy to a policy's month; a negative one takes it back."""
+        """Add the cost of a time-based copy to a policy's month; a negative cost subtracts it."""
         values = {":usd": {"N": f"{usd:.6f}"}, ":end": {"N": _end_of_spending(month)}}
         with translated(f"update_item in {self._table} in {self.region}"):
             self._client.update_item(
@@ -102,7 +102,7 @@ class DynamoDbQueue:
             )
 
     def mark_exhausted(self, policy: str, month: str) -> bool:
-        """Note that a policy's budget did not cover a copy of a month; return whether it is the first one."""
+        """Record that a policy's budget did not cover a copy of a month; return whether it is the first one."""
         return self._conditionally(
             "update_item",
             "attribute_not_exists(exhausted)",
@@ -112,9 +112,9 @@ class DynamoDbQueue:
         )
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
-        """Take the lease if it is free or has expired; return when it was first taken in this table.
+        """Take the lease if it is free or has expired; return the time when it was first taken in this table.
 
-        If another dispatcher holds it, ask that one to go on, and return None.
+        If another dispatcher holds it, ask it to continue, and return None.
         """
         moment, expires = format_time(now), format_time(now + timedelta(seconds=seconds))
         values: dict[str, Any] = {":me": {"S": holder}, ":until": {"S": expires}, ":no": {"BOOL": False}, ":now": {"S": moment}}
@@ -134,15 +134,15 @@ class DynamoDbQueue:
                     raise
             else:
                 return parse_time(answer["Attributes"]["first_taken_at"]["S"])
-        # The holder sees the mark when it releases the lease: no work is lost between its last look and its end.
+        # The holder finds the mark when it releases the lease: no work is lost between its last look and its end.
         marks = {":yes": {"BOOL": True}, ":free": {"S": FREE}}
         self._conditionally("update_item", "expires_at > :free", marks, Key=LEASE_KEY, UpdateExpression="SET again = :yes")
         return None
 
     def release_lease(self, holder: str) -> bool:
-        """Give the lease back. If another dispatcher asked its holder to go on, keep it and return False."""
+        """Release the lease. If another dispatcher asked its holder to continue, keep it and return False."""
         values = {":me": {"S": holder}, ":no": {"BOOL": False}}
-        # Only what is ours and unmarked: both conditions in one request, or a mark in between would be lost.
+        # The lease must be held and unmarked: both conditions are in one request, or a mark in between would be lost.
         free, freed = values | {":free": {"S": FREE}}, "SET expires_at = :free REMOVE holder"
         if self._conditionally("update_item", "holder = :me AND again = :no", free, Key=LEASE_KEY, UpdateExpression=freed):
             return True
@@ -168,7 +168,7 @@ class DynamoDbQueue:
         return accepted(getattr(self._client, operation), doing, (NOT_AS_READ,), **request)
 
     def _in_state(self, state: EntryState, most: int = 0, until: str = "", *, last_first: bool = False) -> Iterator[QueueEntry]:
-        """Yield the entries in a state, the first `most` of them where it is given, and those due until a moment alone."""
+        """Yield the entries in a state: the first `most` of them, or only those due until a time, if given."""
         condition, values = "#state = :state", {":state": {"S": str(state)}}
         if until:
             condition, values = condition + " AND due <= :until", values | {":until": {"S": until}}

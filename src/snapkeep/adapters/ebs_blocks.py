@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ebs import EBSClient
 
 CHUNK_BYTES = 65_536
-"""A block is hashed as it arrives: a hundred connections hold no more than that each."""
+"""The size of the parts in which a block is hashed: a hundred connections hold one part each."""
 LARGEST_VOLUME_GIB = 65_536
 _UNRELATED = "UNRELATED_SNAPSHOTS"
 _REASONS = {
@@ -37,7 +37,7 @@ _REASONS = {
 
 
 class EbsBlocks:
-    """`BlockApi` over an `ebs` client which does not retry by itself: the use case paces."""
+    """`BlockApi` over an `ebs` client that does not retry by itself: the use case paces the requests."""
 
     def __init__(self, *, client: EBSClient, region: str) -> None:
         self._client = client
@@ -52,7 +52,7 @@ class EbsBlocks:
         return self._page(snapshot_id, answer, [block["BlockIndex"] for block in listed], tokens)
 
     def page_of_changes(self, base_id: str, snapshot_id: str, first: int, most: int, token: str = "") -> BlockPage | None:
-        """Return a page of the blocks that changed since another snapshot; None where AWS does not compare the two."""
+        """Return a page of the blocks that changed since another snapshot; None if AWS does not compare the two."""
         with self._translated(f"list_changed_blocks {base_id} {snapshot_id}"):
             try:
                 answer = self._client.list_changed_blocks(
@@ -65,7 +65,7 @@ class EbsBlocks:
         return self._page(snapshot_id, answer, [block["BlockIndex"] for block in answer["ChangedBlocks"]], [])
 
     def read(self, snapshot_id: str, index: int, token: str) -> BlockDigest:
-        """Read one block and return its digest. Raise AwsUnavailable for an answer that breaks off."""
+        """Read one block and return its digest. Raise AwsUnavailable for an incomplete answer."""
         computed, length = hashlib.sha256(), 0
         with self._translated(f"get_snapshot_block {snapshot_id} {index}"):
             answer = self._client.get_snapshot_block(SnapshotId=snapshot_id, BlockIndex=index, BlockToken=token)

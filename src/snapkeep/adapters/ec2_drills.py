@@ -1,4 +1,4 @@
-"""Makes, watches and removes what drills make."""
+"""The resources of drills, made, watched and removed by EC2."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Ec2Drills(Ec2Instances):
     """The ports of drills, and `InstanceReader`, over an EC2 client: a function uses what its role allows."""
 
     def initialised_percent(self, volume_id: str) -> int | None:
-        """Return how much of a volume is initialised; None where EC2 does not say (yet).
+        """Return the initialised share of a volume in percent; None if EC2 does not return it (yet).
 
         Source: botocore: ec2 2016-11-15, VolumeStatusItem: `initialization-state`, InitializationStatusDetails.
         """
@@ -38,7 +38,7 @@ class Ec2Drills(Ec2Instances):
         return next(iter(self._made_snapshots([having("snapshot-id", [snapshot_id])])), None)
 
     def tagged_machines(self, key: str) -> dict[str, Mapping[str, str]]:
-        """Return the tags of the instances, but terminated ones, and of the AMIs that have a tag of this key, by id."""
+        """Return the tags of AMIs and of instances that are not terminated and that have a tag with this key, by id."""
         with_key = [having("tag-key", [key])]
         instances = [instance for instance in self._instances(Filters=with_key) if instance.state != "terminated"]
         images = self._items("describe_images", "Images", Owners=["self"], Filters=with_key)
@@ -57,7 +57,7 @@ class Ec2Drills(Ec2Instances):
         return DrillNetwork(system, self.region, subnets[0].id, inside)
 
     def network_facts(self, network: DrillNetwork) -> NetworkFacts:
-        """Return what can lead out of a network: every route of its VPC but local ones, endpoints, and egress rules."""
+        """Return the possible ways out of a network: every route of its VPC except local ones, endpoints, and egress rules."""
         (subnet,) = self._subnets([having("subnet-id", [network.subnet_id])])
         of_vpc = [having("vpc-id", [subnet.vpc_id])]
         tables = self._items("describe_route_tables", "RouteTables", Filters=of_vpc)
@@ -70,12 +70,12 @@ class Ec2Drills(Ec2Instances):
         return NetworkFacts(subnet.vpc_id, tuple(routes), tuple(endpoints), tuple(egress))
 
     def end_instance(self, instance_id: str) -> None:
-        """Start to terminate an instance; one that does not exist is terminated."""
+        """Start to terminate an instance; a missing one counts as terminated."""
         doing, gone = f"terminate_instances {instance_id}", ("InvalidInstanceID.NotFound",)
         accepted(self._client.terminate_instances, doing, gone, InstanceIds=[instance_id])
 
     def tagged_volumes(self, key: str) -> list[VolumeState]:
-        """Return the volumes that have a tag of this key."""
+        """Return the volumes that have a tag with this key."""
         return self._volumes(Filters=[having("tag-key", [key])])
 
     def create_snapshot(self, volume_id: str, description: str, tags: Mapping[str, str]) -> str:
@@ -107,7 +107,7 @@ def _endpoint(item: Mapping[str, Any]) -> VpcEndpoint:
 
 
 def _egress(group_id: str, rule: Mapping[str, Any], peer: str) -> EgressRule:
-    """Return one destination of an egress rule. Without ports, it is for all."""
+    """Return one destination of an egress rule. A rule without ports is for all ports."""
     return EgressRule(group_id, peer, rule["IpProtocol"], (rule.get("FromPort", -1), rule.get("ToPort", -1)))
 
 

@@ -1,4 +1,4 @@
-"""Reads which other accounts can read a region's snapshots."""
+"""The other accounts that can read a region's snapshots."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 UNBLOCKED = "unblocked"
-"""`State` of GetSnapshotBlockPublicAccessState (botocore: ec2 2016-11-15); the others block, new sharing at least."""
+"""`State` of GetSnapshotBlockPublicAccessState (botocore: ec2 2016-11-15); all other states block at least new sharing."""
 EVERYBODY = "all"
 
 

@@ -1,4 +1,4 @@
-"""AMIs and locks of a region, cached for a short while, so that a burst of runs lists them once."""
+"""AMIs and locks of a region, cached for a short time, so that a burst of runs lists them once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from snapkeep.usecases.ports import Clock
 class RecentGuards:
     """`DeletionGuards` from listings at most `good_for` old.
 
-    Between a look and the deletion time passes in any case; what is locked or used meanwhile, AWS itself refuses to delete.
+    Some time passes between a look and the deletion in any case. AWS itself refuses to delete snapshots that are locked or used
+    in between.
     """
 
     def __init__(self, *, reader: Ec2Reader, clock: Clock, good_for: timedelta = timedelta(seconds=60)) -> None:
@@ -37,6 +38,6 @@ class RecentGuards:
     def _refresh(self) -> None:
         now = self._clock.now()
         if self._listed_at is None or now - self._listed_at > self._good_for:
-            # Both at once, so that one moment is true of both.
+            # Both are listed at once, so that they are of one moment.
             self._images, self._locks = self._reader.all_images(), self._reader.all_locks()
             self._listed_at = now

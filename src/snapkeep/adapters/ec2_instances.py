@@ -1,4 +1,4 @@
-"""Makes, checks and removes the instances of a recovery, and reads what their plans need of one region."""
+"""The instances of a recovery, made, checked and removed by EC2, and the facts about a region for their plans."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NO_TYPE = ("InvalidInstanceType",)
 
 
 class Ec2Instances(Ec2PointCopies):
-    """`InstanceEc2` and `InstanceReader` over an EC2 client of one region, and all that recoveries of volumes and copies need."""
+    """`InstanceEc2` and `InstanceReader` over an EC2 client of one region, with those for recoveries of volumes and copies."""
 
     # AMIs
 
     def images_named(self, name: str) -> list[ImageState]:
-        """Return the account's AMIs of a name: one or none."""
+        """Return the account's AMIs with a name: one or none."""
         return self._images([having("name", [name])])
 
     def images_of(self, tags: Mapping[str, str]) -> list[ImageState]:
@@ -38,12 +38,12 @@ class Ec2Instances(Ec2PointCopies):
         return [_image(item) for item in self._items("describe_images", "Images", Owners=["self"], Filters=filters)]
 
     def register_image(self, request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> bool:
-        """Register an AMI; return False where its name is taken."""
+        """Register an AMI; return False if its name is taken."""
         call, taken = self._client.register_image, ("InvalidAMIName.Duplicate",)
         return accepted(call, "register_image", taken, **_registration(request, name, tags))
 
     def deregister_image(self, image_id: str) -> None:
-        """Deregister an AMI; one that does not exist is deregistered."""
+        """Deregister an AMI; a missing one counts as deregistered."""
         accepted(self._client.deregister_image, f"deregister_image {image_id}", _NO_IMAGE, ImageId=image_id)
 
     # Instances
@@ -52,14 +52,14 @@ class Ec2Instances(Ec2PointCopies):
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str]
     ) -> list[str]:
         """Return why RunInstances, or DeregisterImage afterwards, would be refused, by dry runs."""
-        # The quota of initialisation rates is not a refusal: `run_instance` goes on without a rate.
+        # The quota of initialisation rates is not a refusal: `run_instance` continues without a rate.
         launch = dry_run(self._client, "run_instances", **_launch({**request, **_without_rates(request)}, image_id, tags, own))
         return [why for why in (launch, dry_run(self._client, "deregister_image", ImageId=image_id)) if why]
 
     def run_instance(
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
     ) -> tuple[str, str]:
-        """Launch an instance with tags, its volumes with those of its own; return its id, and a remark as `create_volume`."""
+        """Launch an instance with its tags, and its volumes with theirs; return its id, and a remark like `create_volume`."""
         launch = _launch(request, image_id, tags, own)
         slow = {**launch, **_without_rates(launch)}
         answer, remark = at_rate(self._client.run_instances, "run_instances", launch, token, slow)
@@ -74,7 +74,7 @@ class Ec2Instances(Ec2PointCopies):
         return next(iter(self._instances(InstanceIds=[instance_id])), None)
 
     def checks_passed(self, instance_id: str) -> bool:
-        """Whether both status checks of an instance are passed now."""
+        """Whether an instance passes both status checks now."""
         query = {"nothing": _NO_INSTANCE, "InstanceIds": [instance_id]}
         statuses = self._items("describe_instance_status", "InstanceStatuses", **query)
         checks = [status[name]["Status"] for status in statuses for name in ("InstanceStatus", "SystemStatus")]
@@ -95,7 +95,7 @@ class Ec2Instances(Ec2PointCopies):
             self._client.stop_instances(InstanceIds=[instance_id])
 
     def terminate_instance(self, instance_id: str) -> None:
-        """Start to terminate an instance, also one that is protected from it."""
+        """Start to terminate an instance, even a protected one."""
         self._modify(instance_id, DisableApiTermination={"Value": False})
         with translated(f"terminate_instances {instance_id}"):
             self._client.terminate_instances(InstanceIds=[instance_id])
@@ -105,7 +105,7 @@ class Ec2Instances(Ec2PointCopies):
             self._client.modify_instance_attribute(InstanceId=instance_id, **attribute)
 
     def replace_root(self, instance_id: str, source: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
-        """Start to replace a root volume; return the task's id, and a remark as `create_volume`."""
+        """Start to replace a root volume; return the task's id, and a remark like `create_volume`."""
         request, doing = _replacement(instance_id, source, tags), f"create_replace_root_volume_task {instance_id}"
         answer, remark = at_rate(self._client.create_replace_root_volume_task, doing, request, token, without_rate(request))
         return answer["ReplaceRootVolumeTask"]["ReplaceRootVolumeTaskId"], remark
@@ -130,7 +130,7 @@ class Ec2Instances(Ec2PointCopies):
     def site(
         self, *, subnet_id: str, group_ids: Collection[str], instance_type: str, key_pair: str, address: str, instance_id: str
     ) -> LaunchSite:
-        """Return the place that an instance is launched in, as the region describes it; `instance_id` is the recorded one."""
+        """Return the site of an instance's launch, as the region describes it; `instance_id` is the recorded one."""
         subnet = next(iter(self._subnets([having("subnet-id", [subnet_id])])), None) if subnet_id else None
         groups = self._groups([having("group-id", group_ids)]) if group_ids else []
         used = [having("subnet-id", [subnet_id]), having("addresses.private-ip-address", [address])]
@@ -158,7 +158,7 @@ class Ec2Instances(Ec2PointCopies):
         return self._quotas_of("ec2", used)
 
     def inventory(self, instance_types: Collection[str]) -> LaunchInventory:
-        """Return what the region has that instances can be launched with."""
+        """Return the resources of the region for the launch of instances."""
         subnets, groups, pairs = self._subnets([]), self._groups([]), self._key_pairs([])
         return LaunchInventory(tuple(subnets), tuple(groups), frozenset(pairs), frozenset(self._offered(instance_types, "")))
 
@@ -188,7 +188,7 @@ class Ec2Instances(Ec2PointCopies):
             return {item["KeyName"] for item in self._client.describe_key_pairs(Filters=filters)["KeyPairs"]}
 
     def _offered(self, instance_types: Collection[str], zone: str) -> set[str]:
-        """Return the types that a zone, or else the region, offers."""
+        """Return the types that a zone, or without one the region, offers."""
         filters = [having("instance-type", instance_types), having("location", [zone or self.region])]
         query: dict[str, Any] = {"LocationType": "availability-zone" if zone else "region", "Filters": filters}
         offered = self._items("describe_instance_type_offerings", "InstanceTypeOfferings", **query) if instance_types else ()

@@ -1,7 +1,7 @@
-"""A parser of botocore's clients that reads pages of DescribeSnapshots lean: for listings of a whole region.
+"""A fast parser of DescribeSnapshots pages for botocore's clients, for listings of a whole region.
 
-Parsing a page of 1,000 snapshots takes botocore several times as long as the request takes to sign, send and read with
-ElementTree. Texts that recur on thousands of snapshots (tags, states, keys) are held once. Everything else is botocore's own:
+Parsing by botocore itself takes several times as long for a page of 1,000 snapshots as the signed request and its parsing with
+ElementTree. Texts that recur on thousands of snapshots (tags, states, keys) are stored once. Everything else is botocore's own:
 signatures, retries, timeouts, proxies, certificates, errors, and the answers of all other operations.
 """
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 PAGE_SHAPE = "DescribeSnapshotsResult"
-"""The answer's shape in botocore's model (ec2 2016-11-15)."""
+"""The shape of the answer in botocore's model (ec2 2016-11-15)."""
 CLIENT_FAULT = 400
 RECURRING = [
     *("OwnerId", "VolumeId", "Progress", "Description", "KmsKeyId", "TransferType"),
     *("OutpostArn", "AvailabilityZone", "StorageTier"),
 ]
-"""Fields of text that many snapshots share."""
+"""Text fields whose values many snapshots share."""
 
 Read = Callable[[ET.Element], Any]
-"""Returns the value of a field's element as boto3 has it."""
+"""Returns the value of a field's element in boto3's form."""
 
 
 def read_lean(session: Session) -> None:
-    """Let the clients that a session makes from now on read pages of snapshots lean."""
+    """Use the fast parser in all clients that a session makes from now on."""
     session.register_component("response_parser_factory", LeanParserFactory())
 
 
 class LeanParserFactory(ResponseParserFactory):
-    """Makes botocore's parsers, and for EC2 one that reads pages of snapshots lean."""
+    """A factory of botocore's parsers, with the fast one for EC2."""
 
     def create_parser(self, protocol_name: str) -> Any:
         """Return the parser of a protocol."""
@@ -48,13 +48,13 @@ class LeanParserFactory(ResponseParserFactory):
 
 
 class _LeanParser:
-    """EC2's parser, with the pages of DescribeSnapshots read lean."""
+    """EC2's parser, with fast parsing of DescribeSnapshots pages."""
 
     def __init__(self, parser: Any) -> None:
         self._parser = parser
 
     def parse(self, response: Mapping[str, Any], shape: Any) -> Any:
-        """Return the answer of an operation as boto3 has it; pages of snapshots without the fields that we never read."""
+        """Return the answer of an operation in boto3's form; pages of snapshots have only the fields that Snapkeep reads."""
         status = response["status_code"]
         if shape is None or shape.name != PAGE_SHAPE or status >= CLIENT_FAULT:
             return self._parser.parse(response, shape)
@@ -62,9 +62,9 @@ class _LeanParser:
 
 
 def parse_page(content: bytes) -> dict[str, Any]:
-    """Return the snapshots and NextToken of a DescribeSnapshots answer as boto3 names them.
+    """Return the snapshots and NextToken of a DescribeSnapshots answer under boto3's names.
 
-    Raise ResponseStreamingError (botocore's) for an answer that was cut off.
+    Raise botocore's ResponseStreamingError for an incomplete answer.
     """
     try:
         root = ET.fromstring(content)  # noqa: S314 - AWS's answer to a signed request
@@ -91,7 +91,7 @@ def _snapshot(item: ET.Element, readers: Mapping[str, tuple[str, Read]]) -> dict
 
 @cache
 def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
-    """Return for each element that we read its name in boto3 and its reader."""
+    """Return, for each element that Snapkeep reads, its name in boto3 and its reader."""
     names_of_tags = {f"{namespace}key": "Key", f"{namespace}value": "Value"}
 
     def tags(field: ET.Element) -> list[dict[str, str]]:

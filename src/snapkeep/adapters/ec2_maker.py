@@ -1,4 +1,4 @@
-"""Snapshots made by EC2: of one volume, or of several of one instance at one moment."""
+"""Snapshots of one volume, or of several volumes of an instance at one moment, made by EC2."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KNOWN = {
     "SnapshotLimitExceeded": SnapshotQuotaReached,
     "ConcurrentSnapshotLimitExceeded": VolumeBusy,
     "SnapshotCreationPerVolumeRateExceeded": VolumeBusy,
-    # Being made or deleted, or deleted since it was listed, as its instance may be.
+    # The volume is being made or deleted, or it or its instance was deleted after the listing.
     "IncorrectState": VolumeBusy,
     "InvalidVolume.NotFound": VolumeBusy,
     "InvalidInstanceID.NotFound": VolumeBusy,
@@ -28,7 +28,7 @@ _KNOWN = {
 
 
 class Ec2Maker:
-    """`SnapshotMaker` over an EC2 client, which must not retry by itself: the calls have no client token."""
+    """`SnapshotMaker` over an EC2 client that must not retry by itself: the calls have no client token."""
 
     def __init__(self, *, client: EC2Client) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Makes, shares and removes copies of recovery points, and checks beforehand what EC2 would refuse."""
+"""Copies of recovery points, made, shared and removed by EC2, with dry runs of the requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from snapkeep.usecases.recovery.states import MadeSnapshot
 
 
 class Ec2PointCopies(Ec2Recovery):
-    """`CopyEc2` over an EC2 client of one region, and all that recoveries of volumes need."""
+    """`CopyEc2` over an EC2 client of one region, with the calls for recoveries of volumes."""
 
     def snapshots_of(self, tags: Mapping[str, str]) -> list[MadeSnapshot]:
         """Return the snapshots of the account that have all of these tags."""
@@ -37,9 +37,12 @@ class Ec2PointCopies(Ec2Recovery):
         share_snapshot(self._client, snapshot_id, account)
 
     def delete_snapshot(self, snapshot_id: str) -> None:
-        """Delete a snapshot, with its shares; one that does not exist is deleted."""
+        """Delete a snapshot, with its shares; a missing one counts as deleted."""
         accepted(self._client.delete_snapshot, f"delete_snapshot {snapshot_id}", GONE, SnapshotId=snapshot_id)
 
     def refusal_to_copy(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-        """Return why CopySnapshot would be refused, by a dry run; empty if it would not. A share needs a copy to be tried."""
+        """Return why CopySnapshot would be refused, by a dry run; empty if it would not.
+
+        A share has no dry run without a copy.
+        """
         return dry_run(self._client, "copy_snapshot", **request, TagSpecifications=tag_specifications({"snapshot": tags}))

@@ -1,4 +1,4 @@
-"""Reads EBS through EC2's describe calls: all pages, our own account's snapshots only."""
+"""EBS of one region, read through EC2's describe calls: all pages, and only snapshots of the own account."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _LOCAL_ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+-[a-z]+-\d+[a-z]$")
 PAGE = 1000
 """MaxResults of DescribeSnapshots, DescribeVolumes, DescribeInstances and DescribeImages: up to 1000 (EC2 API reference)."""
 FILTER_VALUES = 200
-"""Values that one filter takes (EC2 API reference: Filter)."""
+"""The most values of one filter (EC2 API reference: Filter)."""
 LOCK_PAGE = 1000
 """MaxResults of DescribeLockedSnapshots: 5 to 1000 (botocore: ec2 2016-11-15)."""
 FaultOfKey = Callable[[str], KeyFault | None]
-"""Returns why a KMS key, given by its ARN, cannot be used; None where it can."""
+"""Returns why a KMS key, given by its ARN, cannot be used; None if it can."""
 SnapshotFrom = Callable[[Mapping[str, Any], str], Snapshot]
-"""From a snapshot as DescribeSnapshots has it, and its region, to the snapshot: `snapshot_from`, which may be remembered."""
+"""Returns the snapshot of an item of DescribeSnapshots and a region: `snapshot_from`, or a cached form of it."""
 
 
 class Ec2Reader:
@@ -44,24 +44,24 @@ class Ec2Reader:
         fault_of_key: FaultOfKey | None = None,
         convert: SnapshotFrom | None = None,
     ) -> None:
-        """`fault_of_key` looks at the KMS keys of completed snapshots; without it their `key_fault` is None."""
+        """`fault_of_key` checks the KMS keys of completed snapshots; without it, their `key_fault` is None."""
         self._client = client
         self.region = region
         self._fault_of_key = fault_of_key
         self._convert = convert or snapshot_from
 
     def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
-        """Return the volumes that exist, by id. A filter, unlike `VolumeIds`, passes over those that do not."""
+        """Return the volumes that exist, by id. A filter, unlike `VolumeIds`, ignores missing ones."""
         volumes = chain.from_iterable(self._volumes([having("volume-id", ids)]) for ids in batches(volume_ids))
         return {volume.id: volume for volume in volumes}
 
     def volume_items(self, volume_ids: Collection[str]) -> Iterator[Mapping[str, Any]]:
-        """Return the volumes that exist, as DescribeVolumes has them."""
+        """Return the volumes that exist, in the form of DescribeVolumes."""
         for ids in batches(volume_ids):
             yield from self._pages("describe_volumes", "Volumes", {"Filters": [having("volume-id", ids)], "MaxResults": PAGE})
 
     def instances(self, name: str, values: Collection[str]) -> dict[str, Mapping[str, Any]]:
-        """Return the instances that a filter of DescribeInstances finds, by id, as that call has them."""
+        """Return the instances that a filter of DescribeInstances finds, by id, in the form of the call."""
         instances: dict[str, Mapping[str, Any]] = {}
         for some in batches(values):
             query = {"Filters": [having(name, some)], "MaxResults": PAGE}
@@ -78,9 +78,9 @@ class Ec2Reader:
         return {snapshot.id: snapshot for snapshot in self._snapshots_with("snapshot-id", snapshot_ids)}
 
     def owner_of(self, snapshot_id: str) -> str:
-        """Return the account that owns a snapshot, which may be another one; empty if we cannot see the snapshot.
+        """Return the account that owns a snapshot, which may be another one; empty if the snapshot is not visible.
 
-        By id, not by filter: a filter without an owner would go through every public snapshot of the region.
+        The request is by id: a filter without an owner would search every public snapshot of the region.
         """
         items = self._pages("describe_snapshots", "Snapshots", {"SnapshotIds": [snapshot_id]})
         return next((str(item["OwnerId"]) for item in items), "")
@@ -90,7 +90,7 @@ class Ec2Reader:
         return self._snapshots_with("volume-id", volume_ids)
 
     def copies_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
-        """Return the copies here of source volumes' snapshots, ours and the original system's."""
+        """Return the copies here of source volumes' snapshots, by Snapkeep and by the original system."""
         tagged = self._snapshots_with(f"tag:{ORIGINAL_VOLUME}", volume_ids)
         return [snapshot for snapshot in tagged if snapshot.is_copy and snapshot.origin.volume_id in volume_ids]
 
@@ -111,13 +111,14 @@ class Ec2Reader:
         return self._snapshots([having(f"tag:{MANAGED}", [system])])
 
     def copies_in_flight(self) -> list[Snapshot]:
-        """Return every pending copy in this region, also those by others."""
+        """Return every pending copy in this region, including those by others."""
         return [snapshot for snapshot in self._snapshots([having("status", ["pending"])]) if snapshot.is_copy]
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the AMIs that use each snapshot; disabled AMIs hold their snapshots too.
 
-        More ids than one filter takes: the account's AMIs are listed instead, which are far fewer than its snapshots.
+        If there are more ids than one filter takes, the account's AMIs are listed instead, which are far fewer than its
+        snapshots.
         """
         requested_ids = set(snapshot_ids)
         if not requested_ids:
@@ -128,9 +129,10 @@ class Ec2Reader:
         return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in requested_ids}
 
     def locks(self, snapshot_ids: Collection[str]) -> dict[str, SnapshotLock]:
-        """Return the lock of each snapshot; one that has expired is none.
+        """Return the lock of each snapshot; an expired one is none.
 
-        More ids than one request takes, or one that was deleted meanwhile: all locks of the region are listed instead.
+        If there are more ids than one request takes, or a snapshot was deleted in the meantime, all locks of the region are
+        listed instead.
         """
         requested_ids = set(snapshot_ids)
         if not requested_ids:
@@ -149,7 +151,7 @@ class Ec2Reader:
         return self._locks({"MaxResults": LOCK_PAGE})
 
     def _locks(self, request: Mapping[str, Any]) -> dict[str, SnapshotLock]:
-        # An id that is not there is an error, and no empty page: no other snapshot of the request may seem to be unlocked.
+        # A missing id is an error, and not an empty page: no other snapshot of the request may seem to be unlocked.
         listing = pages(self._client, "describe_locked_snapshots", request, f"describe_locked_snapshots in {self.region}")
         locks = chain.from_iterable(page.get("Snapshots", ()) for page in listing)
         return {lock["SnapshotId"]: _lock_from(lock) for lock in locks if lock.get("LockState") != "expired"}
@@ -165,7 +167,7 @@ class Ec2Reader:
 
     def _volumes(self, filters: list[Mapping[str, Any]]) -> Iterator[Volume]:
         items = list(self._pages("describe_volumes", "Volumes", {"Filters": filters, "MaxResults": PAGE}))
-        # The root device's name is the image's choice, and no list of names has them all.
+        # The image names the root device, and no list has all such names.
         attached = {attachment["InstanceId"] for item in items for attachment in attachments_of(item)}
         instances = self.instances("instance-id", attached)
         return (volume_from(item, self.region, instances) for item in items)
@@ -189,19 +191,19 @@ def _lock_from(item: Mapping[str, Any]) -> SnapshotLock:
 
 
 def batches(ids: Collection[str]) -> Iterator[list[str]]:
-    """Return ids sorted, in lists that one filter takes."""
+    """Return sorted ids in lists for one filter each."""
     ordered = sorted(ids)
     for first in range(0, len(ordered), FILTER_VALUES):
         yield ordered[first : first + FILTER_VALUES]
 
 
 def having(name: str, values: Iterable[str]) -> Any:
-    """Return a filter of a describing call: what it lists has one of these values."""
+    """Return a filter of a describe call: each result has one of these values."""
     return {"Name": name, "Values": list(values)}
 
 
 def tagged(tags: Mapping[str, str]) -> list[Any]:
-    """Return filters of a describing call: what it lists has all of these tags."""
+    """Return filters of a describe call: each result has all of these tags."""
     return [having(f"tag:{key}", [value]) for key, value in tags.items()]
 
 
@@ -213,12 +215,11 @@ def tags_from(item: Mapping[str, Any]) -> dict[str, str]:
 def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     """Return the snapshot that EC2 describes.
 
-    A copy has an arbitrary volume id (EBS user guide, "Copy a snapshot": such as vol-ffff or vol-ffffffff) and a
-    TransferType (botocore: ec2 2016-11-15, Snapshot). Tags alone make no copy: a volume that is made from a copy, and its
-    snapshots, often get the copy's tags, and are data of their own.
-
-    A copy is managed only if its description names a source in another region, and its tags name the same source. Others
-    copy all tags along ("Copying tags onto backups", AWS Backup developer guide), and their copies have arbitrary volume ids.
+    A copy has an arbitrary volume id (EBS user guide, "Copy a snapshot": such as vol-ffff or vol-ffffffff) and a TransferType
+    (botocore: ec2 2016-11-15, Snapshot). Tags alone are no evidence of a copy: a volume that is made from a copy, and its
+    snapshots, often get the copy's tags, although their data is their own. A copy is managed only if its description names a
+    source in another region, and its tags name the same source. Other tools copy all tags ("Copying tags onto backups", AWS
+    Backup developer guide), and their copies have arbitrary volume ids.
     """
     tags, description, start = tags_from(item), item.get("Description", ""), item["StartTime"]
     snapshot_id, volume_id, progress = item["SnapshotId"], item.get("VolumeId", ""), item.get("Progress", "")
@@ -248,7 +249,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
 
 
 def _with_key_fault(fault_of_key: FaultOfKey, snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot with the fault of its key; unchanged if it is not completed, since EC2 shows its state."""
+    """Return a snapshot with the fault of its key; unchanged if it is not completed, because EC2 shows its state."""
     if not snapshot.kms_key_id or not snapshot.completed:
         return snapshot
     fault = fault_of_key(snapshot.kms_key_id)
@@ -261,15 +262,15 @@ def _is_archived(item: Mapping[str, Any]) -> bool:
 
 
 def attachments_of(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the attachments to instances; one to another AWS resource has no instance (botocore: VolumeAttachment)."""
+    """Return the attachments to instances; an attachment to another AWS resource has no instance (botocore: VolumeAttachment)."""
     return [attachment for attachment in item.get("Attachments") or () if attachment.get("InstanceId")]
 
 
 def _why_not_copyable(item: Mapping[str, Any]) -> str:
-    """Return why EC2 copies a snapshot to no other region, in words; empty where it does.
+    """Return why EC2 does not copy a snapshot to another region, in words; empty if it does.
 
-    From a Local Zone, EC2 copies within the zone group and to the parent region alone, and from an Outpost not at all
-    (botocore: ec2 2016-11-15, CopySnapshot).
+    EC2 copies a snapshot in a Local Zone only within the zone group and to the parent region, and a snapshot on an Outpost not
+    at all (botocore: ec2 2016-11-15, CopySnapshot).
     """
     if item.get("OutpostArn"):
         return f"it is on an Outpost, {item['OutpostArn']}"
@@ -278,7 +279,7 @@ def _why_not_copyable(item: Mapping[str, Any]) -> str:
 
 
 def volume_from(item: Mapping[str, Any], region: str, instances: Mapping[str, Mapping[str, Any]]) -> Volume:
-    """Return the volume that EC2 describes, given the instances as DescribeInstances has them."""
+    """Return the volume that EC2 describes, given the instances in the form of DescribeInstances."""
     attachments = attachments_of(item)
     instance_ids = sorted(attachment["InstanceId"] for attachment in attachments)
     is_root = any(

@@ -1,4 +1,4 @@
-"""Reads what a recovery record holds: an instance with its volumes through EC2's describe calls."""
+"""The content of recovery records: an instance with its volumes, read through EC2's describe calls."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class Ec2Records:
         self.region = region
 
     def observe(self, volume_ids: Collection[str]) -> Observation:
-        """Return the volumes that exist, and the record of the instance or volume that each belongs to, by two calls.
+        """Return the volumes that exist, and the record of the instance or volume to which each belongs, by two calls.
 
-        The records lack what `complete` adds.
+        The records lack the facts that `complete` adds.
         """
         instances = self._reader.instances("block-device-mapping.volume-id", volume_ids)
         mapped = {mapping["Ebs"]["VolumeId"] for item in instances.values() for mapping in _mappings(item)}
         items = {item["VolumeId"]: item for item in self._reader.volume_items(mapped | set(volume_ids))}
         attached = {attachment["InstanceId"] for item in items.values() for attachment in attachments_of(item)}
-        instances |= self._reader.instances("instance-id", attached - instances.keys())  # attached between the two calls
+        instances |= self._reader.instances("instance-id", attached - instances.keys())  # attached in between
         volumes = {
             volume_id: volume_from(items[volume_id], self.region, instances) for volume_id in volume_ids if volume_id in items
         }
@@ -59,7 +59,7 @@ class Ec2Records:
         return Observation(volumes, records)
 
     def complete(self, record: RecoveryRecord, *, user_data: bool) -> RecoveryRecord:
-        """Return an instance's record with what its description lacks: the rules of its security groups, attributes, ….
+        """Return an instance's record with facts that its description lacks: the rules of its security groups, and attributes.
 
         Raise AwsRefused, AwsThrottled or AwsUnavailable.
         """
@@ -194,5 +194,5 @@ def _group(item: Mapping[str, Any]) -> SecurityGroup:
 
 
 def _rules(rules: Collection[Any]) -> tuple[Any, ...]:
-    """Return rules in an order of their own, so that the same rules make the same record."""
+    """Return sorted rules, so that the same rules make the same record."""
     return tuple(sorted(rules, key=lambda rule: json.dumps(rule, sort_keys=True)))

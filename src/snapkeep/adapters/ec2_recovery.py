@@ -1,4 +1,4 @@
-"""Makes, attaches and removes the volumes of a recovery, and checks beforehand what EC2 would refuse."""
+"""The volumes of a recovery, made, attached and removed by EC2, with dry runs of the requests."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 _GONE = ("InvalidVolume.NotFound",)
 _NO_INSTANCE = ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed")
 _OF_A_LIMIT = "LimitExceeded"
-"""The end of EC2's codes for quotas. AWS names no code for the 5,000 MiB/s over all initialising volumes: a request with a rate
-that any limit refuses is made without the rate; if the limit was another one, that is refused too."""
+"""The suffix of EC2's codes for quotas. AWS documents no code for the 5,000 MiB/s over all initialising volumes. A request with
+a rate that any limit refuses is repeated without the rate; if another limit was the cause, it is refused again."""
 
 
 def at_rate(
     call: Callable[..., Any], doing: str, request: Mapping[str, Any], token: str, slow: Mapping[str, Any]
 ) -> tuple[Any, str]:
-    """Make a call with its client token, or where a limit refuses the initialisation rate the `slow` call, which has none.
+    """Make a call with its client token, or the `slow` call without a token if a limit refuses the initialisation rate.
 
-    Return EC2's answer, and a remark where it was made without the rate.
+    Return EC2's answer, and a remark if it was made without the rate.
     """
     with translated(doing):
         try:
@@ -44,7 +44,7 @@ def at_rate(
             code = code_of(error)
             if slow == request or code in THROTTLED or not code.endswith(_OF_A_LIMIT):
                 raise
-            # The same token takes no other parameters.
+            # The same token does not allow other parameters.
             return call(**slow, ClientToken=f"{token}-d"), f"made without an initialisation rate: {message_of(error)}"
 
 
@@ -76,7 +76,7 @@ class Ec2Recovery:
         return [_volume_state(item) for item in self._items("describe_volumes", "Volumes", nothing=_GONE, **query)]
 
     def _items(self, operation: str, key: str, *, nothing: Collection[str] = (), **query: Any) -> Iterator[Any]:
-        """Yield what a describing call lists under a key. Error codes in `nothing` say that there is nothing."""
+        """Yield the items of a describe call under a key. Error codes in `nothing` mean that there are none."""
         for page in pages(self._client, operation, query, f"{operation} in {self.region}", nothing=nothing):
             yield from page[key]
 
@@ -85,7 +85,7 @@ class Ec2Recovery:
         return next(iter(self._volumes(VolumeIds=[volume_id])), None)
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
-        """Make a volume; return its id, and a remark where the initialisation rate is beyond the quota."""
+        """Make a volume; return its id, and a remark if the initialisation rate exceeds the quota."""
         creation = {**request, "TagSpecifications": tag_specifications({"volume": tags})}
         answer, remark = at_rate(self._client.create_volume, "create_volume", creation, token, without_rate(creation))
         return answer["VolumeId"], remark
@@ -96,12 +96,12 @@ class Ec2Recovery:
             self._client.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)
 
     def detach(self, volume_id: str, instance_id: str) -> None:
-        """Start to detach a volume; one that is detached is done."""
+        """Start to detach a volume, unless it is detached."""
         doing = f"detach_volume {volume_id}"
         accepted(self._client.detach_volume, doing, ("IncorrectState",), VolumeId=volume_id, InstanceId=instance_id)
 
     def delete_volume(self, volume_id: str) -> None:
-        """Delete a volume; one that does not exist is deleted."""
+        """Delete a volume; a missing one counts as deleted."""
         accepted(self._client.delete_volume, f"delete_volume {volume_id}", _GONE, VolumeId=volume_id)
 
     def tags_of(self, snapshot_ids: Collection[str]) -> dict[str, Mapping[str, str]]:
@@ -114,7 +114,7 @@ class Ec2Recovery:
             self._client.create_tags(Resources=snapshot_ids, Tags=tag_list(tags))
 
     def untag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
-        """Remove tags of snapshots, where they have these values."""
+        """Remove tags of snapshots if they have these values."""
         with translated("delete_tags"):
             self._client.delete_tags(Resources=snapshot_ids, Tags=tag_list(tags))
 
@@ -137,7 +137,7 @@ class Ec2Recovery:
         return sorted(zone["ZoneName"] for zone in named)
 
     def place(self, instance_id: str) -> InstancePlace:
-        """Return where an instance is, and its state and devices. Raise AwsRefused if there is no such instance."""
+        """Return the zone, state and devices of an instance. Raise AwsRefused if there is no such instance."""
         absent = dict.fromkeys(_NO_INSTANCE, lambda _: AwsRefused(f"{instance_id}: {self.region} has no such instance"))
         with translated(f"describe_instances {instance_id}", absent):
             answer = self._client.describe_instances(InstanceIds=[instance_id])
@@ -147,7 +147,7 @@ class Ec2Recovery:
         return InstancePlace(instance_id, instance["Placement"]["AvailabilityZone"], instance["State"]["Name"], devices)
 
     def refusal_to_attach(self, place: InstancePlace) -> str:
-        """Return why AttachVolume is not permitted, by a dry run with a volume that the instance has; empty if it is."""
+        """Return why AttachVolume is not permitted, by a dry run with a volume of the instance; empty if it is."""
         volume_id = next(filter(None, place.devices.values()), "")
         if not volume_id:
             return ""
@@ -175,7 +175,7 @@ class Ec2Recovery:
         return RegionQuotas(used, listed)
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
-        """Return the full data of snapshots where EC2 says it (botocore: ec2 2016-11-15, Snapshot.FullSnapshotSizeInBytes)."""
+        """Return the full size of snapshots if EC2 returns it (botocore: ec2 2016-11-15, Snapshot.FullSnapshotSizeInBytes)."""
         return {item["SnapshotId"]: item.get("FullSnapshotSizeInBytes", 0) for item in self._snapshots(snapshot_ids)}
 
     def _snapshots(self, snapshot_ids: Collection[str]) -> Iterator[Any]:
@@ -187,7 +187,7 @@ class Ec2Recovery:
 
 
 def _volume_state(item: Mapping[str, Any]) -> VolumeState:
-    """Return a volume as DescribeVolumes has it."""
+    """Return the state of a volume, given its item of DescribeVolumes."""
     attachments = {
         attachment["InstanceId"]: Attachment(attachment.get("Device", ""), attachment.get("State", ""))
         for attachment in attachments_of(item)

@@ -17,7 +17,7 @@ class Ec2Shares(Shares):
     """`Shares` over an EC2 client of the region in which the snapshots are shared."""
 
     def __init__(self, *, client: EC2Client, region: str, owners: Collection[str]) -> None:
-        """`owners` are the accounts whose shared snapshots count, one at least."""
+        """`owners` are the accounts whose shared snapshots count, at least one."""
         self._client = client
         self._region = region
         self._owners = sorted(owners)
@@ -26,7 +26,7 @@ class Ec2Shares(Shares):
         """Return the shared snapshots, of these ids or all, of the allowed owners.
 
         `self` in RestorableByUserIds: those "for which you own or have explicit permissions" (EC2 API reference:
-        DescribeSnapshots); public ones are not among them.
+        DescribeSnapshots); public ones are not included.
         """
         filters: list[list[Any]] = [[]]
         if snapshot_ids:
@@ -42,5 +42,5 @@ class Ec2Shares(Shares):
         doing = f"describe_snapshots that are shared in {self._region}"
         answers = pages(self._client, "describe_snapshots", query, doing, nothing=GONE)
         items = [item for page in answers for item in page.get("Snapshots", ())]
-        # The vault's safety rests on this, so EC2's filter alone is not believed.
+        # The vault's safety depends on the owner, so it is checked besides EC2's filter.
         return [item for item in items if item.get("OwnerId") in self._owners]

@@ -1,4 +1,4 @@
-"""Shares snapshots with other accounts. Its role can share with those of vaults alone."""
+"""Shares of snapshots with other accounts. The role can share only with the accounts of vaults."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Ec2Sharer(Ec2Tagger):
         share_snapshot(self._client, snapshot_id, account)
 
     def unshare(self, snapshot_id: str, account: str) -> None:
-        """Take a share back; one that is not there, or of a deleted snapshot, is taken back."""
+        """Withdraw a share; a missing share, or that of a deleted snapshot, counts as withdrawn."""
         accepted(
             self._client.modify_snapshot_attribute,
             f"modify_snapshot_attribute of {snapshot_id}",

@@ -1,4 +1,4 @@
-"""Writes to EBS: tags, copies, deletions, locks. Each has its own class, because each has its own role."""
+"""Writes to EBS: tags, copies, deletions, locks. Each has its own class because each has its own role."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ KEY_FAULTS = frozenset(
 
 
 def tag_list(tags: Mapping[str, str]) -> list[Any]:
-    """Return tags as AWS lists them."""
+    """Return tags as a list in AWS's form."""
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
 def tag_specifications(tags_by_type: Mapping[str, Mapping[str, str]]) -> list[Any]:
-    """Return the tags of what a call makes, by type of resource, as EC2 takes them."""
+    """Return the tags of a call's new resources, by type of resource, in EC2's form."""
     return [{"ResourceType": resource_type, "Tags": tag_list(tags)} for resource_type, tags in tags_by_type.items()]
 
 
 class _OneRole:
-    """An EC2 client that is used for what one role allows."""
+    """The base of classes over an EC2 client with one role."""
 
     def __init__(self, *, client: EC2Client) -> None:
         self._client = client
@@ -44,7 +44,7 @@ class Ec2Tagger(_OneRole):
     """`SnapshotTagger` over an EC2 client."""
 
     def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
-        """Write the tags. Raise TagsDoNotFit past the limit of 50 (`TagLimitExceeded`), SnapshotGone, AwsThrottled, …."""
+        """Write the tags. Raise TagsDoNotFit above the limit of 50 (`TagLimitExceeded`), SnapshotGone, AwsThrottled, …."""
         with translated("create_tags", {"TagLimitExceeded": TagsDoNotFit}):
             self._client.create_tags(Resources=list(snapshot_ids), Tags=tag_list(tags))
 
@@ -61,11 +61,12 @@ class Ec2Copier(_OneRole):
         parameters: dict[str, Any] = {
             "SourceRegion": region,
             "SourceSnapshotId": snapshot_id,
-            # A copy of a copy names the first source: a reader needs no access to another account.
+            # A copy of a copy names the original source: a reader needs no access to another account.
             "Description": description_of_copy(request.origin),
             "TagSpecifications": tag_specifications({"snapshot": request.tags}),
         }
-        # Left out otherwise: "You cannot set this parameter to false" (botocore: ec2 2016-11-15, CopySnapshotRequest).
+        # The parameter is left out otherwise: "You cannot set this parameter to false" (botocore: ec2 2016-11-15,
+        # CopySnapshotRequest).
         if request.encrypted:
             parameters["Encrypted"] = True
         if request.kms_key:
@@ -82,16 +83,16 @@ class Ec2Copier(_OneRole):
 
 
 class Ec2Deleter(_OneRole):
-    """`SnapshotDeleter` over an EC2 client which does not retry by itself: the use case paces."""
+    """`SnapshotDeleter` over an EC2 client that does not retry by itself: the use case paces the calls."""
 
     def delete(self, snapshot_id: str) -> DeletionResult:
-        """Delete one snapshot and return how it ended. A refusal is a result. Raise AwsThrottled or AwsUnavailable."""
+        """Delete one snapshot and return the result. A refusal is a result. Raise AwsThrottled or AwsUnavailable."""
         doing = f"delete_snapshot {snapshot_id}"
         with translated(doing):
             try:
                 self._client.delete_snapshot(SnapshotId=snapshot_id)
             except ClientError as error:
-                # These are no answer about the snapshot: the use case tries again, or the run fails and is retried.
+                # These errors are not about the snapshot: the use case retries, or the run fails and is retried.
                 if isinstance(translate(error, doing), (AwsThrottled, AwsUnavailable)):
                     raise
                 return DeletionResult(snapshot_id, _refusal(code_of(error), message_of(error)), message_of(error))
@@ -99,7 +100,7 @@ class Ec2Deleter(_OneRole):
 
 
 class Ec2Locker(_OneRole):
-    """`SnapshotLocker` over an EC2 client. LockSnapshot is repeatable: the same lock again changes nothing."""
+    """`SnapshotLocker` over an EC2 client. LockSnapshot is idempotent: the same lock again changes nothing."""
 
     def lock(self, order: LockOrder) -> None:
         """Lock a snapshot; a lock in governance mode has no cool-off period (EC2 API reference: LockSnapshot)."""
@@ -115,6 +116,6 @@ def _refusal(code: str, message: str) -> DeletionOutcome:
         return DeletionOutcome.ALREADY_GONE
     if code == "InvalidSnapshot.InUse":
         return DeletionOutcome.IN_USE
-    # AWS does not document the code for a locked snapshot. A call that is "blocked" says nothing of a lock.
+    # AWS does not document the code for a locked snapshot. A "blocked" call is not evidence of a lock.
     locked = "lock" in f"{code} {message}".lower().replace("block", "")
     return DeletionOutcome.LOCKED if locked else DeletionOutcome.NOT_ALLOWED

@@ -1,4 +1,4 @@
-"""Word to the owners of shared snapshots, over EventBridge."""
+"""Events to the owners of shared snapshots, over EventBridge."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 MOST_ENTRIES = 10
-"""Entries of one PutEvents (EventBridge API reference: PutEvents)."""
+"""The most entries of one PutEvents (EventBridge API reference: PutEvents)."""
 
 
 class EventOwnerBuses(OwnerBuses):
@@ -30,7 +30,7 @@ class EventOwnerBuses(OwnerBuses):
         self._partition = partition
 
     def send_complete(self, copies: Sequence[tuple[SharedSnapshot, str]]) -> None:
-        """Send an event for each snapshot. Raise AwsUnavailable if some were not taken: they are sent again later."""
+        """Send an event for each snapshot. Raise AwsUnavailable if some were not accepted: they are sent again later."""
         for region in sorted({share.snapshot.region for share, _ in copies}):
             entries = [self._entry(share, copy_id) for share, copy_id in copies if share.snapshot.region == region]
             for first in range(0, len(entries), MOST_ENTRIES):

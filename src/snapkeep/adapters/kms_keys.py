@@ -1,7 +1,7 @@
-"""Looks at KMS keys by DescribeKey.
+"""Checks of KMS keys by DescribeKey.
 
-Before a copy is made with a key, since CopySnapshot itself fails late and in silence (EBS user guide); and of the keys that
-snapshots name, since nothing can be restored under a key that cannot be used.
+A key is checked before a copy uses it, because CopySnapshot itself fails late and silently (EBS user guide). The keys of
+snapshots are checked because no snapshot under an unusable key can be restored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOT_THERE = frozenset({"NotFoundException", "InvalidArnException"})
 NO_PERMISSION = frozenset({"AccessDeniedException", "AccessDenied"})
 USABLE = frozenset({"Enabled", "Updating"})
-"""The states in which a key encrypts and decrypts. Updating passes (botocore: kms 2014-11-01, UpdatePrimaryRegion)."""
+"""The states in which a key encrypts and decrypts. Updating is temporary (botocore: kms 2014-11-01, UpdatePrimaryRegion)."""
 WHY_UNUSABLE = {
     "Disabled": Unusable.KEY_DISABLED,
     "PendingDeletion": Unusable.KEY_PENDING_DELETION,
@@ -37,20 +37,20 @@ class KmsKeys:
     """`Keys` over a KMS client of one region."""
 
     def __init__(self, *, client_of: Callable[[], KMSClient], region: str) -> None:
-        """`client_of` returns the client: snapshots that no key of KMS encrypts need none."""
+        """`client_of` returns the client: unencrypted snapshots need none."""
         self._client_of = client_of
         self._region = region
 
     def check(self, key: str) -> str:
         """Return the ARN of a key given by id, ARN or alias. Raise KeyNotUsable, naming the key and why.
 
-        EBS may use only its own one of the keys that AWS manages: each admits one service in its key policy (KMS developer
-        guide, "AWS managed keys").
+        EBS can use only its own AWS managed key: the policy of each such key admits one service (KMS developer guide, "AWS
+        managed keys").
         """
         named_region = key.split(":")[3] if key.startswith("arn:") and key.count(":") > 4 else self._region  # noqa: PLR2004
         if named_region != self._region:
             raise KeyNotUsable(f"key {key} is in {named_region}; a copy to {self._region} needs a key of {self._region}")
-        # DescribeKey resolves an alias, and names the key's region and state in one call.
+        # DescribeKey resolves an alias, and returns the key's region and state in one call.
         metadata = self._described(key)
         if metadata.get("KeyManager") == "AWS" and key != EBS_KEY and metadata["Arn"] != self._described(EBS_KEY)["Arn"]:
             raise KeyNotUsable(
@@ -68,14 +68,14 @@ class KmsKeys:
         return str(metadata["Arn"])
 
     def fault_of(self, key_arn: str) -> KeyFault | None:
-        """Return why a key cannot be used, None where it can. Raise AwsThrottled or AwsUnavailable where KMS does not answer."""
+        """Return why a key cannot be used; None if it can. Raise AwsThrottled or AwsUnavailable if KMS does not respond."""
         try:
             with translated(f"describe_key {key_arn}", dict.fromkeys(NOT_THERE, KeyNotUsable)):
                 metadata = self._client_of().describe_key(KeyId=key_arn)["KeyMetadata"]
         except KeyNotUsable:
             return KeyFault(key_arn, Unusable.KEY_MISSING)
         except AwsRefused as error:
-            # A key that may not be described is not known to be unusable: nothing is given up because of a missing permission.
+            # Without permission to describe it, a key is not known to be unusable: its snapshots still count.
             return KeyFault(key_arn, Unusable.KEY_NOT_KNOWN, cause=str(error))
         state = metadata.get("KeyState", "")
         if state in USABLE:
@@ -83,7 +83,7 @@ class KmsKeys:
         return KeyFault(key_arn, WHY_UNUSABLE.get(state, Unusable.KEY_UNAVAILABLE), metadata.get("DeletionDate"))
 
     def managed_by_aws(self, key: str) -> bool:
-        """Whether AWS manages a key; False where it may not be described."""
+        """Whether AWS manages a key; False if it may not be described."""
         try:
             return self._client_of().describe_key(KeyId=key)["KeyMetadata"].get("KeyManager") == "AWS"
         except (ClientError, BotoCoreError):
@@ -103,7 +103,7 @@ class KmsKeys:
 
 
 class RecentKeys:
-    """Faults of keys, each looked at once within `good_for`: a run and a sweep make one call for each key."""
+    """Faults of keys, each cached for `good_for`: a run and a sweep make one call for each key."""
 
     def __init__(self, *, keys: KmsKeys, clock: Clock, good_for: timedelta = timedelta(minutes=5)) -> None:
         self._keys = keys
@@ -112,15 +112,15 @@ class RecentKeys:
         self._known: dict[str, tuple[datetime, KeyFault | None]] = {}
 
     def managed_by_aws(self, key: str) -> bool:
-        """Whether AWS manages a key, so that no other account can use it; False where it may not be described."""
+        """Whether AWS manages a key, so that no other account can use it; False if it may not be described."""
         return self._keys.managed_by_aws(key)
 
     def forget(self) -> None:
-        """Look at every key anew: a principal who has enabled a key wants to see it in the next sweep."""
+        """Clear the cache: a person who has enabled a key expects its effect in the next sweep."""
         self._known.clear()
 
     def fault_of(self, key_arn: str) -> KeyFault | None:
-        """Return why a key cannot be used, None where it can. Raise AwsThrottled or AwsUnavailable."""
+        """Return why a key cannot be used; None if it can. Raise AwsThrottled or AwsUnavailable."""
         known = self._known.get(key_arn)
         if known is None or self._clock.now() - known[0] > self._good_for:
             known = self._known[key_arn] = self._clock.now(), self._keys.fault_of(key_arn)

@@ -1,4 +1,4 @@
-"""Blocks of another region's snapshots, through the function ReadBlocks of that region: the bytes stay where they are."""
+"""Blocks of another region's snapshots, through the function ReadBlocks of that region: the bytes stay in their region."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BlockCall:
     extents: tuple[Extent, ...] = field(default=(), metadata=OPTIONAL)
 
     def run(self, reader: BlockReader) -> BlockAnswer:
-        """Return the answer of a region's reader."""
+        """Return the result of a region's reader."""
         try:
             if self.operation is BlockOperation.LISTING:
                 return BlockAnswer(listed=reader.listing(self.snapshot_id, self.first, self.most, self.size_gib))
@@ -76,7 +76,7 @@ class LambdaBlocks:
         self._region = region
 
     def listing(self, snapshot_id: str, first: int, most: int, size_gib: int) -> BlockList:
-        """Return what is listed from a block on."""
+        """Return the listing from a block on."""
         return self._listed(BlockCall(BlockOperation.LISTING, snapshot_id, first=first, most=most, size_gib=size_gib))
 
     def changes(self, base_id: str, snapshot_id: str, first: int, most: int) -> BlockList:
@@ -108,9 +108,9 @@ class LambdaBlocks:
         return answer
 
     def _error(self, data: Any) -> SnapkeepError:
-        """Return the function's error under its own name; one that does not go away by itself is a refusal."""
+        """Return the function's error under its own name; a permanent error is a refusal."""
         name = str(data.get("errorType", "")) if isinstance(data, dict) else ""
         text = str(data.get("errorMessage", data)) if isinstance(data, dict) else str(data)
-        timed_out = "timed out" in text and not name  # Lambda names no error type then, in some runtimes
+        timed_out = "timed out" in text and not name  # some runtimes of Lambda name no error type in this case
         kind = AwsUnavailable if timed_out else _RETRYABLE.get(name, AwsRefused)
         return kind(f"{self._function} in {self._region}: {name}: {text}")

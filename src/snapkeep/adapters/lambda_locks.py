@@ -1,4 +1,4 @@
-"""Requests of locks: asynchronous invocations of the function LockSnapshots, which Lambda repeats until they succeed."""
+"""Requests for locks: asynchronous invocations of the function LockSnapshots, which Lambda repeats until they succeed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 IDS_PER_CALL = 200
-"""At five locks a second (EC2 developer guide: request throttling), they fit well into the function's five minutes."""
+"""The most locks of one call. At five locks a second (EC2 developer guide: request throttling), they take much less than the
+function's five minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +25,19 @@ class LockCall:
 
     snapshots: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     version: int = field(default=0, metadata=OPTIONAL)
-    """The version of the policy document that wants the locks."""
+    """The version of the policy document that requires the locks."""
 
 
 class LambdaLocks:
     """`LockRequests` over a Lambda client."""
 
     def __init__(self, *, client_of: Callable[[], LambdaClient], function: str) -> None:
-        """`client_of` returns the client: most policies lock nothing."""
+        """`client_of` returns the client: most policies have no locks."""
         self._client_of = client_of
         self._function = function
 
     def request(self, snapshot_ids: Sequence[str], version: int = 0) -> None:
-        """Invoke the function. Raise AwsRefused, AwsThrottled or AwsUnavailable where Lambda does not take the call."""
+        """Invoke the function. Raise AwsRefused, AwsThrottled or AwsUnavailable if Lambda does not accept the call."""
         for first in range(0, max(len(snapshot_ids), 1), IDS_PER_CALL):
             call = LockCall(tuple(snapshot_ids[first : first + IDS_PER_CALL]), version)
             payload = json.dumps(to_object(call)).encode()

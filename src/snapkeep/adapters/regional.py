@@ -1,4 +1,4 @@
-"""The adapters of each region, put together once for the functions, the commands and the simulator."""
+"""The adapters of each region, composed once for the functions, the commands and the simulator."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class AwsClients(Protocol):
     def get(self, service: str, *, region: str = "", once: bool = False) -> Any:
         """Return the client of a service in a region; without a region, in the caller's own.
 
-        A client made with `once` never repeats a request.
+        With `once`, the client never repeats a request.
         """
 
 
 class RegionalAdapters:
-    """Makes what reads and keeps a system's data in each region, from clients and the system's names.
+    """Makes the adapters of a system's data in each region, from clients and the system's names.
 
-    It asks the clients for nothing but what a method needs: the IAM role of a function grants no more.
+    Each method gets only the clients that it needs: the IAM role of a function grants no more.
     """
 
     def __init__(self, clients: AwsClients, names: SystemNames, clock: PacingClock | None = None) -> None:
@@ -48,20 +48,20 @@ class RegionalAdapters:
         self._keys: dict[str, RecentKeys] = {}
 
     def reader_of(self, region: str) -> Ec2Reader:
-        """Return a reader of EC2 that does not look at keys: for what relies on no snapshot."""
+        """Return a reader of EC2 that does not check keys, for callers that restore nothing."""
         from snapkeep.adapters.ec2_reader import Ec2Reader
 
         return Ec2Reader(client=self.clients.get("ec2", region=region), region=region)
 
     def points_of(self, region: str) -> Ec2Reader:
-        """Return a reader of EC2 that shows which snapshots can be restored: it looks at their KMS keys too."""
+        """Return a reader of EC2 that also checks the KMS keys of snapshots, so that it shows which can be restored."""
         from snapkeep.adapters.ec2_reader import Ec2Reader
 
         client = self.clients.get("ec2", region=region)
         return Ec2Reader(client=client, region=region, fault_of_key=self.keys_of(region).fault_of)
 
     def keys_of(self, region: str) -> RecentKeys:
-        """Return the adapter that knows the KMS keys of a region."""
+        """Return the adapter of the KMS keys of a region."""
         if region not in self._keys:
             from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 
@@ -70,12 +70,12 @@ class RegionalAdapters:
         return self._keys[region]
 
     def forget_keys(self) -> None:
-        """Look at the keys of all regions anew."""
+        """Clear the caches of keys in all regions."""
         for keys in self._keys.values():
             keys.forget()
 
     def guards_of(self, region: str) -> RecentGuards:
-        """Return the adapter that knows the AMIs and locks, from one listing of each within a minute."""
+        """Return the adapter of AMIs and locks, which lists each at most once a minute."""
         from snapkeep.adapters.ec2_guards import RecentGuards
 
         return RecentGuards(reader=self.reader_of(region), clock=self.clock)
@@ -89,7 +89,7 @@ class RegionalAdapters:
     def documents_of(self, region: str) -> Documents:
         """Return the recovery documents of a DR region. The name of their bucket is read once.
 
-        Raise AwsRefused where the region has no stack, AwsThrottled or AwsUnavailable.
+        Raise AwsRefused if the region has no stack, AwsThrottled or AwsUnavailable.
         """
         from snapkeep.adapters.s3_documents import S3Documents
 
@@ -107,13 +107,13 @@ class RegionalAdapters:
         return SsmPolicyStore(client=self.clients.get("ssm", region=region), name=self.names.policy_parameter, region=region)
 
     def hold_store_of(self, region: str) -> SsmHolds:
-        """Return the store of the holds that are written in a region."""
+        """Return the store of the holds in a region."""
         from snapkeep.adapters.ssm_holds import SsmHolds
 
         return SsmHolds(client=self.clients.get("ssm", region=region), path=self.names.holds_path, region=region)
 
     def placed_holds(self, regions: Iterable[str], problems: Mapping[str, str] = MappingProxyType({})) -> PlacedHolds:
-        """Return the holds that are written in these regions; `problems` are those that are not asked, with the reasons."""
+        """Return the holds in these regions; `problems` are regions that are not read, with the reasons."""
         from snapkeep.usecases.placed_holds import read_holds
 
         placed = read_holds({region: partial(self.hold_store_of, region) for region in regions if region not in problems})

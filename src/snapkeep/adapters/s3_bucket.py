@@ -13,20 +13,21 @@ if TYPE_CHECKING:
 
 
 class S3Bucket:
-    """The base of all adapters of a bucket: an S3 client, whose errors it translates into ours."""
+    """The base of all adapters of a bucket: an S3 client whose errors it translates into Snapkeep's."""
 
     def __init__(self, *, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def location(self, key: str) -> str:
-        """Return where an object is, as people write it."""
+        """Return the location of an object, such as `s3://bucket/key`."""
         return f"s3://{self._bucket}/{key}"
 
     def _read(self, key: str, absent: type[SnapkeepError]) -> tuple[str, Mapping[str, Any]]:
-        """Return the text of an object, and S3's answer. Raise `absent` where there is none.
+        """Return the text of an object, and S3's answer.
 
-        Only absence has its own error: a denied read must not pass for an object that was never written.
+        Raise `absent` if there is none. Only absence has its own error: a denied read must not look like an object that was
+        never written.
         """
         known = dict.fromkeys(("NoSuchKey", "404"), lambda _: absent(f"there is no {self.location(key)}"))
         with translated(f"get_object {key}", known):

@@ -8,20 +8,20 @@ from snapkeep.domain.errors import DocumentChanged, DocumentNotFound
 from snapkeep.usecases.recovery.record_ports import LISTED, Document
 
 _CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
-"""A conditional write that lost, also to one that ran at the same time (S3 user guide: conditional writes)."""
+"""The codes of a conditional write that failed, also because of a concurrent one (S3 user guide: conditional writes)."""
 
 
 class S3Documents(S3Bucket):
     """`Documents` over an S3 client. The version of a document is its ETag."""
 
     def check(self) -> None:
-        """Raise DocumentNotFound where there is no such bucket, or AwsRefused. Needs s3:ListBucket (S3 API: HeadBucket)."""
+        """Raise DocumentNotFound if there is no such bucket, or AwsRefused. The call needs s3:ListBucket (S3 API: HeadBucket)."""
         absent = dict.fromkeys(("NoSuchBucket", "404"), lambda _: DocumentNotFound(f"there is no such bucket: {self._bucket}"))
         with translated(f"head_bucket {self._bucket}", absent):
             self._client.head_bucket(Bucket=self._bucket)
 
     def get(self, key: str) -> Document:
-        """Return a document. Raise DocumentNotFound; needs s3:ListBucket, or S3 answers that access is denied."""
+        """Return a document. Raise DocumentNotFound. Without s3:ListBucket, S3 denies access to a missing document."""
         text, answer = self._read(key, DocumentNotFound)
         return Document(text, answer["ETag"])
 

@@ -19,12 +19,12 @@ _REDUCED = "reduced"
 
 
 class S3Proofs(S3Bucket):
-    """`ProofStore` over an S3 client. The bucket keeps former versions of each object."""
+    """`ProofStore` over an S3 client. The bucket keeps earlier versions of each object."""
 
     def put(self, proof: Proof) -> str:
-        """Keep a proof under the pair's ids and its end, and under its volume if it decides the base of changes.
+        """Store a proof under the pair's ids and its end, and under its volume if it decides the base of changes.
 
-        Return where it is. No later attempt overwrites it: one that ends without a result says nothing against it.
+        Return its location. No later attempt overwrites it: an attempt without a result does not contradict it.
         """
         pair, name, text = proof.progress.pair, _name(proof), to_text(proof)
         self._write(name, text)
@@ -45,7 +45,7 @@ class S3Proofs(S3Bucket):
     def spending(self, policy: str, month: datetime) -> MonthSpending:
         """Return the cost of a policy's comparisons with a budget that ended in the calendar month (UTC) of a moment.
 
-        The names of the objects say it, a thousand in each answer: none is read.
+        The names of the objects have the costs, a thousand in each answer: no object is read.
         """
         costs = [name.rpartition("/")[2].split("_") for name in self._keys(_folder_of_costs(policy, month))]
         return MonthSpending(sum(int(cost[1]) for cost in costs) / _MICRO, any(cost[2] == _REDUCED for cost in costs))
@@ -63,7 +63,7 @@ def _prefix(pair: Pair, method: Method) -> str:
 
 
 def _name(proof: Proof) -> str:
-    # Without colons, which tools for S3 encode. The names of a kind are in the order of time.
+    # The names have no colons, which tools for S3 encode. The names of a kind are in the order of time.
     return f"{_prefix(proof.progress.pair, proof.progress.method)}{format_time(proof.ended_at).replace(':', '')}.json"
 
 

@@ -13,15 +13,15 @@ class S3Reports(S3Bucket):
     """`ReportStore` over an S3 client; the bucket encrypts by default."""
 
     def put(self, name: str, content: str, content_type: str) -> str:
-        """Keep a report; return where it is."""
+        """Store a report; return its location."""
         self._write(name, content, content_type)
         return self.location(name)
 
     def get(self, name: str) -> str:
-        """Return what was kept. Raise ReportNotFound if there is nothing."""
+        """Return a stored report. Raise ReportNotFound if there is none."""
         return self._read(name, ReportNotFound)[0]
 
     def names_since(self, day: date, prefix: str = REPORTS) -> list[str]:
-        """Return the names of the reports of sweeps (JSON), or of what has another prefix, from a day on, the oldest first."""
+        """Return the names of sweeps' reports (JSON), or of objects with another prefix, from a day on, the oldest first."""
         names = self._keys(prefix, StartAfter=f"{prefix}{day:%Y/%m/%d}")
         return [name for name in names if name.endswith(".json")]

@@ -1,4 +1,4 @@
-"""Publishes messages to one SNS topic."""
+"""Messages to one SNS topic."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class SnsPublisher:
     def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         """Publish a message; subscriptions can filter by its attributes (`{"outcome": ["PARTIAL", "FAILED"]}`).
 
-        SNS takes subjects of less than 100 characters, in ASCII only (botocore: sns, PublishInput): a longer one is cut, and
-        every other character becomes a question mark.
+        SNS accepts subjects of less than 100 ASCII characters (botocore: sns, PublishInput): a longer one is cut, and every
+        other character becomes a question mark.
         """
         with translated(f"publish to {self._topic_arn}"):
             self._client.publish(

@@ -22,7 +22,7 @@ class SqsDeadLetters:
         self._messages = SqsMessages(client_of=lambda: client, queue_url=queue_url, queue="the dead-letter queue")
 
     def receive(self, most: int) -> Iterator[DeadLetter]:
-        """Return up to so many messages, each once."""
+        """Return up to `most` messages, each once."""
         for message in self._messages.receive(most):
             attributes = message.get("MessageAttributes", {})
             causes = [attributes[name].get("StringValue", "") for name in CAUSES if name in attributes]

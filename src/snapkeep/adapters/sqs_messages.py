@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 BATCH = 10
 """Messages of one ReceiveMessage or DeleteMessageBatch (botocore: sqs)."""
 EMPTY_RECEIVES = 3
-"""SQS asks a subset of its servers: one empty answer does not mean an empty queue (SQS developer guide, short polling)."""
+"""Empty answers after which a queue counts as empty: SQS asks only a subset of its servers (SQS developer guide, short
+polling)."""
 
 
 class SqsMessages:
-    """One queue over an SQS client; `queue` is what error messages call it."""
+    """One queue over an SQS client; `queue` is its name in error messages."""
 
     def __init__(self, *, client_of: Callable[[], SQSClient], queue_url: str, queue: str) -> None:
         self._client_of = client_of
@@ -27,7 +28,7 @@ class SqsMessages:
         self._queue = queue
 
     def receive(self, most: int) -> Iterator[Any]:
-        """Return up to so many messages with their attributes, each once. Raise AwsThrottled, AwsUnavailable, AwsRefused."""
+        """Return up to `most` messages with their attributes, each once. Raise AwsThrottled, AwsUnavailable, AwsRefused."""
         empty = received = 0
         while empty < EMPTY_RECEIVES and received < most:
             with translated(f"receive_message from {self._queue}"):

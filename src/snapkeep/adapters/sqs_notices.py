@@ -18,41 +18,41 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 CAUSE_KEPT = 4000
-"""Characters of a cause or a detail that a notice keeps: a message holds 256 KiB (SQS developer guide: quotas)."""
+"""The most characters of a cause or a detail in a notice: a message holds 256 KiB (SQS developer guide: quotas)."""
 MOST_AT_ONCE = 5000
-"""Notices that one digest looks at."""
+"""The most notices that one digest reads."""
 
 
 class SqsNotices:
     """`Notices` and `NoticeSource` over an SQS client."""
 
     def __init__(self, *, client_of: Callable[[], SQSClient], queue_url: str) -> None:
-        """`client_of` returns the client: most calls of functions notify nobody of anything."""
+        """`client_of` returns the client: most calls of functions send no notice."""
         self._client_of = client_of
         self._queue_url = queue_url
         self._messages = SqsMessages(client_of=client_of, queue_url=queue_url, queue="the notices' queue")
 
     def add(self, notice: Notice) -> None:
-        """Keep one notice for the next digest."""
+        """Add one notice to the next digest."""
         # A message holds 256 KiB, and a cause may be a whole stack trace.
         kept = replace(notice, cause=notice.cause[:CAUSE_KEPT], detail=notice.detail[:CAUSE_KEPT])
         with translated("send_message to the notices' queue"):
             self._client_of().send_message(QueueUrl=self._queue_url, MessageBody=to_text(kept))
 
     def receive(self) -> Iterator[HeldNotice]:
-        """Return the held notices, each once; those not deleted come back after the queue's visibility time-out."""
+        """Return the held notices, each once; those that are not deleted are received again after the visibility time-out."""
         for message in self._messages.receive(MOST_AT_ONCE):
             yield HeldNotice(_notice(message["Body"]), message["ReceiptHandle"])
 
     def delete(self, held: Sequence[HeldNotice]) -> None:
-        """Delete what was published."""
+        """Delete published notices."""
         self._messages.delete([notice.receipt for notice in held])
 
 
 def _notice(body: str) -> Notice:
-    """Return the notice in a message. An unreadable one becomes a notice itself: it must not stop the rest."""
+    """Return the notice in a message. An unreadable one becomes a notice itself, so that it does not stop the others."""
     try:
         return from_json(Notice, json.loads(body))
-    except (ValueError, RecursionError) as error:  # JSON that is nested too deeply
+    except (ValueError, RecursionError) as error:  # the JSON is nested too deeply
         cause = f"a notice cannot be read ({error!r}): {body}"[:CAUSE_KEPT]
         return Notice(ProblemKind.NOTICE_UNREADABLE, cause, "a notice", "from the notices' queue", "unknown", NEVER)

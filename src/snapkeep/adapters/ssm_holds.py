@@ -1,7 +1,7 @@
 """Holds as SSM parameters of one region, one for each, under one path.
 
-Parameter Store has no conditional write: of two writers of one parameter, one would lose its hold. A parameter for each hold
-also has room for its reason (4 KB in the standard tier), and no number of holds is too many.
+Parameter Store has no conditional write: with one parameter, one of two writers would lose its hold. A parameter for each hold
+also has room for its reason (4 KB in the standard tier), and the number of holds has no limit.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class SsmPolicyStore:
         return stored
 
     def history(self) -> list[StoredDocument]:
-        """Return all versions that are kept, newest first, those that say nothing too."""
+        """Return all stored versions, the newest first, including empty ones."""
         doing, absent = f"get_parameter_history {self._name} in {self.region}", ("ParameterNotFound",)
         versions = [
             StoredDocument(version["Version"], version["Value"], version["LastModifiedDate"], version.get("LastModifiedUser", ""))
@@ -46,26 +46,27 @@ class SsmPolicyStore:
         return sorted(versions, key=lambda stored: -stored.version)
 
     def put(self, text: str, *, advanced: bool) -> int:
-        """Keep a new version and return its number; the first one makes the parameter, which no stack does.
+        """Store a new version and return its number.
 
-        The tier never goes back: SSM refuses to lower it.
+        The first one makes the parameter, because no stack does. The tier never changes back: SSM refuses to lower it.
         """
         tier: ParameterTierType = "Advanced" if advanced else "Intelligent-Tiering"
         with translated(f"put_parameter {self._name} in {self.region}"):
             try:
-                # First as new, with its tag: PutParameter takes no tags together with Overwrite.
+                # The first attempt is as a new parameter, with its tag: PutParameter does not accept tags together with
+                # Overwrite.
                 tags: list[TagTypeDef] = [{"Key": SYSTEM, "Value": self._name.split("/")[1]}]
                 made = self._client.put_parameter(Name=self._name, Value=text, Type="String", Tier=tier, Tags=tags)
                 return made["Version"]
             except ClientError as error:
                 if code_of(error) != "ParameterAlreadyExists":
                     raise
-            # The parameter exists: a new version of it, and the former ones stay readable.
+            # The parameter exists and gets a new version; the earlier ones stay readable.
             answer = self._client.put_parameter(Name=self._name, Value=text, Type="String", Overwrite=True, Tier=tier)
             return answer["Version"]
 
     def remove(self) -> None:
-        """Put nothing in force: the stack's parameters are the policy again. The parameter stays, with its former versions."""
+        """Store an empty version: the stack's parameters are the policy again. The parameter stays, with its earlier versions."""
         try:
             self.current()
         except DocumentAbsent:

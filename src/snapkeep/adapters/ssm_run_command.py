@@ -1,4 +1,4 @@
-"""Runs commands in instances, through Systems Manager's Run Command."""
+"""Commands in instances, through Systems Manager's Run Command."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 LEAST_DELIVERY = timedelta(seconds=30)
 """The least `TimeoutSeconds` of SendCommand (botocore: ssm 2014-11-06)."""
 _CLOCKS = timedelta(minutes=1)
-"""By how much clocks may differ."""
+"""The time by which clocks may differ."""
 
 
 class SsmRunCommand:
-    """`InstanceCommands` over an SSM client, which must not retry by itself: SendCommand has no client token."""
+    """`InstanceCommands` over an SSM client that must not retry by itself: SendCommand has no client token."""
 
     def __init__(self, *, client_of: Callable[[], SSMClient]) -> None:
         self._client_of = client_of
@@ -44,7 +44,7 @@ class SsmRunCommand:
             )
 
     def find(self, instance_id: str, comment: str, since: datetime) -> CommandResult | None:
-        """Return the command with a comment that was sent since a moment; None if Systems Manager shows none, or not yet."""
+        """Return the command with a comment that was sent since a time; None if Systems Manager does not list it, or not yet."""
         after = {"key": "InvokedAfter", "value": f"{since - _CLOCKS:%Y-%m-%dT%H:%M:%SZ}"}
         request: dict[str, Any] = {"InstanceId": instance_id, "Filters": [after], "Details": True}
         for page in pages(self._client_of(), "list_command_invocations", request, f"list_command_invocations {instance_id}"):
@@ -58,7 +58,7 @@ def _result(item: Any) -> CommandResult:
     steps = item.get("CommandPlugins") or []
     output = "".join(step.get("Output") or "" for step in steps)[:MOST_OUTPUT]
     codes = [step["ResponseCode"] for step in steps if step.get("ResponseCode") is not None]
-    # Control characters, but line ends and tabs, would act on the terminal that shows the evidence.
+    # Control characters, except line ends and tabs, would affect the terminal that shows the evidence.
     shown = "".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in output)
     code = next((code for code in codes if code), codes[-1] if codes else None)
     return CommandResult(CommandStatus(item["Status"]), code, shown, str(item.get("StatusDetails") or ""))

@@ -1,4 +1,4 @@
-"""Starts executions of the state machine Drill."""
+"""Executions of the state machine Drill."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ class StepFunctionsDrills(ExecutionStarter):
     """`DrillRuns` over a Step Functions client of the DR region."""
 
     def start(self, run_id: str, name: str, *, end: bool = False) -> str:
-        """Start an execution for a drill, or one that ends it; return its ARN. A name that was taken starts nothing anew."""
+        """Start an execution for a drill, or one that ends it; return its ARN. A name that is taken starts no new one."""
         self.start_once(name, {"run": run_id, "end": end})
         return self.execution_arn(name)

@@ -1,4 +1,4 @@
-"""The executions that dealt with a snapshot."""
+"""The executions that handled a snapshot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RunHistory:
         read = 0
         for run in self._listed():
             since = (run["startDate"] - around).total_seconds()
-            # ListExecutions answers newest first, so everything after this is older still.
+            # ListExecutions returns the newest first, so that all later items are older.
             if since < -EARLIER_SECONDS or read >= self._most:
                 break
             if since > LATER_SECONDS:

@@ -1,4 +1,4 @@
-"""Starts executions of one state machine."""
+"""Executions of one state machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ExecutionStarter:
         self._arn = state_machine_arn
 
     def start_once(self, name: str, request: Mapping[str, Any]) -> bool:
-        """Start an execution. Return False if one of that name was started already (names are good once in 90 days)."""
+        """Start an execution. Return False if one with this name was started (a name is valid once in 90 days)."""
         call = {"stateMachineArn": self._arn, "name": name, "input": json.dumps(request)}
         return accepted(self._client.start_execution, f"start_execution of {self._arn}", ("ExecutionAlreadyExists",), **call)
 
@@ -34,7 +34,7 @@ class StateMachineRuns(ExecutionStarter):
     """`ProtectRuns` over a Step Functions client and one state machine."""
 
     def start(self, event: Mapping[str, Any], name: str) -> bool:
-        """Start an execution. Return False if one of that name was started already (names are good once in 90 days)."""
+        """Start an execution. Return False if one with this name was started (a name is valid once in 90 days)."""
         return self.start_once(name, event)
 
     def deployed_at(self) -> datetime:

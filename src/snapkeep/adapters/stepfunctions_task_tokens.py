@@ -1,4 +1,4 @@
-"""Answers waiting executions, in whichever region they wait."""
+"""Answers to waiting executions, in any region."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ NO_LONGER_WAITING = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken
 ERROR_LIMIT = 256
 """Characters of SendTaskFailure's `error` (botocore: stepfunctions)."""
 CAUSE_LIMIT = 480
-"""Step Functions takes 32,768 characters of `cause`, but all causes of a multi-volume set share the run's state of 256 KiB."""
+"""The most characters of `cause`: Step Functions accepts 32,768, but all causes of a multi-volume set share the run's state of
+256 KiB."""
 
 
 class StepFunctionsTaskTokens:
@@ -27,11 +28,11 @@ class StepFunctionsTaskTokens:
         self._client_of = client_of
 
     def send_success(self, region: str, token: str, output: CopyResult) -> bool:
-        """Answer with success. Return False if the execution waits no more."""
+        """Answer with success. Return False if the execution no longer waits."""
         return self._send(region, "send_task_success", taskToken=token, output=to_text(output))
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
-        """Answer with failure. Return False if the execution waits no more."""
+        """Answer with failure. Return False if the execution no longer waits."""
         return self._send(region, "send_task_failure", taskToken=token, error=error[:ERROR_LIMIT], cause=cause[:CAUSE_LIMIT])
 
     def _send(self, region: str, operation: str, **answer: str) -> bool:

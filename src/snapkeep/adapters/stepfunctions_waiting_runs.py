@@ -1,4 +1,4 @@
-"""Executions that have not ended, and the task tokens that they wait with."""
+"""Executions that have not ended, and the task tokens for which they wait."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CALLBACK = ".waitForTaskToken"
 ON_THE_WAY = frozenset({"TaskStarted", "TaskSubmitted"})
 TASK_ENDS = frozenset({"TaskSucceeded", "TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "TaskStateAborted"})
 RUN_ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut", "ExecutionRedriven"})
-"""After these no earlier token is in use: a redriven execution calls again."""
+"""The events after which no earlier token is in use: a redriven execution calls again."""
 
 
 class WaitingExecutions:
     """`WaitingRuns` over a Step Functions client and the state machine Protect.
 
-    `read_call` reads the payload of a call of CopySnapshotToDR: the task token and the copy that was requested.
+    `read_call` reads the payload of a call of CopySnapshotToDR: the task token and the requested copy.
     """
 
     def __init__(self, *, client: SFNClient, state_machine_arn: str, read_call: ReadCall) -> None:
@@ -49,9 +49,10 @@ class WaitingExecutions:
         return [self._wait(run, scheduled, submitted) for scheduled, submitted in open_callbacks(events)]
 
     def _wait(self, run: str, scheduled: Mapping[str, Any], submitted: Mapping[str, Any]) -> CopyWait:
-        """Return the wait of a run. Raise InvalidEvent where its history cannot be read.
+        """Return the wait of a run.
 
-        TaskScheduled holds "the JSON data passed to the resource" (botocore: TaskScheduledEventDetails), the token with it.
+        Raise InvalidEvent if its history cannot be read. TaskScheduled holds "the JSON data passed to the resource" (botocore:
+        TaskScheduledEventDetails), the token with it.
         """
         try:
             payload = json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]
@@ -68,7 +69,7 @@ class WaitingExecutions:
 def open_callbacks(history: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Return each call that waits for its token, as scheduled and as submitted, from an execution's events, oldest first.
 
-    The items of a Map run side by side; `previousEventId` says which event goes on with which (botocore: HistoryEvent).
+    The items of a Map run in parallel; `previousEventId` links each event to the one before it (botocore: HistoryEvent).
     """
     scheduled: dict[int, Mapping[str, Any]] = {}
     call_of: dict[int, int] = {}
@@ -83,7 +84,7 @@ def open_callbacks(history: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[s
             if kind == "TaskSubmitted":
                 waiting[call] = event
         elif kind in TASK_ENDS:
-            # Answered, failed or timed out: in each case the token is worth nothing any more.
+            # The call was answered, failed or timed out: in each case the token is no longer valid.
             waiting.pop(call, None)
         elif kind in RUN_ENDS:
             waiting.clear()

@@ -1,4 +1,4 @@
-"""Calls at the same time, in threads."""
+"""Concurrent calls in threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ class Threads:
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="blocks")
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Return the results in the order of the calls. Raise the error of the first that failed; the rest is not begun."""
+        """Return the results in the order of the calls.
+
+        Raise the error of the first failed call; calls that have not begun are cancelled.
+        """
         futures = [self._pool.submit(call) for call in calls]
         try:
             return [future.result() for future in futures]
