@@ -1,4 +1,4 @@
-"""Clients with the interface of boto3's: snake_case methods, the same errors, paginators."""
+"""Clients with boto3's interface: snake_case methods, the same errors, paginators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snapkeep.lab.ebs_model.api.actions import SERVICES
 from snapkeep.lab.ebs_model.errors import ApiError, NoAnswer
 from snapkeep.lab.ebs_model.requests.call import Params, Response
 
-# The field of a page's items, for every action of the model that botocore has a paginator for, and for no other.
+# The field of a page's items, for every action of the model with a paginator in botocore, and for no other.
 RESULT_KEYS = {
     "DescribeSnapshots": "Snapshots",
     "DescribeVolumes": "Volumes",
@@ -65,7 +65,7 @@ class RequestHandler(Protocol):
         """Return the answer. Raise ApiError or NoAnswer."""
 
     def wait_for_answer(self, action: str, answer: Response) -> None:
-        """Let the time that the request takes pass."""
+        """Wait for the duration of the request."""
 
 
 class Client:
@@ -94,12 +94,9 @@ class Client:
         return method
 
     def send(self, action: str, params: dict[str, Any]) -> Response:
-        """Send a request and return its answer; an error takes its time too.
-
-        Raise botocore's errors.
-        """
+        """Send a request and return its answer; an error takes time too. Raise botocore's errors."""
         answer: Response = {}
-        if action == "RunInstances" and params.get("UserData"):  # boto3 encodes it, whatever it is
+        if action == "RunInstances" and params.get("UserData"):  # boto3 encodes it always
             data = params["UserData"]
             params["UserData"] = b64encode(data if isinstance(data, bytes) else data.encode()).decode()
         try:
@@ -132,7 +129,7 @@ class Client:
 
 
 def as_client_error(error: ApiError, action: str) -> ClientError:
-    """Return botocore's error for the model's."""
+    """Return botocore's error for an error of the model."""
     response: Any = {
         "Error": {"Code": error.code, "Message": error.message},
         "ResponseMetadata": {
@@ -149,7 +146,7 @@ def as_client_error(error: ApiError, action: str) -> ClientError:
 
 
 class Paginator:
-    """Goes through the pages of one action."""
+    """The paginator of one action."""
 
     def __init__(self, client: Client, action: str) -> None:
         self._client = client

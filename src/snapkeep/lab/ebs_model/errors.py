@@ -1,10 +1,10 @@
-"""The errors that a request can be answered with."""
+"""The errors of requests."""
 
 from __future__ import annotations
 
 
 class ApiError(Exception):
-    """An error answer of the API: code, message and HTTP status, as AWS words them.
+    """An error answer of the API: code, message and HTTP status in AWS's words.
 
     Source of the codes: [EC2 API reference: error codes].
     """
@@ -15,13 +15,13 @@ class ApiError(Exception):
         self.message = message
         self.http_status = http_status
         self.reason = reason
-        """The Reason of an exception of the EBS direct APIs; empty where the service has none."""
+        """The Reason of an exception of the EBS direct APIs; empty if the service has none."""
 
 
 class NoAnswer(Exception):
-    """No answer came back: the region is unreachable, or the answer was lost on its way.
+    """There is no answer: the region is unreachable, or the answer was lost.
 
-    ``kind`` is ``unreachable`` (nothing was done) or ``timeout`` (look at the world to know).
+    ``kind`` is ``unreachable`` (nothing was done) or ``timeout`` (the request may have been carried out).
     """
 
     def __init__(self, kind: str, region: str) -> None:
@@ -46,15 +46,18 @@ def volume_not_found(volume_id: str) -> ApiError:
 
 
 def dry_run() -> ApiError:
-    """Return the error that stands for the success of a dry run (botocore: DryRun)."""
+    """Return the error of a successful dry run (botocore: DryRun)."""
     return ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 
 
 def invalid_value(value: object, parameter: str, expected: str = "") -> ApiError:
-    """Return InvalidParameterValue as EC2 words it, with what would be valid."""
+    """Return InvalidParameterValue in EC2's words, with the valid values."""
     return ApiError("InvalidParameterValue", f"Value ({value}) for parameter {parameter} is invalid. {expected}".rstrip())
 
 
 def not_modelled(feature: str) -> ApiError:
-    """Return the error for a feature of AWS that the model lacks: it names the feature, and never answers falsely."""
+    """Return the error for a feature of AWS that the model lacks.
+
+    It names the feature: the model never returns a wrong answer.
+    """
     return ApiError("InvalidAction", f"The model of EBS does not have {feature}: it is not modelled.")

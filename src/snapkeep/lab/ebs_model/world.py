@@ -1,4 +1,4 @@
-"""The world: the entry point of every request, its time, and the changes that are made to it from outside."""
+"""The world: the entry point of every request, its time, and changes from outside."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from snapkeep.lab.ebs_model.store.world_state import Listener, Observer, WorldOp
 class World:
     """EBS, EC2's part of it, and KMS keys, of several accounts in several regions.
 
-    Thread-safe: requests and ticks take turns. Listeners are called inside that turn and may make requests.
+    It is thread-safe: requests and ticks take turns. Listeners are called within a turn and may make requests.
     """
 
     def __init__(self, state: WorldState | None = None, **options: Unpack[WorldOptions]) -> None:
@@ -53,7 +53,7 @@ class World:
     ) -> Response:
         """Carry out one request: a service, a PascalCase action, its parameters. Return the answer in botocore's shape.
 
-        Raise ApiError with AWS's code, message and HTTP status; NoAnswer when nothing comes back.
+        Raise ApiError with AWS's code, message and HTTP status; NoAnswer if there is no answer.
         """
         state = self.state
         with self._lock:
@@ -82,14 +82,14 @@ class World:
         return make_client(self, service, region, account_id or self.account_id, caller)
 
     def resource_tags(self, region: str, account_id: str, resource_id: str) -> dict[str, str]:
-        """Return a resource's tags (what `aws:ResourceTag` sees); none when the resource does not exist."""
+        """Return a resource's tags (for `aws:ResourceTag`); none if the resource does not exist."""
         with self._lock:
             resource = self.region_account(region, account_id).tagged(resource_id)
             return {} if resource is None else dict_of_tags(resource)
 
     @staticmethod
     def request_tags(action: str, params: Params) -> dict[str, str]:
-        """Return the tags in a request (what `aws:RequestTag` sees)."""
+        """Return the tags in a request (for `aws:RequestTag`)."""
         return request_tags(action, params)
 
     # Accounts and regions
@@ -105,11 +105,11 @@ class World:
         return self.state.regions
 
     def region_account(self, region: str, account_id: str | None = None) -> RegionAccount:
-        """Return what an account holds in a region. Raise ApiError for a region that is not in the world."""
+        """Return the resources of an account in a region. Raise ApiError for a region that is not in the world."""
         return self.state.region_account(region, account_id)
 
     def close_account(self, account_id: str) -> None:
-        """Delete an account with everything in it, locked snapshots too, as at the end of the days after its closing.
+        """Delete an account with all its resources, including locked snapshots, as AWS does some days after its closing.
 
         Source: EBS user guide, snapshot lock considerations (a closed account's snapshots are deleted after 90 days).
         """
@@ -124,33 +124,30 @@ class World:
     # Events
 
     def subscribe(self, listener: Listener) -> None:
-        """Deliver every event to a function, as EventBridge would."""
+        """Deliver every event to a function, like EventBridge."""
         self.state.listeners.append(listener)
 
     def observe(self, observer: Observer) -> None:
-        """Call a function for every event when it is emitted, even one that is delivered late, twice or never."""
+        """Call a function for every event at once, even if it is delivered late, twice or never."""
         self.state.observers.append(observer)
 
     def deliver(self, event: Mapping[str, Any]) -> None:
-        """Deliver an event once more, now, to every listener."""
+        """Deliver an event again, now, to every listener."""
         self.state.deliver(dict(event))
 
     # Time
 
     def now(self) -> float:
-        """Return seconds since the epoch: the clock's, or the due time of the timer that is running."""
+        """Return seconds since the epoch: the clock's, or the due time of the running timer."""
         return self.state.now()
 
     def next_due(self) -> float | None:
-        """Return when the next timer is due, in seconds since the epoch; None when no timer is set."""
+        """Return the due time of the next timer in seconds since the epoch; None if no timer is set."""
         timers_set = self.state.timers
         return timers_set[0][0] if timers_set else None
 
     def run_until(self, moment: float | datetime) -> None:
-        """Run every timer up to a moment, in order, and set the clock to it.
-
-        Raise TypeError on a clock that runs by itself.
-        """
+        """Run every timer up to a time, in order, and set the clock to it. Raise TypeError on a clock that runs by itself."""
         if not isinstance(self.clock, VirtualClock):
             raise TypeError("run_until needs a VirtualClock; call tick() on a real or scaled one")
         until = seconds_of(moment)
@@ -169,7 +166,7 @@ class World:
             self.run_until(max(heap[0][0], self.clock.now()))
 
     def tick(self) -> None:
-        """Run every timer that is due by the clock. Every request does this first."""
+        """Run every due timer. Every request does this first."""
         heap = self.state.timers
         if self.state.moment is not None or not heap or heap[0][0] > self.clock.now():
             return
@@ -178,9 +175,9 @@ class World:
                 self._run_next_timer()
 
     def wait_for_answer(self, action: str, answer: Response) -> None:
-        """Let the time pass that a request with this answer takes (empty for an error).
+        """Wait for the duration of a request with this answer (empty for an error).
 
-        A listener's requests take none: the world stands still until its event is delivered.
+        A listener's requests take no time: the world stands still until its event is delivered.
         """
         if self.state.latency == _NO_LATENCY or not isinstance(self.clock, VirtualClock):
             return
@@ -200,13 +197,13 @@ class World:
     # A world as data
 
     def save(self) -> dict[str, Any]:
-        """Return the whole world as JSON-able data, without its listeners."""
+        """Return the world as JSON-able data, without its listeners."""
         with self._lock:
             return saved_world.save(self.state)
 
     @classmethod
     def from_saved(cls, data: Mapping[str, Any], *, clock: WorldClock | None = None) -> World:
-        """Return the world that ``save`` returned; without a clock, on a virtual one. Raise ValueError."""
+        """Return the world in data from ``save``; without a clock, on a virtual one. Raise ValueError."""
         return cls(saved_world.restore(data, clock))
 
     @classmethod
@@ -231,7 +228,7 @@ class World:
         keys.deny(self.state, key_arn, principals)
 
     def allow_key(self, key_arn: str) -> None:
-        """Make a key accessible to everybody again. Raise KeyError."""
+        """Make a key accessible to all principals again. Raise KeyError."""
         keys.allow(self.state, key_arn)
 
     def add_recycle_bin_rule(
@@ -253,11 +250,11 @@ class World:
         self.region_account(region, account_id).bin_rules.append(rule)
 
     def stored_bytes(self, region: str, account_id: str | None = None) -> int:
-        """Return the bytes that a region's snapshots store in the standard tier (what is billed)."""
+        """Return the billed bytes of a region's snapshots in the standard tier."""
         return self.region_account(region, account_id).stored_blocks * BLOCK_SIZE
 
     def archived_bytes(self, region: str, account_id: str | None = None) -> int:
-        """Return the bytes that a region's snapshots store in the archive tier."""
+        """Return the bytes of a region's snapshots in the archive tier."""
         return self.region_account(region, account_id).archived_blocks * BLOCK_SIZE
 
     def plant(self, snapshot_id: str, faults: ContentFaults, *, region: str, account_id: str | None = None) -> None:
@@ -291,7 +288,7 @@ class World:
         return not (faults.kinds and faults.hit("region_unreachable", self.now(), region=region))
 
     def set_clock_skew(self, region: str, seconds: float) -> None:
-        """Let a region's clock differ from the world's from now on, for every account there."""
+        """Set the difference of a region's clock from the world's, for every account there from now on."""
         self.state.set_clock_skew(region, seconds)
 
     def set_quotas(self, quotas: Quotas, region: str | None = None) -> None:
@@ -310,7 +307,7 @@ class World:
         self.set_quotas(replace(base, **changes), region)
 
     def change_speeds(self, **changes: Any) -> None:
-        """Change fields of Speeds, for everything that starts from now on."""
+        """Change fields of Speeds for operations that start from now on."""
         self.state.speeds = replace(self.state.speeds, **changes)
 
 

@@ -1,11 +1,10 @@
 """Systems Manager's Run Command: documents, the agents of instances, and commands.
 
-Sources: [Systems Manager user guide: setting up EC2 instances; VPC endpoints; message API operations], botocore
-(ssm 2014-11-06). An agent is connected once its instance runs with an instance profile (the profile's permissions are not
-modelled), and reaches Systems Manager: through the internet, or through VPC endpoints for `ssm` and `ssmmessages`. Agents before
-3.3.40.0, which need `ec2messages` too, are not modelled. A command ends after some seconds, well unless a fault
-`command_fails` says otherwise; a fault `command_slow` makes it take longer, and `command_listed_late` lists it later. AWS's own
-documents are not modelled.
+Sources: [Systems Manager user guide: setting up EC2 instances; VPC endpoints; message API operations], botocore (ssm
+2014-11-06). An agent is connected once its instance runs with an instance profile (the profile's permissions are not modelled)
+and can reach Systems Manager: through the internet, or through VPC endpoints for `ssm` and `ssmmessages`. Agents before
+3.3.40.0, which need `ec2messages` too, are not modelled. A command succeeds after some seconds. The fault `command_fails` makes
+it fail, `command_slow` makes it take longer, and `command_listed_late` lists it later. AWS's own documents are not modelled.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.store.records import InstanceRecord
 
 AGENT_SECONDS = 20.0
-"""From the start of an instance until its agent is connected. An assumption."""
+"""The time from the start of an instance until its agent is connected. An assumption."""
 COMMAND_SECONDS = 8.0
 """An assumption."""
 AGENT_SERVICES = ("ssm", "ssmmessages")
 MOST_OUTPUT = 2500
 MOST_ON_A_PAGE = 50
 RESERVED_PREFIXES = ("aws", "amazon", "amzn")
-"""Names of documents of AWS (botocore: CreateDocument)."""
+"""Prefixes of the names of AWS's documents (botocore: CreateDocument)."""
 HTTPS = 443
 
 
 def create_document(call: Call) -> Response:
-    """CreateDocument: its content is not looked at. Raise DocumentAlreadyExists."""
+    """CreateDocument: its content is ignored. Raise DocumentAlreadyExists."""
     name = str(call.params["Name"])
     if name.lower().startswith(RESERVED_PREFIXES):
         raise ApiError("ValidationException", f"{name}: the prefix is reserved for documents of AWS")
@@ -52,7 +51,7 @@ def describe_instance_information(call: Call) -> Response:
 
 
 def send_command(call: Call) -> Response:
-    """SendCommand to instances by id. Raise InvalidDocument, InvalidInstanceId where an agent is not connected."""
+    """SendCommand to instances by id. Raise InvalidDocument, InvalidInstanceId if an agent is not connected."""
     document, ids = (
         str(call.params["DocumentName"]).rpartition("document/")[2],
         [str(name) for name in call.params.get("InstanceIds") or ()],
@@ -86,7 +85,7 @@ def send_command(call: Call) -> Response:
 
 
 def list_command_invocations(call: Call) -> Response:
-    """ListCommandInvocations of an instance or a command since a moment, the newest first, on pages of 50 at most."""
+    """ListCommandInvocations of an instance or a command since a time, the newest first, on pages of 50 at most."""
     wanted = {name: str(call.params[name]) for name in ("CommandId", "InstanceId") if call.params.get(name)}
     after = [
         datetime.fromisoformat(condition["value"])
@@ -140,7 +139,7 @@ def _is_online(call: Call, instance: InstanceRecord) -> bool:
 
 
 def _reaches(call: Call, vpc_id: str, service: str, groups: set[str], egress: list[dict[str, Any]]) -> bool:
-    """Whether an endpoint with private DNS answers the instance: its own groups let it out, those of the endpoint let it in."""
+    """Whether the instance reaches an endpoint with private DNS: its groups admit the egress, the endpoint's the ingress."""
     name = f"com.amazonaws.{call.account.region}.{service}"
     for endpoint in call.account.endpoints.values():
         if (endpoint["VpcId"], endpoint["ServiceName"]) != (vpc_id, name) or not endpoint["PrivateDnsEnabled"]:

@@ -1,4 +1,4 @@
-"""CopySnapshot, and how a copy ends. Source of all rules unless said: [EBS user guide: copy a snapshot]."""
+"""CopySnapshot, and the ends of copies. Source of all rules, unless noted otherwise: [EBS user guide: copy a snapshot]."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def copy_snapshot(call: Call) -> Response:
 def pin(
     call: Call, source_account: RegionAccount, source: SnapshotRecord, key_arn: str, description: str, tags: dict[str, str]
 ) -> SnapshotRecord:
-    """Return a copy of a snapshot that shares the blocks it may; it is not listed yet."""
+    """Return a copy of a snapshot that shares all possible blocks; it is not listed yet."""
     world = call.world
     copy = SnapshotRecord(
         seq=world.next_seq(),
@@ -110,7 +110,7 @@ def _plant_faults(call: Call, source: SnapshotRecord, copy: SnapshotRecord) -> N
 
 
 def _source(call: Call) -> tuple[RegionAccount, SnapshotRecord]:
-    """Return the source and the account that holds it, which may be another one that shares it."""
+    """Return the source and the account that owns it, which may be another one that shares it."""
     region, snapshot_id = str(call.params["SourceRegion"]), str(call.params["SourceSnapshotId"])
     if region not in call.world.regions:
         raise ApiError("InvalidParameterValue", f"Value ({region}) for parameter SourceRegion is invalid.")
@@ -137,7 +137,7 @@ def _encrypted(call: Call, source: SnapshotRecord) -> bool:
 
 
 def _duration_minutes(params: Any) -> int:
-    """Return the completion duration; 0: none. 15 minutes to 48 hours in steps of 15 [EBS user guide: time-based]."""
+    """Return the completion duration; 0 for none. 15 minutes to 48 hours in steps of 15 [EBS user guide: time-based]."""
     minutes = params.get("CompletionDurationMinutes")
     if minutes is None:
         return 0
@@ -162,10 +162,10 @@ def _check_quotas(call: Call) -> None:
 
 
 def _time_based_rate(call: Call, source_account: RegionAccount, source: SnapshotRecord, minutes: int) -> float:
-    """Return the MiB/s that a time-based copy gets; 0: it is none.
+    """Return the MiB/s of a time-based copy; 0 for an ordinary copy.
 
     Source: [EBS user guide: time-based copies]: throughput = size ÷ duration, at most 500 MiB/s for one operation and
-    2,000 for a pair of regions. With less left than asked the copy is late; with nothing left the request fails.
+    2,000 for a pair of regions. With less throughput than requested the copy is late; without any the request fails.
     """
     if not minutes:
         return 0.0
@@ -193,10 +193,10 @@ def _rate_in_use(copy: SnapshotRecord) -> float:
 
 
 def _share_blocks(call: Call, source_account: RegionAccount, source: SnapshotRecord, copy: SnapshotRecord) -> int:
-    """Add the copy to the chain that it is incremental to, or start one; return how many blocks have to move.
+    """Add the copy to the chain to which it is incremental, or start one; return the number of blocks to move.
 
-    Same account, region and key: always incremental. Else only if a previous copy was made, the most recent one still
-    exists and is not archived, and all copies there are unencrypted or use one key.
+    A copy within an account, a region and a key is always incremental. Another copy is incremental only if a previous copy was
+    made, the most recent one still exists and is not archived, and all copies there are unencrypted or use one key.
     """
     account, log = call.account, source.log
     if source_account is account and source.key_arn == copy.key_arn and source.chain is not None:
@@ -220,7 +220,7 @@ def _register(account: RegionAccount, copy: SnapshotRecord) -> None:
 
 
 def _failure(call: Call, source: SnapshotRecord, key: Key | None, key_arn: str) -> str:
-    """Return why the copy will fail ("" when it will not), as far as it is known at its start.
+    """Return why the copy will fail ("" if it will not), as far as it is known at its start.
 
     "AWS authenticates the KMS key asynchronously" [EC2 API reference: CopySnapshot]: a wrong key fails it later.
     """
@@ -236,7 +236,7 @@ def _failure(call: Call, source: SnapshotRecord, key: Key | None, key_arn: str) 
 
 
 def _schedule_end(call: Call, copy: SnapshotRecord, rate: float) -> None:
-    """Decide when a copy ends, and set its timers."""
+    """Decide the end of a copy, and set its timers."""
     world, account, speeds = call.world, call.account, call.world.speeds
     if rate:
         due = call.now + max(copy.full_blocks * BLOCK_SIZE / MIB / rate, 1.0)
@@ -274,7 +274,7 @@ def finish(world: WorldState, account: RegionAccount, copy_id: str, extra: Any) 
     if not copy.failure and sharing.find_in(source_account, account.account_id, copy.source_id) is None:
         copy.failure = SOURCE_FAILURE
     shares_chain = copy.chain is not None and len(copy.chain.members) > 1
-    incremental = shares_chain or copy.moved_blocks < copy.full_blocks  # of an empty volume nothing moves
+    incremental = shares_chain or copy.moved_blocks < copy.full_blocks  # an empty volume has no blocks to move
     if copy.failure:
         copy.message = copy.failure
         account.set_state(copy, ERROR)

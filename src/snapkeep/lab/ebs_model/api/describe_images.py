@@ -46,7 +46,7 @@ VALUES = {
     "imdsSupport": "ImdsSupport",
 }
 NOT_LISTED = ("UefiData",)
-"""Only DescribeImageAttribute answers it."""
+"""Only DescribeImageAttribute returns it."""
 
 
 def _rendered(call: Call, image: ImageRecord) -> Response:
@@ -110,7 +110,7 @@ def describe_images(call: Call) -> Response:
 
 
 def _using_snapshots(call: Call, filters: list[tuple[str, list[str]]], images: list[ImageRecord]) -> list[ImageRecord]:
-    """Return the images that can match a filter on snapshots: the index saves going through all of them."""
+    """Return the images that can match a filter on snapshots: the index avoids a search of all images."""
     for name, values in filters:
         if name == "block-device-mapping.snapshot-id" and not any(map(has_wildcard, values)):
             users = {user for value in values for user in call.account.image_uses.get(value, ())}

@@ -107,7 +107,7 @@ STATUS_FIELDS = readers(
 
 
 def rendered(call: Call, instance: InstanceRecord) -> Response:
-    """Return an instance as DescribeInstances has it."""
+    """Return an instance in the form of DescribeInstances."""
     attached = [call.account.volumes[volume_id] for volume_id in instance.volume_ids]
     interfaces = [call.account.interfaces[name] for name in instance.interface_ids if name in call.account.interfaces]
     details = dict(instance.details)
@@ -184,7 +184,7 @@ def _passes(tests: Iterable[Callable[[Response], bool]], answer: Response) -> bo
 
 
 def describe_instance_status(call: Call) -> Response:
-    """DescribeInstanceStatus: running ones, or all with IncludeAllInstances; checks take their time after the start."""
+    """DescribeInstanceStatus: running ones, or all with IncludeAllInstances; checks take some time after the start."""
     instances = _visible(call)
     if not call.params.get("IncludeAllInstances"):
         instances = [instance for instance in instances if instance.state == "running"]
@@ -205,7 +205,7 @@ def _status(call: Call, instance: InstanceRecord) -> Response:
         "Events": [],
     }
     for name in CHECKS:
-        # Only the instance's own check fails: the system beneath it, and its volumes, are sound.
+        # Only the instance's own check fails: the underlying system and its volumes have no fault.
         failing = instance.check_fails and name != "InstanceStatus" and status == "impaired"
         shown, detail = ("ok", "passed") if failing else (status, check)
         answer[name] = {"Status": shown}

@@ -1,7 +1,7 @@
 """DescribeSnapshots. Source: [EC2 API reference: DescribeSnapshots] and botocore's service model.
 
-The answer to a filter on a volume, a tag or a state comes from an index; an index with most of the snapshots is not
-worth sorting, and all snapshots are read in order instead. Either way the oldest comes first.
+An index answers a filter on a volume, a tag or a state. An index with most of the snapshots is not worth sorting, and all
+snapshots are read in order instead. In both cases the oldest is first.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _seq = attrgetter("seq")
 WORTH_AN_INDEX = 4
 Test = Callable[[SnapshotRecord], bool]
 Candidates = tuple[int, list[Iterable[SnapshotRecord]]]
-"""How many at most, and the index entries to read."""
+"""The greatest number of snapshots, and the index entries to read."""
 
 
 def progress(snapshot: SnapshotRecord, now: float) -> str:
@@ -43,7 +43,7 @@ def progress(snapshot: SnapshotRecord, now: float) -> str:
 
 
 def rendered(account: RegionAccount, snapshot: SnapshotRecord, now: float, reader: str) -> Response:
-    """Return a snapshot as DescribeSnapshots has it for an account: only the fields that it has, and tags for its owner alone."""
+    """Return a snapshot in the form of DescribeSnapshots for an account: only existing fields, and tags only for its owner."""
     answer: Response = {
         "SnapshotId": snapshot.id,
         "VolumeId": snapshot.volume_id,
@@ -96,14 +96,14 @@ FIELDS: Mapping[str, Callable[[SnapshotRecord], Iterable[str]]] = {
     "volume-id": lambda s: (s.volume_id,),
     "volume-size": lambda s: (str(s.size_gib),),
 }
-"""How a filter reads a snapshot; `progress` needs the time too."""
+"""The readers of fields for filters; `progress` needs the time too."""
 _tags = attrgetter("tags")
 
 
 def describe_snapshots(call: Call) -> Response:
     """DescribeSnapshots: own, shared and public ones; by id, owner, who may restore, filters; pages of 5 to 1,000.
 
-    Raise InvalidParameterCombination on ids with a page size, and what the other parameters are refused by.
+    Raise InvalidParameterCombination on ids with a page size, and the errors of the other parameters.
     """
     params, account, now = call.params, call.account, call.now
     after, size = limits(params)
@@ -115,7 +115,7 @@ def describe_snapshots(call: Call) -> Response:
     fields = FIELDS
     if any(name == "progress" for name, _ in filters):
         fields = {**FIELDS, "progress": lambda snapshot: (progress(snapshot, now),)}
-    # Others see no tags. Where nothing is shared, all are own: the readers of the fast path.
+    # Other accounts see no tags. If nothing is shared, all snapshots are own ones: the readers of the fast path apply.
     shared = bool(call.world.shared_snapshots.get(account.region))
     own_tags = (lambda s: s.tags if s.owner_id == account.account_id else ()) if shared else _tags
     tests: list[Test] = tests_for(filters, fields, own_tags)
@@ -133,7 +133,7 @@ def describe_snapshots(call: Call) -> Response:
 
 
 def _scope(call: Call) -> list[Test]:
-    """Return the tests that OwnerIds and RestorableByUserIds stand for."""
+    """Return the tests of OwnerIds and RestorableByUserIds."""
     account_id, account = call.account.account_id, call.account
     tests: list[Test] = []
     owners = {account_id if owner == "self" else str(owner) for owner in call.params.get("OwnerIds") or ()}

@@ -140,7 +140,7 @@ def list_changed_blocks(call: Call) -> Response:
 
 
 def _changed(first: SnapshotRecord | None, second: SnapshotRecord) -> list[Extent]:
-    """Return the blocks written between two snapshots, and those that planted faults made differ."""
+    """Return the blocks written between two snapshots, and those that differ because of planted faults."""
     if first is None:
         return content_of(second).extents()
     low, high = sorted((first.generation, second.generation))

@@ -1,4 +1,4 @@
-"""AMIs: a registered one keeps the snapshots in its block device mapping, a disabled one too.
+"""AMIs: registered and disabled ones keep the snapshots in their block device mappings.
 
 Sources: [EC2 API reference: RegisterImage, CreateImage, CopyImage, DeregisterImage, DisableImage], botocore.
 """
@@ -93,7 +93,7 @@ def _billed(billing: tuple[str, ...]) -> dict[str, Any]:
 
 
 def billing_of(image: ImageRecord) -> tuple[str, ...]:
-    """Return what an AMI leaves on the volumes that are made from it; nothing for plain Linux."""
+    """Return the billing details that an AMI gives to volumes that are made from it; nothing for plain Linux."""
     details = image.details
     codes = [str(code["ProductCodeId"]) for code in details.get("ProductCodes") or ()]
     billing = (str(details["PlatformDetails"]), str(details["UsageOperation"]), *codes)
@@ -197,7 +197,7 @@ def _settings_of(volume: VolumeRecord, snapshot_id: str) -> dict[str, Any]:
 def copy_image(call: Call) -> Response:
     """CopyImage, called in the destination: copies of its snapshots, with their copySnapshot events, and an AMI of them.
 
-    It is pending until they are complete. Raise InvalidAMIID.NotFound, and what CopySnapshot raises.
+    It is pending until they are complete. Raise InvalidAMIID.NotFound, and the errors of CopySnapshot.
     """
     for image_id in earlier_ids(call, "CopyImage"):
         return {"ImageId": image_id}
@@ -309,7 +309,7 @@ def _delete(call: Call, snapshot_id: str) -> str:
 
 
 def disable_image(call: Call) -> Response:
-    """DisableImage: not listed without IncludeDisabled, nothing starts from it, and it keeps its snapshots."""
+    """DisableImage: the image is not listed without IncludeDisabled, cannot be launched, and keeps its snapshots."""
     own_image(call).state = "disabled"
     return {"Return": True}
 

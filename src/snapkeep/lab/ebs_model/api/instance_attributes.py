@@ -1,4 +1,7 @@
-"""DescribeInstanceAttribute, ModifyInstanceAttribute, and two more of an instance. Source: [EC2 API reference], botocore."""
+"""DescribeInstanceAttribute, ModifyInstanceAttribute, and two more actions of an instance.
+
+Source: [EC2 API reference], botocore.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def describe_attribute(call: Call) -> Response:
 def modify_attribute(call: Call) -> Response:
     """ModifyInstanceAttribute, in the form with one parameter for each attribute.
 
-    Raise IncorrectInstanceState for what can change only while the instance is stopped.
+    Raise IncorrectInstanceState for an attribute that can change only while the instance is stopped.
     """
     instance, params = call.instance(str(call.params["InstanceId"])), call.params
     for name in WHILE_STOPPED:
@@ -105,7 +108,7 @@ def _modify_mapping(call: Call, instance: InstanceRecord, mapping: Any) -> None:
 
 
 def describe_credit_specifications(call: Call) -> Response:
-    """DescribeInstanceCreditSpecifications: of burstable instances alone."""
+    """DescribeInstanceCreditSpecifications: only of burstable instances."""
     ids = [str(instance_id) for instance_id in call.params.get("InstanceIds") or call.account.instances]
     instances = [call.instance(instance_id) for instance_id in ids]
     return {
@@ -118,7 +121,7 @@ def describe_credit_specifications(call: Call) -> Response:
 
 
 def get_uefi_data(call: Call) -> Response:
-    """GetInstanceUefiData: of an instance that starts by UEFI. Raise UnsupportedOperation for another."""
+    """GetInstanceUefiData: only of an instance that boots by UEFI. Raise UnsupportedOperation for another."""
     instance = call.instance(str(call.params["InstanceId"]))
     if instance.details.get("CurrentInstanceBootMode") != "uefi":
         raise ApiError("UnsupportedOperation", f"The instance '{instance.id}' does not boot with UEFI.")

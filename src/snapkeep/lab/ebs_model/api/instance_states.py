@@ -1,4 +1,4 @@
-"""StopInstances, StartInstances, TerminateInstances, and how an instance comes to run. Source: [EC2 API reference]."""
+"""StopInstances, StartInstances, TerminateInstances, and the start of an instance. Source: [EC2 API reference]."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STARTABLE, STOPPABLE = ("stopped", "pending", "running"), ("pending", "running",
 
 
 def state_of(name: str) -> dict[str, Any]:
-    """Return a state as answers have it."""
+    """Return a state in the form of answers."""
     return {"Code": CODES[name], "Name": name}
 
 
@@ -63,7 +63,7 @@ def start_instances(call: Call) -> Response:
 
 
 def finish_start(world: WorldState, account: RegionAccount, instance_id: str, failure: Any) -> None:
-    """Let a pending instance run, or end it when a volume cannot be used for its key."""
+    """Let a pending instance run, or end it if the key of a volume cannot be used."""
     instance = account.instances.get(instance_id)
     if instance is None or instance.state != "pending":
         return
@@ -115,7 +115,7 @@ def _later(call: Call, instance: InstanceRecord, kind: str, seconds: float) -> N
 
 
 def terminate_instances(call: Call) -> Response:
-    """TerminateInstances: each volume is deleted or detached, as its DeleteOnTermination says.
+    """TerminateInstances: each volume is deleted or detached, by its DeleteOnTermination.
 
     With termination protection no instance in the zone of a protected one is terminated, the others are, and the
     request fails with OperationNotPermitted.

@@ -1,7 +1,7 @@
-"""Instance types: DescribeInstanceTypes, DescribeInstanceTypeOfferings, and what a type requires of an AMI.
+"""Instance types: DescribeInstanceTypes, DescribeInstanceTypeOfferings, and the requirements of a type for AMIs.
 
-Sources: [EC2 user guide: Amazon EC2 boot modes; enhanced networking with ENA; instance types]. The generation and letters
-of a family say it (`m7g`: generation 7, Graviton); the few families before Nitro are listed.
+Sources: [EC2 user guide: Amazon EC2 boot modes; enhanced networking with ENA; instance types]. The generation and the letters
+of a family determine its properties (`m7g`: generation 7, Graviton); the few families before Nitro are listed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def current_boot_mode(instance_type: str, boot_mode: str) -> str:
 
 
 def check_image_fits(instance_type: str, image: Mapping[str, Any]) -> None:
-    """Raise when a type cannot be launched from an AMI of these properties."""
+    """Raise an error if a type cannot be launched from an AMI with these properties."""
     if not re.match(r"^[a-z0-9-]+\.[a-z0-9-]+$", instance_type):
         raise ApiError("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
     architecture, nitro = architecture_of(instance_type), is_nitro(instance_type)
@@ -76,7 +76,7 @@ def check_image_fits(instance_type: str, image: Mapping[str, Any]) -> None:
 
 
 def exists(instance_type: str) -> bool:
-    """Return whether a type is one that the model knows: a family with its generation, and a size."""
+    """Return whether the model knows a type: a family with its generation, and a size."""
     family, _, size = instance_type.partition(".")
     return bool(_FAMILY.match(family) and _SIZE.match(size))
 

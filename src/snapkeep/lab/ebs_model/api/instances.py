@@ -1,7 +1,7 @@
-"""RunInstances: from an AMI, with its volumes, its network interface, and everything that a rebuilt instance has to have.
+"""RunInstances: from an AMI, with volumes, a network interface, and all settings of a rebuilt instance.
 
-Sources: [EC2 API reference: RunInstances], botocore. A spot instance is one that is never interrupted. Hosts, capacity
-reservations and launch templates are not modelled, nor are IAM's instance profiles: their names are taken as they are.
+Sources: [EC2 API reference: RunInstances], botocore. A spot instance is never interrupted. Hosts, capacity reservations and
+launch templates are not modelled. Neither are IAM's instance profiles: their names are not checked.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _reservation(call: Call, instances: list[InstanceRecord]) -> Response:
 
 
 def tags_of(call: Call, kind: str) -> tuple[str, ...]:
-    """Return the tags that a request gives to one kind of resource. Raise InvalidParameterValue for a kind it does not make."""
+    """Return the tags in a request for one kind of resource. Raise InvalidParameterValue for a kind that it does not make."""
     for specification in call.params.get("TagSpecifications") or ():
         if specification.get("ResourceType") not in TAGGED_KINDS:
             message = f"'{specification.get('ResourceType')}' is not a valid taggable resource type for this operation."
@@ -226,7 +226,7 @@ def _attributes(params: Mapping[str, Any], image: ImageRecord) -> dict[str, Any]
 
 
 def _mappings(call: Call, image: ImageRecord) -> dict[str, dict[str, Any]]:
-    """Return the volumes to launch with by device: the AMI's, changed and added to by the request's."""
+    """Return the volumes of a launch by device: those of the AMI, with the changes and additions of the request."""
     mappings: dict[str, dict[str, Any]] = {m["DeviceName"]: dict(m["Ebs"]) for m in image.mappings if m.get("Ebs")}
     for mapping in call.params.get("BlockDeviceMappings") or ():
         device, ebs = str(mapping["DeviceName"]), mapping.get("Ebs") or {}
@@ -245,14 +245,14 @@ def _mappings(call: Call, image: ImageRecord) -> dict[str, dict[str, Any]]:
 
 
 def _launch_volumes(call: Call, instance: InstanceRecord, mappings: Mapping[str, dict[str, Any]]) -> str:
-    """Make and attach the volumes; return why the launch will fail ("" when it will not)."""
+    """Make and attach the volumes; return why the launch will fail ("" if it will not)."""
     failure, tags = "", tags_of(call, "volume")
     for device, ebs in mappings.items():
         params: dict[str, Any] = {"AvailabilityZone": instance.zone, "Size": ebs.get("VolumeSize")}
         params.update({name: ebs[name] for name in OF_A_VOLUME if ebs.get(name) not in (None, "", False)})
         volume, refusal = volumes.make(Call(call.world, call.account, params, call.caller, call.now), {})
         volume.tags = tags
-        # All volumes of a launch go with the instance by default [EC2 API reference: TerminateInstances].
+        # All volumes of a launch are deleted with the instance by default [EC2 API reference: TerminateInstances].
         volume.delete_on_termination = bool(ebs.get("DeleteOnTermination", True))
         if device == instance.root_device:
             instance.root_volume_ids.append(volume.id)

@@ -1,8 +1,8 @@
-"""Key policies: whom they let use a key, for encrypted snapshots and volumes above all.
+"""Key policies: the principals that may use a key, above all for encrypted snapshots and volumes.
 
-Sources: [EBS user guide: share a KMS key] for the actions that EBS needs, [KMS developer guide: default key policy;
-allowing users in other accounts to use a KMS key]. The caller's own policies are not modelled: an account that a policy
-names may use the key with any of its principals. Other operators of conditions than those below are refused, so none is ignored.
+Sources: [EBS user guide: share a KMS key] for EBS's actions, [KMS developer guide: default key policy; allowing users in other
+accounts to use a KMS key]. The caller's own policies are not modelled: all principals of an account in a policy may use the
+key. Operators of conditions that are not below are refused, so that none is ignored.
 """
 
 from __future__ import annotations
@@ -40,12 +40,15 @@ def parsed(text: str) -> list[dict[str, Any]]:
 
 
 def allows_ebs(key: Key, account_id: str, caller: str, actions: Collection[str] = NEEDED_FOR_EBS) -> bool:
-    """Return whether a key's policy lets a caller of an account do through EC2 what encrypted snapshots and volumes need."""
+    """Return whether a key's policy lets a caller of an account use the key through EC2 for encrypted snapshots and volumes."""
     return all(allows(key, account_id, caller, action) for action in actions)
 
 
 def allows(key: Key, account_id: str, caller: str, action: str) -> bool:
-    """Return whether a key's policy lets a caller of an account do an action of KMS. The default one allows its own account."""
+    """Return whether a key's policy allows an action of KMS to a caller of an account.
+
+    The default policy allows its own account.
+    """
     if not key.policy:
         return account_id == key.owner_id
     region = key.arn.split(":")[3]

@@ -1,4 +1,4 @@
-"""KMS keys, as far as EBS needs them: states, aliases, policies, and principals that may not use one.
+"""KMS keys, as far as EBS needs them: states, aliases, policies, and denied principals.
 
 States and errors: botocore's kms service model and [KMS developer guide: key states].
 """
@@ -72,12 +72,12 @@ def make(world: WorldState, account: RegionAccount, description: str, manager: s
 
 
 def default_key(world: WorldState, account: RegionAccount) -> Key | None:
-    """Return the key that encrypts when none is named: the account's choice, or the AWS managed one."""
+    """Return the default key of encryption: the account's choice, or the AWS managed key."""
     return resolve(world, account, account.default_key) if account.default_key else managed_key(world, account)
 
 
 def for_copy(call: Call, reference: str) -> tuple[Key | None, str]:
-    """Return the key that a request names (or the default one), and the ARN to show. A wrong name is not refused here."""
+    """Return the key that a request names (or the default one), and its ARN in answers. A wrong name is not refused here."""
     key = resolve(call.world, call.account, reference) if reference else default_key(call.world, call.account)
     if key is not None:
         return key, key.arn
@@ -88,13 +88,13 @@ def for_copy(call: Call, reference: str) -> tuple[Key | None, str]:
 
 
 def usable(key: Key, call: Call, actions: Collection[str] = key_policies.NEEDED_FOR_EBS) -> bool:
-    """Return whether EBS can use a key for the caller, of the key's account or of another one that its policy names."""
+    """Return whether EBS can use a key for the caller, who is of the key's account or of another one in its policy."""
     denied = any(fnmatchcase(call.caller, pattern) for pattern in key.denied)
     return key.state == "Enabled" and not denied and key_policies.allows_ebs(key, call.account.account_id, call.caller, actions)
 
 
 def _named(call: Call, action: str = "") -> Key:
-    """Return the key that a request names; one of another account for an action that its policy allows there."""
+    """Return the key that a request names; a key of another account only for an action that its policy allows."""
     reference = str(call.params["KeyId"])
     key = resolve(call.world, call.account, reference)
     if key is None:
@@ -165,7 +165,7 @@ def enable_key(call: Call) -> Response:
 def schedule_key_deletion(call: Call) -> Response:
     """ScheduleKeyDeletion: 7 to 30 days, unusable at once.
 
-    Raise ValidationException outside of them, KMSInvalidStateException when it waits for its deletion already.
+    Raise ValidationException outside this range, KMSInvalidStateException if the key is already pending deletion.
     """
     key = _named(call)
     days = int(call.params.get("PendingWindowInDays") or LONGEST_WAIT_DAYS)
@@ -184,7 +184,7 @@ def schedule_key_deletion(call: Call) -> Response:
 
 
 def cancel_key_deletion(call: Call) -> Response:
-    """CancelKeyDeletion: the key is disabled afterwards. Raise KMSInvalidStateException when it waits for none."""
+    """CancelKeyDeletion: the key is disabled afterwards. Raise KMSInvalidStateException if it is not pending deletion."""
     key = _named(call)
     if key.state != "PendingDeletion":
         raise ApiError("KMSInvalidStateException", f"{key.arn} is not pending deletion.")
@@ -238,7 +238,7 @@ def put_key_policy(call: Call) -> Response:
 
 
 def get_key_policy(call: Call) -> Response:
-    """GetKeyPolicy: the policy that was put, or the default one [KMS developer guide: default key policy]."""
+    """GetKeyPolicy: the stored policy, or the default one [KMS developer guide: default key policy]."""
     key = _named(call)
     root = f"arn:{partition_of(call.account.region)}:iam::{key.owner_id}:root"
     statement = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
@@ -254,7 +254,7 @@ def deny(world: WorldState, key_arn: str, principals: str = "*") -> None:
 
 
 def allow(world: WorldState, key_arn: str) -> None:
-    """Make a key accessible to everybody again. Raise KeyError."""
+    """Make a key accessible to all principals again. Raise KeyError."""
     key = find(world, key_arn)
     if key is None:
         raise KeyError(key_arn)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
     from snapkeep.lab.ebs_model.store.world_state import WorldState
 
-# The code that AWS answers when a locked snapshot is deleted is not documented: match on neither code nor message.
+# AWS does not document the error of a deletion of a locked snapshot: callers must match neither code nor message.
 LOCKED_CODE = "OperationNotPermitted"
 GOVERNANCE, COMPLIANCE = "governance", "compliance"
 LONGEST_DAYS, LONGEST_COOL_OFF_HOURS = 36_500, 72
 
 
 def state_of(lock: Lock, now: float) -> str:
-    """Return a lock's state as DescribeLockedSnapshots has it."""
+    """Return a lock's state in the form of DescribeLockedSnapshots."""
     if lock.expires and now >= lock.expires:
         return "expired"
     if lock.mode == COMPLIANCE and now < lock.cool_off_ends:
@@ -37,7 +37,7 @@ def state_of(lock: Lock, now: float) -> str:
 
 
 def refuse_if_locked(call: Call, snapshot: SnapshotRecord) -> None:
-    """Raise when a lock protects a snapshot. The cool-off period protects as well."""
+    """Raise an error if a lock protects a snapshot. The cool-off period protects it too."""
     lock = call.account.locks.get(snapshot.id)
     if lock is not None and state_of(lock, call.now) != "expired":
         raise ApiError(LOCKED_CODE, f"The snapshot {snapshot.id} is locked in {lock.mode} mode and can't be deleted.")
@@ -78,7 +78,7 @@ def lock_snapshot(call: Call) -> Response:
 
 
 def _end(period: tuple[int, float], now: float) -> float:
-    """Return when a lock of so many days with this expiry ends; that of a pending snapshot, as if it completed now."""
+    """Return the end of a lock with these days and this expiry; for a pending snapshot, as if it completed now."""
     days, expires = period
     return expires or now + days * SECONDS_PER_DAY
 
@@ -144,7 +144,7 @@ def unlock_snapshot(call: Call) -> Response:
 
 
 def emit_expiry(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
-    """End a lock whose time is over, unless it was extended or removed."""
+    """End an expired lock, unless it was extended or removed."""
     lock, snapshot = account.locks.get(snapshot_id), account.snapshots.get(snapshot_id)
     now = world.now() + account.skew_seconds
     if lock is not None and snapshot is not None and state_of(lock, now) == "expired" and not lock.expired:
@@ -171,7 +171,7 @@ def _emit(
     *,
     failed: bool = False,
 ) -> None:
-    """Emit a lock event. `cooOffPeriod` is spelled so on the page."""
+    """Emit a lock event. AWS's page has the spelling `cooOffPeriod`."""
     detail = {
         "event": event,
         "result": "failed" if failed else "succeeded",

@@ -1,4 +1,4 @@
-"""VPCs, subnets, security groups, network interfaces and key pairs: as much of them as instances need.
+"""VPCs, subnets, security groups, network interfaces and key pairs, as far as instances need them.
 
 Source: [EC2 API reference], [VPC user guide: default VPCs]. An account has a default VPC in each region, with a subnet in
 each zone. Routes, gateways, addresses and the like are not modelled.
@@ -41,7 +41,7 @@ KEY_PAIR_FIELDS = readers("key-name key-pair-id", {"fingerprint": "KeyFingerprin
 
 
 def default_vpc_id(call: Call) -> str:
-    """Return the account's default VPC in the region, which is made on first use, as AWS makes it with the account."""
+    """Return the account's default VPC in the region, which is made on first use. AWS makes it with the account."""
     account = call.account
     vpc = next((vpc for vpc in account.vpcs.values() if vpc["IsDefault"]), None)
     if vpc is None:
@@ -103,7 +103,7 @@ def _make_group(call: Call, vpc_id: str, name: str, description: str, tags: list
 
 
 def tags_in(call: Call, kind: str) -> list[dict[str, str]]:
-    """Return the tags that a request gives to one kind of resource."""
+    """Return the tags in a request for one kind of resource."""
     tags = from_specifications(call.params, kind, call.account.quotas.tags_per_resource)
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
@@ -128,7 +128,7 @@ DNS_ATTRIBUTES = ("EnableDnsSupport", "EnableDnsHostnames")
 
 
 def dns_attributes(call: Call, vpc_id: str) -> dict[str, bool]:
-    """Return whether a VPC has a resolver and names; by default the first alone [VPC user guide: DNS attributes]."""
+    """Return whether a VPC has a resolver and host names; by default only a resolver [VPC user guide: DNS attributes]."""
     default = find(call, "vpcs", vpc_id)["IsDefault"]
     return {"EnableDnsSupport": True, "EnableDnsHostnames": default, **call.account.vpc_dns.get(vpc_id, {})}
 
@@ -167,7 +167,7 @@ def _counted(call: Call, subnet: dict[str, Any]) -> dict[str, Any]:
 
 
 def create_security_group(call: Call) -> Response:
-    """CreateSecurityGroup: everything may leave, nothing may enter. Raise InvalidGroup.Duplicate."""
+    """CreateSecurityGroup: all egress is allowed, and no ingress. Raise InvalidGroup.Duplicate."""
     vpc_id = str(call.params.get("VpcId") or default_vpc_id(call))
     find(call, "vpcs", vpc_id)
     name = str(call.params["GroupName"])
@@ -187,7 +187,7 @@ NOT_FOUND = {
 
 
 def find(call: Call, store: str, name: str) -> dict[str, Any]:
-    """Return a record of a store. Raise the store's NotFound."""
+    """Return a record of a store. Raise the NotFound error of the store."""
     record: dict[str, Any] | None = getattr(call.account, store).get(name)
     if record is None:
         code, kind = NOT_FOUND[store]
@@ -318,7 +318,7 @@ def describe_key_pairs(call: Call) -> Response:
 
 
 def add_interface(call: Call, instance_id: str, subnet_id: str, group_ids: list[str], private_address: str) -> dict[str, Any]:
-    """Make the network interface of an instance that is launched. Raise on a subnet, group or address that cannot be."""
+    """Make the network interface of a launched instance. Raise an error on an impossible subnet, group or address."""
     subnet = find(call, "subnets", subnet_id)
     groups = [find(call, "security_groups", group_id) for group_id in group_ids] or [_default_group(call, subnet["VpcId"])]
     for group in groups:

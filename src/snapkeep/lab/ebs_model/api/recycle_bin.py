@@ -25,7 +25,7 @@ LONGEST_DAYS = 365
 
 
 def retention_days(account: RegionAccount, snapshot: SnapshotRecord) -> int:
-    """Return for how many days the bin keeps a snapshot that is deleted; 0: not at all."""
+    """Return the number of days for which the bin keeps a deleted snapshot; 0 for none."""
     if not account.bin_rules or snapshot.state != COMPLETED:
         return 0
     tags = as_dict(snapshot.tags)
@@ -43,7 +43,7 @@ def _has(tags: dict[str, str], key: str, value: str) -> bool:
 
 
 def keep(call: Call, snapshot: SnapshotRecord) -> bool:
-    """Move a deleted snapshot to the bin when a rule says so, and return whether it was moved."""
+    """Move a deleted snapshot to the bin if a rule applies, and return whether it was moved."""
     world, account = call.world, call.account
     days = retention_days(account, snapshot)
     if not days:
@@ -56,7 +56,7 @@ def keep(call: Call, snapshot: SnapshotRecord) -> bool:
 
 
 def leave(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
-    """Delete a snapshot for good when its time in the bin is over."""
+    """Delete a snapshot permanently at the end of its time in the bin."""
     binned = account.bin.get(snapshot_id)
     if binned is not None and binned.exits <= world.now() + account.skew_seconds + 1e-6:
         del account.bin[snapshot_id]
@@ -84,7 +84,7 @@ def list_snapshots(call: Call) -> Response:
 
 
 def restore(call: Call) -> Response:
-    """RestoreSnapshotFromRecycleBin: back as it was, tags included. Raise InvalidSnapshot.NotFound."""
+    """RestoreSnapshotFromRecycleBin: unchanged, with its tags. Raise InvalidSnapshot.NotFound."""
     snapshot_id = str(call.params["SnapshotId"])
     binned = call.account.bin.get(snapshot_id)
     if binned is None:

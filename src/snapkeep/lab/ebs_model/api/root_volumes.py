@@ -29,7 +29,7 @@ FIELDS = readers("instance-id")
 
 
 def create_task(call: Call) -> Response:
-    """CreateReplaceRootVolumeTask: from a snapshot of the root volume, an AMI of the same kind, a volume, or as launched.
+    """CreateReplaceRootVolumeTask: from a snapshot of the root volume, a similar AMI, a volume, or the state of the launch.
 
     Raise IncorrectInstanceState unless the instance runs, InvalidParameterCombination for two sources, and
     InvalidParameterValue for a source that does not fit.
@@ -83,7 +83,7 @@ def _root(account: RegionAccount, instance: InstanceRecord) -> VolumeRecord | No
 
 
 def _replacement(call: Call, instance: InstanceRecord) -> tuple[VolumeRecord, str]:
-    """Return the volume that takes the root's place, and why the task will fail ("" when it will not)."""
+    """Return the replacement of the root volume, and why the task will fail ("" if it will not)."""
     params, root = call.params, _root(call.account, instance)
     if root is None:
         raise ApiError("IncorrectInstanceState", f"The instance '{instance.id}' has no root volume.")

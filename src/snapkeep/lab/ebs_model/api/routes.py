@@ -1,4 +1,4 @@
-"""Route tables and VPC endpoints: whether anything leads out of a VPC. Gateways and connections are only names here.
+"""Route tables and VPC endpoints, for the ways out of a VPC. Gateways and connections are only names here.
 
 Source: [EC2 API reference: DescribeRouteTables, CreateRoute, CreateVpcEndpoint], [VPC user guide: route tables]. A VPC has a main
 route table with a local route; that of a default VPC leads to an internet gateway too. Tables of subnets are not modelled.
@@ -17,7 +17,7 @@ from snapkeep.lab.ebs_model.requests.response_filters import readers
 TABLE_FIELDS = readers("owner-id route-table-id vpc-id")
 ENDPOINT_FIELDS = readers("service-name vpc-endpoint-id vpc-id")
 FULL_ACCESS = '{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}'
-"""The policy of an endpoint that was given none [VPC user guide: default endpoint policy]."""
+"""The policy of an endpoint without one of its own [VPC user guide: default endpoint policy]."""
 TARGETS = (
     "GatewayId", "NatGatewayId", "TransitGatewayId", "VpcPeeringConnectionId", "NetworkInterfaceId", "VpcEndpointId",
     "EgressOnlyInternetGatewayId",

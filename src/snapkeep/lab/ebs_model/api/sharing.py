@@ -29,7 +29,7 @@ BLOCK_STATES = ("block-all-sharing", "block-new-sharing")
 def find_visible(
     world: WorldState, region: str, account_id: str, snapshot_id: str
 ) -> tuple[RegionAccount, SnapshotRecord | None]:
-    """Return a snapshot and the account that holds it, or None when an account cannot see it."""
+    """Return a snapshot and the account that owns it, or None if an account cannot see it."""
     own = world.region_account(region, account_id)
     snapshot = own.snapshots.get(snapshot_id)
     if snapshot is not None:
@@ -42,7 +42,7 @@ def find_visible(
 
 
 def find_in(owner: RegionAccount, account_id: str, snapshot_id: str) -> SnapshotRecord | None:
-    """Return a snapshot that an account holds in a region, or None when it is not there or another account may not use it."""
+    """Return a snapshot that an account owns in a region, or None if it does not exist or another account may not use it."""
     if owner.account_id == account_id or visible_to(owner, snapshot_id, account_id):
         return owner.snapshots.get(snapshot_id)
     return None
@@ -159,7 +159,7 @@ def describe_snapshot_attribute(call: Call) -> Response:
 
 
 def reset_snapshot_attribute(call: Call) -> Response:
-    """ResetSnapshotAttribute: the owner alone may use the snapshot."""
+    """ResetSnapshotAttribute: only the owner may use the snapshot."""
     end_shares(call.world, call.account, call.snapshot().id)
     return {}
 

@@ -1,4 +1,4 @@
-"""CreateSnapshot, CreateSnapshots, DeleteSnapshot, and how a snapshot ends."""
+"""CreateSnapshot, CreateSnapshots, DeleteSnapshot, and the end of a snapshot's creation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THROUGHPUT_TYPES = ("st1", "sc1")
 
 
 def create_snapshot(call: Call) -> Response:
-    """CreateSnapshot [EC2 API reference]: answers at once with a pending snapshot."""
+    """CreateSnapshot [EC2 API reference]: the answer has a pending snapshot at once."""
     volume = call.volume()
     tags = from_specifications(call.params, "snapshot", call.account.quotas.tags_per_resource)
     check_quotas(call, [volume])
@@ -84,7 +84,7 @@ def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], specifi
 
 
 def check_quotas(call: Call, volumes: list[VolumeRecord]) -> None:
-    """Raise when a snapshot of each of these volumes cannot be started now.
+    """Raise an error if a snapshot of each of these volumes cannot be started now.
 
     Sources: [EBS user guide: quotas] for the limits, [EC2 API reference: error codes] for the codes.
     """
@@ -116,7 +116,7 @@ def check_quotas(call: Call, volumes: list[VolumeRecord]) -> None:
 
 
 def start(call: Call, volume: VolumeRecord, description: str, tags: dict[str, str], set_id: str) -> SnapshotRecord:
-    """Start and return a pending snapshot of a volume, pinned to its present content."""
+    """Start and return a pending snapshot of a volume, pinned to its current content."""
     world, account = call.world, call.account
     snapshot = pin(call, volume, description, tags, set_id)
     failure = world.faults.hit("snapshot_fails", world.now(), region=account.region, volume_id=volume.id)
@@ -137,7 +137,7 @@ def start(call: Call, volume: VolumeRecord, description: str, tags: dict[str, st
 
 
 def pin(call: Call, volume: VolumeRecord, description: str, tags: dict[str, str], set_id: str) -> SnapshotRecord:
-    """Return a snapshot of a volume's present content that shares blocks with earlier ones; it is not listed yet."""
+    """Return a snapshot of a volume's current content that shares blocks with earlier ones; it is not listed yet."""
     world, account = call.world, call.account
     _write_changes(world, volume, call.now)
     log = volume.log
@@ -168,7 +168,7 @@ def pin(call: Call, volume: VolumeRecord, description: str, tags: dict[str, str]
 
 
 def _write_changes(world: WorldState, volume: VolumeRecord, now: float) -> None:
-    """Write the changes of a volume with a change rate since the last time, at an offset drawn from the seed."""
+    """Write the changes of a volume with a change rate since its last snapshot, at an offset drawn from the seed."""
     if not volume.change_blocks_per_day:
         return
     total = volume.size_gib * 2048
@@ -201,15 +201,15 @@ def finish(world: WorldState, account: RegionAccount, snapshot_id: str, extra: A
 
 
 def delete_snapshot(call: Call) -> Response:
-    """DeleteSnapshot [EC2 API reference]: refused for one that an AMI uses or that is locked; a rule may keep it.
+    """DeleteSnapshot [EC2 API reference]: refused for a used or locked snapshot; a rule of Recycle Bin may keep a deleted one.
 
-    One that AWS Backup manages is refused with InvalidParameterValue [github.com/cloud-custodian/cloud-custodian/issues/9459].
+    AWS Backup's snapshots are refused with InvalidParameterValue [github.com/cloud-custodian/cloud-custodian/issues/9459].
     """
     account = call.account
     snapshot = call.snapshot()
     users = account.image_uses.get(snapshot.id)
     if users:
-        # A disabled AMI holds its snapshots as a registered one does [EC2 user guide: disable an AMI].
+        # A disabled AMI holds its snapshots like a registered one [EC2 user guide: disable an AMI].
         raise ApiError("InvalidSnapshot.InUse", f"The snapshot {snapshot.id} is currently in use by {users[0]}")
     locks.refuse_if_locked(call, snapshot)
     if BACKUP_TAG in snapshot.tags[::2]:

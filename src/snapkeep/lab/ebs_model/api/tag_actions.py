@@ -15,7 +15,7 @@ from snapkeep.lab.ebs_model.store.tags import checked, flat, limited
 
 TaggableResource = SnapshotRecord | VolumeRecord | ImageRecord | InstanceRecord
 Record = dict[str, Any]
-"""A VPC, a subnet, a security group …: it holds its tags as its answer has them."""
+"""A resource, such as a VPC, a subnet or a security group, that has its tags in the form of answers."""
 MOST_RESOURCES = 1000
 RECORDS_AFTER = 1 << 72
 KINDS = {"snap": "snapshot", "vol": "volume", "ami": "image", "i": "instance"}
@@ -118,7 +118,7 @@ def _all(call: Call) -> Iterator[tuple[int, str, str, str, str]]:
             for index in range(0, len(resource.tags), 2):
                 # 64 leaves room for the 50 tags of each resource within one order number
                 yield resource.seq * 64 + index // 2, resource.id, kind, resource.tags[index], resource.tags[index + 1]
-    # Records have no order number of their own: they come last, by the number in their id, whatever is made meanwhile.
+    # Records have no order number of their own: they are last, by the number in their id, so that the order is stable.
     for record_id, record in account.records().items():
         prefix, number = record_id.rsplit("-", 1)
         for index, (key, value) in enumerate(dict_of_tags(record).items()):

@@ -1,7 +1,7 @@
 """The archive tier: ModifySnapshotTier, RestoreSnapshotTier, DescribeSnapshotTierStatus.
 
-Sources: [EC2 user guide: archive considerations; monitor snapshot archiving]: an archived snapshot is always full, data
-that others need stays in the standard tier, a temporary restore ends by itself, and shares end with archiving.
+Sources: [EC2 user guide: archive considerations; monitor snapshot archiving]: an archived snapshot is always full, data that
+other snapshots need stays in the standard tier, a temporary restore ends by itself, and archiving ends shares.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ARCHIVING = "archival-in-progress"
 RESTORING = ("temporary-restore-in-progress", "permanent-restore-in-progress")
-# Shape of archive and restore events: the Region in its own field, no account.
+# The ARN shape of archive and restore events: the Region in its own field, no account.
 SHAPE = "B"
 
 
@@ -62,9 +62,10 @@ def _check_quotas(account: RegionAccount, snapshot: SnapshotRecord) -> None:
 
 
 def restore_snapshot_tier(call: Call) -> Response:
-    """RestoreSnapshotTier: for some days, or for good. A temporary restore can be made longer or permanent.
+    """RestoreSnapshotTier: temporary for some days, or permanent.
 
-    Raise InvalidParameterCombination unless exactly one of both is requested, IncorrectState, or ResourceLimitExceeded.
+    A temporary restore can be made longer or permanent. Raise InvalidParameterCombination unless exactly one of the two is
+    requested, IncorrectState, or ResourceLimitExceeded.
     """
     account, snapshot = call.account, call.snapshot()
     days, permanent = call.params.get("TemporaryRestoreDays"), bool(call.params.get("PermanentRestore"))
@@ -136,7 +137,7 @@ def _restore(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord
 
 
 def expire_restore(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
-    """End a temporary restore: the snapshot is in the archive alone again."""
+    """End a temporary restore: the snapshot is only in the archive again."""
     tiering, snapshot = account.tiering.get(snapshot_id), account.snapshots.get(snapshot_id)
     now = world.now() + account.skew_seconds
     if tiering is None or snapshot is None or not tiering.restore_expires or tiering.restore_expires > now + 1e-6:

@@ -1,6 +1,6 @@
 """ModifyVolume and DescribeVolumesModifications. Source: botocore: ModifyVolume, VolumeModification.
 
-A modification takes effect at once; it is `optimizing` for the time that `Speeds` says, then `completed`.
+A modification takes effect at once; it is `optimizing` for the time in `Speeds`, then `completed`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def modify_volume(call: Call) -> Response:
         raise ApiError("InvalidParameterValue", "New size cannot be smaller than existing size")
     check_size(kind, size_gib, 0)
     names = ("Iops", "Throughput", "MultiAttachEnabled")
-    # The values of the same type are retained; gp2's IOPS follow from its size.
+    # The values of the same type are retained; gp2's IOPS derive from its size.
     kept = {name: value for name, value in _values(volume).items() if name in names and value and kind == volume.type}
     if kind not in IOPS:
         kept.pop("Iops", None)
@@ -56,7 +56,7 @@ def modify_volume(call: Call) -> Response:
     volume.modifications.append({"start": call.now, "ends": ends, "original": original, "target": _values(volume)})
     events.emit_volume(call.world, call.account, volume, "modifyVolume", "optimizing")
     answer = {**_rendered(volume, volume.modifications[-1], call.now), "ModificationState": "modifying", "Progress": 0}
-    answer.pop("EndTime", None)  # a modification that takes no time is under way in its own answer
+    answer.pop("EndTime", None)  # a modification without a duration is in progress in its own answer
     return {"VolumeModification": answer}
 
 
@@ -101,7 +101,7 @@ def _rendered(volume: VolumeRecord, entry: dict[str, Any], now: float) -> Respon
 def describe_modifications(call: Call) -> Response:
     """DescribeVolumesModifications: the last modification of each volume.
 
-    Raise InvalidVolume.NotFound, or InvalidVolumeModification.NotFound for a volume that never was modified.
+    Raise InvalidVolume.NotFound, or InvalidVolumeModification.NotFound for a volume that was never modified.
     """
     ids = [str(volume_id) for volume_id in call.params.get("VolumeIds") or ()]
     for volume_id in ids:

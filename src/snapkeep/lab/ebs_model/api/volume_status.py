@@ -1,4 +1,4 @@
-"""DescribeVolumeStatus: status checks, and how far a volume has been initialised. Source: botocore: DescribeVolumeStatus."""
+"""DescribeVolumeStatus: status checks, and the progress of initialisations. Source: botocore: DescribeVolumeStatus."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ GP2_IOPS_PER_GIB, GP2_LEAST_IOPS, GP2_MOST_IOPS = 3, 100, 16_000
 
 
 class Performance(NamedTuple):
-    """IOPS (0: the type has none), throughput in MiB/s (gp3 alone; else 0), and Multi-Attach."""
+    """IOPS (0 if the type has none), throughput in MiB/s (only gp3; otherwise 0), and Multi-Attach."""
 
     iops: int
     throughput: int
@@ -24,7 +24,7 @@ class Performance(NamedTuple):
 
 
 def check_size(kind: str, size_gib: int, least_gib: int) -> None:
-    """Raise when a type does not exist, or does not take a size, or the snapshot is larger."""
+    """Raise an error if a type does not exist, does not allow a size, or if the snapshot is larger."""
     if kind not in LARGEST_GIB:
         raise invalid_value(kind, "VolumeType")
     if not size_gib:
@@ -36,9 +36,9 @@ def check_size(kind: str, size_gib: int, least_gib: int) -> None:
 
 
 def performance_of(kind: str, size_gib: int, params: Mapping[str, Any], *, required: bool = False) -> Performance:
-    """Return the performance that a request sets for a type and size, with the type's defaults.
+    """Return the performance in a request for a type and size, with the type's defaults.
 
-    Raise InvalidParameterCombination on what the type does not have, InvalidParameterValue outside its range, and
+    Raise InvalidParameterCombination on a setting that the type does not have, InvalidParameterValue outside its range, and
     MissingParameter for io1 and io2 without IOPS when they are required.
     """
     iops, throughput = params.get("Iops"), params.get("Throughput")

@@ -28,7 +28,7 @@ SLOWEST_RATE, FASTEST_RATE = 100, 300
 
 
 def create_volume(call: Call) -> Response:
-    """CreateVolume: empty, or with a snapshot's content; a key that cannot be used fails it later.
+    """CreateVolume: empty, or with a snapshot's content; an unusable key makes it fail later.
 
     Raise MissingParameter or InvalidZone.NotFound for its zone, and the errors of its size, type, rate and tags.
     """
@@ -42,7 +42,7 @@ def create_volume(call: Call) -> Response:
 
 
 def make(call: Call, tags: Mapping[str, str]) -> tuple[VolumeRecord, str]:
-    """Make a volume in state `creating`, and return it with the reason why its key will fail it ("" when it will not)."""
+    """Make a volume in state `creating`, and return it with the reason why its key will make it fail ("" if it will not)."""
     params, account = call.params, call.account
     zone = _zone(call)
     snapshot = _base(call)
@@ -116,7 +116,7 @@ def _check_storage(call: Call, kind: str, size_gib: int) -> None:
 
 
 def _initialization_rate(call: Call, snapshot: SnapshotRecord | None) -> int:
-    """Return the provisioned rate in MiB/s; 0: the default one [EBS user guide: initialize a volume].
+    """Return the provisioned rate in MiB/s; 0 for the default one [EBS user guide: initialize a volume].
 
     100 to 300, only from a snapshot, and at most 5,000 over all volumes that are being initialised in the Region.
     """
@@ -131,7 +131,7 @@ def _initialization_rate(call: Call, snapshot: SnapshotRecord | None) -> int:
     volumes = call.account.volumes.values()
     used = sum(volume.initialization_rate for volume in volumes if volume.initialized_at > call.now)
     if used + int(rate) > call.account.quotas.initialization_mib_per_second:
-        # The code is not documented: match on the failure of the request alone.
+        # The code is not documented: callers must match only the failure of the request.
         raise ApiError("ResourceLimitExceeded", "Your quota of cumulative volume initialization rate is used up.")
     return int(rate)
 
@@ -146,16 +146,16 @@ def _start_initialization(call: Call, volume: VolumeRecord, snapshot: SnapshotRe
 
 
 def finish_initialization(world: WorldState, account: RegionAccount, volume_id: str, extra: Any) -> None:  # noqa: ARG001
-    """Emit the event of a volume that has all its blocks; none when it was deleted before."""
+    """Emit the event of a volume that has all its blocks, unless it was deleted before."""
     volume = account.volumes.get(volume_id)
     if volume is not None and volume.state != "creating":
         events.emit_initialized(world, account, volume)
 
 
 def _key(call: Call, snapshot: SnapshotRecord | None) -> tuple[str, str]:
-    """Return the ARN of the key ("" for none), and why the volume will fail for it ("" when it will not).
+    """Return the ARN of the key ("" for none), and why the volume will fail because of it ("" if it will not).
 
-    A volume of a snapshot of another account is encrypted by the key named, or by the account's default key, since the
+    A volume from a snapshot of another account is encrypted with the named key, or with the account's default key, because the
     snapshot's own key stays in its account [EBS user guide: encryption outcomes].
     """
     params, account = call.params, call.account
@@ -180,7 +180,7 @@ def _failure_of_key(call: Call, key: Key | None, key_arn: str) -> str:
 
 
 def _start_creation(call: Call, volume: VolumeRecord, failure: str) -> None:
-    """A failure comes later than the answer, however fast volumes are created: EC2 reports it by an event alone."""
+    """Schedule the end of the creation. A failure always follows the answer: EC2 reports it only by an event."""
     seconds = call.world.speeds.volume_create_seconds
     if seconds or failure:
         call.world.schedule(call.now - call.account.skew_seconds + seconds, "volume", call.account, volume.id, failure)
@@ -189,7 +189,7 @@ def _start_creation(call: Call, volume: VolumeRecord, failure: str) -> None:
 
 
 def finish_creation(world: WorldState, account: RegionAccount, volume_id: str, failure: Any) -> None:
-    """Make a volume available, or remove it when it fails for its key."""
+    """Make a volume available, or remove it if its key makes it fail."""
     volume = account.volumes.get(volume_id)
     if volume is None or volume.state != "creating":
         return
@@ -256,7 +256,7 @@ def attachment(volume: VolumeRecord) -> Response:
 
 
 def rendered(volume: VolumeRecord) -> Response:
-    """Return a volume as DescribeVolumes has it."""
+    """Return a volume in the form of DescribeVolumes."""
     answer: Response = {
         "VolumeId": volume.id,
         "Size": volume.size_gib,
@@ -305,7 +305,7 @@ FIELDS = {
 
 
 def zone_id(zone: str) -> str:
-    """Return the id of an Availability Zone: the same for every account of this world."""
+    """Return the id of an Availability Zone, which is the same for every account of this world."""
     return f"{zone[:-1].replace('-', '')}-az{ord(zone[-1]) - ord('a') + 1}"
 
 
@@ -331,6 +331,6 @@ def describe_volumes(call: Call) -> Response:
 
 
 def _ids_in(filters: list[tuple[str, list[str]]], store: Mapping[str, VolumeRecord]) -> list[str]:
-    """Return the volumes that a filter names by id, oldest first: no need to go through all of them."""
+    """Return the volumes that a filter names by id, the oldest first, without a search of all volumes."""
     named = next((values for name, values in filters if name == "volume-id" and not any(map(has_wildcard, values))), [])
     return sorted((volume_id for volume_id in named if volume_id in store), key=lambda volume_id: store[volume_id].seq)

@@ -1,4 +1,4 @@
-"""Clocks: real, scaled, or virtual. All count seconds since the epoch (UTC)."""
+"""Real, scaled and virtual clocks. All count seconds since the epoch (UTC)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class WorldClock(Protocol):
 
 
 LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
-"""A time that every form of answer can still show."""
+"""The latest time that every form of answer can show."""
 
 
 def seconds_of(moment: float | datetime) -> float:
-    """Return a moment as seconds since the epoch. Raise ValueError on a naive datetime or a number that is not a time."""
+    """Return a time as seconds since the epoch. Raise ValueError on a naive datetime or a number that is not a time."""
     if type(moment) is float and -LATEST <= moment <= LATEST:
         return moment
     if isinstance(moment, datetime):
@@ -35,7 +35,7 @@ def seconds_of(moment: float | datetime) -> float:
 
 
 def finite(number: float, name: str) -> float:
-    """Return a number that time can be reckoned with. Raise ValueError on NaN, infinity, or what is not a number."""
+    """Return a number that is valid as seconds. Raise ValueError on NaN, infinity, or a value that is not a number."""
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise ValueError(f"{name} is {number!r}: not a finite number of seconds")
     if abs(number) > LATEST:
@@ -44,7 +44,7 @@ def finite(number: float, name: str) -> float:
 
 
 class VirtualClock:
-    """A clock that stands still until it is advanced. Worlds on it follow every advance."""
+    """A clock that stands still until it is advanced. Its worlds follow every advance."""
 
     def __init__(self, start: float | datetime = VIRTUAL_START) -> None:
         self._now = seconds_of(start)
@@ -55,15 +55,15 @@ class VirtualClock:
         return self._now
 
     def move_to(self, moment: float) -> None:
-        """Set the time without running the timers. Never backwards."""
+        """Set the time without running the timers, never to an earlier one."""
         self._now = max(self._now, seconds_of(moment))
 
     def attach(self, driver: Callable[[float], None]) -> None:
-        """Let a world run its timers, up to a time, at every advance."""
+        """Call a world's function at every advance, which runs its timers up to a time."""
         self._drivers.append(driver)
 
     def advance(self, seconds: float) -> None:
-        """Let seconds pass, and run every timer in them in order. Raise ValueError when negative or not finite."""
+        """Advance by seconds, and run every timer in them in order. Raise ValueError if they are negative or not finite."""
         if finite(seconds, "advance") < 0:
             raise ValueError(f"time does not go back: advance({seconds})")
         target = seconds_of(self._now + seconds)
@@ -81,7 +81,7 @@ class RealClock:
 
 
 class ScaledClock:
-    """A clock that runs ``factor`` times as fast as the machine's, from ``start`` on (default: now)."""
+    """A clock that runs ``factor`` times as fast as the machine's, from ``start`` (default: now)."""
 
     def __init__(self, factor: float, start: float | datetime | None = None) -> None:
         if finite(factor, "factor") <= 0:
@@ -97,9 +97,9 @@ class ScaledClock:
 
 @lru_cache(maxsize=16_384)
 def utc(seconds: float) -> datetime:
-    """Return seconds since the epoch as an aware UTC datetime in whole milliseconds, as EC2 answers it.
+    """Return seconds since the epoch as an aware UTC datetime in whole milliseconds, like EC2's answers.
 
-    A world shows the same moments many times: the latest ones are cached.
+    A world shows the same times often: the latest ones are cached.
     """
     return datetime.fromtimestamp(round(seconds, 3), UTC)
 

@@ -1,4 +1,4 @@
-"""Options of events, where the documents leave room."""
+"""Options of events, for details that the documents leave open."""
 
 from __future__ import annotations
 

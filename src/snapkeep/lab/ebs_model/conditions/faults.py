@@ -1,7 +1,7 @@
 """Faults by script or by seed.
 
-A rule has a ``kind``, patterns of what it hits (empty matches all), a time (seconds since the world began), and how
-often it hits. Rates are rules with a probability.
+A rule has a ``kind``, patterns of its targets (empty matches all), a time (seconds since the world began), and the number of
+its hits. Rates are rules with a probability.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ SNAPSHOT_FAILURE = "Internal error"
 class FaultRule:
     """A rule of the script.
 
-    ``skip`` matches are let through first, then ``times`` are hit (0: all). ``effect`` of an API fault: ``before`` the
-    change (nothing was done) or ``after`` it (done, but the answer says otherwise). ``delay_seconds`` is for events;
-    ``factor`` for slow ones; ``code``, ``message``, ``http_status`` for API errors; ``message`` is also the cause of a
-    failed snapshot or copy. ``blocks`` says how many blocks of a copy are wrong, missing, extra or swapped, or by how
-    many GiB its size is wrong. ``status_check_fails`` matches an instance's image by ``source_id``, ``command_fails``,
-    ``command_slow`` and ``command_listed_late`` a document of Systems Manager. The ``message`` of a command that fails is its
-    output; a slow one takes ``delay_seconds`` longer, and one that is listed late is not listed for so long.
+    The first ``skip`` matches are not hit, then ``times`` are hit (0 for all). ``effect`` of an API fault: ``before`` the
+    change (nothing was done) or ``after`` it (it was done, but the answer is an error). ``delay_seconds`` is for events;
+    ``factor`` for slow ones; ``code``, ``message``, ``http_status`` for API errors; ``message`` is also the cause of a failed
+    snapshot or copy. ``blocks`` is the number of wrong, missing, extra or swapped blocks of a copy, or the GiB by which its
+    size is wrong. ``status_check_fails`` matches an instance's image by ``source_id``, ``command_fails``, ``command_slow`` and
+    ``command_listed_late`` a document of Systems Manager. The ``message`` of a failing command is its output. A slow one takes
+    ``delay_seconds`` longer, and a late one is not listed for ``delay_seconds``.
     """
 
     kind: str
@@ -125,7 +125,7 @@ class Faults:
 
 
 class _ArmedRule:
-    """A rule and how often it matched."""
+    """A rule, and the number of its matches."""
 
     __slots__ = ("matches", "rule")
 
@@ -135,7 +135,7 @@ class _ArmedRule:
 
 
 class FaultEngine:
-    """Decides, in order of the rules, which faults hit."""
+    """Decides the faults that hit, in the order of the rules."""
 
     def __init__(self, seed: int, started: float) -> None:
         self.random = random.Random(seed)  # noqa: S311 - a model's dice
@@ -150,7 +150,7 @@ class FaultEngine:
         self.kinds = frozenset(armed.rule.kind for armed in self.armed)
 
     def add(self, rule: FaultRule, matches: int = 0) -> None:
-        """Add a rule to those in force; ``matches`` says how often it has matched before."""
+        """Add a rule to those in force; ``matches`` is the number of its earlier matches."""
         self.armed.append(_ArmedRule(rule, matches))
         self.kinds |= {rule.kind}
 
@@ -178,7 +178,7 @@ class FaultEngine:
         return None
 
     def deliveries(self, event: Mapping[str, Any], now: float) -> list[float]:
-        """Return after how many seconds an event is delivered, once for each delivery.
+        """Return the delay of each delivery of an event in seconds.
 
         EventBridge: "might not be delivered", "the same rule can run more than once" [EventBridge user guide].
         """

@@ -1,4 +1,4 @@
-"""How long requests take, in virtual time."""
+"""The duration of requests in virtual time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from snapkeep.lab.ebs_model.conditions.throttling import is_read
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds from a request to its answer: for one that reads, for one that changes, and for each item of a page.
+    """Seconds from a request to its answer: for a read, for a change, and for each item of a page.
 
-    By default nothing takes time. AWS documents no latency of EC2's API: `ASSUMED_LATENCY` is ours.
+    The default is zero. AWS documents no latency of EC2's API: `ASSUMED_LATENCY` is an assumption.
     """
 
     read_seconds: float = 0.0
@@ -28,7 +28,7 @@ class Latency:
                 raise ValueError(f"{field.name} is {seconds}: must be 0 or more")
 
     def seconds_of(self, action: str, answer: Mapping[str, Any]) -> float:
-        """Return how many seconds a request with this answer took (empty for an error)."""
+        """Return the duration of a request with this answer (empty for an error) in seconds."""
         if not is_read(action):
             return self.change_seconds
         items = sum(len(value) for value in answer.values() if isinstance(value, list))
@@ -36,7 +36,6 @@ class Latency:
 
 
 ASSUMED_LATENCY = Latency(read_seconds=0.1, change_seconds=0.25, item_seconds=0.0008)
-"""The latency that measurements assume. It is meant to be slow: a full page of 1,000 snapshots takes 0.9 seconds.
-
-The one figure of AWS's is an example: 100 ms for a request [EBS user guide: optimize performance for EBS direct APIs].
+"""The latency that measurements assume. It is slow on purpose: a full page of 1,000 snapshots takes 0.9 seconds. AWS's only
+figure is an example: 100 ms for a request [EBS user guide: optimize performance for EBS direct APIs].
 """

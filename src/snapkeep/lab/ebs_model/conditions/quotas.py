@@ -47,11 +47,11 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True)
 class Speeds:
-    """How long things take. AWS documents no speeds for these: the defaults are ours, and all can be set.
+    """Durations and speeds. AWS documents none for these: the defaults are assumptions, and all can be set.
 
     A snapshot or a copy takes ``*_base_seconds`` plus the bytes that move at ``*_mib_per_second``, stretched by up to
-    ``jitter`` (a share, drawn from the seed). ``initialization_mib_per_second`` is the default rate at which a volume gets
-    its snapshot's blocks; the event of its end comes up to 5 minutes later [EBS user guide: EventBridge events].
+    ``jitter`` (a share, drawn from the seed). ``initialization_mib_per_second`` is the default rate at which a volume gets its
+    snapshot's blocks; the event of the end follows within 5 minutes [EBS user guide: EventBridge events].
     """
 
     snapshot_base_seconds: float = 30.0

@@ -52,7 +52,7 @@ GET_OF_ONE_SNAPSHOT: TokenBucket = (1000, 1000)
 
 @cache
 def is_read(action: str) -> bool:
-    """Return whether an action only reads: EC2 calls it non-mutating."""
+    """Return whether an action only reads (in EC2's terms, non-mutating)."""
     return action.startswith(("Describe", "Get", "List"))
 
 
@@ -82,7 +82,7 @@ class Throttle:
     def take(self, account_name: str, action: str, params: Mapping[str, Any], quotas: Quotas, now: float) -> None:
         """Take one token for a request of an account in a region.
 
-        Raise RequestLimitExceeded (HTTP 503) when there is none; the EBS direct APIs RequestThrottledException with its
+        Raise RequestLimitExceeded (HTTP 503) if there is none. The EBS direct APIs raise RequestThrottledException with its
         reason, HTTP 400 (botocore: ebs).
         """
         name, bucket = bucket_of(action, params, quotas, account_name.rpartition("/")[2])

@@ -1,1 +1,1 @@
-"""A world as a file: one that describes it, and one that keeps it between two runs."""
+"""Files of worlds: one that describes a world, and one that stores it between two runs."""

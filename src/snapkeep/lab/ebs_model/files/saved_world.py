@@ -1,6 +1,6 @@
-"""A world as JSON-able data, and back: `--state DIR` keeps it between two runs.
+"""The conversion of a world to JSON-able data and back: `--state DIR` stores it between two runs.
 
-Write logs and chains are shared between records: they are written once, and named by their number.
+Write logs and chains are shared between records: they are written once, and referenced by number.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def save(world: WorldState) -> Data:
     """Return all of a world as JSON-able data, without its listeners."""
     logs, chains = _Numbers(), _Numbers()
     accounts = [_save_account(account, logs, chains) for account in world.region_accounts.values()]
-    # A base may be known from its descendants alone: numbering it may add logs while they are written.
+    # A base may be known only from its descendants: numbering it may add logs while they are written.
     written: list[Data] = []
     saved_chains = [{"log": logs.of(chain.log), "data_key_id": chain.data_key_id} for chain in chains.numbers]
     while len(written) < len(logs.numbers):
@@ -166,15 +166,15 @@ def _save_account(account: RegionAccount, logs: _Numbers, chains: _Numbers) -> D
     saved["bin_rules"] = [asdict(rule) for rule in account.bin_rules]
     saved["permissions"] = {key: list(grantees) for key, grantees in account.permissions.items()}
     saved["volume_chains"] = [[logs.of(log), chains.of(chain)] for log, chain in account.chains.items()]
-    # A deleted last copy makes the next one full, and so does none: only those that exist are saved.
+    # A missing last copy has the same effect as a deleted one: the next copy is full. Only existing ones are saved.
     saved["last_copies"] = [copy.id for copy in account.last_copy.values() if copy.id in account.snapshots]
     return saved
 
 
 def restore(data: Mapping[str, Any], clock: WorldClock | None) -> WorldState:
-    """Return the world that was saved. Without a clock: on a virtual one at the time of saving.
+    """Return the saved world; without a clock, on a virtual one at the time of saving.
 
-    Raise ValueError on a version that this model does not read.
+    Raise ValueError on a version that this model cannot read.
     """
     if data.get("version") != VERSION:
         raise ValueError(f"version of the state is {data.get('version')!r}: this model reads {VERSION}")

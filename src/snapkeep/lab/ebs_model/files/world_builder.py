@@ -1,4 +1,4 @@
-"""Building what a world file describes: keys, instances, volumes, their history and its copies, images."""
+"""The builder of a world from a world file: keys, instances, volumes, their history and its copies, images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Data = Mapping[str, Any]
 
 @dataclass(slots=True)
 class _PlannedSnapshot:
-    """One snapshot of the history, to be made in order of time over all volumes."""
+    """One snapshot of the history, which is made in order of time over all volumes."""
 
     when: float
     volume: VolumeRecord
@@ -185,7 +185,7 @@ class WorldBuilder:
         tags = {key: str(value).format(**origin) for key, value in (entry.get("tags") or {}).items()}
         copy = copies.pin(call, source_place, source, key_arn, str(entry.get("description") or "").format(**origin), tags)
         if entry.get("content"):
-            # The history is built in order of time: the newest copy of a volume is the last one.
+            # The history is built in order of time, so that the newest copy of a volume is the last one.
             self.faulty_copies[source.volume_id, id(entry)] = copy, entry["content"]
         self._complete(account, copy, source.completed_at + self.world.speeds.copy_base_seconds)
         account.last_copy[copy.log] = copy
@@ -226,7 +226,7 @@ class WorldBuilder:
 
 
 def _billing(instance: InstanceRecord) -> tuple[str, ...]:
-    """Return what an instance leaves on its root volume: its own billing details, as an AMI would."""
+    """Return the billing details that an instance gives to its root volume, like an AMI."""
     details = {"PlatformDetails": "", "UsageOperation": "", **instance.details}
     return billing_of(ImageRecord(0, "", "", "", 0.0, "", [], details=details))
 

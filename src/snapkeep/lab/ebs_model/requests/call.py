@@ -79,7 +79,7 @@ class ApiAction:
 
 
 def check_snapshot_id(snapshot_id: str) -> None:
-    """Raise unless a text has the form of a snapshot id [EC2 API reference: error codes]."""
+    """Raise an error unless a text has the form of a snapshot id [EC2 API reference: error codes]."""
     if not snapshot_id.startswith("snap-"):
         raise ApiError(
             "InvalidParameterValue",

@@ -1,7 +1,7 @@
 """Filters of the describe calls: names, exact values, and the wildcards `*` and `?`.
 
-Values of one filter are joined with OR, filters with AND; values are case-sensitive; a backslash takes a wildcard
-literally [EC2 user guide: list and filter using the CLI and API].
+Values of one filter are joined with OR, filters with AND; values are case-sensitive; a backslash makes a wildcard literal [EC2
+user guide: list and filter using the CLI and API].
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _pattern(value: str) -> re.Pattern[str]:
             parts.append(".*")
         elif piece == "?":
             parts.append(".")
-        elif piece.startswith("\\") and len(piece) == 2:  # noqa: PLR2004 - a backslash and what it escapes
+        elif piece.startswith("\\") and len(piece) == 2:  # noqa: PLR2004 - a backslash and the escaped character
             parts.append(re.escape(piece[1]))
         else:
             parts.append(re.escape(piece))
@@ -41,7 +41,7 @@ def _pattern(value: str) -> re.Pattern[str]:
 
 
 def matcher(values: Collection[str]) -> Matcher:
-    """Return a function that says whether a text matches any value of a filter."""
+    """Return a function that returns whether a text matches any value of a filter."""
     patterns = {value: _pattern(value) for value in values if has_wildcard(value)}
     exact = frozenset(values).difference(patterns)
     if not patterns:

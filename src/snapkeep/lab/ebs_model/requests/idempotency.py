@@ -1,4 +1,4 @@
-"""Client tokens: the same request again gets the same answer.
+"""Client tokens: a repeated request gets the same answer.
 
 Source: [EC2 API reference: ensuring idempotency]: CreateVolume, RunInstances, CopyImage, CreateReplaceRootVolumeTask.
 """
@@ -13,9 +13,9 @@ from snapkeep.lab.ebs_model.requests.call import Call
 
 
 def earlier_ids(call: Call, action: str) -> list[str]:
-    """Return the ids that an earlier request with this client token was answered with; none for a new token.
+    """Return the ids in the answer to an earlier request with this client token; none for a new token.
 
-    Raise IdempotentParameterMismatch when its other parameters were different.
+    Raise IdempotentParameterMismatch if its other parameters were different.
     """
     known = call.account.client_tokens.get(_key(call, action)) if call.params.get("ClientToken") else None
     if known is None:
@@ -28,7 +28,7 @@ def earlier_ids(call: Call, action: str) -> list[str]:
 
 
 def remember_ids(call: Call, action: str, ids: list[str]) -> None:
-    """Remember what a request with a client token was answered with."""
+    """Store the answer to a request with a client token."""
     if call.params.get("ClientToken"):
         call.account.client_tokens[_key(call, action)] = [_digest(call), list(ids)]
 

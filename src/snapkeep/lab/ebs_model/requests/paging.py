@@ -1,6 +1,6 @@
 """Pages: MaxResults and NextToken over items with a fixed order number.
 
-A token names the last item of a page, not a position: items made or deleted between two pages neither repeat nor hide
+A token names the last item of a page, not a position: items that are made or deleted between two pages neither repeat nor hide
 others.
 """
 
@@ -22,7 +22,7 @@ def encode(last: int) -> str:
 
 
 def decode(token: str) -> int:
-    """Return the order number that a token continues after. Raise InvalidNextToken."""
+    """Return the order number after which a token continues. Raise InvalidNextToken."""
     try:
         text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
         return int(text.removeprefix("after:"))
@@ -31,10 +31,10 @@ def decode(token: str) -> int:
 
 
 def limits(params: Mapping[str, Any], *, least: int = 5, most: int = 1000) -> tuple[int, int]:
-    """Return the order number to continue after, and the most items in the page (0: all).
+    """Return the order number after which the page begins, and the most items in it (0 for all).
 
-    Raise InvalidParameterValue when MaxResults is below the least. More than the most is cut to it
-    [EC2 API reference: DescribeSnapshots, between 5 and 1,000; larger values return 1,000].
+    Raise InvalidParameterValue if MaxResults is below the minimum. A value above the maximum is reduced to it [EC2 API
+    reference: DescribeSnapshots, between 5 and 1,000; larger values return 1,000].
     """
     after = decode(params["NextToken"]) if params.get("NextToken") else -1
     maximum = params.get("MaxResults")

@@ -1,7 +1,7 @@
 """Filters that read the answer itself: `metadata-options.http-tokens` is `MetadataOptions.HttpTokens`.
 
-EC2 names most filters after the fields of the answer, in kebab case, lists in the singular. Those that it names
-otherwise are given with their path.
+EC2 names most filters after the fields of the answer, in kebab case, lists in the singular. Filters with other names have a
+path.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ValueReader = Callable[[Answer], Iterable[str]]
 
 
 def readers(names: str, paths: Mapping[str, str] | None = None, *, prefix: str = "") -> dict[str, ValueReader]:
-    """Return a reader for each filter: of names in one text, and of those with a path of their own, under a prefix."""
+    """Return a reader for each filter: for names in one text, and for those with a path of their own, under a prefix."""
     derived = {name: _path(name) for name in names.split()}
     above = _path(prefix.rstrip(".")) + "." if prefix else ""
     return {prefix + name: _reader(f"{above}{path}".split(".")) for name, path in {**derived, **(paths or {})}.items()}
@@ -44,7 +44,7 @@ def _texts(value: Any, path: list[str]) -> Iterable[str]:
             yield _text(value)
     elif isinstance(value, Mapping):
         name = path[0]
-        # A list is named in the plural, and a mapping's volume stands in `Ebs`.
+        # A list has a plural name, and a mapping's volume is in `Ebs`.
         for key in (name, name + "s", name + "es"):
             if key in value:
                 yield from _texts(value[key], path[1:])

@@ -1,4 +1,4 @@
-"""ARNs of EC2's resources, in the three shapes that are documented.
+"""ARNs of EC2's resources, in the three documented shapes.
 
 - ``A`` ``arn:aws:ec2::REGION:snapshot/ID`` (the current page's create, copy, share and lock events)
 - ``B`` ``arn:aws:ec2:REGION::snapshot/ID`` (2022's create and copy; archive and restore)

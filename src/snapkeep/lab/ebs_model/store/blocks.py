@@ -1,9 +1,9 @@
-"""Content of volumes, in blocks of 512 KiB, held sparsely.
+"""The content of volumes in blocks of 512 KiB, stored sparsely.
 
-A volume keeps a log of its writes, each an extent of blocks; a snapshot is a position in that log. The content of a
-block is derived from (log, block, position of its last write), so memory is spent on writes, not on bytes. A copy is a
-position in the same log, in another region: equal byte for byte by construction, unless faults are planted in it. Those
-are writes in a log of its own, on the base of the common one.
+A volume keeps a log of its writes, each an extent of blocks; a snapshot is a position in that log. The content of a block
+derives from (log, block, position of its last write), so that memory grows with writes, not with bytes. A copy is a position in
+the same log, in another region: equal byte for byte by construction, unless faults are planted in it. Planted faults are writes
+in a log of its own, on the base of the common one.
 
 The oldest snapshot of a chain that holds a version of a block pays for it. Deleting a snapshot frees only what
 the next one does not share [EBS user guide: how snapshots work].
@@ -21,11 +21,11 @@ BLOCK_SIZE = 524_288
 BLOCKS_PER_GIB = 2048
 
 Extent = tuple[int, int]
-"""First block, and the block after the last one."""
+"""The first block, and the block after the last one."""
 
 
 ZEROS, ERASED = "zeros", "erased"
-"""Marks of a write: zeros were written; the blocks are as if never written. A number: the content of another block."""
+"""The marks of a write: zeros were written; the blocks are as if never written. A number is the content of another block."""
 
 
 def merged(extents: Iterable[Extent]) -> list[Extent]:
@@ -41,7 +41,7 @@ def merged(extents: Iterable[Extent]) -> list[Extent]:
 
 
 def size(extents: Iterable[Extent]) -> int:
-    """Return how many blocks extents without overlap hold."""
+    """Return the number of blocks in extents without overlap."""
     return sum(end - first for first, end in extents)
 
 
@@ -58,7 +58,7 @@ def without(extents: Iterable[Extent], removed: Extent) -> list[Extent]:
 
 
 class WriteLog:
-    """The writes of one volume, in order. ``generation`` counts them, ``marks`` says which are special."""
+    """The writes of one volume, in order. ``generation`` counts them, ``marks`` has the special ones."""
 
     __slots__ = ("_covered", "_covered_blocks", "base", "base_generation", "data_key_id", "entries", "marks", "origin")
 
@@ -71,7 +71,7 @@ class WriteLog:
         self.marks: dict[int, str | int] = {}
         self._covered: list[Extent] = base.extents(-1, base_generation) if base else []
         self._covered_blocks = [size(self._covered)]
-        """At each position, how many blocks were ever written until then: a deletion asks, however long the log is."""
+        """The number of blocks ever written up to each position: a deletion needs it regardless of the length of the log."""
 
     @property
     def generation(self) -> int:
@@ -80,11 +80,11 @@ class WriteLog:
 
     @property
     def covered_blocks(self) -> int:
-        """Return how many blocks were ever written, the base included."""
+        """Return the number of blocks ever written, including the base."""
         return self._covered_blocks[-1]
 
     def write(self, first_block: int, count: int, mark: str | int | None = None) -> None:
-        """Write new content to an extent, or what the mark says."""
+        """Write new content to an extent, or the content of the mark."""
         end = first_block + count
         self.entries.append((first_block, end))
         if mark is not None:
@@ -107,7 +107,7 @@ class WriteLog:
         self._covered_blocks.append(blocks + end - first_block)
 
     def extents(self, after: int, until: int) -> list[Extent]:
-        """Return the blocks written between two positions, merged. After -1: the base's are included."""
+        """Return the blocks written between two positions, merged; after -1, including those of the base."""
         parts = self.entries[max(after, 0) : until]
         if after < 0 and self.base is not None:
             parts = [*self.base.extents(-1, self.base_generation), *parts]
@@ -123,7 +123,7 @@ class WriteLog:
         return extents
 
     def zeros(self, until: int) -> list[Extent]:
-        """Return the blocks that were written and hold zeros at a position."""
+        """Return the written blocks that hold zeros at a position."""
         extents = self.base.zeros(self.base_generation) if self.base else []
         if not self.marks and not extents:
             return []
@@ -134,7 +134,7 @@ class WriteLog:
         return extents
 
     def changed_blocks(self, after: int, until: int) -> int:
-        """Return how many blocks differ between two positions. After -1: from nothing."""
+        """Return the number of blocks that differ between two positions; after -1, from an empty volume."""
         if after < 0 or (after == 0 and self.base is None):
             return self._covered_blocks[until]
         if after == until:
@@ -145,7 +145,7 @@ class WriteLog:
         return size(self.extents(after, until))
 
     def version(self, block: int, generation: int) -> tuple[WriteLog, int]:
-        """Return the log and the position of a block's last write before a position; position 0: never written."""
+        """Return the log and the position of a block's last write before a position; position 0 if it was never written."""
         for index in range(generation - 1, -1, -1):
             first, end = self.entries[index]
             if first <= block < end:
@@ -155,7 +155,7 @@ class WriteLog:
         return self, 0
 
     def read(self, block: int, generation: int) -> bytes:
-        """Return the 524,288 bytes of a block at a position. Never written: zeros."""
+        """Return the 524,288 bytes of a block at a position; zeros if it was never written."""
         log, position = self.version(block, generation)
         mark = log.marks.get(position)
         if position == 0 or mark == ZEROS:
@@ -170,7 +170,7 @@ _by_generation = attrgetter("generation", "seq")
 
 
 class ChainMember(Protocol):
-    """A snapshot, as far as its chain uses it."""
+    """The facts of a snapshot that its chain uses."""
 
     @property
     def generation(self) -> int:
@@ -178,7 +178,7 @@ class ChainMember(Protocol):
 
     @property
     def seq(self) -> int:
-        """Its order among all."""
+        """Its order number."""
 
 
 class Chain:
@@ -193,7 +193,7 @@ class Chain:
         self.stored_blocks = 0
 
     def add(self, snapshot: ChainMember) -> int:
-        """Add a snapshot, and return how many blocks it stores newly."""
+        """Add a snapshot, and return the number of blocks that it adds."""
         index = bisect_right(self.members, (snapshot.generation, snapshot.seq), key=_by_generation)
         before = self._generation_before(index)
         following = self._changed_until(index, before)
@@ -203,14 +203,14 @@ class Chain:
         return new
 
     def remove(self, snapshot: ChainMember) -> int:
-        """Remove a member, and return how many blocks that frees."""
+        """Remove a member, and return the number of freed blocks."""
         freed = self.freed_by_removing(snapshot)
         self.members.pop(self._index(snapshot))
         self.stored_blocks -= freed
         return freed
 
     def freed_by_removing(self, snapshot: ChainMember) -> int:
-        """Return how many blocks only this member needs."""
+        """Return the number of blocks that only this member needs."""
         index = self._index(snapshot)
         before = self._generation_before(index)
         own_blocks = self._changed_until(index, before)

@@ -1,6 +1,6 @@
 """The content of a snapshot, and planted faults, which a proof has to detect.
 
-A copy with planted faults keeps its place in its lineage (`log`, `generation`); only what is read of it differs.
+A copy with planted faults keeps its place in its lineage (`log`, `generation`); only its read content differs.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def planted_extents(snapshot: SnapshotRecord) -> list[Extent]:
 
 @dataclass(frozen=True, slots=True)
 class ContentFaults:
-    """The differences of a copy from its source: block indexes, pairs of swapped ones, the size, zero blocks left out.
+    """The differences of a copy from its source: block indexes, pairs of swapped blocks, the size, and omitted zero blocks.
 
-    ``wrong`` blocks have other bytes, ``missing`` ones are not listed, ``extra`` ones are listed and never were written.
+    ``wrong`` blocks have other bytes, ``missing`` ones are not listed, ``extra`` ones are listed but were never written.
     """
 
     wrong: tuple[int, ...] = ()
@@ -88,7 +88,7 @@ def _check(snapshot: SnapshotRecord, content: Content, faults: ContentFaults) ->
 def plant(snapshot: SnapshotRecord, faults: ContentFaults) -> None:
     """Plant faults in the content of a snapshot.
 
-    Raise ValueError when a block that should be wrong, missing or swapped is not listed, or an extra one is.
+    Raise ValueError if a wrong, missing or swapped block is not listed, or if an extra one is.
     """
     content = content_of(snapshot)
     _check(snapshot, content, faults)

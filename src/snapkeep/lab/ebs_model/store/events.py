@@ -1,7 +1,7 @@
-"""Events as EventBridge delivers them.
+"""Events in the form in which EventBridge delivers them.
 
-Fields, detail-types and regions: [EBS user guide: EventBridge events]; archive and restore: [EC2 user guide: monitor
-snapshot archiving]; locks: [EBS user guide: monitor snapshot lock].
+Fields, detail-types and regions: [EBS user guide: EventBridge events]; archive and restore: [EC2 user guide: monitor snapshot
+archiving]; locks: [EBS user guide: monitor snapshot lock].
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def emit_copy_snapshot(
 
 
 def emit_missed_duration(world: WorldState, account: RegionAccount, copy: SnapshotRecord, cause: str) -> None:
-    """Emit, as soon as a time-based copy is late, the event that says so (ARN shape C)."""
+    """Emit the event of a late time-based copy at once (ARN shape C)."""
     own = arn("C", account.region, account.account_id, f"snapshot/{copy.id}")
     detail = {
         "event": "copySnapshot",
@@ -115,7 +115,7 @@ def unix_date(seconds: float) -> str:
 def emit_volume(
     world: WorldState, account: RegionAccount, volume: VolumeRecord, event: str, result: str, cause: str = ""
 ) -> None:
-    """Emit a volume event; the volume's ARN stands in resources alone (shape C)."""
+    """Emit a volume event; the volume's ARN is only in the resources (shape C)."""
     own = arn("C", account.region, account.account_id, f"volume/{volume.id}")
     world.emit(account, VOLUME, [own], {"event": event, "result": result, "cause": cause, "request-id": ""})
 
@@ -138,7 +138,7 @@ def emit_snapshot_notice(
     started: float,
     ended: float,
 ) -> None:
-    """Emit archive, restore, lock and share events: the common fields, and those in ``detail``."""
+    """Emit an archive, restore, lock or share event: the common fields, and those in ``detail``."""
     own = arn(shape, account.region, snapshot.owner_id, f"snapshot/{snapshot.id}")
     common: Event = {"cause": "", "request-id": "", "snapshot_id": own, "startTime": iso(started), "endTime": iso(ended)}
     world.emit(account, SNAPSHOT, [own], {**common, **detail})

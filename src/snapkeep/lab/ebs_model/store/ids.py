@@ -1,4 +1,4 @@
-"""Ids as AWS makes them, from a seed."""
+"""Ids in AWS's form, from a seed."""
 
 from __future__ import annotations
 

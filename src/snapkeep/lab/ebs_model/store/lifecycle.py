@@ -1,4 +1,4 @@
-"""How snapshots join and leave chains of shared blocks, quotas, sets, shares and locks."""
+"""The effects of new and deleted snapshots on chains of shared blocks, quotas, sets, shares and locks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def join(account: RegionAccount, snapshot: SnapshotRecord, chain: Chain) -> int:
-    """Add a snapshot to a chain, and return how many blocks it stores newly."""
+    """Add a snapshot to a chain, and return the number of blocks that it adds."""
     snapshot.chain = chain
     new = chain.add(snapshot)
     account.stored_blocks += new
@@ -22,7 +22,7 @@ def join(account: RegionAccount, snapshot: SnapshotRecord, chain: Chain) -> int:
 
 
 def leave(account: RegionAccount, snapshot: SnapshotRecord) -> int:
-    """Remove a snapshot from its chain, and return how many blocks that frees."""
+    """Remove a snapshot from its chain, and return the number of freed blocks."""
     chain = snapshot.chain
     if chain is None:
         return 0
@@ -60,7 +60,7 @@ def remove(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) 
 
 
 def forget(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) -> None:
-    """Delete everything that belongs to a snapshot that is no longer listed."""
+    """Delete everything that belongs to an unlisted snapshot."""
     if snapshot.tier == "archive":
         account.archived_blocks -= snapshot.full_blocks
     leave(account, snapshot)

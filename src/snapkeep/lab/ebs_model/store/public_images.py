@@ -1,7 +1,7 @@
-"""AMIs of others that every account sees in every region: enough to start an instance of each kind from.
+"""Public AMIs, in every region: one for each kind of instance.
 
-Ids of Amazon's are those of the examples in AWS's documentation; on AWS each Region has ids of its own. The one of AWS
-Marketplace can be launched by accounts that accepted its product.
+The ids of Amazon's AMIs are those of the examples in AWS's documentation; on AWS each Region has its own ids. Accounts that
+accepted its product can launch the AMI of AWS Marketplace.
 """
 
 from __future__ import annotations

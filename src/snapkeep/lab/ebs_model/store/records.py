@@ -1,6 +1,6 @@
-"""The records of a world: plain, with slots, since a world may hold a million of them.
+"""The records of a world: plain, with slots, because a world may hold a million of them.
 
-Times are seconds since the epoch; 0.0 stands for "not yet". Tags are flat tuples (see ``tags``).
+Times are seconds since the epoch; 0.0 means "not yet". Tags are flat tuples (see ``tags``).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SnapshotRecord:
     set_id: str = ""
     failure: str = ""
     altered: WriteLog | None = None
-    """The content, where planted faults make it differ from that of the lineage."""
+    """The content, if planted faults make it differ from that of the lineage."""
     billing: tuple[str, ...] = ()
     """Platform details, usage operation, and product codes that its volume had from an AMI."""
 
@@ -77,12 +77,12 @@ class VolumeRecord:
     multi_attach: bool = False
     auto_enable_io: bool = False
     initialization_rate: int = 0
-    """MiB/s that the request provisioned; 0: the default rate."""
+    """The provisioned MiB/s; 0 for the default rate."""
     initialized_at: float = 0.0
-    """When its snapshot's blocks are all there; 0: it was made empty."""
+    """The time when all blocks of its snapshot are loaded; 0 for an empty volume."""
     billing: tuple[str, ...] = ()
     modifications: list[dict[str, Any]] = field(default_factory=list)
-    """Start, end, original and target of each, in order."""
+    """Start, end, original and target of each modification, in order."""
     pending: int = 0
     last_snapshot_at: float = 0.0
     change_blocks_per_day: float = 0.0
@@ -91,7 +91,7 @@ class VolumeRecord:
 
 @dataclass(slots=True, eq=False)
 class InstanceRecord:
-    """An instance. ``details`` are rendered as they are, ``attributes`` are those of DescribeInstanceAttribute."""
+    """An instance. ``details`` are rendered unchanged, ``attributes`` are those of DescribeInstanceAttribute."""
 
     seq: int
     id: str
@@ -111,16 +111,16 @@ class InstanceRecord:
     attributes: dict[str, Any] = field(default_factory=dict)
     interface_ids: list[str] = field(default_factory=list)
     started: float = 0.0
-    """When it came to run the last time: its status checks count from then."""
+    """The time of its last start, from which its status checks count."""
     ended: float = 0.0
     check_fails: bool = False
     root_volume_ids: list[str] = field(default_factory=list)
-    """Every volume that ever was its root."""
+    """Every volume that was ever its root."""
 
 
 @dataclass(slots=True, eq=False)
 class ImageRecord:
-    """An AMI. ``mappings`` and ``details`` are rendered as they are."""
+    """An AMI. ``mappings`` and ``details`` are rendered unchanged."""
 
     seq: int
     id: str
@@ -144,9 +144,10 @@ class ImageRecord:
 
 @dataclass(slots=True, eq=False)
 class Key:
-    """A KMS key. ``denied`` holds patterns of the principals that may not use it; `*` is everybody.
+    """A KMS key.
 
-    ``policy`` is its policy as JSON; empty stands for the default one, which gives its own account every right.
+    ``denied`` has patterns of the principals that may not use it; `*` is all. ``policy`` is its policy as JSON; empty for the
+    default one, which gives its own account every right.
     """
 
     id: str
@@ -207,7 +208,7 @@ class BinRule:
 
 @dataclass(slots=True, eq=False)
 class SnapshotSet:
-    """A multi-volume set and which of its snapshots are not finished."""
+    """A multi-volume set, and its snapshots that are not finished."""
 
     id: str
     owner_id: str

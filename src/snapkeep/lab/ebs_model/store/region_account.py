@@ -28,7 +28,7 @@ _seq = attrgetter("seq")
 COMPACT_AT = 1024
 
 IndexEntry = SnapshotRecord | dict[SnapshotRecord, None]
-"""Most index entries hold one snapshot: no set is made for those."""
+"""Most index entries have one snapshot: they need no set."""
 
 
 def members_of(bucket: IndexEntry | None) -> Iterable[SnapshotRecord]:
@@ -67,7 +67,7 @@ class SnapshotIndex:
                 del self.buckets[text]
 
     def size(self, text: str) -> int:
-        """Return how many snapshots are under a text."""
+        """Return the number of snapshots under a text."""
         bucket = self.buckets.get(text)
         if bucket is None:
             return 0
@@ -111,12 +111,12 @@ class RegionAccount:
         self.subnets: dict[str, dict[str, Any]] = {}
         self.security_groups: dict[str, dict[str, Any]] = {}
         self.routes: dict[str, list[dict[str, Any]]] = {}
-        """Routes that were made, by route table."""
+        """Added routes, by route table."""
         self.endpoints: dict[str, dict[str, Any]] = {}
         """VPC endpoints, by id."""
-        # EnableDnsSupport and EnableDnsHostnames, by VPC, where they were changed.
+        # Changed EnableDnsSupport and EnableDnsHostnames, by VPC.
         self.vpc_dns: dict[str, dict[str, bool]] = {}
-        # Systems Manager's: names of documents, and commands in instances, the newest last.
+        # Systems Manager's resources: names of documents, and commands in instances, the newest last.
         self.run_command: dict[str, list[Any]] = {"documents": [], "commands": []}
         self.interfaces: dict[str, dict[str, Any]] = {}
         self.key_pairs: dict[str, dict[str, Any]] = {}
@@ -201,7 +201,7 @@ class RegionAccount:
             self.by_tag[tags[index]].remove(tags[index + 1], snapshot)
 
     def tagged(self, resource_id: str) -> SnapshotRecord | VolumeRecord | ImageRecord | InstanceRecord | dict[str, Any] | None:
-        """Return a resource that can have tags, one in Recycle Bin too; None when it does not exist."""
+        """Return a resource that can have tags, including one in Recycle Bin; None if it does not exist."""
         binned = self.bin.get(resource_id)
         resource = (
             self.snapshots.get(resource_id)
@@ -213,7 +213,7 @@ class RegionAccount:
         return resource or self.records().get(resource_id)
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """Return the resources that are held as their answers, by id."""
+        """Return the resources that are stored in the form of answers, by id."""
         by_id = {record["KeyPairId"]: record for record in self.key_pairs.values()}
         return {
             **self.vpcs,

@@ -1,7 +1,7 @@
 """Tags: rules, and their compact form.
 
-A resource holds its tags as a flat tuple (key, value, key, value …): a third of the memory of a dict, and most
-resources of a large world carry a handful.
+A resource has its tags as a flat tuple (key, value, key, value …). This takes a third of a dict's memory, and most resources of
+a large world have a few tags.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def as_dict(tags: FlatTags) -> dict[str, str]:
 
 
 def value_of(tags: FlatTags, key: str) -> str | None:
-    """Return the value of a tag, or None when it is absent."""
+    """Return the value of a tag, or None if it is absent."""
     for index in range(0, len(tags), 2):
         if tags[index] == key:
             return tags[index + 1]
@@ -48,7 +48,7 @@ def as_list(tags: FlatTags) -> list[dict[str, str]]:
 
 
 def checked(pairs: Iterable[Mapping[str, Any]], limit: int) -> dict[str, str]:
-    """Return the Key and Value pairs of a request as a dict. Raise ApiError on one that AWS refuses.
+    """Return the Key and Value pairs of a request as a dict. Raise ApiError on a pair that AWS refuses.
 
     Source: [EC2 user guide: tag restrictions]: at most 50 tags, keys of 1 to 128 and values of up to 256 characters,
     the prefix `aws:` is reserved.
@@ -71,7 +71,7 @@ def checked(pairs: Iterable[Mapping[str, Any]], limit: int) -> dict[str, str]:
 
 
 def limited(tags: dict[str, str], limit: int) -> dict[str, str]:
-    """Return the tags that a resource would have. Raise TagLimitExceeded above the limit.
+    """Return the new tags of a resource. Raise TagLimitExceeded above the limit.
 
     System tags (`aws:`) do not count towards it [EC2 user guide: tag restrictions].
     """
@@ -81,7 +81,7 @@ def limited(tags: dict[str, str], limit: int) -> dict[str, str]:
 
 
 def from_specifications(params: Mapping[str, Any], resource_type: str, limit: int) -> dict[str, str]:
-    """Return the tags that a request gives to the kind of resource that it makes. Raise ApiError."""
+    """Return the tags in a request for the kind of resource that it makes. Raise ApiError."""
     specifications = params.get("TagSpecifications")
     if not specifications:
         return {}
@@ -97,7 +97,7 @@ def from_specifications(params: Mapping[str, Any], resource_type: str, limit: in
 
 
 def request_tags(action: str, params: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags in a request (what `aws:RequestTag` sees), unchecked."""
+    """Return the tags in a request (for `aws:RequestTag`), unchecked."""
     pairs: list[Mapping[str, Any]] = []
     if action == "CreateTags":
         pairs.extend(params.get("Tags") or ())

@@ -1,4 +1,4 @@
-"""The state of a world: its clock, random sources, accounts in regions, timers, and who receives events."""
+"""The state of a world: its clock, random sources, accounts in regions, timers, and the receivers of events."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ DEFAULT_REGIONS = (
 
 Listener = Callable[[Event], None]
 Observer = Callable[[RegionAccount, Mapping[str, Any]], None]
-"""Receives the account in its region and the detail of each event, when it is emitted."""
+"""Receives the account in its region and the detail of each emitted event."""
 Timer = tuple[float, int, str, str, str, str, Any]
-"""Due time, order, kind, account, region, resource id, and what else it needs (JSON-able)."""
+"""Due time, order, kind, account, region, resource id, and other data (JSON-able)."""
 
 
 class WorldOptions(TypedDict, total=False):
@@ -48,7 +48,7 @@ class WorldOptions(TypedDict, total=False):
 
 
 class WorldState:
-    """Everything that a world holds, and what its actions share: identifiers, timers, and events."""
+    """All data of a world, and the parts that its actions share: identifiers, timers, and events."""
 
     def __init__(
         self,
@@ -90,12 +90,12 @@ class WorldState:
         self.listeners: list[Listener] = []
         self.observers: list[Observer] = []
         self.delivering = 0
-        """How many events are being delivered at this moment, one within another."""
+        """The depth of nested deliveries of events."""
         self.moment: float | None = None
-        """The due time of the timer that is running, while one is."""
+        """The due time of the running timer, if any."""
 
     def region_account(self, region: str, account_id: str | None = None) -> RegionAccount:
-        """Return what an account holds in a region. Raise ApiError for a region that is not in the world."""
+        """Return the resources of an account in a region. Raise ApiError for a region that is not in the world."""
         key = (account_id or self.account_id, region)
         account = self.region_accounts.get(key)
         if account is None:
@@ -105,7 +105,7 @@ class WorldState:
         return account
 
     def now(self) -> float:
-        """Return seconds since the epoch: the clock's, or the due time of the timer that is running."""
+        """Return seconds since the epoch: the clock's, or the due time of the running timer."""
         return self.clock.now() if self.moment is None else self.moment
 
     def schedule(self, due: float, kind: str, account: RegionAccount, resource_id: str, extra: Any = "") -> None:
@@ -158,7 +158,7 @@ class WorldState:
             self.delivering -= 1
 
     def new_log(self, origin: str, base: WriteLog | None = None, generation: int = 0) -> WriteLog:
-        """Return the write log of a new volume, on the base of a snapshot's content or of nothing."""
+        """Return the write log of a new volume, on the base of a snapshot's content or without a base."""
         return WriteLog(origin, base.data_key_id if base else self.ids.uuid(), base, generation)
 
     def next_seq(self) -> int:
@@ -172,7 +172,7 @@ class WorldState:
         return seconds * (1 + self.random.random() * jitter) if jitter else seconds
 
     def set_clock_skew(self, region: str, seconds: float) -> None:
-        """Let a region's clock differ from the world's, for every account there from now on."""
+        """Set the difference of a region's clock from the world's, for every account there from now on."""
         for account_id in {self.account_id, *(key[0] for key in self.region_accounts)}:
             self.region_account(region, account_id).skew_seconds = finite(seconds, "the clock skew")
 
