@@ -91,6 +91,7 @@ FINDINGS = {
     "failed_copy_left",
     "hold_placed",
     "key_at_risk",
+    "lock_ends_early",
     "lock_missing",
     "plan_refused",
     "policy_document_broken",

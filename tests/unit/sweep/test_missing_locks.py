@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,8 +16,9 @@ from snapkeep.domain.policy.model import LockMode, LockRule
 from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
-from snapkeep.domain.sweep.report import Handling
+from snapkeep.domain.sweep.report import Handling, SweepOutcome, SweepReport
 from snapkeep.domain.tag_names import PROOF
+from snapkeep.functions.sweep_metrics import report_lines
 from snapkeep.lab.simulator.layout import SystemLayout
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.sweep.dr import DrSweep
@@ -44,12 +46,16 @@ class Locking(Laboratory):
         (policy,) = self.policies.policies
         self.policies = replace(self.policies, policies=(replace(policy, lock=rule),))
 
-    def missing(self) -> list[tuple[str, Handling]]:
-        """Sweep the primary region; return the locks that it found to be missing."""
+    def report(self) -> SweepReport:
+        """Sweep; return the report of the primary region."""
         self.sweeper.start()
         self.runner.advance(600)
-        items = [item for report in self.sweeper.reports[-2:] if report.region == PRIMARY for item in report.items]
-        return [(item.subject, item.handling) for item in items if item.kind is FindingKind.LOCK_MISSING]
+        (report,) = [report for report in self.sweeper.reports[-2:] if report.region == PRIMARY]
+        return report
+
+    def missing(self) -> list[tuple[str, Handling]]:
+        """Sweep the primary region; return the locks that it found to be missing."""
+        return [(item.subject, item.handling) for item in self.report().items if item.kind is FindingKind.LOCK_MISSING]
 
     def days_locked(self) -> list[int]:
         return [lock["LockDuration"] for lock in self.ec2().describe_locked_snapshots()["Snapshots"]]
@@ -134,11 +140,39 @@ def test_what_its_policy_wants_locked_is_locked_and_not_deleted() -> None:
     assert lab.ids() == [old, new]
 
 
+def locks_missing(report: SweepReport) -> list[float]:
+    """Return the values of the metric whose alarm is LockMissingAlarm."""
+    return [json.loads(line)["LocksMissing"] for line in report_lines(report) if "LocksMissing" in line]
+
+
+def test_a_compliance_lock_before_a_raised_duration_is_noted_until_it_ends() -> None:
+    """The alarm was up for all of these days, although nobody could delete the snapshot."""
+    lab = Locking(policy_set())
+    lab.ec2().lock_snapshot(SnapshotId=lab.ids()[0], LockMode="compliance", LockDuration=2)
+    report = lab.report()
+    (item,) = [item for item in report.items if item.kind is FindingKind.LOCK_ENDS_EARLY]
+    assert (item.subject, item.handling) == (lab.ids()[0], Handling.NOTED)
+    assert report.outcome is SweepOutcome.OK
+    assert locks_missing(report) == [0]
+    lab.runner.advance(2 * DAY)
+    report = lab.report()
+    assert locks_missing(report) == [1]
+    assert lab.missing() == []
+    assert lab.days_locked() == [4]
+
+
+def test_a_compliance_lock_in_its_cool_off_period_that_is_too_short_raises_the_alarm() -> None:
+    """Whoever may lock can shorten it then, and whoever may unlock can remove it."""
+    lab = Locking(policy_set())
+    lab.ec2().lock_snapshot(SnapshotId=lab.ids()[0], LockMode="compliance", LockDuration=2, CoolOffPeriod=24)
+    assert locks_missing(lab.report()) == [1]
+
+
 @pytest.mark.parametrize(
     ("lock", "limit", "why"),
     [
         (
-            SnapshotLock(LockState.COMPLIANCE, snapshot("2026-11-30T03:00").start_time + timedelta(days=1), 1),
+            SnapshotLock(LockState.COOL_OFF, snapshot("2026-11-30T03:00").start_time + timedelta(days=1), 1),
             30,
             "is never changed",
         ),

@@ -181,6 +181,11 @@ class FindingKind(LabelledEnum):
         "recovery point that is not locked as its policy wants",
         "Without a lock it can be deleted now, else once that ends. Found again: the finding or a notice NotLocked says why.",
     )
+    LOCK_ENDS_EARLY = _noted(
+        "lock_ends_early",
+        "lock in compliance mode that ends before its policy requires",
+        "Nobody can remove it before, and the rest is locked once it ends. After no raised for: see snapkeep report signals.",
+    )
     VAULT_IDLE = _attention(
         "vault_idle",
         "vault that copies nothing",

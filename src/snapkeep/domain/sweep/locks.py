@@ -54,6 +54,9 @@ def missing_locks(
             text += f", and a lock in state {lock.state} is never changed"
         elif order is None:
             text += f", and the stack allows at most {limits.max_days} days (MaxLockDays)"
-        finding = Finding(FindingKind.LOCK_MISSING, snapshot.id, snapshot.origin.volume_id, text)
+        # Nobody can shorten or remove one whose cool-off period is over (EC2 API reference: LockSnapshot).
+        holds = lock is not None and lock.state is LockState.COMPLIANCE
+        kind = FindingKind.LOCK_ENDS_EARLY if holds else FindingKind.LOCK_MISSING
+        finding = Finding(kind, snapshot.id, snapshot.origin.volume_id, text)
         missing.append(MissingLock(finding, order is not None))
     return missing

@@ -100,7 +100,7 @@ class Repairs:
         """Carry out the repairs of findings; one that fails does not stop the others."""
         for finding in findings:
             if finding.repair is None:
-                self.items.append(item_of(finding, Handling.NEEDS_ATTENTION if finding.kind.needs_attention else Handling.NOTED))
+                self.items.append(item_of(finding, _unrepaired(finding)))
             # The next sweep finds the rest again: the limit bounds the time of one sweep, not the repairs.
             elif self.made >= self.limit:
                 self.items.append(item_of(finding, Handling.LEFT))
@@ -197,10 +197,14 @@ def stopped(report: SweepReport, cause: str, now: datetime) -> SweepReport:
     return replace(report, items=(*report.items, item), ended_at=now)
 
 
+def _unrepaired(finding: Finding) -> Handling:
+    return Handling.NEEDS_ATTENTION if finding.kind.needs_attention else Handling.NOTED
+
+
 def _lock_item(finding: Finding, since: datetime | None, failure: str, now: datetime) -> ReportItem:
     """Return a missing lock with what became of it, given since when it is requested; None where it is not."""
     if since is None:
-        return item_of(finding, Handling.NEEDS_ATTENTION)
+        return item_of(finding, _unrepaired(finding))
     if failure:
         return item_of(finding, Handling.FAILED, failure)
     late = now - since >= SETTLING
