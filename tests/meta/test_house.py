@@ -44,6 +44,13 @@ def test_classes_that_functions_make_are_records() -> None:
     assert [str(path) for path, source in sources.items() if slow.search(source)] == []
 
 
+def test_the_audit_prints_its_help_and_audits_nothing() -> None:
+    ran = subprocess.run([ROOT / "tools/audit", "--help"], check=False, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("Usage: ")
+    assert "== requirements" not in ran.stdout
+
+
 def test_imports_point_inward() -> None:
     ran = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, check=False, capture_output=True, text=True
