@@ -1,1 +1,1 @@
-"""The laboratory: what the product is tried in. The product never imports it."""
+"""The laboratory, in which the product runs without AWS. The product never imports it."""

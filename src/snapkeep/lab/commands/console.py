@@ -1,4 +1,4 @@
-"""`snapkeep console`: the system in a browser. It is a command of the laboratory, because `--demo` shows an embedded system."""
+"""`snapkeep console`: the system in a browser. It is a command of the laboratory because `--demo` shows an embedded system."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def console(
 
 
 SIMULATED_DAYS, MOST_VOLUMES = 30, 30
-"""The length of a simulation of a tried document, and the volumes that it takes at most, spread over the account."""
+"""The days of a simulation of a document, and the most volumes in it, spread over the account."""
 
 
 def simulated(volumes: Sequence[Volume], policy_sets: Mapping[str, PolicySet], region: str, days: int = SIMULATED_DAYS) -> str:
-    """Return the simulator's page of an account's volumes under policies, by their names, with a link to the console."""
+    """Return the simulator's page for an account's volumes under policies, by name, with a link to the console."""
     from snapkeep.lab.commands.simulate import CHANGED_SHARE_PER_DAY  # noqa: PLC0415
     from snapkeep.lab.simulator import fleet  # noqa: PLC0415
     from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions  # noqa: PLC0415

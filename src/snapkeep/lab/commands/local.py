@@ -1,4 +1,4 @@
-"""`snapkeep local`: the embedded AWS, to work against with any AWS tool."""
+"""`snapkeep local`: the embedded AWS for any AWS tool."""
 
 from __future__ import annotations
 

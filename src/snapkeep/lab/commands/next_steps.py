@@ -1,4 +1,4 @@
-"""Commands on this machine that a user may run next against a running embedded AWS."""
+"""Commands that a user may run next against a running embedded AWS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Find = Callable[[str], str | None]
 
 
 def program(find: Find = shutil.which, arguments: list[str] | None = None) -> str:
-    """Return how this program is called here: by its name if that is on the path, else by the path that started it."""
+    """Return the command of this program: its name if it is on the path, otherwise the path that started it."""
     if find(PROGRAM):
         return PROGRAM
     started_by = (arguments or sys.argv)[0]

@@ -1,4 +1,4 @@
-"""`snapkeep simulate`: a fleet under a policy for a stretch of virtual time."""
+"""`snapkeep simulate`: a fleet under a policy for a period of virtual time."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ _FromAccount = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Where the volumes come from: an account, or else a world file, or else chance."""
+    """The source of the volumes: an account, or else a world file, or else chance."""
 
     count: int
     seed: int
@@ -192,9 +192,9 @@ def _faults(share: float) -> Faults | None:
 
 
 def _world_of_file(file: Path, faults: Faults | None, needed: Mapping[str, str]) -> World:
-    """Return the world of a file, with these faults beside its own; `needed` maps each region to its purpose.
+    """Return the world of a file, with these faults besides its own; `needed` maps each region to its purpose.
 
-    Raise WrongUse if it has not all of them.
+    Raise WrongUse if the world lacks one of them.
     """
     from snapkeep.lab.ebs_model import VirtualClock  # noqa: PLC0415
     from snapkeep.lab.embedded_aws.world.open_world import world_of_file  # noqa: PLC0415 - imports yaml

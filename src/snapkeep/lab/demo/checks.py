@@ -1,4 +1,4 @@
-"""Checks at the end of the demonstration. Pure: facts in, one line for each check out."""
+"""Checks at the end of the demonstration. Pure: they map facts to one line for each check."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_all(facts: DemoFacts) -> list[DemoCheck]:
 
 
 def _judged(rule: Callable[[DemoFacts], str], facts: DemoFacts) -> tuple[bool, str]:
-    """Apply a rule, which returns an error in words; an empty text when it holds."""
+    """Apply a rule, which returns an error in words; an empty text if it is met."""
     wrong = rule(facts)
     return not wrong, wrong
 

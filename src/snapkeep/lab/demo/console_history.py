@@ -1,7 +1,4 @@
-"""The weeks before `snapkeep console --demo`, as the buckets of the embedded AWS keep them.
-
-Reports, drills, signals, recovery records.
-"""
+"""The history of `snapkeep console --demo` in the buckets of the embedded AWS: reports, drills, signals and records."""
 
 from __future__ import annotations
 
@@ -27,14 +24,14 @@ from snapkeep.usecases.signals import record_name
 
 REGION, DR_REGION, SYSTEM = "us-east-1", "us-east-2", "snapkeep"
 MISSED = (2, 2, 3, 2, 2, 1, 1, 2, 4, 5, 3, 2, 2, 2, 1, 2, 3, 3, 2, 2, 4, 6, 5, 4, 3, 3, 4, 4)
-"""The volumes that missed their RPO, in each sweep of the last days."""
+"""The number of volumes that missed their RPO in each sweep of the last days."""
 SWEEPS, DAYS = len(MISSED), 14
 DRILLS = (("orders-db", 3, 6), ("orders-log", 10, 5), ("customers-db", 17, 22), ("orders-index", 24, 7), ("orders-db", 45, 9))
-"""The volume of each drill, how many days ago it was, and the minutes until the volume was usable."""
+"""The volume of each drill, its age in days, and the minutes until the volume was usable."""
 
 
 def keep_history(client: Callable[[str, str], Any]) -> None:
-    """Keep what sweeps and drills of the last weeks would have kept."""
+    """Store the documents of sweeps and drills of the last weeks."""
     now = datetime.now(UTC)
     bucket = _bucket(client, REGION, StackKind.PRIMARY)
     volumes = _volumes(client)
@@ -45,7 +42,7 @@ def keep_history(client: Callable[[str, str], Any]) -> None:
 
 
 def keep_signals(client: Callable[[str, str], Any], key: str) -> None:
-    """Keep the signals of the last days: somebody scheduled the deletion of a key of the copies, and may not delete snapshots."""
+    """Store the signals of the last days: a user scheduled the deletion of a copy's key, and failed to delete snapshots."""
     now, ec2 = datetime.now(UTC), client("ec2", DR_REGION)
     arn = str(client("kms", DR_REGION).describe_key(KeyId=key)["KeyMetadata"]["Arn"])
     copies = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
@@ -81,7 +78,7 @@ def keep_signals(client: Callable[[str, str], Any], key: str) -> None:
 
 
 def keep_records(client: Callable[[str, str], Any]) -> None:
-    """Keep the recovery records that Protect would have kept, of every volume and instance that a policy copies."""
+    """Store the recovery records of every volume and instance that a policy copies, as Protect does."""
     ec2 = client("ec2", REGION)
     bucket = _bucket(client, DR_REGION, StackKind.DR)
     documents = S3Documents(client=client("s3", DR_REGION), bucket=bucket)

@@ -1,4 +1,4 @@
-"""The system that `snapkeep console --demo` shows: a shop of thirty volumes with weeks of history, in the embedded AWS."""
+"""The system of `snapkeep console --demo`: a shop of thirty volumes with weeks of history, in the embedded AWS."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ DOCUMENT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Volumes of one kind: how many, on which instances, and how their snapshots were made."""
+    """Volumes of one kind: their number, their instances, and the making of their snapshots."""
 
     name: str
     policy: str
@@ -85,7 +85,7 @@ class Group:
     proved: bool = True
     key: str = ""
     device: str = ""
-    """The device of each volume; empty for those of data volumes."""
+    """The device of each volume; empty for data volumes."""
 
 
 GROUPS = (
@@ -108,7 +108,7 @@ GROUPS = (
 
 @contextmanager
 def console_world(show: Callable[[str], None]) -> Iterator[AwsSettings]:
-    """Start the embedded AWS with the system in it, and yield the settings that find it. It ends with the context."""
+    """Start the embedded AWS with the system in it, and yield the settings for it. It ends with the context."""
     with running_world(show) as aws, _environment(aws.environment()):
         yield AwsSettings(REGION, "", endpoint_url=aws.endpoint_url)
 
@@ -147,7 +147,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _fail_one_copy(aws: EmbeddedAws, client: Callable[[str, str], Any]) -> None:
-    """Make a snapshot whose copies all fail, by the deployed system itself."""
+    """Make a snapshot whose copies by the deployed system all fail."""
     ec2 = client("ec2", REGION)
     volume = ec2.describe_volumes(Filters=[{"Name": "tag:Name", "Values": [FAILING]}])["Volumes"][0]
     aws.admin(
@@ -157,7 +157,7 @@ def _fail_one_copy(aws: EmbeddedAws, client: Callable[[str, str], Any]) -> None:
 
 
 def world_document() -> dict[str, Any]:
-    """Return the world file: instances, keys, volumes, and the history that a system of three policies left."""
+    """Return the world file: instances, keys, volumes, and the history of a system with three policies."""
     instances = dict.fromkeys(name for group in GROUPS for name in _instances(group))
     return {
         "version": 1,
@@ -176,7 +176,7 @@ def world_document() -> dict[str, Any]:
 
 
 def _instances(group: Group) -> Sequence[str]:
-    """Return the instance of each volume of a group; none where they are detached."""
+    """Return the instance of each volume of a group; none if they are detached."""
     if not group.instance:
         return ()
     return [group.instance] if group.count == 1 else [f"{group.instance}-{number}" for number in range(1, group.count + 1)]

@@ -1,4 +1,4 @@
-"""The scene of a drill: `ledger` is restored from the copy that was made again, compared and removed."""
+"""The scene of a drill: `ledger` is restored from its second copy, compared and removed."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _RULE = DrillRule("ledger", (PARAMETERS_POLICY,), DR_REGION, DrillSchedule("0 4 
 
 @dataclass(frozen=True, slots=True)
 class DemoDrill:
-    """How the drill ended."""
+    """The result of the drill."""
 
     verdict: str
     checks: Mapping[str, str]
     compared: int
-    """Blocks of the restored volume that were compared with the copy's."""
+    """The number of blocks of the restored volume that were compared with the copy's."""
     seconds: float
     left: tuple[str, ...]
-    """The volumes, snapshots and holds of the drill that are still there."""
+    """The volumes, snapshots and holds of the drill that still exist."""
 
 
 def run_drill(
     aws: EmbeddedAws, client: Callable[[str, str], Any], system: str, volume_id: str, outputs: Mapping[str, str]
 ) -> DemoDrill:
-    """Begin a drill of a volume, as `snapkeep drill run` does, and return how it ended. Raise DemoStuck."""
+    """Begin a drill of a volume, as `snapkeep drill run` does, and return its result. Raise DemoStuck."""
     began = time.monotonic()
     ec2, runs = client("ec2", DR_REGION), client("stepfunctions", DR_REGION)
     store = LedgerStore(S3Documents(client=client("s3", DR_REGION), bucket=outputs["ReportsBucketName"]))
@@ -66,7 +66,7 @@ def run_drill(
 
 
 def _ended(aws: EmbeddedAws, store: LedgerStore, deadline: float) -> DrillLedger:
-    """Return the ledger once a drill has ended. Its waits, of 15 seconds at least, are cut short."""
+    """Return the ledger after the end of a drill. Its waits, of at least 15 seconds, are cut short."""
     while not (ledger := store.read()).ended:
         if time.monotonic() > deadline:
             raise DemoStuck(f"the drill did not end within {TIMEOUT_SECONDS:.0f} s")

@@ -1,4 +1,4 @@
-"""Executions of both state machines as they run: which step each is at, read from their histories."""
+"""Executions of both state machines while they run: the current step of each, read from their histories."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RECEIVE = "receive"
 RUNNING = "RUNNING"
 TAG_STEP = "TagSnapshots"
 COPY_STEP = "CopyToDR"
-"""The Map around the copies; the result of each copy is in the state that it leaves behind."""
+"""The Map around the copies; the result of each copy is in its output."""
 
 
 class StepStatus(StrEnum):
@@ -37,20 +37,20 @@ class FollowedExecution:
     event: Mapping[str, Any]
     """The event that started it."""
     steps: Mapping[str, StepStatus]
-    """By the state's name, in the order in which they were entered."""
+    """Steps by the state's name, in the order in which they were entered."""
     state: Mapping[str, Any] = field(default_factory=dict)
-    """The newest whole state that a step left behind."""
+    """The newest complete output of a step."""
     error: str = ""
     cause: str = ""
 
     @property
     def ended(self) -> bool:
-        """Whether it is over."""
+        """Whether the execution has ended."""
         return self.status != RUNNING
 
     @property
     def snapshot_ids(self) -> tuple[str, ...]:
-        """The source snapshots that it is about."""
+        """The source snapshots of the execution."""
         detail = self.event.get("detail", {})
         if self.machine == RECEIVE:
             return (_id(detail.get("source", "")),)
@@ -59,7 +59,7 @@ class FollowedExecution:
 
     @property
     def copy_id(self) -> str:
-        """The copy that it is about; empty for a run of Protect."""
+        """The copy of the execution; empty for a run of Protect."""
         return _id(self.event.get("detail", {}).get("snapshot_id", "")) if self.machine == RECEIVE else ""
 
     def step(self, name: str) -> StepStatus:
@@ -67,31 +67,31 @@ class FollowedExecution:
         return self.steps.get(name, StepStatus.WAITING)
 
     def deletions(self) -> list[Mapping[str, Any]]:
-        """Return what it deletes, with the reasons: by its plan, or failed copies."""
+        """Return its deletions with the reasons: those of its plan, and failed copies."""
         received = self.state.get("received", {})
         parts = (self.state.get("deletion", {}), received.get("plan", {}) if isinstance(received, Mapping) else {})
         return [deletion for part in parts if isinstance(part, Mapping) for deletion in part.get("delete", ())]
 
     def outcome(self) -> str:
-        """Return what its first step found, such as `MANAGED` or `VOLUME_NOT_TAGGED`."""
+        """Return the outcome of its first step, such as `MANAGED` or `VOLUME_NOT_TAGGED`."""
         first = self.state.get("tagged") or self.state.get("received") or {}
         return str(first.get("outcome", ""))
 
     @property
     def left_alone(self) -> bool:
-        """Whether it ended at its first step: no policy includes the volume."""
+        """Whether it ended at its first step because no policy includes the volume."""
         return self.outcome() == TagOutcome.VOLUME_NOT_TAGGED
 
 
 class ExecutionFollower:
-    """Reads the executions of both state machines; those that are over are read once."""
+    """Reads the executions of both state machines; ended ones are read once."""
 
     def __init__(self, client: Callable[[str, str], Any], machines: Mapping[str, tuple[str, str]]) -> None:
         self._machines = {name: (client("stepfunctions", region), arn) for name, (region, arn) in machines.items()}
         self._runs: dict[str, FollowedExecution] = {}
 
     def poll(self) -> list[FollowedExecution]:
-        """Return every execution so far, as it is now, oldest first."""
+        """Return the current state of every execution so far, the oldest first."""
         for machine, (client, arn) in self._machines.items():
             pages = client.get_paginator("list_executions").paginate(stateMachineArn=arn)
             listed = [execution for page in pages for execution in page["executions"]]
@@ -121,15 +121,15 @@ def _read(client: Any, machine: str, execution: Mapping[str, Any]) -> FollowedEx
 
 
 def _details(history: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any]:
-    """The details of the first event that has such; empty when none has."""
+    """Return the details of the first event with these details; empty if there is none."""
     return next((event[kind] for event in history if kind in event), {})
 
 
 def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, StepStatus], dict[str, Any]]:
-    """Return the steps of an execution's events and the newest whole state that a step left behind.
+    """Return the steps of an execution's events and the newest complete output of a step.
 
-    A step that several items of a Map go through is running while one of them runs. The copies have failed when one has, and so
-    has tagging when it left a problem: the run goes on after both, and ends FAILED.
+    A step of several items of a Map is running while one of them runs. The copies have failed if one has, and tagging has
+    failed if it left a problem: the run continues after both, and ends FAILED.
     """
     steps: dict[str, StepStatus] = {}
     inside: dict[str, int] = {}

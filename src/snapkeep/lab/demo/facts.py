@@ -1,4 +1,4 @@
-"""The facts at the end: every snapshot of the story in both regions, kept or deleted and why, and every notice."""
+"""The facts at the end: every snapshot of the story in both regions, with its fate and the reasons, and every notice."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """One snapshot or copy at the end."""
+    """The state of one snapshot or copy at the end."""
 
     fate: Fate
     snapshot_id: str = ""
     reasons: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
-    """As AWS returns it; None when it is deleted."""
+    """The snapshot in AWS's form; None if it is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class VolumeFacts:
     shots: tuple[ShotFacts, ...]
 
     def kept(self, *, copies: bool = False) -> list[str]:
-        """Return the labels of the snapshots kept in the primary region, or of the copies kept in the DR region."""
+        """Return the labels of the kept snapshots in the primary region, or of the kept copies in the DR region."""
         return [shot.label for shot in self.shots if (shot.copy if copies else shot.source).fate is Fate.KEPT]
 
 
 @dataclass(frozen=True, slots=True)
 class DemoFacts:
-    """Everything that the checks look at."""
+    """All facts for the checks."""
 
     system: str
     volumes: tuple[VolumeFacts, ...]
@@ -73,13 +73,13 @@ class DemoFacts:
     queue: tuple[Mapping[str, str], ...]
     """The entries of the copy queue: `pk`, `state`, `cause`."""
     stranger_was_refused: str
-    """AWS's error for a user without permissions; empty when the call succeeded."""
+    """AWS's error for a user without permissions; empty if the call succeeded."""
     foreign_copies: tuple[str, ...] = field(default_factory=tuple)
     """Snapshots in the DR region that belong to no snapshot of the story."""
     drill: DemoDrill | None = None
     recovery: DemoRecovery | None = None
     wrong_copies: tuple[Snapshot, ...] = ()
-    """Copies that were found different from their sources."""
+    """Copies whose check found them different from their sources."""
 
     def volume(self, member: DemoVolume) -> VolumeFacts:
         """Return the facts of one volume of the story."""
@@ -133,8 +133,8 @@ def gather(
 
 
 def ask_as_a_stranger(client: Callable[[str, str], Any]) -> str:
-    """Make a user without permissions, list snapshots as that user, and return AWS's refusal; empty when there is none."""
-    import boto3  # noqa: PLC0415 - the one place that needs other credentials
+    """Make a user without permissions, list snapshots as this user, and return AWS's refusal; empty if there is none."""
+    import boto3  # noqa: PLC0415 - only this function needs other credentials
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
     iam, name = client("iam", PRIMARY_REGION), "stranger"
@@ -158,7 +158,7 @@ def ask_as_a_stranger(client: Callable[[str, str], Any]) -> str:
 
 
 def _verdicts(snapshots: Sequence[Snapshot], keep_last: int, system: str) -> dict[str, Verdict]:
-    """Return the present verdicts of retention: the reasons why each existing snapshot is kept."""
+    """Return the current verdicts of retention: the reasons why each existing snapshot is kept."""
     verdicts = decide(snapshots, Retention(keep_last=keep_last), datetime.now(UTC), system=system) if snapshots else []
     return {verdict.snapshot.id: verdict for verdict in verdicts}
 

@@ -24,17 +24,17 @@ BLOCKS = 20
 
 @dataclass(frozen=True, slots=True)
 class DemoRecovery:
-    """How the recovery of the set ended."""
+    """The result of the set's recovery."""
 
     seconds: float
     attached: int
-    """Volumes that are attached in the DR region."""
+    """The number of attached volumes in the DR region."""
     equal: int
-    """Volumes whose content is their source's."""
+    """The number of volumes whose content equals their source's."""
 
 
 def write_content(aws: EmbeddedAws, story: DemoHistory) -> None:
-    """Write blocks of their own to the volumes of the set and to `ledger`, and plant a wrong block in the next copy of that."""
+    """Write distinct blocks to the volumes of the set and to `ledger`, and plant a wrong block in the next copy of `ledger`."""
     for first, member in enumerate((*ORDERS_SET, LEDGER)):
         volume = {"account": ACCOUNT_ID, "region": PRIMARY_REGION, "volume_id": story.volume_ids[member.name]}
         aws.admin("POST", "blocks", {**volume, "first_block": first, "count": BLOCKS})
@@ -43,7 +43,10 @@ def write_content(aws: EmbeddedAws, story: DemoHistory) -> None:
 
 
 def recover_set(aws: EmbeddedAws, client: Callable[[str, str], Any], story: DemoHistory, bucket: str) -> DemoRecovery:
-    """Take the primary region away, recover the set, bring the region back, and compare. Raise what the recovery raises."""
+    """Make the primary region unreachable, recover the set, make the region reachable again, and compare.
+
+    Raise the recovery's errors.
+    """
     ec2, volume_ids = client("ec2", DR_REGION), [story.volume_ids[member.name] for member in ORDERS_SET]
     zone = {"Placement": {"AvailabilityZone": f"{DR_REGION}a"}}
     image = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "m7g.large"}
@@ -77,14 +80,14 @@ def recover_set(aws: EmbeddedAws, client: Callable[[str, str], Any], story: Demo
 
 
 def _instance_of(ec2: Any, volume_ids: list[str]) -> tuple[str, ...]:
-    """Return the id of the instance that the copies of the set name."""
+    """Return the id of the instance in the tags of the set's copies."""
     filters = [{"Name": "tag:snapkeep:source-volume", "Values": volume_ids}]
     copies = ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
     return tuple({tag["Value"] for copy in copies for tag in copy["Tags"] if tag["Key"] == "snapkeep:instance"})
 
 
 def _is_equal(client: Callable[[str, str], Any], copy_id: str, volume_id: str) -> bool:
-    """Whether a snapshot of the recovered volume has the blocks of the source of a copy."""
+    """Whether a snapshot of the recovered volume has the blocks of a copy's source."""
     ec2 = client("ec2", DR_REGION)
     (copy,) = ec2.describe_snapshots(SnapshotIds=[copy_id])["Snapshots"]
     source_id = next(tag["Value"] for tag in copy["Tags"] if tag["Key"] == "snapkeep:source-snapshot")

@@ -41,42 +41,43 @@ _MACHINE = "StateMachineArn"
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """How the demonstration ended."""
+    """The result of the demonstration."""
 
     facts: DemoFacts
     checks: tuple[DemoCheck, ...]
     seconds: float
     server: Server | None = None
-    """The server that was left running; None if none was."""
+    """The server that is left running, if any."""
 
     @property
     def all_hold(self) -> bool:
-        """Whether every check holds."""
+        """Whether every check passed."""
         return all(check.holds for check in self.checks)
 
 
 class Audience(Watcher, Protocol):
-    """Watches the demonstration: its deployment, then the story."""
+    """The audience of the demonstration: it watches the deployment, then the story."""
 
     def begin_story(self, story: DemoHistory) -> None:
-        """The stage is set; from now on `show` is called."""
+        """Begin the story: from now on `show` is called."""
 
     def show(self, story: DemoHistory, runs: Sequence[FollowedExecution], messages: int) -> None:
-        """Show how the story stands."""
+        """Show the state of the story."""
 
     def end_story(self) -> None:
-        """Everything has come to rest."""
+        """End the story: nothing is in progress."""
 
 
 def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STORY_TIMEOUT_SECONDS) -> DemoResult:
-    """Play the whole demonstration before an audience; return how it ended. Raise DemoStuck, or what the deployment raises.
+    """Play the whole demonstration before an audience; return its result.
 
-    Nothing is left behind, however it ends; with `keep` the embedded AWS is left running, except after an error.
+    Raise DemoStuck, or the errors of the deployment. Nothing is left behind; with `keep` the embedded AWS is left running,
+    except after an error.
     """
     began = time.monotonic()
     audience.step("Starting the embedded AWS, with IAM enforced")
     with _embedded_aws(keep=keep) as aws:
-        client = cache(aws.client)  # making one parses its service's whole model
+        client = cache(aws.client)  # making a client parses the whole model of its service
         target = DeploymentTarget(client, PRIMARY_REGION, DR_REGION)
         deployed = Deployment(target, audience).deploy(PRIMARY_PARAMETERS, DR_PARAMETERS)
         outputs = {result.region: result.outputs for result in deployed.stacks}
@@ -126,7 +127,7 @@ def _embedded_aws(*, keep: bool) -> Iterator[EmbeddedAws]:
 def _follow(
     aws: EmbeddedAws, director: Director, follower: ExecutionFollower, audience: Audience, timeout_seconds: float
 ) -> list[FollowedExecution]:
-    """Let the story happen and show it, until everything has come to rest."""
+    """Carry out the story and show it, until nothing is in progress."""
     deadline = time.monotonic() + timeout_seconds
     schedules = _Schedules(aws)
     while True:
@@ -145,7 +146,7 @@ def _follow(
 
 
 class _Schedules:
-    """Schedules of a minute fire more often, so that the demonstration does not wait a minute for a digest."""
+    """One-minute schedules that fire more often, so that the demonstration does not wait a minute for a digest."""
 
     def __init__(self, aws: EmbeddedAws, clock: Callable[[], float] = time.monotonic) -> None:
         self._aws = aws
@@ -153,7 +154,7 @@ class _Schedules:
         self._last_fired = clock()
 
     def fire_when_due(self) -> None:
-        """Let them fire, if that was long enough ago."""
+        """Fire the schedules, if the last time was long enough ago."""
         if self._clock() - self._last_fired >= _FIRE_EVERY_SECONDS:
             for rule in _SCHEDULES:
                 self._aws.admin("POST", "schedules/fire", {"account": ACCOUNT_ID, "rule": rule})

@@ -25,7 +25,7 @@ DR_PARAMETERS = {
 }
 
 FAILING_SNAPSHOT = 2
-"""The second snapshot that is made in the primary region fails (of `mail`: its first is made before anything else)."""
+"""The second snapshot in the primary region fails. It is one of `mail`, whose first snapshot is made before all others."""
 SNAPSHOT_FAILURE = "Internal error"
 WORLD = {
     "version": 1,
@@ -42,7 +42,7 @@ WORLD = {
         ]
     },
 }
-"""Snapshots take a second and copies two; everything else runs in real time."""
+"""Snapshots take one second and copies two; everything else runs in real time."""
 
 
 class DemoStuck(SnapkeepError):
@@ -84,7 +84,7 @@ class Shot:
 
     @property
     def label(self) -> str:
-        """Return it as `web 3`."""
+        """Return the label, such as `web 3`."""
         return f"{self.volume.name} {self.number}"
 
     @property
@@ -98,22 +98,22 @@ class DemoHistory:
     """The snapshots made so far, in order."""
 
     volume_ids: dict[str, str] = field(default_factory=dict)
-    """By the volume's name."""
+    """Volume ids by the volume's name."""
     shots: list[Shot] = field(default_factory=list)
     ledger_proved: bool = False
-    """Whether a copy of `ledger` is proved, in place of the wrong one."""
+    """Whether a second copy of `ledger` is proved, instead of the wrong one."""
 
     def shots_of(self, volume: DemoVolume) -> list[Shot]:
         """Return the snapshots of a volume, oldest first."""
         return [shot for shot in self.shots if shot.volume is volume]
 
     def by_snapshot(self, snapshot_id: str) -> Shot | None:
-        """Return the shot with a snapshot's id; None if it is not of this story."""
+        """Return the shot with a snapshot's id; None if it is not in this story."""
         return next((shot for shot in self.shots if shot.snapshot_id == snapshot_id), None)
 
 
 class Director:
-    """Makes the story happen, a step at each call, through the public API of EC2 and KMS alone."""
+    """Carries out the story, one step at each call, only through the public API of EC2 and KMS."""
 
     def __init__(self, client: Callable[[str, str], Any]) -> None:
         self._ec2 = client("ec2", PRIMARY_REGION)
@@ -124,7 +124,7 @@ class Director:
         self.story = DemoHistory()
 
     def set_the_stage(self) -> None:
-        """Make the volumes, an instance that has two of them, and a key."""
+        """Make the volumes, an instance with two of them, and a key."""
         self._key_id = self._kms.create_key(Description="Encrypts the demonstration's volume vault")["KeyMetadata"]["KeyId"]
         zone = f"{PRIMARY_REGION}a"
         for member in CAST:
@@ -150,7 +150,7 @@ class Director:
             self._ec2.attach_volume(Device=device, InstanceId=self._instance_id, VolumeId=volume_id)
 
     def advance(self) -> bool:
-        """Look at how the snapshots stand and make the next ones whose turn has come. Return whether all have been made."""
+        """Read the states of the snapshots, and make the next ones that are due. Return whether all have been made."""
         self._look()
         ledger = self.story.shots_of(LEDGER)
         self.story.ledger_proved = self.story.ledger_proved or (bool(ledger) and self._is_proved(ledger[0]))
@@ -165,7 +165,7 @@ class Director:
             self._make(LEDGER)
             self._kms.disable_key(KeyId=self._key_id)
             self._make_set()
-        # The last copy displaces the older ones only if the copy before it is proved.
+        # The last copy displaces older ones only if the copy before it is proved.
         ready = self._is_proved(web[-1]) if len(web) == WEB_SNAPSHOTS - 1 else all(shot.ended for shot in web)
         if len(web) < WEB_SNAPSHOTS and ready:
             self._make(WEB)

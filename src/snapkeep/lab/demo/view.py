@@ -1,4 +1,4 @@
-"""The demonstration as a person watches it: a live table of snapshots and their steps, then what became of each and why."""
+"""The views of the demonstration: a live table of snapshots and their steps, then the fate of each with the reasons."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from snapkeep.lab.demo.stage import DemoResult
 from snapkeep.lab.demo.story import CAST, DR_REGION, PRIMARY_REGION, DemoHistory, Shot
 
 _WIDE = 100
-"""From this width on, the tables say more."""
+"""The width from which the tables have more columns."""
 _PROTECT_STEPS = (
     ("tag", TAG_STEP),
     ("copy", COPY_STEP),
@@ -42,7 +42,7 @@ _FATES = {
 
 
 class LiveAudience(LiveWatcher):
-    """Draws the story as it happens, in a terminal."""
+    """A live view of the story in a terminal."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -57,11 +57,11 @@ class LiveAudience(LiveWatcher):
         self._story, self._began = story, time.monotonic()
 
     def show(self, story: DemoHistory, runs: Sequence[FollowedExecution], messages: int) -> None:
-        """Take over how the story stands; the table is drawn from it."""
+        """Store the state of the story, from which the table is drawn."""
         self._story, self._runs, self._messages = story, runs, messages
 
     def end_story(self) -> None:
-        """Leave the table as it stands."""
+        """Leave the table in its last state."""
         if self._story is not None:
             self._console.print(self._story_view())
         self._story = None
@@ -84,7 +84,7 @@ class LiveAudience(LiveWatcher):
 
 
 class LineAudience(LineWatcher):
-    """Prints a line for whatever changes, where there is no terminal."""
+    """A view without a terminal, which prints a line for each change."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -96,7 +96,7 @@ class LineAudience(LineWatcher):
             self._console.print(f"{story.volume_ids[member.name]} {member.name}: {member.about}", markup=False, soft_wrap=True)
 
     def show(self, story: DemoHistory, runs: Sequence[FollowedExecution], messages: int) -> None:
-        """Print what is new."""
+        """Print the changes."""
         for shot in story.shots:
             self._say(f"snapshot {shot.label} ({shot.snapshot_id}): {shot.state}")
         for run in runs:
@@ -109,7 +109,7 @@ class LineAudience(LineWatcher):
             self._say(f"SNS: {messages} published")
 
     def end_story(self) -> None:
-        """Say that everything has come to rest."""
+        """Print that nothing is in progress."""
         self._say("everything has come to rest")
 
     def _say(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Charts as SVG without a script: their geometry, their legend, and the table that says the same in text."""
+"""Charts as SVG without a script: their geometry, their legend, and a table of their values."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from math import ceil, floor, log10
 from typing import NamedTuple
 
 COLOURS = 12
-"""The colours of the style sheet; they repeat when they run out."""
+"""The number of colours of the style sheet; more series repeat them."""
 MOST_POINTS = 200
-"""Points of a line, and rows of its table: of more days, each point stands for several."""
+"""The most points of a line, and rows of its table: with more days, a point represents several."""
 WIDTH, HEIGHT = 1000, 100
 """The plot's own units; the page stretches it."""
 TICKS, LABELS = 5, 4
@@ -20,7 +20,7 @@ TICKS, LABELS = 5, 4
 
 
 class Form(StrEnum):
-    """How a series is drawn."""
+    """The form of a series."""
 
     SOLID = "solid"
     DOTTED = "dotted"
@@ -30,7 +30,7 @@ class Form(StrEnum):
 
 
 class Series(NamedTuple):
-    """One line of a chart, or one part of its bars; `group` is the bar beside others of the same position."""
+    """One line of a chart, or one part of its bars; `group` is the number of the bar among those of a position."""
 
     name: str
     colour: int
@@ -47,7 +47,7 @@ class Tick(NamedTuple):
 
 
 class Rectangle(NamedTuple):
-    """A bar, or the area that shows a text under the pointer."""
+    """A bar, or an area that shows a text under the pointer."""
 
     x: float
     y: float
@@ -59,7 +59,7 @@ class Rectangle(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart with its heading and text. Without series, the text says why."""
+    """A chart with its heading and text. Without series, the text has the reason."""
 
     heading: str
     text: str
@@ -68,7 +68,7 @@ class Chart:
     series: Sequence[Series] = ()
     unit: Callable[[float], str] = "{:,.0f}".format
     whole: bool = False
-    """Whether values are counts, so that no tick stands between two of them."""
+    """Whether values are counts, so that no tick is between two of them."""
 
     @property
     def bars(self) -> bool:
@@ -76,7 +76,7 @@ class Chart:
         return any(series.form in (Form.BOX, Form.FAINT) for series in self.series)
 
     def thinned(self) -> Chart:
-        """Return the chart with at most `MOST_POINTS` positions; each shows the largest of the values it stands for."""
+        """Return the chart with at most `MOST_POINTS` positions; each has the largest of its values."""
         size = ceil(len(self.positions) / MOST_POINTS)
         if size <= 1:
             return self

@@ -89,11 +89,11 @@ class StackComposition(Composition):
         return self._system.queue_of(region)
 
     def hold_store_of(self, region: str) -> Any:
-        """Return the holds that are written in a region."""
+        """Return the store of the holds in a region."""
         return self._system.hold_store_of(region)
 
     def documents_of(self, region: str) -> Any:
-        """Return recovery's documents in a DR region."""
+        """Return the recovery documents of a DR region."""
         return self._system.documents_of(region)
 
     @cached_property
@@ -128,7 +128,7 @@ class StackComposition(Composition):
 
     @cached_property
     def locks(self) -> Any:
-        """Has snapshots locked; None where the stacks allow no locks."""
+        """Requests locks; None if the stacks allow no locks."""
         return self._system.locks_of(self.environment.region) if self.environment.max_lock_days else None
 
     @cached_property
@@ -142,12 +142,12 @@ class StackComposition(Composition):
         return self._system.task_tokens
 
     def deployed_at(self) -> datetime:
-        """Return when the system was made."""
+        """Return the time of the system's deployment."""
         return self._system.deployed_at
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:
-        """How often a failed copy is retried."""
+        """The retries of a failed copy."""
         return self._system.layout.retry_policy
 
     @cached_property
@@ -163,7 +163,7 @@ class StackComposition(Composition):
 
     @cached_property
     def drill_ec2(self) -> Any:
-        """Makes, watches and removes what drills make."""
+        """Makes, watches and removes the resources of drills."""
         return self._system.port("drill_ec2", super().drill_ec2)
 
     @cached_property
@@ -183,7 +183,7 @@ class StackComposition(Composition):
 
     @cached_property
     def notices(self) -> Any:
-        """Keeps notices."""
+        """Stores notices."""
         return self._system.notices_of(self.environment.region)
 
 
@@ -191,7 +191,7 @@ class SystemComposition(SystemPorts):
     """Builds the use cases of all of a system's stacks, each once."""
 
     def stack(self, region: str, stack: str) -> StackComposition:
-        """Return the composition of one stack in a region, made anew: each function keeps what it lists to itself."""
+        """Return a new composition of one stack in a region: functions do not share listings."""
         return StackComposition(self, region, stack)
 
     # Use cases

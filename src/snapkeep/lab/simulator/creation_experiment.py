@@ -1,7 +1,7 @@
-"""Snapshots that the system makes for a long time under faults: RPOs, periods, the snapshots of others, and quotas.
+"""An experiment with the system's own snapshots under faults, for a long time: RPOs, periods, snapshots of others, quotas.
 
-Four groups of volumes: those of `rpo` have snapshots of the system alone, those of `beside` have enough of another tool; those of
-`every` and `cron` have one a day in a time zone that changes its clock twice a year.
+There are four groups of volumes: volumes of `rpo` have only snapshots of the system, those of `beside` have enough snapshots of
+another tool, and those of `every` and `cron` have one a day in a time zone that changes its clock twice a year.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ TICK_SECONDS, DAY, HOUR = 300.0, 86_400.0, 3_600.0
 SWEEP_HOURS = 6.0
 OTHERS_HOURS = 12.0
 EXCUSED_SECONDS = (SWEEP_HOURS + 2) * HOUR
-"""How long an RPO may be missed after a fault of the volume: a lost event is found by the next sweep."""
+"""The time for which an RPO may be missed after a fault of the volume: the next sweep finds a lost event."""
 KILLED, OUTAGE_SECONDS = 0.002, 3 * HOUR
-"""The share of a tick's calls at which it is killed, and how long the DR region is unreachable each month."""
+"""The share of calls at which a tick is interrupted, and the hours for which the DR region is unreachable each month."""
 FAULTS = Faults(
     event_lost=0.005,
     event_doubled=0.01,
@@ -89,11 +89,11 @@ def _policy(name: str, rule: SnapshotRule) -> Policy:
 
 @dataclass(slots=True)
 class CreationResult:
-    """The result of an experiment. An empty `violations` is a system without faults."""
+    """The result of an experiment. `violations` is empty for a system without faults."""
 
     violations: list[str] = field(default_factory=list)
     missed: int = 0
-    """RPOs that were missed after a fault of the volume, and could not have been met."""
+    """Missed RPOs that could not have been met after a fault of the volume."""
     made: Counter[str] = field(default_factory=Counter)
     """Snapshots that the system made, by group."""
     ticks: int = 0
@@ -102,7 +102,7 @@ class CreationResult:
 
 
 class CreationExperiment:
-    """A fleet of so many volumes, a quarter in each group; every tick of the system is run."""
+    """A fleet of volumes, a quarter of them in each group; every tick of the system runs."""
 
     def __init__(self, volumes: int, *, seed: int, faults: Faults = FAULTS, killed: float = KILLED) -> None:
         fleet = [_placed(volume, number) for number, volume in enumerate(generate(volumes, seed, {}))]
@@ -111,7 +111,7 @@ class CreationExperiment:
         self.result = CreationResult()
         self._dice = Random(seed)  # noqa: S311 - a simulation's dice
         self._killed, self._in_tick = killed, False
-        # Dispatchers are woken once a minute: a year must pass in minutes.
+        # Dispatchers wake once a minute: a year must pass in minutes.
         timings = Timings(stream_seconds=60.0, wake_seconds=60.0)
         self.runner = Runner(
             self.world, lambda: self.policies, SystemLayout((PRIMARY,), (DR,)), timings=timings, hook=self._hook, seed=seed
@@ -122,20 +122,20 @@ class CreationExperiment:
             volume.id: value_of(volume.tags, "Backup") or "" for volume in self.world.region_account(PRIMARY).volumes.values()
         }
         self._newest = dict.fromkeys(self._group, self.began)
-        """Volume -> when the source of its newest completed copy began."""
+        """Volume -> the start of its newest completed copy's source."""
         self._of_others: dict[str, list[SnapshotRecord]] = defaultdict(list)
         self._struck: dict[str, float] = dict.fromkeys(self._group, 0.0)
-        """Volume -> when a fault last hit one of its snapshots, copies or events."""
+        """Volume -> the time of the last fault of one of its snapshots, copies or events."""
         self._made: dict[str, list[SnapshotRecord]] = defaultdict(list)
         self._seen: set[str] = set()
         self._late: dict[str, bool] = {}
-        """The volumes whose RPO is missed now, and whether it could have been met."""
+        """The volumes whose RPO is missed now, with whether it could have been met."""
         self._changes = 0
         self._watch()
         self.world.state.faults.set(faults)
         Sweeper(self.runner).schedule(SWEEP_HOURS)
         self._let_others_make()
-        # The other tool has made snapshots before the system begins.
+        # The other tool made snapshots before the system began.
         self.runner.advance(OTHERS_HOURS * HOUR)
         self.began = self.world.now()
         self._newest = dict.fromkeys(self._group, self.began)
@@ -160,7 +160,7 @@ class CreationExperiment:
             raise StepKill("at a call of a tick")
 
     def _watch(self) -> None:
-        """Watch calls, ends and faults, and answer a tick's listings from memory while nothing changes."""
+        """Watch calls, ends and faults, and serve a tick's listings from memory while nothing changes."""
         build = self.runner.composition.make_snapshots
         listing = _SteadyListing(self.runner.composition.reader(PRIMARY), lambda: self._changes)
         self.runner.composition.make_snapshots = (  # type: ignore[method-assign]
@@ -222,7 +222,7 @@ class CreationExperiment:
     # Time
 
     def run(self, days: int, progress: Callable[[int], None] = lambda _: None) -> CreationResult:
-        """Let the days pass, tick by tick; call `progress` with the number of each that has ended. Return the result."""
+        """Simulate days, tick by tick; call `progress` with the number of each ended day. Return the result."""
         for day in range(days):
             if day % 30 == 29:  # noqa: PLR2004 - once a month
                 self._outage()
@@ -269,7 +269,7 @@ class CreationExperiment:
                 self._broken(volume_id, f"its RPO is missed by {late / HOUR:.1f} h")
 
     def _note(self, snapshot: SnapshotRecord) -> None:
-        """Note a new snapshot: the system makes none of a volume of which another tool makes enough."""
+        """Record a new snapshot, and check that the system makes none if another tool makes enough."""
         group = self._group.get(snapshot.volume_id, "")
         if not value_of(snapshot.tags, MADE):
             self._of_others[snapshot.volume_id].append(snapshot)
@@ -284,7 +284,10 @@ class CreationExperiment:
             self._broken(snapshot.volume_id, "a snapshot is made, although another tool made one lately")
 
     def _check_periods(self) -> None:
-        """Each day in the zone has one snapshot, without those that failed. The first day may have one more, the last none."""
+        """Check that each day in the time zone has one snapshot that did not fail.
+
+        The first day may have one more, the last none.
+        """
         periods = Periods(timedelta(days=1), "", ZONE)
         for volume_id in (volume_id for volume_id, group in self._group.items() if group in ("every", "cron")):
             starts = [utc(snapshot.start) for snapshot in self._made[volume_id] if snapshot.state != ERROR]
@@ -301,7 +304,7 @@ class CreationExperiment:
 
 
 class _SteadyListing:
-    """A reader of a region that lists everything anew only after a change."""
+    """A reader of a region that lists everything again only after a change."""
 
     def __init__(self, reader: Any, changes: Callable[[], int]) -> None:
         self._reader = reader
@@ -328,7 +331,7 @@ class _SteadyListing:
 
 
 def _placed(volume: SimulatedVolume, number: int) -> SimulatedVolume:
-    """Return a volume of the fleet in its group, and attached: in two of the groups, three share an instance."""
+    """Return a volume of the fleet in its group, attached to an instance: in two of the groups, three volumes share one."""
     group, place = GROUPS[number % len(GROUPS)], number // len(GROUPS)
     volume = replace(volume, tags={"Backup": group})
     if group not in ("rpo", "every"):

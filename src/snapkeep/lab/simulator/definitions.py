@@ -1,4 +1,4 @@
-"""The state machines' definitions, read from the package: states that an execution in virtual time goes through as on AWS."""
+"""The state machines' definitions, read from the package, whose states an execution in virtual time enters as on AWS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAP_ITERATIONS = 40
 
 
 class StateType(StrEnum):
-    """The types of states that the definitions use."""
+    """The types of states in the definitions."""
 
     TASK = "Task"
     CHOICE = "Choice"
@@ -42,7 +42,7 @@ _FIELDS = {
     StateType.SUCCEED: {"Type", "Comment"},
     StateType.FAIL: {"Type", "Comment", "Error", "ErrorPath", "Cause", "CausePath"},
 }
-"""The fields of each type that the interpreter honours. Any other field stops it: see UnknownDefinition."""
+"""The fields of each type that the interpreter supports. Any other field raises UnknownDefinition."""
 
 _INVOKE = re.compile(r"arn:\$\{Partition\}:states:::lambda:invoke(\.waitForTaskToken)?")
 _RESULT_PATH = re.compile(r"\$(\.\w+)?")
@@ -61,39 +61,39 @@ class RetryRule:
     full_jitter: bool
 
     def seconds(self, attempt: int, dice: Random) -> float:
-        """Return how long the retry with this number, from 1, waits."""
+        """Return the wait of the retry with this number, from 1, in seconds."""
         seconds = min(self.first_seconds * self.rate ** (attempt - 1), self.longest_seconds)
         return dice.uniform(0, seconds) if self.full_jitter else seconds
 
 
 @dataclass(frozen=True, slots=True)
 class CatchRule:
-    """One catcher of a state: where its errors go, and where the state keeps them."""
+    """One catcher of a state: the next state after its errors, and the path for the error."""
 
     errors: frozenset[str]
     result_path: str | None
     next: str
 
     def catches(self, error: str) -> bool:
-        """Return whether the catcher takes an error of this name."""
+        """Return whether the catcher matches an error of this name."""
         return error in self.errors or ALL_ERRORS in self.errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineState:
-    """One state, with its paths and templates ready to be read."""
+    """One state, with readers of its paths and templates."""
 
     name: str
     type: StateType
     next: str = ""
-    """The state after this one; empty where the execution, or the iteration of a Map, ends."""
+    """The next state; empty if the execution, or the iteration of a Map, ends."""
     function: str = ""
     waits_for_token: bool = False
     parameters: PathReader | None = None
     result: Any = None
     result_selector: PathReader | None = None
     result_path: str | None = "$"
-    """None: the result is discarded, and the output is the input (Amazon States Language: ResultPath)."""
+    """None to discard the result, so that the output is the input (Amazon States Language: ResultPath)."""
     output_path: PathReader | None = None
     timeout_seconds: PathReader | None = None
     retriers: tuple[RetryRule, ...] = ()
@@ -110,13 +110,13 @@ class MachineState:
 
 @dataclass(frozen=True, slots=True)
 class StateMachine:
-    """States by name, and the first of them."""
+    """States by name, and the name of the first one."""
 
     first: str
     states: Mapping[str, MachineState]
 
     def all_states(self) -> Iterator[MachineState]:
-        """Return every state, those inside of Maps too."""
+        """Return every state, including those inside Maps."""
         for state in self.states.values():
             yield state
             if state.processor is not None:
@@ -131,7 +131,7 @@ def state_machine(name: str) -> StateMachine:
 
 
 def parse(definition: Mapping[str, Any]) -> StateMachine:
-    """Return the state machine of a definition. Raise UnknownDefinition for anything that the interpreter would pass over."""
+    """Return the state machine of a definition. Raise UnknownDefinition for anything that the interpreter would ignore."""
     return StateMachine(definition["StartAt"], {name: _state(name, fields) for name, fields in definition["States"].items()})
 
 
@@ -176,7 +176,7 @@ def _state(name: str, fields: Mapping[str, Any]) -> MachineState:
 
 
 def _invoked(name: str, fields: Mapping[str, Any]) -> tuple[str, bool]:
-    """Return the function that a Task calls, by the name of its resource, and whether the Task waits for a token."""
+    """Return the function of a Task, by the name of its resource, and whether the Task waits for a token."""
     resource = _INVOKE.fullmatch(fields["Resource"])
     function = _FUNCTION.fullmatch(fields["Parameters"]["FunctionName"])
     if resource is None or function is None:
@@ -193,7 +193,7 @@ def _path(fields: Mapping[str, Any], field: str) -> PathReader | None:
 
 
 def _text(fields: Mapping[str, Any], field: str) -> PathReader | None:
-    """Return the function that reads a value that stands in the definition, or the path `{field}Path` beside it."""
+    """Return the reader of a value in the definition, or of the path `{field}Path`."""
     if field not in fields:
         return _path(fields, f"{field}Path")
     text = fields[field]

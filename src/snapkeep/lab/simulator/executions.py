@@ -10,26 +10,26 @@ from typing import Any
 PROTECT, RECEIVE, SWEEP, VERIFY, DRILL = "protect", "receive", "sweep", "verify", "drill"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 KILLED = "Lambda.Unknown"
-"""Step Functions' error of a function that was ended (Step Functions developer guide: error names)."""
+"""Step Functions' error for a function that was stopped (Step Functions developer guide: error names)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """How long what is around the functions takes, in seconds."""
+    """The durations of the services around the functions, in seconds."""
 
     event_seconds: float = 0.5
     step_seconds: float = 0.3
     stream_seconds: float = 1.0
     """The batching window of the table's stream."""
     wake_seconds: float = 0.5
-    """How long after the end of a copy its region's dispatcher runs; what else wakes it meanwhile makes no second run."""
+    """The time from the end of a copy until its region's dispatcher runs; other wake-ups in this time cause no second run."""
     schedule_seconds: float = 60.0
     undelivered_seconds: float = 86_400.0
-    """How long an event is delivered again while its target cannot be reached (EventBridge: 24 hours)."""
+    """The time for which an event is retried while its target is unreachable (EventBridge: 24 hours)."""
 
 
 class TaskFailed(Exception):
-    """A Task state gave up: the error's name and its cause."""
+    """The failure of a Task state, with the error's name and its cause."""
 
     def __init__(self, error: str, cause: str) -> None:
         super().__init__(f"{error}: {cause}")
@@ -37,7 +37,7 @@ class TaskFailed(Exception):
         self.cause = cause
 
     def caught(self) -> dict[str, str]:
-        """Return it as a Catch keeps it."""
+        """Return the error in the form of a Catch."""
         return {"Error": self.error, "Cause": self.cause}
 
 
@@ -61,13 +61,13 @@ class Execution:
     """Its input."""
     started: float
     state: dict[str, Any] = field(default_factory=dict)
-    """The output of the last state that it left."""
+    """The output of the last state."""
     status: str = "RUNNING"
     error: str = ""
     ended: float = 0.0
     transitions: int = 0
     entered: list[str] = field(default_factory=list)
-    """The states that it entered, in order; those of a Map's iterations among them."""
+    """The entered states, in order, including those of a Map's iterations."""
     callbacks: dict[str, PendingCallback] = field(default_factory=dict)
     """The Tasks that wait for an answer, by task token."""
 

@@ -1,4 +1,4 @@
-"""A fleet under a policy for a stretch of virtual time, through the same use cases and the model: what came of it, by day."""
+"""A fleet under a policy for a period of virtual time, through the same use cases and the model, with results by day."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ HOUR = 3600.0
 STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
 VERIFICATION = "verification"
 TIMINGS = Timings(stream_seconds=60.0, wake_seconds=60.0)
-"""Dispatchers are woken once a minute, as by their schedule alone, in a stack each second: a year must pass in minutes."""
+"""Dispatchers wake once a minute, as if only by their schedule; in a stack, they wake within a second. A year must pass in
+minutes."""
 FIRST_SNAPSHOT_SECONDS = 60.0
 TICK_SECONDS = 300.0
-"""Between two looks for due snapshots, as the stack's schedule has it."""
+"""The interval of two ticks for due snapshots, as in the stack's schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class ExperimentOptions:
     days: int
     every_hours: float = 24.0
     spread_hours: float = 1.0
-    """The fleet's snapshots are not made at one moment, but within so many hours, as schedules spread them."""
+    """The hours within which the fleet's snapshots are made, because schedules spread them."""
     sweep_hours: float = 168.0
     copy_quota: int = 20
     primary: str = "us-east-1"
@@ -68,7 +69,7 @@ class RegionDay:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The system at the end of a day; the queue's and RPO's worst are of the whole day, by policy too."""
+    """The system at the end of a day; the worst values of the queue and of the RPO are those of the whole day, by policy too."""
 
     at: datetime
     regions: Mapping[str, RegionDay]
@@ -80,13 +81,13 @@ class Day:
 
     @property
     def within(self) -> datetime:
-        """A moment of the day that ends: the end itself is the next one's midnight."""
+        """A moment within the day that ends: its end is the midnight of the next day."""
         return self.at - timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class NotableEvent:
-    """Something worth a look."""
+    """An event worth a look."""
 
     at: datetime
     what: str
@@ -94,7 +95,7 @@ class NotableEvent:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRpo:
-    """The RPO of one policy, and how old its volumes' newest recovery points became: a completed copy is one here."""
+    """The RPO of one policy, and the greatest ages of its volumes' newest recovery points: here, a completed copy is one."""
 
     policy: str
     asked_hours: float
@@ -104,7 +105,7 @@ class PolicyRpo:
 
     @property
     def met(self) -> bool:
-        """Whether all its volumes always were."""
+        """Whether all its volumes were always within their RPO."""
         return self.worst_hours <= self.asked_hours
 
 
@@ -123,10 +124,10 @@ class ExperimentResult:
     volumes: int
     governed: int
     asked_hours: Mapping[str, float] = field(default_factory=dict)
-    """The RPO of each policy that has volumes to copy."""
+    """The RPO of each policy with volumes to copy."""
     days: list[Day] = field(default_factory=list)
     months: dict[str, Counter[str]] = field(default_factory=dict)
-    """Dollars by month (`2026-03`) and by what they are for."""
+    """Dollars by month (`2026-03`) and by item."""
     runs: Counter[str] = field(default_factory=Counter)
     copies: int = 0
     copied_gib: float = 0.0
@@ -138,7 +139,7 @@ class ExperimentResult:
     @property
     def notes(self) -> list[str]:
         """Hints about the options of the simulation."""
-        # Nobody else makes snapshots of the volumes of a policy that makes them itself.
+        # If a policy makes snapshots itself, no other tool makes them.
         making = {policy.name for policy in self.policies.policies if policy.snapshots}
         others_make = [rpo for rpo in self.rpo if rpo.policy not in making]
         too_short = sorted({rpo.asked_hours for rpo in others_make if self.options.every_hours >= rpo.asked_hours})
@@ -150,22 +151,22 @@ class ExperimentResult:
 
     @property
     def dollars(self) -> float:
-        """All of it."""
+        """The total cost in US dollars."""
         return sum(sum(month.values()) for month in self.months.values())
 
     @property
     def rpo_worst_hours(self) -> float:
-        """The oldest that a newest copy ever was."""
+        """The greatest age of a newest copy, in hours."""
         return max((day.rpo_worst_hours for day in self.days), default=0.0)
 
     @property
     def rpo_met_share(self) -> float:
-        """On which share of the days every volume was within what its own policy asks."""
+        """The share of days on which every volume was within the RPO of its policy."""
         return self._share_of_days(self.asked_hours)
 
     @property
     def rpo(self) -> list[PolicyRpo]:
-        """How each policy that has volumes to copy fared."""
+        """The result of each policy with volumes to copy."""
         return [
             PolicyRpo(
                 policy,
@@ -215,7 +216,7 @@ class Experiment:
         self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
         pairs = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)
         self._newest = dict.fromkeys(pairs, self._began)
-        """The time of each volume's newest copy by region; the start of the experiment where there is none."""
+        """The time of each volume's newest copy by region; the start of the experiment if there is none."""
         self._waiting_most = self._failed_today = 0
         self._worst_today: dict[str, float] = {}
         """The greatest age of a newest copy so far today, by policy, in seconds."""
@@ -231,7 +232,7 @@ class Experiment:
         return selection.select(volume, self.policies).policy is not None
 
     def run(self, progress: Callable[[int], None] = lambda _: None) -> ExperimentResult:
-        """Let the time pass; call `progress` with the number of each day that is over. Return what came of it."""
+        """Simulate the time; call `progress` with the number of each ended day. Return the result."""
         if self.options.sweep_hours:
             self.sweeper.schedule(self.options.sweep_hours)
         self._plan_snapshots()
@@ -265,7 +266,7 @@ class Experiment:
                 why = code_of(error) if isinstance(error, ClientError) else type(error).__name__
                 self.result.worst.append(NotableEvent(utc(self.world.now()), f"no snapshot of {volume_id}: {why}"))
             else:
-                # The schedule of a policy that counts only some snapshots makes those.
+                # If a policy counts only some snapshots, its schedule makes those.
                 place = self.world.region_account(self.options.primary)
                 place.set_tags(place.snapshots[made], flat(self._snapshot_tags.get(volume_id, {})))
             self.runner.kernel.after(self.options.every_hours * HOUR, make)
@@ -293,7 +294,7 @@ class Experiment:
             self._newest[pair] = max(before, truth.start)
 
     def _verified(self, verification: Verification) -> None:
-        """Charge a comparison by its estimate: the simulator reads no blocks."""
+        """Charge a comparison by its estimate, because the simulator reads no blocks."""
         copy = self.world.region_account(verification.region).snapshots[verification.copy_id]
         taken = estimate(verification.method, -(-copy.full_blocks // BLOCKS_PER_GIB))
         functions = sum(_function_dollars(1, seconds) for seconds in (taken.seconds, taken.seconds, 0.0))
@@ -356,7 +357,7 @@ class Experiment:
 
 
 def worst_moments(result: ExperimentResult) -> list[NotableEvent]:
-    """Return the moments of a result that deserve a look, in the order of time."""
+    """Return the notable moments of a result, in the order of time."""
     moments = list(result.worst[:5])
     if result.days:
         longest = max(result.days, key=lambda day: day.waiting_most)
@@ -377,7 +378,7 @@ def worst_moments(result: ExperimentResult) -> list[NotableEvent]:
 
 
 FUNCTION_SECONDS, FUNCTION_GIB = 0.4, 0.25
-"""An assumption: how long one invocation of a function takes, and the memory that it has."""
+"""The duration of one invocation of a function, and its memory. Both are assumptions."""
 
 
 VERIFY_TRANSITIONS = 6

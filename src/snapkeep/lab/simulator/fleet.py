@@ -1,4 +1,4 @@
-"""The volumes of a simulation: made by chance, described in a world file, or as an account has them."""
+"""The volumes of a simulation: random ones, those of a world file, or those of an account."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
 SMALLEST_GIB, LARGEST_GIB = 1, 4096
 ROOT_DEVICE, DATA_DEVICE = "/dev/xvda", "/dev/sdf"
 ROOMY = Quotas(pending_snapshots=5_000, snapshots_per_region=10_000_000)
-"""A simulated fleet does not trip over these. AWS raises the second on request; of pending snapshots it allows 100 at once."""
+"""Quotas that a simulated fleet never reaches. AWS raises the second on request; it allows 100 pending snapshots at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedVolume:
-    """One volume: its size, how much of it is in use, and how much of that changes in a day."""
+    """One volume: its size, its used part, and the daily change of this part."""
 
     size_gib: int
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class SimulatedVolume:
     used_share: float = 0.6
     changed_share_per_day: float = 0.02
     id: str = ""
-    """As in the account; the model makes one if it is empty."""
+    """The id in the account; if it is empty, the model makes one."""
     instance_id: str = ""
     role: VolumeRole = VolumeRole.UNATTACHED
     instance_tags: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class SimulatedVolume:
 
 
 def generate(count: int, seed: int, tags: Mapping[str, str]) -> list[SimulatedVolume]:
-    """Return so many volumes, most of them small, as in usual fleets."""
+    """Return random volumes, most of them small, as in usual fleets."""
     dice = Random(seed)  # noqa: S311 - a simulation's dice
     return [
         SimulatedVolume(
@@ -105,7 +105,7 @@ def make_world(
         if volume.encrypted:
             request["Encrypted"] = True
         if volume.volume_type in ("io1", "io2"):
-            # Required for these types; how many does not matter to snapshots.
+            # IOPS are required for these types; the number does not matter to snapshots.
             request["Iops"] = 100
         made = client.create_volume(**request)["VolumeId"]
         as_given[made] = volume
@@ -115,7 +115,7 @@ def make_world(
     world.change_quotas(throttling=True)
     world.run_until(world.now() + 10)
     _name(world.region_account(primary), as_given, world.now())
-    # Only now: a fault must not make the fleet itself fail.
+    # Faults begin only here: they must not affect the making of the fleet.
     if faults is not None:
         world.set_faults(faults)
     return world
@@ -145,7 +145,7 @@ def _name(place: RegionAccount, as_given: Mapping[str, SimulatedVolume], now: fl
 
 
 def give_keys(world: World, policies: PolicySet) -> None:
-    """Create every KMS key that the policies name: a simulation is about policies, not about the account's keys."""
+    """Create every KMS key in the policies: a simulation is about policies, not about the account's keys."""
     for region, name in {(rule.region, rule.kms_key) for policy in policies.policies for rule in policy.copies}:
         if name and name != EBS_ALIAS:
             _give_key(world, region, name)
@@ -158,7 +158,7 @@ def _give_key(world: World, region: str, name: str) -> None:
     is_alias = resource.startswith("alias/")
     key_id = world.state.ids.uuid() if is_alias else resource
     arn = name if name.startswith("arn:") and not is_alias else f"arn:aws:kms:{region}:{place.account_id}:key/{key_id}"
-    place.keys[key_id] = Key(key_id, arn, place.account_id, world.now(), policy=FOR_ALL)  # another account may own it
+    place.keys[key_id] = Key(key_id, arn, place.account_id, world.now(), policy=FOR_ALL)  # another account may own the key
     if is_alias:
         place.aliases[resource] = key_id
 

@@ -1,4 +1,4 @@
-"""The functions of Protect and Receive over a world: what the state machines call, with the payloads of the deployed ones."""
+"""The functions of Protect and Receive over a world, with the payloads of the deployed ones, for the state machines."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.vault.share import ShareWithVault
 
 Function = Callable[[Execution, Mapping[str, Any]], Any]
-"""From the calling execution and a payload to the answer: a payload, which the runner writes as JSON."""
+"""Maps the calling execution and a payload to the answer: a payload, which the runner writes as JSON."""
 
 
 class Surroundings(Protocol):
-    """The hooks of the functions beside the ports."""
+    """The hooks of the functions, besides the ports."""
 
     def wake_by_stream(self, region: str) -> None:
-        """Let the queue's stream wake a DR region's dispatcher."""
+        """Wake a DR region's dispatcher by the queue's stream."""
 
     def plan_made(self, plan: DeletionPlan) -> None:
         """Show a plan that is about to be carried out to the observers."""
@@ -69,7 +69,7 @@ class Functions:
 
     @cached_property
     def by_name(self) -> dict[str, Function]:
-        """Return each function under the name by which the definitions call it."""
+        """Return each function under its name in the definitions."""
         return {
             "TagSnapshots": self.tag_snapshots,
             "CopySnapshotToDR": self.copy_snapshot_to_dr,
@@ -84,7 +84,7 @@ class Functions:
         }
 
     def tag_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> TagAnswer:
-        """Tag the snapshots of an event. Return the copies that their policies ask for."""
+        """Tag the snapshots of an event. Return the copies that their policies request."""
         ended = events.parse_snapshot_event(from_json(EventCall, payload).event)
         if isinstance(ended, events.IgnoredEvent):
             return TagAnswer(NOT_OURS, (), (), ())
@@ -92,13 +92,13 @@ class Functions:
         return tag_answer(tagged, self._composition.clock.now())[0]
 
     def copy_snapshot_to_dr(self, execution: Execution, payload: Mapping[str, Any]) -> None:
-        """Put the copies of a set, or one that the execution waits for, into the queues of their DR regions."""
+        """Put the copies of a set, or one for which the execution waits, into the queues of their DR regions."""
         enqueue = self._composition.enqueue()
         if "copies" in payload:
             orders = from_json(EnqueueCall, payload).copies
             try:
                 enqueue.run_all([order.request for order in orders], execution.id)
-            finally:  # an unreachable region keeps no copy from another's queue
+            finally:  # an unreachable region does not prevent copies in other queues
                 for region in dict.fromkeys(order.region for order in orders):
                     self._surroundings.wake_by_stream(region)
         else:
@@ -111,18 +111,18 @@ class Functions:
         return answer_of(compare(self._composition.verify(execution.region), payload))
 
     def drill(self, execution: Execution, payload: Mapping[str, Any]) -> DrillAnswer:
-        """Take a drill to its next step."""
+        """Advance a drill to its next step."""
         use_case = drill.build(self._composition.stack(execution.region, StackKind.DR))
         return drill.advance(use_case, from_json(DrillCall, payload))
 
     def make_for_drill(self, execution: Execution, payload: Mapping[str, Any]) -> MadeResource:
-        """Make what a drill needs next."""
+        """Make the next resource of a drill."""
         use_case = make_for_drill.build(self._composition.stack(execution.region, StackKind.DR))
         call = from_json(MakeCall, payload)
         return use_case.run(call.run, call.request)
 
     def remove_after_drill(self, execution: Execution, payload: Mapping[str, Any]) -> Removal:
-        """Remove what a drill made."""
+        """Remove the resources of a drill."""
         use_case = remove_after_drill.build(self._composition.stack(execution.region, StackKind.DR))
         call = from_json(RemoveCall, payload)
         return use_case.run(call.run, call.removed)
@@ -132,7 +132,7 @@ class Functions:
         return {"vault": sharing_of(self._composition, execution.region).share(from_json(ShareCall, payload).copy)}
 
     def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer | RecordAnswer:
-        """Check a copy that has ended, and answer the execution that waits for it. Or record a proof."""
+        """Check a copy that has ended, and answer the execution that waits for it; or record a proof."""
         if "proof" in payload:
             proof = from_json(RecordCall, payload).proof
             requested = self._composition.record_proof(execution.region).run(proof)
@@ -148,7 +148,7 @@ class Functions:
         return receive_answer(received, execution.region, self._composition.clock.now())
 
     def delete_old_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> DeletionAnswer:
-        """Plan retention, and delete what it gives up."""
+        """Plan retention, and delete the snapshots that it does not keep."""
         call = from_json(DeletionCall, payload)
         step = self._composition.delete_snapshots(execution.region, self._surroundings.deleted, self._surroundings.plan_made)
         return deletion_answer(step.run(call.volumes, call.copies, call.asked), call)

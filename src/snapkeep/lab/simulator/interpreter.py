@@ -1,4 +1,4 @@
-"""Carries out executions of the state machines in virtual time, state by state as defined."""
+"""An interpreter of the state machines' definitions, which carries out executions in virtual time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from snapkeep.lab.simulator.kernel import AwaitToken, Join, Kernel, Sleep, Steps
 from snapkeep.lab.simulator.paths import PathMissing
 
 Invoke = Callable[[Execution, str, Mapping[str, Any]], Any]
-"""From an execution, a function's name and a payload to the function's answer. It raises TaskFailed."""
+"""Maps an execution, a function's name and a payload to the function's answer. It raises TaskFailed."""
 
 RUNTIME_ERROR = "States.Runtime"
-"""The error of a path without a value. No Catch matches it on AWS (Step Functions developer guide: error names)."""
+"""The error for a path without a value. No Catch matches it on AWS (Step Functions developer guide: error names)."""
 
 
 class Interpreter:
-    """Steps through definitions. Functions are called by name; what they exchange with the state machine may be any object."""
+    """Steps through definitions. Functions are called by name; payloads may be any objects."""
 
     def __init__(self, kernel: Kernel, invoke: Invoke, *, step_seconds: float, dice: Random) -> None:
         self._kernel = kernel
@@ -81,7 +81,7 @@ class Interpreter:
     # Task states
 
     def _task(self, execution: Execution, state: MachineState, data: Any, context: Mapping[str, Any]) -> Steps:
-        """Call a function, with the state's retries; every retry is a transition that is paid for."""
+        """Call a function, with the state's retries; every retry is a charged transition."""
         used = [0] * len(state.retriers)
         while True:
             yield self._step
@@ -117,7 +117,7 @@ class Interpreter:
     # Map states
 
     def _map(self, execution: Execution, state: MachineState, data: Any, context: Mapping[str, Any]) -> Steps:
-        """Carry out an iteration for each item, as many at once as an inline Map allows. Return the results in order."""
+        """Carry out an iteration for each item, with the concurrency of an inline Map. Return the results in order."""
         assert state.items is not None  # noqa: S101 - definitions.parse
         assert state.processor is not None  # noqa: S101
         items: Sequence[Any] = state.items(data, context)
@@ -148,7 +148,7 @@ def _payload(state: MachineState, data: Any, context: Mapping[str, Any]) -> Mapp
 
 
 def _placed(data: Any, result_path: str | None, result: Any) -> Any:
-    """Return a state's input with its result where ResultPath puts it; the paths in use have one name."""
+    """Return a state's input with its result at ResultPath; the paths in use have one name."""
     if result_path is None:
         return data
     if result_path == "$":

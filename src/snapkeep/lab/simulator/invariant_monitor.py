@@ -1,6 +1,6 @@
-"""Independent observers of the invariants: they check every write that the model receives, and know nothing of the decisions.
+"""Independent observers of the invariants: they check every write that the model receives, and do not use the decisions.
 
-They take their facts from the model alone: the true source of a copy, copies in progress, completed copies.
+Their facts are only those of the model: the true source of a copy, copies in progress, completed copies.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.truth import Truth
 
 HELD_TOLERANCE_SECONDS = 20 * 60.0
-"""Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
+"""The time from a look at the holds of a snapshot to its deletion: a listing is valid for a minute, a plan for fifteen."""
 FIRST_HELD_SECONDS = 12 * 3600.0 + HELD_TOLERANCE_SECONDS
-"""Runs look at AMIs and locks only where a sweep saw one, or none has looked for twelve hours: EC2 refuses the first ones."""
+"""Runs read AMIs and locks only if a sweep found one, or if there was no sweep for twelve hours: EC2 refuses the first ones."""
 POLICY_TOLERANCE_SECONDS = 20 * 60.0
 CLOCK_CHANGE_SECONDS = 3600.0
 KEY_TOLERANCE_SECONDS = 25 * 60.0
-"""A look at a key is good for five minutes, and a plan for fifteen; the rest is for runs that are interrupted."""
+"""The state of a key is valid for five minutes, and a plan for fifteen; the rest is for interrupted runs."""
 OUR_DESCRIPTION = "[Snapkeep: "
 """The prefix of the description of every copy that the system makes: it identifies a copy that lost its tags."""
 
 
 @dataclass(slots=True)
 class InvariantMonitor:
-    """Watches a runner's world. `violations` describes each breach, with its invariant's id."""
+    """A monitor of a runner's world. `violations` describes each breach, with its invariant's id."""
 
     runner: Runner
     policies: Callable[[], PolicySet]
     governed: Callable[[str, Mapping[str, str]], bool]
-    """Whether a policy includes the volume with this id and tags: the tester's own decision."""
+    """Whether a policy includes the volume with this id and tags, by the tester's own decision."""
     violations: list[str] = field(default_factory=list)
     writes: int = 0
     truths: dict[str, Truth] = field(default_factory=dict)
     failed_runs: set[str] = field(default_factory=set)
-    """Snapshots of runs that ended FAILED: an alarm reports these, even where the notice itself could not be sent."""
+    """Snapshots of runs that ended FAILED: an alarm reports these, even if the notice itself could not be sent."""
     arrived: set[tuple[str, str]] = field(default_factory=set)
-    """Source snapshots, each with a region in which a copy of it has completed."""
+    """Pairs of a source snapshot and a region with a completed copy of it."""
     forgotten: set[str] = field(default_factory=set)
-    """Copies in progress when their queue was lost: only a listing of their region shows them."""
+    """Copies that were in progress when their queue was lost: only a listing of their region shows them."""
     planned_at: dict[str, datetime] = field(default_factory=dict)
-    """The time of the plan that deletes a snapshot: it could not know of later events."""
+    """The time of the plan that deletes a snapshot: later events do not count."""
     key_turned_at: dict[str, float] = field(default_factory=dict)
-    """ARN of a key -> when it was last disabled, enabled, scheduled for deletion, or saved from it."""
+    """ARN of a key -> the time when it was last disabled, enabled, scheduled for deletion, or recovered."""
     _history: list[tuple[float, PolicySet]] = field(default_factory=list)
 
     def attach(self) -> InvariantMonitor:
-        """Start to watch. Return itself."""
+        """Start the monitor, and return it."""
         world, call = self.runner.world, self.runner.world.call
         for place in world.state.region_accounts.values():
             for snapshot in place.snapshots.values():
@@ -95,15 +95,15 @@ class InvariantMonitor:
         return self
 
     def policy_changed(self, former: PolicySet) -> None:
-        """Remember the policies that were in force until now: their decisions may still be carried out."""
+        """Record the policies that were in force until now: their decisions may still be carried out."""
         self._history.append((self.runner.world.now(), former))
 
     def queue_lost(self, region: str) -> None:
-        """Remember the copies in progress in a DR region whose queue is being lost."""
+        """Record the copies in progress in a DR region whose queue is being lost."""
         self.forgotten.update(self._place(region).copies_in_flight)
 
     def _learn(self, place: RegionAccount) -> None:
-        """Record the newest snapshots of the place."""
+        """Record the newest snapshots of a region."""
         for snapshot in reversed(place.snapshots.values()):
             if snapshot.id in self.truths:
                 return
@@ -117,7 +117,7 @@ class InvariantMonitor:
         return value_of(snapshot.tags, MANAGED) == self.runner.layout.system
 
     def _policies_of(self, snapshot: SnapshotRecord) -> list[Policy]:
-        """Return the policy that a snapshot carries, as it is now and as it was lately."""
+        """Return the current and the recent versions of a snapshot's policy."""
         oldest = self.runner.world.now() - POLICY_TOLERANCE_SECONDS
         sets = [self.policies(), *(policies for until, policies in self._history if until >= oldest)]
         name = value_of(snapshot.tags, POLICY) or ""
@@ -147,13 +147,13 @@ class InvariantMonitor:
             self._look_at_copies(snapshot, place)
 
     def _is_unusable(self, snapshot: SnapshotRecord) -> bool:
-        """Whether a completed snapshot cannot be restored, and could not for as long as a decision may take to be carried out."""
+        """Whether a completed snapshot cannot be restored, and could not for the longest time from a decision to its effect."""
         if snapshot.source_id and value_of(snapshot.tags, CHECK) == WRONG:
             return True
         return self._is_steady(snapshot) and not self._key_enabled(snapshot)
 
     def _is_steady(self, snapshot: SnapshotRecord) -> bool:
-        """Whether the key of a snapshot was turned neither on nor off lately."""
+        """Whether the key of a snapshot was neither enabled nor disabled recently."""
         return self.key_turned_at.get(snapshot.key_arn, float("-inf")) < self.runner.world.now() - KEY_TOLERANCE_SECONDS
 
     def _key_enabled(self, snapshot: SnapshotRecord) -> bool:
@@ -180,7 +180,7 @@ class InvariantMonitor:
         newer = {truth.source_id for peer in peers if (truth := self.truths[peer.id]).start > own.start}
         restorable = {self.truths[peer.id].source_id for peer in peers if peer is not snapshot and not self._is_unusable(peer)}
         if own.source_id in restorable:
-            return  # a second copy: another was made while the key could not be used
+            return  # a second copy, made while the key could not be used
         if not newer:
             invariant = "INV-05" if snapshot.source_id else "INV-02"
             self._broken(invariant, place, snapshot.id, "deleted, and it is the newest completed one of its lineage")
@@ -201,7 +201,7 @@ class InvariantMonitor:
         return [source for source in place.by_volume.get(snapshot.volume_id) if not source.source_id]
 
     def _look_at_copies(self, snapshot: SnapshotRecord, place: RegionAccount) -> None:
-        """INV-04, for the regions that both the present and the recent policies name."""
+        """Check INV-04 for the regions in both the current and the recent policies."""
         destinations = [{rule.region for rule in policy.copies} for policy in self._policies_of(snapshot)]
         for region in set.intersection(*destinations) if destinations else ():
             planned = self.planned_at.get(snapshot.id, self.runner.composition.clock.now())
@@ -265,7 +265,7 @@ class InvariantMonitor:
             self._broken("INV-09", place, source.id, f"copied once more; {live[0]} is there")
 
     def _before_create(self, place: RegionAccount, params: Mapping[str, Any]) -> None:
-        """INV-28, for the volumes of a snapshot or of a set that the system makes."""
+        """Check INV-28 for the volumes of a snapshot or a set that the system makes."""
         self.writes += 1
         chosen: Mapping[str, Any] = params.get("InstanceSpecification", {})
         instance = place.instances.get(str(chosen.get("InstanceId", "")))
@@ -292,7 +292,7 @@ class InvariantMonitor:
                 self._broken("INV-03", place, snapshot.id, f"tagged while it is {snapshot.state}")
 
     def _included(self, place: RegionAccount, snapshot: SnapshotRecord) -> bool:
-        """Whether a policy includes it. The last snapshot of a deleted volume follows the volume's earlier ones."""
+        """Whether a policy includes the snapshot. The last snapshot of a deleted volume has the policy of earlier ones."""
         if snapshot.source_id:
             return snapshot.description.startswith(OUR_DESCRIPTION)
         volume = place.volumes.get(snapshot.volume_id)
@@ -309,7 +309,7 @@ class InvariantMonitor:
         for verdict in deletions:
             self.planned_at[verdict.snapshot.id] = plan.made_at
         if all(verdict.action is Action.DELETE for verdict in plan.verdicts):
-            return  # a sweep's: the plans of many volumes, which carry only deletions
+            return  # a plan of a sweep: many volumes, and only deletions
         limits = self.policies().limits
         for volume_id in {verdict.snapshot.origin.volume_id for verdict in deletions}:
             counted = [
@@ -324,7 +324,7 @@ class InvariantMonitor:
                 self.violations.append(f"INV-08: {plan.id} deletes {deleted} of {len(counted)} of {volume_id}")
 
     def run_ended(self, run: Execution) -> None:
-        """Check that a run that succeeded names only copies that have completed (INV-12)."""
+        """Check that a successful run names only completed copies (INV-12)."""
         if run.machine != PROTECT:
             return
         if run.status != SUCCEEDED:
@@ -337,8 +337,8 @@ class InvariantMonitor:
     def missing_at_the_end(self) -> list[str]:
         """Return a violation for each completed managed snapshot with neither its copies nor a notice (INV-12).
 
-        The alarm has reported a snapshot whose run failed, and a snapshot older than its copy rule is never copied:
-        both need no copy once a newer one of their volume exists.
+        The alarm has reported a snapshot whose run failed, and a snapshot older than its copy rule is never copied. Neither
+        needs a copy once a newer copy of its volume exists.
         """
         notified = {
             word for notice in self.runner.composition.notices.added for word in f"{notice.subject} {notice.detail}".split()
@@ -378,7 +378,7 @@ def _between_copies(policy: Policy, region: str) -> float:
     rule = policy.copy_rule(region)
     if rule is None or copies_all(rule):
         return 0.0
-    # A day on which the clock is put back has an hour more.
+    # The day on which the clock is put back has one more hour.
     return between_copies(rule).total_seconds() + CLOCK_CHANGE_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""Processes in virtual time: what waits sleeps in a heap, and the world and the processes take turns in the order of time."""
+"""Processes in virtual time: waiting ones are in a heap, and the world and the processes take turns in the order of time."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 from snapkeep.lab.ebs_model import VirtualClock, World
 
 Steps = Generator["Sleep | AwaitToken | Join", Any, Any]
-"""A process: it yields what it waits for, and is sent the result."""
+"""A process: it yields the object of its wait, and gets the result."""
 
 DEEPEST_PAUSE = 8
-"""So many steps may be paused inside each other; deeper ones hold everything up while they wait."""
+"""The greatest depth of nested paused steps; deeper ones block everything while they wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait for so many seconds."""
+    """A wait for a number of seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitToken:
-    """Wait for the answer for a task token, for so many seconds at most."""
+    """A wait for the answer to a task token, with a time-out in seconds."""
 
     token: str
     seconds: float
@@ -34,14 +34,14 @@ class AwaitToken:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Wait until all these processes have ended."""
+    """A wait for the end of all these processes."""
 
     processes: Sequence[Process]
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """The answer for a token: an output, or an error with its cause."""
+    """The answer to a token: an output, or an error with its cause."""
 
     output: Mapping[str, object] = field(default_factory=dict)
     error: str = ""
@@ -84,7 +84,7 @@ class Kernel:
         heappush(self._heap, (moment, self._sequence, action))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Schedule an action after so many seconds."""
+        """Schedule an action after a number of seconds."""
         self.at(self.world.now() + seconds, action)
 
     def spawn(self, steps: Steps) -> Process:
@@ -101,7 +101,7 @@ class Kernel:
         return token
 
     def withdraw_token(self, token: str) -> None:
-        """End the wait for a token."""
+        """Cancel the wait for a token."""
         self._tokens.pop(token, None)
         self._early.pop(token, None)
 
@@ -117,7 +117,7 @@ class Kernel:
         return True
 
     def next_due(self) -> float | None:
-        """Return the time of the next event, in the world or in a process; None when there is none."""
+        """Return the time of the next event, in the world or in a process; None if there is none."""
         worlds = self.world.next_due()
         if not self._heap:
             return worlds
@@ -131,11 +131,11 @@ class Kernel:
         self.world.run_until(moment)
 
     def run_one(self) -> bool:
-        """Run the next event, whenever it is due. Return False when there is none."""
+        """Run the next event, regardless of its time. Return False if there is none."""
         return self._step(float("inf"))
 
     def pause(self, seconds: float) -> None:
-        """Wait inside a step: everything else continues meanwhile."""
+        """Wait inside a step while everything else continues."""
         until = self.clock.now() + seconds
         if self._paused >= DEEPEST_PAUSE:
             self.world.run_until(until)
@@ -147,7 +147,7 @@ class Kernel:
             self._paused -= 1
 
     def _step(self, latest: float) -> bool:
-        """Run the next event, the world's before a process's. Return False if it is due later, or there is none."""
+        """Run the next event, one of the world before one of a process. Return False if it is due later, or if there is none."""
         heap, worlds = self._heap, self.world.next_due()
         if heap and (worlds is None or heap[0][0] < worlds):
             if heap[0][0] > latest:

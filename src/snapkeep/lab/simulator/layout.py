@@ -18,7 +18,7 @@ class SystemLayout:
     destinations: tuple[str, ...] = ("us-east-2",)
     system: str = "snapkeep"
     copy_quota: int = 20
-    """The stacks allow 1 at least; with 0 no copy is started."""
+    """The copies in flight to a region. The stacks allow at least 1; with 0 no copy is started."""
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     account_id: str = ""
     """The account of its stacks; empty for the world's own."""
@@ -27,7 +27,8 @@ class SystemLayout:
     vault_accounts: tuple[str, ...] = ()
     """The accounts of vaults, with which the DR stacks share copies."""
     verify: bool = False
-    """Whether copies are compared with their sources, or comparisons are only counted: reading blocks takes real time."""
+    """Whether copies are compared with their sources. Otherwise comparisons are only counted, because reading blocks takes real
+    time."""
     lock_limits: LockLimits = field(default_factory=LockLimits)
     """The locks that the stacks allow."""
 
@@ -38,6 +39,6 @@ class SystemLayout:
 
 
 def limits_for(policies: PolicySet) -> LockLimits:
-    """Return the least limits that allow every lock of the policies."""
+    """Return the lowest limits that allow every lock of the policies."""
     locks = [lock for policy in policies.policies for lock in (policy.lock, *(rule.lock for rule in policy.copies)) if lock]
     return LockLimits(max((lock.days for lock in locks), default=0), any(lock.mode is LockMode.COMPLIANCE for lock in locks))

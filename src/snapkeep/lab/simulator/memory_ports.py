@@ -1,4 +1,4 @@
-"""Ports in memory and in virtual time, and what stands around ports: hooks, and checks that a region can be reached."""
+"""Ports in memory and in virtual time, and wrappers of ports: hooks, and checks that a region is reachable."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, LockReque
 from snapkeep.usecases.recovery.record_ports import LISTED, Document, Documents
 
 Hook = Callable[[str], None]
-"""Called with `port.method` before and after every call of a port. It may raise to end the step there."""
+"""Called with `port.method` before and after every call of a port. It may raise to end the step at this point."""
 
 LAST_CHARACTER = chr(sys.maxunicode)
 
 
 class StepKill(Exception):
-    """The step was ended between two calls, as a function is when its time is over."""
+    """The interruption of a step between two calls, like a function's time-out."""
 
 
 def no_audit(_: DeletionOrder, __: DeletionResult, ___: str) -> None:
-    """Keep no audit of deletions."""
+    """Ignore an audit line of a deletion."""
 
 
 def no_notice(_: DeletionPlan) -> None:
-    """Publish no notice of a plan."""
+    """Ignore a notice of a plan."""
 
 
 class KernelClock(Clock):
@@ -46,7 +46,7 @@ class KernelClock(Clock):
         self._kernel = kernel
 
     def now(self) -> datetime:
-        """Return the present moment in UTC."""
+        """Return the current time in UTC."""
         return utc(self._kernel.clock.now())
 
     def pause(self, seconds: float) -> None:
@@ -55,13 +55,13 @@ class KernelClock(Clock):
 
 
 class MemoryBuses(OwnerBuses):
-    """`OwnerBuses` that gives each word to receivers: the shared snapshot, and its copy."""
+    """`OwnerBuses` that passes the ids of each shared snapshot and its copy to receivers."""
 
     def __init__(self, receivers: Sequence[Callable[[str, str], object]]) -> None:
         self._receivers = receivers
 
     def send_complete(self, copies: Sequence[tuple[SharedSnapshot, str]]) -> None:
-        """Give the ids to the receivers."""
+        """Pass the ids to the receivers."""
         for share, copy_id in copies:
             for receive in self._receivers:
                 receive(share.snapshot.id, copy_id)
@@ -86,7 +86,7 @@ class KernelTaskTokens(TaskTokens):
 
 
 class MemoryNotices(Notices):
-    """`Notices` in memory: all are counted, and the first `kept` are kept."""
+    """`Notices` in memory: all are counted, and the first `kept` are stored."""
 
     def __init__(self, *, kept: int = 1_000_000) -> None:
         self._kept = kept
@@ -94,7 +94,7 @@ class MemoryNotices(Notices):
         self.added: list[Notice] = []
 
     def add(self, notice: Notice) -> None:
-        """Keep one notice."""
+        """Add one notice."""
         self.count += 1
         if len(self.added) < self._kept:
             self.added.append(notice)
@@ -105,7 +105,7 @@ class MemoryDocuments(Documents):
 
     def __init__(self) -> None:
         self.documents: dict[str, Document] = {}
-        self._sorted: list[str] = []  # its keys: runs list one day's among those of a year
+        self._sorted: list[str] = []  # its sorted keys: runs list those of one day among those of a year
 
     def get(self, key: str) -> Document:
         """Return a document. Raise DocumentNotFound."""
@@ -133,7 +133,7 @@ class MemoryDocuments(Documents):
         return self._sorted[first : min(first + LISTED, self._first(prefix + LAST_CHARACTER))]
 
     def remove(self, key: str) -> None:
-        """Remove a document, if it is there, as S3 does."""
+        """Remove a document if it exists, as S3 does."""
         if self.documents.pop(key, None):
             self._sorted.remove(key)
 
@@ -167,7 +167,7 @@ class MemoryPages:
         self.pages: dict[str, str] = {}
 
     def put(self, name: str, content: str, content_type: str) -> str:  # noqa: ARG002 - the port's form
-        """Keep a page under a name; return where it is."""
+        """Store a page under a name; return its location."""
         self.pages[name] = content
         return f"memory:{name}"
 
@@ -196,12 +196,12 @@ class MemoryLockRequests(LockRequests):
         self._start = start
 
     def request(self, snapshot_ids: Sequence[str], version: int = 0) -> None:  # noqa: ARG002 - its policies are always the newest
-        """Have snapshots looked at."""
+        """Request the locks of snapshots."""
         self._start(self._region, tuple(snapshot_ids))
 
 
 class HookedPort:
-    """A port whose every call is reported to a hook before and after."""
+    """A port that calls a hook before and after every call."""
 
     def __init__(self, target: Any, name: str, hook: Hook) -> None:
         self._target = target

@@ -1,4 +1,4 @@
-"""Proofs in memory, and the comparisons that were started."""
+"""Proofs in memory, and the started comparisons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class OneAfterAnother(Workers):
-    """`Workers` without threads: virtual time has none."""
+    """`Workers` without threads, because virtual time has none."""
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
         """Return the results in the order of the calls."""
@@ -31,7 +31,7 @@ class MemoryProofs(ProofStore):
         self.kept: list[Proof] = []
 
     def put(self, proof: Proof) -> str:
-        """Keep a proof; return where it is."""
+        """Store a proof; return its location."""
         self.kept.append(proof)
         return f"memory:{len(self.kept)}"
 
@@ -55,7 +55,7 @@ class MemoryProofs(ProofStore):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A comparison that was started."""
+    """A started comparison."""
 
     region: str
     copy_id: str

@@ -1,4 +1,4 @@
-"""The queue in memory, with the table's locking and lease: for virtual time, where a year of copies passes in minutes."""
+"""The queue in memory, with the table's locking and lease, for virtual time, in which a year of copies passes in minutes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from snapkeep.domain.records import replace
 from snapkeep.usecases.ports import CopyQueue
 
 _ORDERED_FROM = 1024
-"""Up to this length a heap with stale positions is not rebuilt."""
+"""The length up to which a heap with stale positions is not rebuilt."""
 
 Position = tuple[datetime, str, int]
-"""When an entry is due, its key, and the version that stood there."""
+"""The due time of an entry, its key, and its version."""
 
 
 class _Order:
-    """The entries of one state by due time: a heap in which what has been written since is passed over."""
+    """The entries of one state by due time: a heap in which stale positions are passed over."""
 
     def __init__(self) -> None:
         self.heap: list[Position] = []
@@ -67,7 +67,7 @@ class MemoryQueue(CopyQueue):
         self._entries: dict[str, QueueEntry] = {}
         self._orders = {state: _Order() for state in EntryState}
         self._by_volume: dict[str, dict[str, datetime]] = {}
-        """For each volume the keys of its open entries, and when each is due."""
+        """Volume -> the keys of its open entries, with their due times."""
         self._expiring: list[tuple[datetime, str]] = []
         self._holder = ""
         self._lease_expires: datetime | None = None
@@ -76,7 +76,7 @@ class MemoryQueue(CopyQueue):
         self._first_taken_at: datetime | None = None
 
     def __len__(self) -> int:
-        """Return the number of entries, settled ones too."""
+        """Return the number of entries, including settled ones."""
         return len(self._entries)
 
     @property
@@ -85,11 +85,11 @@ class MemoryQueue(CopyQueue):
         return self._region
 
     def count(self, state: EntryState) -> int:
-        """Return how many entries are in a state."""
+        """Return the number of entries in a state."""
         return len(self._orders[state].keys)
 
     def insert(self, entry: QueueEntry) -> QueueEntry:
-        """Put a new entry in. Return it with its version. Raise EntryChanged if one with its key is there already."""
+        """Insert a new entry. Return it with its version. Raise EntryChanged if one with its key exists."""
         if entry.key in self._entries:
             raise EntryChanged(entry.key)
         return self._put(replace(entry, version=1))
@@ -102,7 +102,7 @@ class MemoryQueue(CopyQueue):
             raise EntryNotFound(key) from None
 
     def write(self, entry: QueueEntry) -> QueueEntry:
-        """Write an entry that was read. Return it with its new version. Raise EntryChanged if it was written since."""
+        """Write an entry. Return it with its new version. Raise EntryChanged if it was written since it was read."""
         present = self._entries.get(entry.key)
         if present is None or present.version != entry.version:
             raise EntryChanged(entry.key)
@@ -114,15 +114,15 @@ class MemoryQueue(CopyQueue):
         return [self._entries[key] for key in self._orders[EntryState.WAITING].first(count)]
 
     def due(self, now: datetime, count: int) -> list[QueueEntry]:
-        """Return up to `count` delayed entries whose `not_before` has come, earliest first."""
+        """Return up to `count` delayed entries whose `not_before` has passed, the earliest first."""
         return [self._entries[key] for key in self._orders[EntryState.DELAYED].first(count, until=now)]
 
     def in_state(self, state: EntryState) -> Iterator[QueueEntry]:
-        """Return all entries in a state, most urgent first, as they stand now."""
+        """Return all current entries in a state, the most urgent first."""
         return iter([self._entries[key] for key in self._orders[state].all()])
 
     def recently_done(self, count: int) -> list[QueueEntry]:
-        """Return up to `count` entries whose copies are done, those that had to start last first."""
+        """Return up to `count` entries whose copies are done, those with the latest start (`due`) first."""
         return [self._entries[key] for key in self._orders[EntryState.DONE].last(count)]
 
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
@@ -140,13 +140,16 @@ class MemoryQueue(CopyQueue):
         self._spending[policy, month] = replace(spending, usd=spending.usd + usd)
 
     def mark_exhausted(self, policy: str, month: str) -> bool:
-        """Note that a policy's budget did not cover a copy of a month; return whether it is the first one."""
+        """Record that a policy's budget did not cover a copy of a month; return whether it is the first one."""
         spending = self.spending(policy, month)
         self._spending[policy, month] = replace(spending, exhausted=True)
         return not spending.exhausted
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> datetime | None:
-        """Take the lease if it is free or has expired; return when it was first taken. If not, ask its holder to go on."""
+        """Take the lease if it is free or has expired; return the time when it was first taken.
+
+        Otherwise ask its holder to continue.
+        """
         if self._lease_expires is not None and self._lease_expires >= now:
             self._again = True
             return None
@@ -155,7 +158,7 @@ class MemoryQueue(CopyQueue):
         return self._first_taken_at
 
     def release_lease(self, holder: str) -> bool:
-        """Give the lease back. If another dispatcher asked its holder to go on, keep it and return False."""
+        """Release the lease. If another dispatcher asked its holder to continue, keep it and return False."""
         if self._lease_expires is None or self._holder != holder:
             return True
         if self._again:
@@ -165,7 +168,7 @@ class MemoryQueue(CopyQueue):
         return True
 
     def expire(self, now: datetime) -> int:
-        """Delete settled entries whose time to live is over, as the table does by itself. Return how many."""
+        """Delete expired settled entries, as the table does by itself. Return their number."""
         expired = 0
         while self._expiring and self._expiring[0][0] <= now:
             _, key = heappop(self._expiring)
@@ -176,7 +179,7 @@ class MemoryQueue(CopyQueue):
         return expired
 
     def lose_everything(self) -> None:
-        """Become an empty table, as after its deletion."""
+        """Clear the table, as after its deletion."""
         for entry in list(self._entries.values()):
             self._remove(entry)
         self._spending.clear()
@@ -197,7 +200,7 @@ class MemoryQueue(CopyQueue):
         self._forget(entry)
 
     def _forget(self, entry: QueueEntry) -> None:
-        """Take an entry out of the indexes."""
+        """Remove an entry from the indexes."""
         self._orders[entry.state].drop(entry.key)
         if entry.state not in SETTLED:
             keys = self._by_volume[entry.request.origin.volume_id]
@@ -207,5 +210,5 @@ class MemoryQueue(CopyQueue):
 
 
 def expires_at(entry: QueueEntry) -> datetime:
-    """Return when the table deletes a settled entry."""
+    """Return the time at which the table deletes a settled entry."""
     return max(entry.not_before, entry.enqueued_at) + SETTLED_KEPT

@@ -1,4 +1,4 @@
-"""Clients of the model of EBS, called as the system."""
+"""Clients of the model of EBS for the system's requests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from snapkeep.adapters.regional import AwsClients
 from snapkeep.lab.ebs_model import World
 
 CALLER = "snapkeep"
-"""The caller of the system's requests to the model, by which an observer tells them from a person's."""
+"""The caller of the system's requests to the model, by which an observer distinguishes them from a person's."""
 
 
 class ModelClients(AwsClients):
-    """Clients of the model, called as the system."""
+    """Clients of the model for the system's requests."""
 
     def __init__(self, world: World, region: str, account_id: str = "") -> None:
         self._world = world

@@ -1,4 +1,4 @@
-"""A simulation's results as one HTML page that needs nothing else: figures, charts as SVG with their tables, the policies."""
+"""The results of a simulation as one self-contained HTML page: figures, charts as SVG with their tables, the policies."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from snapkeep.lab.simulator.terminal import ROWS
 from snapkeep.reports.page import page_templates
 
 MIDDLE, WORST, ASKED = 0, 4, 5
-"""Colours of the ages: of the median, of the worst, and of the RPO."""
+"""The colours of the median age, the worst age and the RPO."""
 LINES, BOXES = (Form.SOLID, Form.DOTTED), (Form.BOX, Form.FAINT)
-"""How the first and the second policy are drawn."""
+"""The forms of the first and the second policy."""
 HOURS = "\N{NO-BREAK SPACE}h"
 DAYS_OF_A_MONTH, SHORTEST_FOR_A_MONTH = 30.4375, 28
 SMALL = (FUNCTIONS, TRANSITIONS, VERIFICATION)
@@ -85,12 +85,15 @@ def _money(dollars: float) -> str:
 
 
 def _room(gib: float) -> str:
-    """Return GiB in the unit that needs no more than four digits."""
+    """Return GiB in the unit with at most four digits."""
     return f"{gib:,.0f} GiB" if gib < 10_000 else f"{gib / 1024:,.1f} TiB"  # noqa: PLR2004
 
 
 def _cards(result: ExperimentResult) -> list[tuple[str, str, str]]:
-    """Return the label of each card, its number, and whether that is good, bad or neither. A few days say nothing of a month."""
+    """Return the label of each card, its number, and whether the number is good, bad or neither.
+
+    A few days give no cost of a month.
+    """
     last, days = result.days[-1], result.options.days
     several = len(result.rpo) > 1
     a_month = _money(result.dollars / days * DAYS_OF_A_MONTH)
@@ -194,7 +197,7 @@ def _waiting(results: Sequence[ExperimentResult]) -> Chart:
 
 
 def _colours(names: Iterable[str]) -> dict[str, int]:
-    """Return a colour for each name, the same for all policies; colours repeat when they run out."""
+    """Return a colour for each name, the same for all policies; more names repeat the colours."""
     return {name: number % COLOURS for number, name in enumerate(dict.fromkeys(names))}
 
 

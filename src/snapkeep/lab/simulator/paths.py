@@ -1,4 +1,4 @@
-"""Paths, intrinsic functions, payload templates and choice rules of the Amazon States Language that the definitions use."""
+"""The paths, intrinsic functions, payload templates and choice rules of the Amazon States Language in the definitions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 PathReader = Callable[[Any, Mapping[str, Any]], Any]
-"""From a state's input and the context object to a value. It raises PathMissing where there is none."""
+"""Maps a state's input and the context object to a value. It raises PathMissing if there is none."""
 
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+|\*)\]")
 _CALL = re.compile(r"States\.(\w+)\((.*)\)", re.DOTALL)
@@ -17,7 +17,7 @@ _ARGUMENT = re.compile(r"\s*('(?:[^'\\]|\\.)*'|[^,]+?)\s*(?:,|$)")
 
 
 class UnknownDefinition(Exception):
-    """A definition uses a feature that the simulator lacks: nothing is skipped, or runs would differ from those on AWS."""
+    """A definition uses a feature that the simulator lacks. Nothing is skipped, because runs would differ from those on AWS."""
 
 
 class PathMissing(Exception):
@@ -41,7 +41,7 @@ def reader(text: str) -> PathReader:
 
 
 def _direct_reader(steps: Sequence[str | int | None], text: str, *, of_context: bool) -> PathReader:
-    """Return the reader of a path that leads to one value: most paths do."""
+    """Return the reader of a path to one value, like most paths."""
 
     def read(data: Any, context: Mapping[str, Any]) -> Any:
         value: Any = context if of_context else data
@@ -72,7 +72,7 @@ def _steps(text: str, suffix: str) -> tuple[str | int | None, ...]:
 
 
 def _follow(value: Any, steps: Sequence[str | int | None], text: str) -> Any:
-    """Follow a path that leads to a value of each item of a list."""
+    """Follow a path to a value of each item of a list."""
     for number, step in enumerate(steps):
         if step is None:
             return [_follow(item, steps[number + 1 :], text) for item in value]
@@ -137,7 +137,7 @@ Predicate = Callable[[Any, Mapping[str, Any]], bool]
 
 
 def predicate(rule: Mapping[str, Any]) -> Predicate:
-    """Return whether a choice rule holds, as a function of the state's input and the context. Raise UnknownDefinition."""
+    """Return a function of the state's input and the context that evaluates a choice rule. Raise UnknownDefinition."""
     fields = set(rule) - {"Next", "Comment"}
     if fields == {"And"}:
         parts = [predicate(part) for part in rule["And"]]

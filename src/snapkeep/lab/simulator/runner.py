@@ -46,7 +46,7 @@ from snapkeep.usecases.creation.make import MakeResult
 from snapkeep.usecases.ports import DeletionResult
 
 ASYNCHRONOUS_RETRIES = 2
-"""How often Lambda repeats an asynchronous call that failed."""
+"""The number of Lambda's retries of a failed asynchronous call."""
 
 
 class Runner:
@@ -66,18 +66,18 @@ class Runner:
     ) -> None:
         self.world = world
         self.kernel = kernel or Kernel(world)
-        """Several systems of one world share it."""
+        """The kernel, which several systems of one world may share."""
         self.layout = layout or SystemLayout()
         self.composition = SystemComposition(self.kernel, self.layout, policies, hook=hook)
         self.timings = timings or Timings()
         self.totals = Totals()
         self.open_runs: dict[str, Execution] = {}
         self.functions = Functions(self.composition, self).by_name
-        """The functions that the state machines call; the Sweeper adds those of the sweeps."""
+        """The functions of the state machines; the Sweeper adds those of the sweeps."""
         self.unexpected: list[Exception] = []
-        """Errors that no use case may raise: each is a fault in the code."""
+        """Errors that no use case may raise; each is a bug."""
         self.undelivered: list[Mapping[str, Any]] = []
-        """Events that could not be delivered in time: the rules' dead-letter queues."""
+        """Events that could not be delivered in time, as in the rules' dead-letter queues."""
         self.audit: list[Callable[[DeletionOrder, DeletionResult], None]] = []
         self.plan_listeners: list[Callable[[DeletionPlan], None]] = []
         if self.layout.verify:
@@ -118,7 +118,7 @@ class Runner:
     def _note_late(self, region: str, late: LateCopyEvent) -> None:
         if self._reachable(region):
             note = build_late(self.composition.stack(region, StackKind.DR))
-            with suppress(TaskFailed):  # the notice is lost, as when Lambda discards the event
+            with suppress(TaskFailed):  # the notice is lost, like an event that Lambda discards
                 self._invoke(region, partial(note.run, late))
 
     def _pull_shared(self, region: str, snapshot_ids: tuple[str, ...]) -> None:
@@ -126,7 +126,10 @@ class Runner:
         self.pull(region, snapshot_ids)
 
     def pull(self, region: str, snapshot_ids: tuple[str, ...] = ()) -> PullResult | None:
-        """Pull these shared snapshots into a vault, or all without ids. Return the result, or None if it failed or was killed."""
+        """Pull these shared snapshots, or all without ids, into a vault.
+
+        Return the result, or None if it failed or was interrupted.
+        """
         self.totals.invocations += 1
         result: PullResult | None = None
         with suppress(TaskFailed):
@@ -135,7 +138,7 @@ class Runner:
         return result
 
     def pull_every(self, seconds: float) -> None:
-        """Pull all shared snapshots into a vault so often from now on."""
+        """Pull all shared snapshots into a vault at this interval from now on."""
 
         def again() -> None:
             for region in self.layout.destinations:
@@ -210,9 +213,10 @@ class Runner:
         return to_json(self._invoke(execution.region, lambda: call(execution, payload)))
 
     def _invoke(self, region: str, call: Callable[[], Any]) -> Any:
-        """Return the answer of a function. Raise TaskFailed, under an error's name, for whatever the function raises.
+        """Return the answer of a function.
 
-        A function of an unreachable region does not run.
+        Raise TaskFailed, under the error's name, for any error of the function. A function of an unreachable region does not
+        run.
         """
         try:
             self.composition.reach(region)
@@ -227,7 +231,7 @@ class Runner:
             raise TaskFailed(type(error).__name__, str(error)) from error
 
     def wake_by_stream(self, region: str) -> None:
-        """Let the stream of a DR region's queue wake its dispatcher."""
+        """Wake a DR region's dispatcher by the stream of its queue."""
         self.wake(region, self.timings.stream_seconds)
 
     def plan_made(self, plan: DeletionPlan) -> None:
@@ -244,7 +248,7 @@ class Runner:
     # Dispatch
 
     def wake(self, region: str, seconds: float) -> None:
-        """Schedule a DR region's dispatcher after so many seconds; pending wake-ups are merged into one."""
+        """Schedule a DR region's dispatcher after a number of seconds; pending wake-ups are merged into one."""
         due = self.world.now() + seconds
         planned = self._dispatch_due.get(region)
         if planned is not None and self.world.now() < planned <= due:
@@ -258,7 +262,7 @@ class Runner:
             self.dispatch(region)
 
     def dispatch(self, region: str) -> DispatchResult | None:
-        """Run a DR region's dispatcher now. Return its result, or None if it failed or was killed."""
+        """Run a DR region's dispatcher now. Return its result, or None if it failed or was interrupted."""
         self.totals.dispatches += 1
         self.totals.invocations += 1
         done: DispatchResult | None = None
@@ -272,23 +276,23 @@ class Runner:
         return done
 
     def _has_work(self, region: str) -> bool:
-        """Whether the schedule, which runs each minute for ever, could have work."""
+        """Whether the schedule, which runs each minute, could have work."""
         queue = self.composition.queues[region]
         states = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING)
-        # Each dispatch also has the pending copies looked at that may have to be locked.
+        # Each dispatch also requests the locks of pending copies.
         locking = (EntryState.RUNNING,) if self.layout.lock_limits.max_days else ()
         return any(queue.count(state) for state in (*states, *locking))
 
     # Snapshots that the system makes
 
     def make_every(self, seconds: float) -> None:
-        """Make due snapshots in each primary region now, and so often from then on."""
+        """Make due snapshots in each primary region now, and at this interval from then on."""
         for region in self.layout.primaries:
             self.make_snapshots(region)
         self.kernel.after(seconds, partial(self.make_every, seconds))
 
     def make_snapshots(self, region: str) -> MakeResult | None:
-        """Make the snapshots of a primary region that are due. Return the result, or None if it failed or was killed."""
+        """Make the due snapshots of a primary region. Return the result, or None if it failed or was interrupted."""
         self.totals.invocations += 1
         try:
             result: MakeResult = self._invoke(region, self.composition.make_snapshots(region).run)
@@ -300,13 +304,13 @@ class Runner:
 
     @property
     def idle(self) -> bool:
-        """Whether no event is on its way, no execution is open, and no copy waits or runs."""
+        """Whether no event is in transit, no execution is open, and no copy waits or runs."""
         if self._undelivered or self.open_runs:
             return False
         return not any(queue.count(state) for queue in self.composition.queues.values() for state in OPEN)
 
     def advance(self, seconds: float) -> None:
-        """Run everything that is due in so many seconds."""
+        """Run everything that is due within a number of seconds."""
         self.kernel.run_until(self.kernel.clock.now() + seconds)
 
     def run_until_idle(self, limit_seconds: float) -> bool:

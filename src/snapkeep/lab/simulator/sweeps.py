@@ -1,4 +1,4 @@
-"""The sweeps of both stacks over a runner: what they need beside the ports of the flows, in memory."""
+"""The sweeps of both stacks over a runner, and their additional ports in memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StartedRuns(ProtectRuns):
         self._names: set[str] = set()
 
     def start(self, event: Mapping[str, Any], name: str) -> bool:
-        """Start an execution. Return False if one of that name was started already."""
+        """Start an execution. Return False if one with this name was started."""
         self._runner.composition.reach(self._region)
         if name in self._names:
             return False
@@ -55,7 +55,7 @@ class StartedRuns(ProtectRuns):
         return True
 
     def deployed_at(self) -> datetime:
-        """Return when the system was deployed."""
+        """Return the time of the deployment."""
         return self._deployed_at
 
 
@@ -73,7 +73,7 @@ class OpenRuns(WaitingRuns):
         return [OpenRun(run.id, utc(run.started)) for run in running]
 
     def waits(self, run: str) -> list[CopyWait]:
-        """Return the copies that a run waits for; none if it has ended."""
+        """Return the copies for which a run waits; none if it has ended."""
         self._runner.composition.reach(self._region)
         execution = self._runner.open_runs.get(run)
         return [
@@ -90,7 +90,7 @@ class UndeliveredEvents(DeadLetters):
         self._region = region
 
     def receive(self, most: int) -> Iterable[DeadLetter]:
-        """Return up to so many messages."""
+        """Return up to `most` messages."""
         own = [event for event in self._events if event["region"] == self._region]
         return [DeadLetter(json.dumps(event), str(event["id"]), "the target could not be reached") for event in own[:most]]
 
@@ -101,7 +101,7 @@ class UndeliveredEvents(DeadLetters):
 
 
 class NoExposure(Exposure):
-    """`Exposure` of a world without shared snapshots: simulations ask about time, room and money."""
+    """`Exposure` of a world without shared snapshots: simulations are about time, storage and cost."""
 
     def sharing_blocked(self) -> bool:
         """Whether sharing is blocked."""
@@ -117,13 +117,13 @@ class NoExposure(Exposure):
 
 
 class NoMemory(Memories):
-    """`Memories` of a world in which the system alone deletes snapshots."""
+    """`Memories` of a world in which only the system deletes snapshots."""
 
     def load(self) -> None:
         """Return nothing."""
 
     def prepare(self, sweep_id: str, memory: SweepMemory) -> None:
-        """Forget."""
+        """Do nothing."""
 
     def replace_by(self, sweep_id: str) -> None:
         """Do nothing."""
@@ -133,7 +133,7 @@ class NoTrail(DeletionTrail):
     """`DeletionTrail` of a world without CloudTrail."""
 
     def deleted_by(self, snapshot_id: str, since: datetime) -> str:  # noqa: ARG002 - the port's form
-        """Return that it is not known."""
+        """Return an empty text: it is not known."""
         return ""
 
 
@@ -152,7 +152,7 @@ class Sweeper:
         runner.functions["Sweep"] = self._sweep
 
     def schedule(self, hours: float) -> None:
-        """Sweep all regions every so many hours from now on."""
+        """Sweep all regions at this interval in hours from now on."""
 
         def again() -> None:
             self.start()
@@ -161,14 +161,14 @@ class Sweeper:
         self.runner.kernel.after(hours * SECONDS_PER_HOUR, again)
 
     def start(self) -> None:
-        """Start a sweep of every region now: DR regions first, so that copies that ended there are known."""
+        """Start a sweep of every region now: DR regions first, so that the ends of copies there are known."""
         layout = self.runner.layout
         for stack, regions in ((layout.copying_stack, layout.destinations), (StackKind.PRIMARY, layout.primaries)):
             for region in regions:
                 self.runner.start(SWEEP, region, {"stack": stack})
 
     def _sweep(self, execution: Execution, payload: Mapping[str, Any]) -> PlanAnswer | PublishedReport:
-        """Carry out the function Sweep: one step repairs and plans deletions, the other publishes the report."""
+        """Carry out the function Sweep: its first step repairs and plans deletions, and the second publishes the report."""
         call = from_json(SweepCall, payload)
         return self._repair(execution) if call.step is SweepStep.REPAIR else self._report(execution, call)
 
@@ -198,7 +198,7 @@ class Sweeper:
             exposure=ExposureCheck(exposure=NoExposure(), vault_accounts=composition.environment.vault_accounts),
             watch=DeletionWatch(memories=NoMemory(), trail=NoTrail()),
             limits=self._limits,
-            # Without Verify no copy is ever proved, and each would be compared again for ever.
+            # Without Verify no copy is ever proved, and each would be compared again and again.
             verifications=composition.verifications if self.runner.layout.verify and not composition.is_vault else None,
         )
 

@@ -1,4 +1,4 @@
-"""The ports of a simulated system: EC2 of a world behind the real adapters, the queue and the executions in memory."""
+"""The ports of a simulated system: the real adapters over the EC2 of a world, and the queue and the executions in memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from snapkeep.lab.simulator.model_clients import ModelClients
 
 
 class RememberedSnapshots:
-    """`snapshot_from` that converts nothing twice: runs list a volume's snapshots many times, and few have changed."""
+    """`snapshot_from` with a cache: runs list a volume's snapshots many times, and few have changed."""
 
     MOST = 100_000
 
@@ -44,7 +44,7 @@ class RememberedSnapshots:
         key = region, item["SnapshotId"]
         described, snapshot = self._known.get(key, (None, None))
         if snapshot is None or described != item:
-            if len(self._known) >= self.MOST:  # most of them are deleted
+            if len(self._known) >= self.MOST:  # most of them are deleted snapshots
                 self._known.clear()
             snapshot = snapshot_from(item, region)
             self._known[key] = item, snapshot
@@ -71,12 +71,12 @@ class SystemPorts:
         self.verifications: list[Verification] = []
         self.on_verification: Callable[[Verification], None] = self.verifications.append
         self.on_lock_request: Callable[[str, Sequence[str]], object] = lambda *_: None
-        """Called with a region and the snapshots that LockSnapshots is to look at there."""
+        """Called with a region and the snapshots of a request to LockSnapshots there."""
         self.pages = MemoryPages()
         self.on_drill: Callable[[str, Mapping[str, Any]], object] = lambda *_: None
-        """Called with the region and the input of each execution of Drill that is started."""
+        """Called with the region and the input of each started execution of Drill."""
         self.on_word: list[Callable[[str, str], object]] = []
-        """Called with the ids of each shared snapshot that a vault sends an event about, and of its copy."""
+        """Called with the ids of the shared snapshot and its copy in each event of a vault."""
         self.hook, self._layout = hook, layout
         self._built: dict[tuple[str, str], Any] = {}
         self._snapshots = RememberedSnapshots()
@@ -88,7 +88,7 @@ class SystemPorts:
 
     @layout.setter
     def layout(self, layout: SystemLayout) -> None:
-        """Change parameters, as an update of the stacks does: everything is built anew."""
+        """Change parameters like an update of the stacks: everything is built again."""
         self._layout = layout
         self._built.clear()
 
@@ -111,7 +111,7 @@ class SystemPorts:
         return ReachablePort(target, partial(self.reach, region))
 
     def port(self, name: str, target: Any) -> Any:
-        """Return a port with the hook, if there is one, around every call."""
+        """Return a port that calls the hook, if there is one, around every call."""
         return target if self.hook is None else HookedPort(target, name, self.hook)
 
     def reader(self, region: str) -> Any:
@@ -134,15 +134,15 @@ class SystemPorts:
         return self._once("points", region, build)
 
     def queue_of(self, region: str) -> Any:
-        """Return the queue of copies into a DR region, which is as reachable as the region."""
+        """Return the queue of copies into a DR region, which is unreachable with the region."""
         return self._once("queue", region, lambda: self.port("queue", self._reachable(self.queues[region], region)))
 
     def hold_store_of(self, region: str) -> Any:
-        """Return the holds that are written in a region, which are as reachable as the region."""
+        """Return the store of the holds in a region, which is unreachable with the region."""
         return self._once("holds", region, lambda: self.port("holds", self._reachable(self.hold_stores[region], region)))
 
     def documents_of(self, region: str) -> Any:
-        """Return the documents in a region's bucket, which are as reachable as the region."""
+        """Return the documents in a region's bucket, which are unreachable with the region."""
         return self._once("documents", region, lambda: self.port("documents", self._reachable(self.documents[region], region)))
 
     @property
@@ -151,7 +151,7 @@ class SystemPorts:
         return self._once("task_tokens", "", lambda: self.port("task_tokens", KernelTaskTokens(self.kernel, self.reach)))
 
     def notices_of(self, region: str) -> Any:
-        """Return where the notices of a region's stack go."""
+        """Return the notices of a region's stack."""
         return self._once("notices", region, lambda: self.port("notices", self._reachable(self.notices, region)))
 
     def verifications_of(self, region: str) -> Any:
@@ -163,7 +163,7 @@ class SystemPorts:
         return self._once("verifications", region, build)
 
     def locks_of(self, region: str) -> Any:
-        """Return the port that has snapshots of a region locked."""
+        """Return the port that requests locks in a region."""
         return self._once("locks", region, lambda: self.port("locks", MemoryLockRequests(region, self.on_lock_request)))
 
     def drill_runs_of(self, region: str) -> Any:

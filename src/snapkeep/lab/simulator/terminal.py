@@ -1,4 +1,4 @@
-"""A simulation's results in a terminal: one table, small charts, the moments worth a look."""
+"""The results of a simulation in a terminal: one table, small charts, the notable moments."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from snapkeep.lab.simulator.experiment import (
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN_VIOLATIONS = 5
 CHART_WIDTH = 48
-"""Bars of the widest chart; fewer where the terminal is narrow."""
+"""The number of bars of the widest chart; fewer in a narrow terminal."""
 
 
 def sparkline(values: Sequence[float], width: int = CHART_WIDTH) -> str:
-    """Return numbers as one line of bars; each bar shows the largest of its share of the numbers."""
+    """Return numbers as one line of bars; each bar shows the largest of its numbers."""
     if not values:
         return ""
     size = max(1, -(-len(values) // width))
@@ -85,7 +85,7 @@ def _failed(result: ExperimentResult) -> int:
 
 
 def _by_policy(result: ExperimentResult, show: Callable[[PolicyRpo], str]) -> str:
-    """Return one value of a policy's RPO; a line for each policy, with its name, where there are several."""
+    """Return one value of a policy's RPO; with several policies, a line for each, with its name."""
     rpo = result.rpo
     if len(rpo) == 1:
         return show(rpo[0])

@@ -1,4 +1,4 @@
-"""The true origin of a snapshot, whatever its tags and description say, for the observers of the invariants."""
+"""The true origin of a snapshot, regardless of its tags and description, for the observers of the invariants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Truth:
     start: float
 
     def is_held(self, snapshot_id: str, stores: Iterable[MemoryHolds]) -> bool:
-        """Whether a hold, placed in any region, names this snapshot, its source or its volume, or holds everything."""
+        """Whether a hold in any region names this snapshot, its source or its volume, or covers everything."""
         return any(
             hold.covers_everything
             or not {snapshot_id, self.source_id}.isdisjoint(hold.snapshots)

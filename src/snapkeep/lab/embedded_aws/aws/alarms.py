@@ -16,7 +16,7 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": operator.lt,
 }
 OK, ALARM, INSUFFICIENT = "OK", "ALARM", "INSUFFICIENT_DATA"
-# CloudWatch retrieves more periods than EvaluationPeriods. AWS states no number; its example retrieves 5 periods for 3.
+# CloudWatch retrieves more periods than EvaluationPeriods. AWS documents no number; its example retrieves 5 periods for 3.
 PERIODS_MORE = 2
 
 
@@ -28,9 +28,10 @@ def windows(alarm: Mapping[str, Any], now: float) -> list[tuple[float, float]]:
 
 
 def state_of(alarm: Mapping[str, Any], values: Sequence[float | None]) -> str:
-    """Return the alarm's state. `values` has the statistic of each period of the range, the newest first (None: no data).
+    """Return the alarm's state.
 
-    The newest periods with data are evaluated; what is missing to the number of evaluation periods is filled as configured.
+    `values` has the statistic of each period of the range, the newest first (None for no data). The newest periods with data
+    are evaluated; missing data up to the number of evaluation periods is filled as configured.
     """
     compare = COMPARISONS[str(alarm["ComparisonOperator"])]
     threshold = float(alarm.get("Threshold") or 0)
@@ -48,7 +49,7 @@ def state_of(alarm: Mapping[str, Any], values: Sequence[float | None]) -> str:
         case _ if not present:
             return INSUFFICIENT
         case _:
-            # With fewer data points than periods, the present ones decide.
+            # With fewer data points than periods, the existing ones decide.
             return ALARM if breaching >= min(needed, len(present)) else OK
 
 

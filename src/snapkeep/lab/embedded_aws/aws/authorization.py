@@ -1,4 +1,4 @@
-"""The questions that EC2 and the EBS direct API ask IAM for each call: actions, resources and condition keys.
+"""The authorization checks of EC2 and the EBS direct API for each call: actions, resources and condition keys.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2" and "… for Amazon Elastic Block
 Store". Snapshot and image ARNs carry no account there; volume and instance ARNs do.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Region, account and resource id to the resource's tags; empty if there is no such resource.
+# Maps region, account and resource id to the resource's tags; empty if there is no such resource.
 TagsOf = Callable[[str, str, str], Mapping[str, str]]
 
 _TYPES_WITHOUT_ACCOUNT = frozenset({"snapshot", "image"})
@@ -32,7 +32,7 @@ _NEW = "*"
 
 @dataclass(frozen=True)
 class AccessCheck:
-    """One question to IAM: whether the caller may do this action on this resource, under these condition keys."""
+    """One check by IAM: whether the caller may carry out an action on a resource, under these condition keys."""
 
     action: str
     resource_arn: str
@@ -50,7 +50,7 @@ class CallContext:
 
 @dataclass(frozen=True)
 class CallResource:
-    """A resource that a call names: its type, and the parameters with its id or ids and, if that may differ, its region."""
+    """A resource that a call names: its type, and the parameters with its id or ids and, if it may differ, its region."""
 
     resource_type: str
     parameter: str
@@ -78,14 +78,14 @@ TARGETS: dict[str, tuple[CallResource, ...]] = {
     "AuthorizeSecurityGroupEgress": (_GROUP,),
     "AuthorizeSecurityGroupIngress": (_GROUP,),
     "CopyImage": (_new("image"), _new("snapshot"), CallResource("image", "SourceImageId", "SourceRegion")),
-    # The source too: a policy that forgets it fails on AWS.
+    # The source is checked too: a policy without it fails on AWS.
     "CopySnapshot": (_new("snapshot"), CallResource("snapshot", "SourceSnapshotId", "SourceRegion")),
     "CreateImage": (_new("image"), _INSTANCE, _new("snapshot")),
     "CreateReplaceRootVolumeTask": (_INSTANCE, _new("replace-root-volume-task"), _new("volume"), _IMAGE, _SNAPSHOT),
     "CreateSecurityGroup": (_new("security-group"), CallResource("vpc", "VpcId")),
     "CreateSnapshot": (_new("snapshot"), _VOLUME),
     "CreateRoute": (CallResource("route-table", "RouteTableId"),),
-    # The volumes are those of the instance: the call does not name them.
+    # The volumes are those of the instance, because the call does not name them.
     "CreateSnapshots": (_new("snapshot"), CallResource("instance", "InstanceSpecification.InstanceId"), _new("volume")),
     "CreateSubnet": (_new("subnet"), CallResource("vpc", "VpcId")),
     "CreateVolume": (_new("volume"), _SNAPSHOT),
@@ -155,19 +155,19 @@ _TAGGING = frozenset({"CreateTags", "DeleteTags"})
 
 
 def resource_arn(resource_type: str, resource_id: str, region: str, account_id: str) -> str:
-    """Return the ARN of an EC2 resource as IAM policies name it."""
+    """Return the ARN of an EC2 resource in the form of IAM policies."""
     owner = "" if resource_type in _TYPES_WITHOUT_ACCOUNT else account_id
     return f"arn:aws:ec2:{region}:{owner}:{resource_type}/{resource_id}"
 
 
 def type_of(resource_id: str) -> str:
-    """Return the type of a resource by the prefix of its id; an unknown prefix itself."""
+    """Return the type of a resource by the prefix of its id; for an unknown prefix, the prefix itself."""
     prefix = resource_id.rpartition("-")[0]
     return _TYPE_OF_PREFIX.get(prefix, prefix)
 
 
 def checks(service: str, action: str, parameters: Mapping[str, Any], caller: CallContext) -> tuple[AccessCheck, ...]:
-    """Return every question that AWS asks IAM before the call. All answers must be yes."""
+    """Return all checks by IAM before the call. Each must pass."""
     if action in _TAGGING:
         return _tagging_checks(f"{service}:{action}", parameters, caller)
     requested = _requested_tags(parameters)
@@ -209,7 +209,7 @@ def _target_checks(
 def _parameter_context(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the condition keys of LockSnapshot and ModifySnapshotAttribute that a request has.
 
-    With several accounts in one request a key has several values, which only ForAllValues and ForAnyValue compare.
+    With several accounts in one request, a key has several values, which only ForAllValues and ForAnyValue compare.
     """
     context: dict[str, Any] = {
         key: str(parameters[name])
@@ -246,7 +246,7 @@ def _requested_tags(parameters: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: CallContext) -> list[AccessCheck]:
-    """Return the checks of a creating call's tags: ec2:CreateTags too, whose condition key ec2:CreateAction names that call."""
+    """Return the checks of a creating call's tags, with ec2:CreateTags, whose condition key ec2:CreateAction names the call."""
     requested = dict(_requested_tags(parameters))
     if action == "CreateSnapshots" and parameters.get("CopyTagsFromSource"):
         requested.setdefault("snapshot", {})

@@ -26,7 +26,7 @@ _ORDERS: Mapping[str, Callable[[float, float], bool]] = {
 
 
 class InvalidFilterPattern(Exception):
-    """A pattern that CloudWatch Logs refuses, or that the embedded AWS does not know."""
+    """A pattern that CloudWatch Logs refuses, or that the embedded AWS does not support."""
 
 
 def compile_pattern(pattern: str) -> Matcher:
@@ -52,7 +52,7 @@ def compile_pattern(pattern: str) -> Matcher:
 
 
 def _json_matcher(text: str) -> Matcher:
-    """Return the matcher of a JSON pattern. Comparisons joined by && bind closer than those joined by ||."""
+    """Return the matcher of a JSON pattern. && takes precedence over ||."""
     alternatives = [[_comparison(part) for part in side.split("&&")] for side in text.strip("{} ").split("||")]
 
     def matches(message: str) -> bool:

@@ -13,7 +13,7 @@ KEPT_MESSAGES = 10_000
 
 @dataclass(frozen=True)
 class PublishedMessage:
-    """One message as it was published, with the email addresses that it went to."""
+    """One published message, with the email addresses that received it."""
 
     topic_arn: str
     message_id: str
@@ -33,7 +33,7 @@ class PublishedMessage:
         return self.topic_arn.split(":")[3]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the message as JSON shows it."""
+        """Return the message in JSON's form."""
         return {**asdict(self), "account_id": self.account_id, "region": self.region}
 
 
@@ -45,12 +45,12 @@ class Inbox:
         self._lock = threading.Lock()
 
     def add(self, message: PublishedMessage) -> None:
-        """Keep a message."""
+        """Store a message."""
         with self._lock:
             self._messages.append(message)
 
     def messages(self, account_id: str = "", topic: str = "") -> Sequence[PublishedMessage]:
-        """Return the messages of an account and of a topic's ARN or name (empty: any), oldest first."""
+        """Return the messages of an account and of a topic's ARN or name (empty for any), the oldest first."""
         with self._lock:
             return [
                 message
@@ -60,7 +60,7 @@ class Inbox:
             ]
 
     def clear(self, account_id: str = "") -> None:
-        """Forget the messages of an account; of all accounts when none is given."""
+        """Remove the messages of an account; without one, those of all accounts."""
         with self._lock:
             kept = [message for message in self._messages if account_id and message.account_id != account_id]
             self._messages.clear()

@@ -31,7 +31,7 @@ from snapkeep.lab.embedded_aws.server.options import ACCOUNT_ID, HOST, MAX_WORKE
 REQUIRED_MODULES = ("ministack", "samtranslator", "cryptography", "jsonata")
 START_TIMEOUT_SECONDS = 180.0
 STOP_TIMEOUT_SECONDS = 30.0
-# This much of the log's end explains a failed start.
+# The length of the log's end that explains a failed start.
 _LOG_TAIL_BYTES = 4_000
 _making_clients = threading.Lock()
 
@@ -42,7 +42,7 @@ class EmbeddedAwsError(SnapkeepError):
 
 @dataclass(frozen=True)
 class Server:
-    """The address, process and secret of a server. The secret is what signs for root and opens the administration pages."""
+    """The address, process and secret of a server. The secret signs for root and opens the administration pages."""
 
     endpoint_url: str
     port: int
@@ -50,14 +50,14 @@ class Server:
     secret: str = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the server as JSON shows it to people: without the secret."""
+        """Return the server in JSON's form for people, without the secret."""
         return {"endpoint_url": self.endpoint_url, "port": self.port, "pid": self.pid}
 
 
 class EmbeddedAws:
-    """One embedded AWS: a context manager that starts the process and removes everything that it leaves.
+    """One embedded AWS: a context manager that starts the process and removes all its remains.
 
-    The process runs in its own session and ends with this one, however this one ends.
+    The process runs in its own session, and ends with this one in any case.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class EmbeddedAws:
 
     @classmethod
     def attach(cls, server: Server) -> Self:
-        """Return a running server for use; `stop` ends it too."""
+        """Return an object for a running server; `stop` ends the server too."""
         attached = cls(port=server.port)
         attached._server = server
         return attached
@@ -111,12 +111,15 @@ class EmbeddedAws:
         return self.server.endpoint_url
 
     def start(self, *, detached: bool = False, log_file: Path | None = None) -> Server:
-        """Start the process, and return it once it is ready; detached, it outlives this one. Raise EmbeddedAwsError."""
+        """Start the process, and return the server once it is ready; if detached, it outlives this process.
+
+        Raise EmbeddedAwsError.
+        """
         if self._server is not None:
             return self._server
         check_installed()
         self._directory = Path(tempfile.mkdtemp(prefix="snapkeep-local-"))
-        # The log is read through this handle: the server removes the directory when it ends.
+        # The log is read through this handle, because the server removes the directory at its end.
         with (log_file or self._directory / "server.log").open("w+b") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 self._command(self._directory, detached=detached),
@@ -177,7 +180,10 @@ class EmbeddedAws:
         return server
 
     def stop(self) -> None:
-        """End the server and every process that it started, and remove its temporary files. Does nothing if it does not run."""
+        """End the server and every process that it started, and remove its temporary files.
+
+        Without a running server, do nothing.
+        """
         if self._process is not None:
             end_session(self._process.pid, wait=self._reap)
             for stream in (self._process.stdin, self._process.stdout):
@@ -227,17 +233,20 @@ class EmbeddedAws:
         }
 
     def admin(self, method: str, page: str, document: Mapping[str, Any] | None = None, **query: str) -> dict[str, Any]:
-        """Return the answer of a page under `/_snapkeep/`. Raise EmbeddedAwsError with the server's message if it refuses."""
+        """Return the answer of a page under `/_snapkeep/`.
+
+        Raise EmbeddedAwsError with the server's message if the server refuses.
+        """
         return ask(self.server, method, page, document, query)
 
     def inbox(self, topic: str = "", account_id: str = "") -> list[dict[str, Any]]:
-        """Return the messages published to a topic (name or ARN) of an account (empty: any), oldest first."""
+        """Return the messages published to a topic (name or ARN) of an account (empty for any), the oldest first."""
         return list(self.admin("GET", "inbox", topic=topic, account=account_id)["messages"])
 
 
 @cache
 def _session() -> Any:
-    """Return the one session of this process: reading a service's model takes longer than most calls."""
+    """Return the session of this process, which all clients share: reading a service's model takes longer than most calls."""
     import boto3
 
     return boto3.session.Session()
@@ -296,7 +305,7 @@ def _wait_until_gone(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(ChildProcessError):
-            # A child of this process must be reaped here.
+            # Only this process can reap its child.
             os.waitpid(pid, os.WNOHANG)
         try:
             os.kill(pid, 0)

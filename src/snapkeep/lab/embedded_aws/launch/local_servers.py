@@ -1,4 +1,4 @@
-"""The servers of `snapkeep local`: they outlive the command that starts them, and a file for each lets others find them."""
+"""The servers of `snapkeep local`: they outlive the command that starts them, and have a file by which others find them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ServerStatus:
 
 
 def run_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory of the files about running servers."""
+    """Return the directory with the files of running servers."""
     if environment.get("XDG_RUNTIME_DIR"):
         return Path(environment["XDG_RUNTIME_DIR"]) / "snapkeep"
     cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".cache")
@@ -43,7 +43,7 @@ def run_directory(environment: Mapping[str, str] = os.environ) -> Path:
 def up(*, port: int, world_file: Path | None, state_dir: Path | None, scale: float, directory: Path | None = None) -> Server:
     """Start and return a server that outlives this process. Raise EmbeddedAwsError if one runs at that port.
 
-    Raise InvalidConfiguration for a world file or a state directory that no server can use.
+    Raise InvalidConfiguration for an unusable world file or state directory.
     """
     directory = _prepared(directory, port, world_file, state_dir)
     embedded = EmbeddedAws(port=port, world_file=world_file, state_dir=state_dir, scale=scale)
@@ -51,7 +51,7 @@ def up(*, port: int, world_file: Path | None, state_dir: Path | None, scale: flo
 
 
 def start_detached(embedded: EmbeddedAws, port: int = 0, directory: Path | None = None) -> Server:
-    """Start and return a server that outlives this process, and remember it for `statuses` and `down`."""
+    """Start and return a server that outlives this process, and record it for `statuses` and `down`."""
     directory = _directory(directory)
     server = embedded.start(detached=True, log_file=directory / f"local-{port or os.getpid()}.log")
     _remember(directory, server)
@@ -97,7 +97,7 @@ def down(port: int = 0, directory: Path | None = None) -> list[Server]:
 
 
 def statuses(port: int = 0, directory: Path | None = None) -> list[ServerStatus]:
-    """Return this user's servers at a port (0: any). Remove the files of servers that no longer answer."""
+    """Return this user's servers at a port (0 for any). Remove the files of servers that no longer respond."""
     statuses = []
     for path in sorted((directory or run_directory()).glob(_FILE_PATTERN)):
         remembered = json.loads(path.read_text(encoding="utf-8"))
@@ -150,7 +150,7 @@ def _check_port(port: int) -> None:
 
 
 def _check_state_directory(state_dir: Path) -> None:
-    """Raise InvalidConfiguration if nothing can be written there: at shutdown it would be too late."""
+    """Raise InvalidConfiguration if the directory is not writable: at shutdown it would be too late."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=state_dir):
@@ -167,6 +167,6 @@ def _remember(directory: Path, server: Server) -> None:
     document = {**asdict(server), "started_at": time.time()}
     path = _file_of(directory, server)
     path.unlink(missing_ok=True)
-    # Created for its owner alone: it has the server's secret.
+    # Only the owner can read the file, because it has the server's secret.
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(document, file)

@@ -1,8 +1,8 @@
-"""Management events of calls on the default bus, where a trail records them: `AWS API Call via CloudTrail`.
+"""Management events of calls on the default bus, if a trail records them: `AWS API Call via CloudTrail`.
 
-Only writing calls of the services that Snapkeep's signals are about have events. Sources: EventBridge user guide, "AWS service
-events delivered via AWS CloudTrail" (a trail that is logging is needed); CloudTrail user guide, "CloudTrail record contents".
-On AWS an event arrives within minutes, here at once. The parameters of refused calls are left out, as by most services of AWS.
+Only writing calls of the services of Snapkeep's signals have events. Sources: EventBridge user guide, "AWS service events
+delivered via AWS CloudTrail" (a trail that is logging is needed); CloudTrail user guide, "CloudTrail record contents". On AWS
+an event arrives within minutes, here at once. The parameters of refused calls are left out, as most services of AWS do.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 RECORDED_SERVICES = frozenset({"cloudformation", "cloudtrail", "ec2", "events", "kms", "lambda", "ssm"})
 READING = ("Describe", "Get", "List", "Lookup", "Search", "Decrypt", "Encrypt", "GenerateDataKey", "ReEncrypt", "Invoke")
-"""Beginnings of the actions that change nothing, and of those of KMS and Lambda that are no such change."""
+"""Prefixes of the actions that change nothing, and of those of KMS and Lambda that are no management events."""
 _LAMBDA_VERSIONS = {"PutFunctionConcurrency": "20171031"}
-"""Versions in Lambda's event names (CloudTrail records the API's version with them)."""
+"""The versions in Lambda's event names: CloudTrail records the API's version in them."""
 _LOCAL_ADDRESS = "127.0.0.1"
 _ERROR_OF_XML = re.compile(rb"<Code>([^<]+)</Code>")
 _LAMBDA_FUNCTION = re.compile(r"/functions/([^/]+)")
@@ -47,7 +47,7 @@ def _recording(dispatch: Dispatch, locked_world: LockedWorld) -> Dispatch:
         if not _has_trails():
             return await dispatch(method, path, headers, body, query, request_id)
         service, action = _call(method, path, headers, body, query)
-        # Before the call: StopLogging is recorded too.
+        # The check precedes the call, so that StopLogging is recorded too.
         recorded = service in RECORDED_SERVICES and bool(action) and not action.startswith(READING) and _is_recorded()
         response = await dispatch(method, path, headers, body, query, request_id)
         if recorded:
@@ -59,7 +59,7 @@ def _recording(dispatch: Dispatch, locked_world: LockedWorld) -> Dispatch:
 
 
 def _call(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> tuple[str, str]:
-    """Return a request's service and action; the action is empty where ministack knows none."""
+    """Return a request's service and action; the action is empty if ministack has none."""
     from ministack import app
     from ministack.core.iam_actions import extract_iam_action
 
@@ -71,7 +71,7 @@ def _call(method: str, path: str, headers: dict[str, str], body: bytes, query: d
 
 
 def _has_trails() -> bool:
-    """Whether there is any trail: without one, no request is looked at."""
+    """Whether there is any trail: without one, no request is read."""
     from ministack.services import cloudtrail
 
     return next(iter(cloudtrail._trails.all_items()), None) is not None
@@ -104,7 +104,7 @@ def _has_management_events(region: str, name: str) -> bool:
 
 
 def _parameters(service: str, action: str, path: str, body: bytes, query: dict[str, list[str]]) -> Any:
-    """Return a request's parameters as CloudTrail records them; None where they cannot be read."""
+    """Return a request's parameters in CloudTrail's form; None if they cannot be read."""
     if service in ("ec2", "cloudformation"):
         fields = query_fields(query, body)
         if service == "cloudformation":
@@ -179,7 +179,7 @@ def _event(
 
 
 def identity_of(caller: str) -> dict[str, Any]:
-    """Return CloudTrail's identity of a principal given by its ARN."""
+    """Return CloudTrail's identity of a principal, given its ARN."""
     account_id, kind = caller.split(":")[4], caller.split(":", 5)[5]
     identity = {"arn": caller, "accountId": account_id}
     if kind == "root":
@@ -192,7 +192,7 @@ def identity_of(caller: str) -> dict[str, Any]:
 
 
 def error_code(response: Response) -> str:
-    """Return the error code of a response; empty if it is none."""
+    """Return the error code of a response; empty without an error."""
     status, _, body = response
     if status < 400:  # noqa: PLR2004 - HTTP's first status of an error
         return ""

@@ -1,9 +1,9 @@
-"""CloudFormation: names as on AWS, no take-over of existing resources, and the caller's permissions.
+"""CloudFormation: names as on AWS, no overwriting of existing resources, and the caller's permissions.
 
-ministack generates equal names for equal stacks of two regions (roles belong to the whole account), writes over what exists, and
-creates, updates and deletes resources whatever the caller may do. Source of the actions: CloudFormation's resource schemas
-(handlers' permissions); "already exists": CloudFormation user guide, "Name type"; PassRole: IAM user guide, "Grant a user
-permissions to pass a role to an AWS service".
+ministack generates equal names for equal stacks of two regions (roles belong to the whole account), overwrites existing
+resources, and ignores the caller's permissions. Source of the actions: CloudFormation's resource schemas (handlers'
+permissions); "already exists": CloudFormation user guide, "Name type"; PassRole: IAM user guide, "Grant a user permissions to
+pass a role to an AWS service".
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ResourceType:
     key: str = "{name}"
     role_property: str = ""
     update_action: str = ""
-    """The action for a changed property that `updates` does not name; changed tags need none here."""
+    """The action for a changed property that is not in `updates`; changed tags need none here."""
     updates: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -158,7 +158,7 @@ TYPES: Mapping[str, ResourceType] = {
         "states:UpdateStateMachine",
     ),
 }
-# The operations of a stack, and of its change sets, that CloudFormation carries out as the stack's role where it has one.
+# The operations of a stack and its change sets that CloudFormation carries out with the stack's role, if there is one.
 STACK_ACTIONS = (
     "CreateStack",
     "UpdateStack",
@@ -170,7 +170,7 @@ STACK_ACTIONS = (
 )
 VIRTUAL_HOSTED = re.compile(r"https://(?P<bucket>.+?)\.s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?/(?P<key>.+)")
 _nested_in: ContextVar[str] = ContextVar("_nested_in", default="")
-"""The stack whose nested stack reads its template now."""
+"""The stack whose nested stack is reading its template."""
 
 
 def apply() -> None:
@@ -251,7 +251,7 @@ def _name_in(physical_id: str) -> str:
 
 
 def _check_role(type_name: str, resource_type: ResourceType, name: str, properties: Properties) -> None:
-    """The creator of a role writes its policies; the caller that gives a role to a service passes it."""
+    """Check the caller's permissions on a role: a creator writes its policies, and giving it to a service passes it."""
     if type_name == "AWS::IAM::Role":
         arn = _arn(resource_type, name)
         if properties.get("Policies"):
@@ -270,7 +270,7 @@ def _check_role(type_name: str, resource_type: ResourceType, name: str, properti
 
 
 def _by_either_form_of_url(resolve: Callable[..., Any]) -> Callable[..., Any]:
-    """Take URLs of S3 in virtual-hosted style too [S3 user guide: virtual hosting of buckets]."""
+    """Accept virtual-hosted-style URLs of S3 too [S3 user guide: virtual hosting of buckets]."""
 
     def resolve_document(parameters: Any, body_key: str, url_key: str, label: str) -> Any:
         from ministack.services.cloudformation.helpers import _p
@@ -295,7 +295,7 @@ def _naming_parent(deploy: Callable[..., Any], parent_at: int) -> Callable[..., 
 
 
 def _transformed_where_nested(parse: Callable[..., Any]) -> Callable[..., Any]:
-    """Apply the transforms of a nested stack's template, as of any other [CloudFormation user guide: template macros]."""
+    """Apply the transforms of a nested stack's template, like those of any other [CloudFormation user guide: template macros]."""
 
     def parse_template(*arguments: Any) -> Any:
         from ministack.services.cloudformation import engine, provisioners

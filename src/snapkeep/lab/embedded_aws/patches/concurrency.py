@@ -1,4 +1,4 @@
-"""A bound on how many functions run at once on this machine, and the time that a call waits for a free slot."""
+"""A limit of concurrent functions on this machine, and the time for which a call waits for a free slot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 
 class SlotWait:
-    """The time that a call waits for a slot. Lambda has no such wait, so no time-out may count it."""
+    """The time for which a call waits for a slot. Lambda has no such wait, so no time-out may count it."""
 
     def __init__(self) -> None:
         self._seconds = 0.0
@@ -21,7 +21,7 @@ class SlotWait:
         self._since = time.monotonic()
 
     def end(self) -> None:
-        """Stop the clock of the wait: the call has its slot."""
+        """Stop the clock of the wait, because the call has its slot."""
         self._seconds, self._since = self.seconds(), None
 
     def seconds(self) -> float:
@@ -34,7 +34,7 @@ slot_wait: ContextVar[SlotWait | None] = ContextVar("slot_wait", default=None)
 
 
 class FunctionSlots:
-    """A fixed number of slots; each running function holds one."""
+    """A fixed number of slots, of which each running function holds one."""
 
     def __init__(self, count: int) -> None:
         self._free = threading.BoundedSemaphore(count)

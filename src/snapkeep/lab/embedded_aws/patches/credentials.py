@@ -1,7 +1,7 @@
 """Credentials: root requests are verified with the server's secret, and functions get random secrets.
 
-ministack takes every access key of 12 digits, ``test`` and an empty key for root without a look at the signature, and derives the
-credentials of a function's role from the ARNs of both.
+ministack accepts every access key of 12 digits, ``test`` and an empty key as root without a check of the signature. It derives
+the credentials of a function's role from the ARNs of both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def apply(secret: str) -> None:
     account = iam_evaluator._ACCOUNT_ID_RE
     # Root signs with an account's number and the server's secret, which ministack reads from AWS_SECRET_ACCESS_KEY.
     replace(iam_evaluator, "is_root_access_key", lambda _: lambda access_key_id: bool(account.fullmatch(access_key_id or "")))
-    # ministack verifies no signature of a key that this function takes for root.
+    # ministack does not verify the signature of a key that this function accepts as root.
     replace(iam_evaluator, "_is_root_key", lambda _: lambda _access_key_id: False)
     replace(lambda_runtime, "execution_credentials", lambda _: lambda config: execution_credentials(config, secret))
 

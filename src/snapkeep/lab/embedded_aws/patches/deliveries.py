@@ -1,7 +1,8 @@
-"""EventBridge's deliveries: with the permissions that AWS requires, else into the target's dead-letter queue.
+"""EventBridge's deliveries, with the permissions that AWS requires.
 
-ministack ignores roles, and drops events that it cannot deliver. Sources: EventBridge user guide (identity-based and
-resource-based policies for targets, dead-letter queues: message attributes and the queue's policy).
+Without them, events go to the dead-letter queue. ministack ignores roles, and drops undeliverable events. Sources: EventBridge
+user guide (identity-based and resource-based policies for targets, dead-letter queues: message attributes and the queue's
+policy).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.eventbridge")
 
 @dataclass(frozen=True)
 class DeliveryFailure:
-    """The reason of a failed delivery, as the dead-letter queue's message attributes show it."""
+    """The reason of a failed delivery, in the form of the dead-letter queue's message attributes."""
 
     code: str
     message: str
@@ -51,7 +52,7 @@ def _with_permissions(invoke: Any) -> Any:
 
 
 def refusal_of(target: Mapping[str, Any], rule_arn: str) -> DeliveryFailure | None:
-    """Return why EventBridge may not reach a rule's target; None if it may."""
+    """Return why EventBridge may not deliver to a rule's target; None if it may."""
     arn = str(target["Arn"])
     _, _, service, region, account_id, _ = arn.split(":", 5)
     match service:

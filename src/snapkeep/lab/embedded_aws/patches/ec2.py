@@ -1,4 +1,4 @@
-"""EC2 and the EBS direct API: the model answers what it knows, ministack the rest (networks and the like)."""
+"""EC2 and the EBS direct API: the model answers the actions that it has, ministack the others (networks and the like)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Answer = tuple[int, dict[str, str], bytes]
 RouteHandler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.ec2")
-# The actions that ministack may answer: networks and the resources of a launch. Its own volumes, snapshots, images and
-# instances are not the model's, so its answers about those would be false.
+# The actions that ministack may answer: networks and the resources of a launch. Its volumes, snapshots, images and instances
+# are not the model's, so that its answers about them would be wrong.
 NETWORK_ACTION = re.compile(
     r"Vpc|Subnet|Security|Route|Gateway|Address|NetworkInterface|NetworkAcl|Dhcp|PrefixList|KeyPair|LaunchTemplate|Placement"
     r"|AccountAttributes|FlowLog|Vpn"
@@ -31,7 +31,7 @@ _XML = {"Content-Type": "text/xml;charset=UTF-8"}
 
 
 def apply(locked_world: LockedWorld) -> None:
-    """Put the model in the place of ministack's EC2 and add the EBS direct API."""
+    """Replace ministack's EC2 by the model, and add the EBS direct API."""
     from ministack import app
     from ministack.core import iam_actions, router
 
@@ -51,7 +51,7 @@ def query_fields(query: Mapping[str, list[str]], body: bytes) -> dict[str, str]:
 
 
 def ec2_handler(locked_world: LockedWorld, fallback: RouteHandler) -> RouteHandler:
-    """Return the handler of EC2: the model's actions, and ministack's for the rest."""
+    """Return the handler of EC2: the model's actions, and ministack's for the others."""
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         fields = query_fields(query, body)

@@ -1,6 +1,6 @@
-"""Event buses that other accounts send to: their policies, PutEvents by ARN, and AWS::Events::EventBusPolicy.
+"""Event buses with events from other accounts: their policies, PutEvents by ARN, and AWS::Events::EventBusPolicy.
 
-ministack keeps the policy of a bus and reads it nowhere. Sources: EventBridge user guide, "Permissions for event buses" and
+ministack stores the policy of a bus and never reads it. Sources: EventBridge user guide, "Permissions for event buses" and
 "Sending and receiving events between AWS accounts" (an event's `account` is that of its sender); EventBridge API reference:
 PutPermission; CloudFormation template reference: AWS::Events::EventBusPolicy. Condition keys of PutEvents: Service
 Authorization Reference, "Amazon EventBridge".
@@ -18,7 +18,7 @@ from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError, repl
 TYPE = "AWS::Events::EventBusPolicy"
 Properties = Mapping[str, Any]
 _sender: ContextVar[str] = ContextVar("_sender", default="")
-"""The account whose event is put on a bus of another account now."""
+"""The account whose event is being put on a bus of another account."""
 
 
 def apply() -> None:
@@ -49,7 +49,7 @@ def bus_policy_for_arn(arn: str) -> tuple[dict[str, Any], str] | None:
 
 
 def _to_other_accounts(put: Callable[..., Any]) -> Callable[..., Any]:
-    """Put an event on the bus that its ARN names, in any account; IAM has allowed it before."""
+    """Put an event on the bus with its ARN, in any account; IAM has already allowed it."""
 
     def put_events(data: dict[str, Any], **options: Any) -> Any:
         from ministack.core.responses import get_account_id, get_region, json_response, request_scope
@@ -72,7 +72,7 @@ def _to_other_accounts(put: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _owner_elsewhere(entry: Mapping[str, Any], own: str, region: str) -> str:
-    """Return the account of the bus that an entry names in this region; empty where that is the sender's own."""
+    """Return the account of an entry's bus in this region; empty if it is the sender's own."""
     parts = str(entry.get("EventBusName") or "").split(":", 5)
     elsewhere = len(parts) == 6 and parts[2:4] == ["events", region] and parts[4] != own  # noqa: PLR2004 - an ARN's fields
     return parts[4] if elsewhere else ""
@@ -91,7 +91,7 @@ def _from_its_sender(dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_a_statement(put: Callable[..., Any]) -> Callable[..., Any]:
-    """Take a whole policy, and an account as the principal that it is in a policy."""
+    """Accept a whole policy, and an account as the principal that it denotes in a policy."""
 
     def put_permission(data: dict[str, Any]) -> Any:
         from ministack.core.responses import json_response

@@ -1,9 +1,9 @@
-"""CloudTrail's event history: who deleted which snapshot, and which account used one that is shared with it.
+"""CloudTrail's event history: the principal that deleted a snapshot, and the account that used a shared one.
 
 By default ministack records nothing; otherwise it records real time and no roles. Source of an event's form: CloudTrail user
-guide, "CloudTrail record contents"; botocore: cloudtrail (Event). On AWS an event appears some minutes after its call,
-here at once. The events of the owner of a shared snapshot: EBS user guide, "Determine the use of snapshots that you share",
-which names them; their details are not documented.
+guide, "CloudTrail record contents"; botocore: cloudtrail (Event). On AWS an event appears some minutes after its call, here at
+once. The events of the owner of a shared snapshot: EBS user guide, "Determine the use of snapshots that you share", which names
+them; their details are not documented.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ OF_SHARES = {
     "CopySnapshot": ("SharedSnapshotCopyInitiated", "SourceSnapshotId"),
     "CreateVolume": ("SharedSnapshotVolumeCreated", "SnapshotId"),
 }
-"""The event in the owner's history, and the parameter with the snapshot, of the calls that use a shared one."""
+"""The event in the owner's history for each call that uses a shared snapshot, and the parameter with the snapshot."""
 
 
 def record(action: str, parameters: Mapping[str, Any], caller: str, now: float) -> None:
-    """Record a call of EC2 that succeeded, at a time in the world's seconds since the epoch, if it is one of those recorded."""
+    """Record a successful call of EC2, if it is a recorded one, at a time in the world's seconds since the epoch."""
     if action != RECORDED or parameters.get("DryRun"):
         return
     kind = caller.split(":", 5)[5].partition("/")[0]

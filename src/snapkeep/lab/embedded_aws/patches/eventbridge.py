@@ -15,14 +15,14 @@ _RATE = re.compile(r"rate\((1\s+(minute|hour|day)|([2-9]|[1-9]\d+)\s+(minutes|ho
 
 
 def apply(locked_world: LockedWorld) -> None:
-    """Publish every event of the world, and let scheduled rules follow its clock."""
+    """Publish every event of the world, and make scheduled rules follow its clock."""
     from ministack.services import eventbridge
 
     locked_world.world.subscribe(publish)
     # The countdown of rate() and the calendar of cron() follow the world's clock.
     eventbridge._now_ts = locked_world.clock.now
     replace(eventbridge, "_validate_schedule_expression", _with_singular_units)
-    # Real seconds between two evaluations of the schedules: half a minute of world time, at most one second.
+    # The real seconds between two evaluations of the schedules: half a minute of world time, at most one second.
     eventbridge._SCHEDULER_TICK_INTERVAL = min(1.0, max(0.05, 30.0 / locked_world.scale))
 
 
@@ -59,7 +59,7 @@ def publish(event: Event) -> None:
 
 
 def fire_schedules(account_id: str, name: str) -> list[str]:
-    """Fire an account's scheduled rules whose name contains `name` (empty: all) now; return their ARNs."""
+    """Fire an account's scheduled rules whose name contains `name` (empty for all) now; return their ARNs."""
     from ministack.services import eventbridge
 
     fired = []

@@ -18,16 +18,16 @@ from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 
 SERVICE_PREFIX = "arn:aws:states:::"
 _execution: ContextVar[Any] = ContextVar("_execution", default=None)
-"""None where only the engine runs, without this patch: then nothing is recorded."""
+"""None if only the engine runs, without this patch: then nothing is recorded."""
 _previous: ContextVar[int] = ContextVar("_previous", default=0)
-"""Each item of a Map has its own context, a copy of its parent's at the start, and so its own chain of events."""
+"""Each item of a Map has its own context, at first a copy of its parent's, and therefore its own chain of events."""
 _map_name: ContextVar[str] = ContextVar("_map_name", default="")
 """The Map whose items run in this context; empty in the branches of a Parallel and outside."""
 _adding = threading.Lock()
 _place: ContextVar[tuple[str, ...]] = ContextVar("_place", default=())
 """The Map or Parallel, and the iteration or branch, in which this context runs, outermost first."""
 _resuming: ContextVar[bool] = ContextVar("_resuming", default=False)
-"""Whether a redriven state goes on with what its iterations or branches did before."""
+"""Whether a redriven state continues with the earlier progress of its iterations or branches."""
 
 
 def apply() -> None:
@@ -42,13 +42,13 @@ def apply() -> None:
 
 
 def continue_after(execution: Any) -> None:
-    """Let the next event of this context follow the last event of an execution."""
+    """Link the next event of this context to the last event of an execution."""
     _previous.set(len(execution["events"]))
 
 
 @contextmanager
 def resumed() -> Iterator[None]:
-    """Let the iterations and branches of the state inside the block go on where they stopped."""
+    """Continue the iterations and branches of the state inside the block where they stopped."""
     token = _resuming.set(True)
     try:
         yield
@@ -118,7 +118,7 @@ def _recorded_parallel(run: Any) -> Any:
 
 
 def _progress(execution: Any) -> dict[str, Any]:
-    """Return how far each iteration and branch came, by its place: its state and that state's input, or its output."""
+    """Return the progress of each iteration and branch by its position: its state and the input of this state, or its output."""
     progress: dict[str, Any] = execution.setdefault("progress", {})
     return progress
 
@@ -225,7 +225,7 @@ def task_started(resource: str, parameters: Any) -> None:
 
 
 def task_submitted(resource: str) -> None:
-    """Record TaskSubmitted: the call of a ``.waitForTaskToken`` task was answered, and the task waits for its token."""
+    """Record TaskSubmitted: the call of a ``.waitForTaskToken`` task has returned, and the task waits for its token."""
     from ministack.services import stepfunctions
 
     service, _, action = resource.removeprefix(SERVICE_PREFIX).partition(":")

@@ -1,6 +1,6 @@
-"""IAM for EC2 and EBS: the emulator's evaluator, with the questions that AWS asks (see `aws/authorization`).
+"""IAM for EC2 and EBS: the emulator's evaluator, with AWS's checks (see `aws/authorization`).
 
-ministack asks one question for each EC2 call, on an ARN with an account in it and without the tags of snapshots.
+ministack makes one check for each EC2 call, on an ARN with an account and without the tags of snapshots.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from snapkeep.lab.embedded_aws.wire.errors import WireError
 from snapkeep.lab.embedded_aws.wire.models import operation_model
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
-# A batch needs the permission of the single call (Service Authorization Reference, SQS: there is no action of its own for it).
+# A batch needs the permission of the single call (Service Authorization Reference, SQS: the batch has no action of its own).
 BATCHES = {
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
@@ -43,7 +43,7 @@ def apply(locked_world: LockedWorld) -> None:
 
 
 def _noting_checks(locked_world: LockedWorld, extract: Callable[..., Any]) -> Callable[..., str]:
-    """Collect the checks of a request where ministack determines its resource, which is before it asks IAM."""
+    """Collect the checks of a request when ministack determines its resource, before it calls IAM."""
 
     def extract_resource_arn(
         service: str,
@@ -71,7 +71,7 @@ def _noting_checks(locked_world: LockedWorld, extract: Callable[..., Any]) -> Ca
 
 
 def _events_put(body: bytes, region: str, account_id: str) -> tuple[AccessCheck, ...]:
-    """Return a check for each event of a PutEvents request, on its bus; none for any other request."""
+    """Return the checks of a PutEvents request, one for each event on its bus; none for any other request."""
     try:
         entries = json.loads(body or b"{}").get("Entries") or ()
     except (ValueError, AttributeError):
@@ -81,7 +81,7 @@ def _events_put(body: bytes, region: str, account_id: str) -> tuple[AccessCheck,
             "events:PutEvents",
             bus if bus.startswith("arn:") else f"arn:aws:events:{region}:{account_id}:event-bus/{bus}",
             {
-                "events:source": [str(entry.get("Source", ""))],  # of many values: StringEquals does not compare them
+                "events:source": [str(entry.get("Source", ""))],  # a key with many values: StringEquals does not compare them
                 "events:detail-type": str(entry.get("DetailType", "")),
                 "events:eventBusInvocation": "false",
             },
@@ -92,7 +92,7 @@ def _events_put(body: bytes, region: str, account_id: str) -> tuple[AccessCheck,
 
 
 def _hierarchy(headers: Mapping[str, str], body: bytes) -> str:
-    """Return the path of a request GetParametersByPath, which is its resource; empty for any other request.
+    """Return the path of a GetParametersByPath request, which is its resource; empty for any other request.
 
     Source: Systems Manager user guide, "Restricting access to Parameter Store parameters using IAM policies".
     """
@@ -167,7 +167,7 @@ def _asking_all(enforce_once: Callable[..., Any]) -> Callable[..., Any]:
 def refusal_elsewhere(access_key_id: str, question: AccessCheck, service: str, region: str) -> Any:
     """Return the refusal of an account's root by the policy of a resource in another account; None if it is not refused.
 
-    ministack asks no policy about root; in another account root is a principal as any other.
+    ministack evaluates no policy for root; in another account, root is a principal like any other.
     """
     from ministack.core import iam_evaluator
 
@@ -176,7 +176,7 @@ def refusal_elsewhere(access_key_id: str, question: AccessCheck, service: str, r
     if not iam_evaluator.is_root_access_key(access_key_id) or owner in ("", access_key_id):
         return None
     resource_policy = iam_evaluator._resource_policy(service, question.resource_arn)
-    if resource_policy is None:  # its service finds nothing of another account
+    if resource_policy is None:  # the service finds no resource of another account
         return None
     context = iam_evaluator.EvalContext(
         principal_arn=f"arn:aws:iam::{access_key_id}:root",
@@ -193,7 +193,7 @@ def refusal_elsewhere(access_key_id: str, question: AccessCheck, service: str, r
 
 
 def _naming_what_was_refused(deny: Callable[..., Any]) -> Callable[..., Any]:
-    """Name the refused action and resource, as EC2 does."""
+    """Name the refused action and resource in the error, as EC2 does."""
 
     def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **details: Any) -> Any:
         question = _refused.get()
@@ -211,7 +211,7 @@ def _naming_what_was_refused(deny: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
-    """Report requests as made over TLS: this server stands for AWS's TLS endpoints."""
+    """Report requests as made over TLS, because this server represents AWS's TLS endpoints."""
 
     def pinned(source_ip: str, secure_transport: bool) -> None:  # noqa: ARG001 - ministack's signature
         pin(source_ip, True)
@@ -229,7 +229,7 @@ def _checks_of(
     params: dict[str, list[str]],
     caller: CallContext,
 ) -> tuple[AccessCheck, ...]:
-    """Return the checks of a request; none if it cannot be parsed: then the handler answers with the error."""
+    """Return the checks of a request; none if it cannot be parsed, so that the handler returns the error."""
     try:
         if service == "ec2":
             fields = query_fields(params, b"")

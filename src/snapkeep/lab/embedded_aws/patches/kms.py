@@ -25,7 +25,7 @@ USING_KEYS = frozenset(
 
 
 def apply(locked_world: LockedWorld) -> None:
-    """Give the model ministack's keys, and let KMS describe the AWS managed key for EBS."""
+    """Give the model ministack's keys, and make KMS describe the AWS managed key for EBS."""
     from ministack import app
     from ministack.core import iam_actions
     from ministack.services import kms
@@ -37,7 +37,7 @@ def apply(locked_world: LockedWorld) -> None:
 
 
 def add_keys_of_world(locked_world: LockedWorld) -> None:
-    """Give KMS the customer managed keys and aliases of the world, such as a world file's, that it does not have yet."""
+    """Add the customer managed keys and aliases of the world, such as those of a world file, that KMS does not have yet."""
     from ministack.core.responses import request_scope
     from ministack.services import kms
 
@@ -64,7 +64,7 @@ def _add_key(key: Key) -> None:
 
 
 def _naming_the_key(locked_world: LockedWorld, extract: Callable[..., Any]) -> Callable[..., str]:
-    """Authorize a call that names an alias on the key behind it [KMS developer guide: controlling access to aliases].
+    """Authorize a call with an alias on the alias's key [KMS developer guide: controlling access to aliases].
 
     Calls that create, change or delete an alias are authorized on the alias.
     """
@@ -79,7 +79,7 @@ def _naming_the_key(locked_world: LockedWorld, extract: Callable[..., Any]) -> C
 
 
 def key_arn_of(locked_world: LockedWorld, alias_arn: str) -> str:
-    """Return the ARN of the key behind an alias; empty if there is none."""
+    """Return the ARN of an alias's key; empty if there is none."""
     from ministack.services import kms
 
     _, _, _, region, account_id, alias = alias_arn.split(":", 5)
@@ -94,9 +94,9 @@ def key_arn_of(locked_world: LockedWorld, alias_arn: str) -> str:
 
 
 def mirror(locked_world: LockedWorld, action: str, account_id: str, caller: str) -> None:
-    """Before a call that uses keys, give the model the current keys, denied to a caller who may not use them.
+    """Give the model the current keys before a call that uses keys, denied to a caller who may not use them.
 
-    Those of the account, and those of accounts that share snapshots.
+    These are the keys of the account, and of accounts that share snapshots.
     """
     from ministack.services import kms
 
@@ -127,7 +127,7 @@ def _deny_or_allow(key: Key, caller: str, *, allowed: bool) -> None:
 
 
 def may_use(caller: str, key_arn: str, policy: str, actions: Iterable[str]) -> bool:
-    """Return whether EC2 may do all of these with the key, which has this policy, on the caller's behalf."""
+    """Return whether EC2 may carry out all these actions with the key, which has this policy, on the caller's behalf."""
     via = f"ec2.{key_arn.split(':')[3]}.amazonaws.com"
     return all(key_allows(caller, f"kms:{action}", key_arn, policy, via) for action in actions)
 
@@ -139,7 +139,7 @@ def kms_handler(locked_world: LockedWorld, ministack_kms: RouteHandler) -> Route
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         if headers.get("x-amz-target", "").endswith(".DescribeKey"):
             if (owner := _owner_elsewhere(json.loads(body or b"{}"))) is not None:
-                with request_scope(*owner):  # IAM has asked the key's policy before
+                with request_scope(*owner):  # IAM has already evaluated the key's policy
                     return await ministack_kms(method, path, headers, body, query)
             answer = _describe_managed(locked_world, json.loads(body or b"{}"))
             if answer is not None:
@@ -162,7 +162,7 @@ def _owner_elsewhere(parameters: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _key_policy(find: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Find the policy of another account's key too: in its own account ministack finds its keys alone."""
+    """Find the policy of another account's key too: ministack finds only keys of its own account."""
 
     def key_policy_for_arn(arn: str) -> Any:
         from ministack.core.responses import request_scope

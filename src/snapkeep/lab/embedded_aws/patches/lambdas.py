@@ -1,9 +1,9 @@
-"""Lambda: AWS's error names, a bound on worker processes, and only AWS's packages beside the function's own.
+"""Lambda: AWS's error names, a limit of worker processes, and only AWS's packages besides the function's own.
 
 - A handler's exception is reported by its class name, as on AWS; ministack reports all of them as ``Runtime.HandlerError``, so
   that no ``ErrorEquals`` of a state machine would match.
 - At most `max_workers` functions run at once; the others wait for a slot. Idle workers of other functions are ended.
-- Workers of one package share its unpacked and compiled files: a cold start costs what it costs on Lambda, not a compilation.
+- Workers of one package share its unpacked and compiled files, so that a cold start costs as much as on Lambda.
 - A worker imports the standard library, boto3 and its dependencies: a package that lacks a dependency fails as on AWS.
 """
 
@@ -26,16 +26,16 @@ from snapkeep.lab.embedded_aws.patches.worker_templates import TemplateGoneError
 
 # The packages in Lambda's Python runtimes.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
-# Worker processes, running or idle, for each slot; beyond that, idle ones of other functions are ended.
+# The worker processes, running or idle, for each slot; above this number, idle ones of other functions are ended.
 IDLE_WORKERS_PER_RUNNING = 6
 
-# In the worker's script: how it answers a handler's exception.
+# The part of the worker's script that returns a handler's exception.
 _ERROR = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
 _HANDLER_ERROR = (
     '{"status": "ok", "handler_error": {"error": str(e), "error_type": type(e).__name__, "trace": traceback.format_exc()}}'
 )
 
-# Where a worker's script has imported its handler: a template forks workers here.
+# The point after a worker's script has imported its handler, where a template forks workers.
 _IMPORTED = "handler_fn = getattr(mod, handler_name)\n"
 _FORKED = _IMPORTED + '        init = globals().get("become_worker", lambda own: own)(init)\n'
 
@@ -68,7 +68,7 @@ def apply(max_workers: int, work_dir: Path) -> None:
 
 
 def runtime_interpreter(work_dir: Path) -> Path:
-    """Write and return a command that runs Python with the packages of Lambda's runtime alone."""
+    """Write and return a command that runs Python with only the packages of Lambda's runtime."""
     packages = work_dir / "lambda-runtime"
     packages.mkdir(parents=True, exist_ok=True)
     for name in RUNTIME_PACKAGES:
@@ -87,7 +87,7 @@ def runtime_interpreter(work_dir: Path) -> Path:
 
 
 class SharedPackages:
-    """Stands for the module `zipfile`: a worker's package is unpacked once, and each worker gets a link to it.
+    """A replacement of the module `zipfile`: a worker's package is unpacked once, and each worker gets a link to it.
 
     The files are the same for all of them, and unpacking takes twice as long as the rest of a cold start.
     """
@@ -120,7 +120,7 @@ class SharedPackages:
 
 
 class WorkerProcesses:
-    """Stands for the module `subprocess`: a Python worker is forked from a template of its function."""
+    """A replacement of the module `subprocess`: a Python worker is forked from a template of its function."""
 
     def __init__(self, module: Any, interpreter: Path) -> None:
         self._module = module
@@ -149,7 +149,7 @@ def _note_worker(spawn: Any) -> Any:
 
 
 def _keep_after_error(invoke: Any) -> Any:
-    """A worker outlives an exception of its handler, as on Lambda; ministack ends it. The answer is as ministack's."""
+    """Keep a worker after an exception of its handler, as Lambda does; ministack ends it. The answer is that of ministack."""
 
     def remembering(self: Any, *arguments: Any, **named: Any) -> Any:
         _last_error.answer = None
@@ -177,7 +177,7 @@ def _bound_concurrency(max_workers: int) -> None:
 
     def with_slots(execute: Any) -> Any:
         def execute_in_slot(func: Any, event: Any, request_id: str) -> Any:
-            # A call over the wire may come from a function, and must not wait for the slot that its caller holds.
+            # A call over the wire may be from a function, and must not wait for the slot that its caller holds.
             if lambda_svc._invoke_depth.get():
                 return _named_error(execute(func, event, request_id))
             with slots.slot():
@@ -197,7 +197,7 @@ def _named_error(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make_room(kept: int) -> None:
-    """End the workers that are idle for longest until `kept` are left, minus one for the next."""
+    """End the workers that have been idle the longest until `kept` minus one are left, so that there is room for the next."""
     from ministack.core import lambda_runtime
 
     with lambda_runtime._lock:

@@ -1,6 +1,6 @@
 """CloudWatch Logs: filter patterns as on AWS.
 
-ministack splits phrases, ignores case, and lets every JSON pattern match everything.
+ministack splits phrases, ignores case, and matches everything by a JSON pattern.
 """
 
 from __future__ import annotations

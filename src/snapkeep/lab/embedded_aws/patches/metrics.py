@@ -1,7 +1,6 @@
-"""CloudWatch: metrics from functions' logs, and alarms as AWS evaluates them.
+"""CloudWatch: metrics from functions' logs, and AWS's evaluation of alarms. ministack ignores metrics in logs.
 
-ministack ignores metrics in logs. Its alarms merge all dimensions, lack missing data and M out of N, and are evaluated only by
-PutMetricData.
+Its alarms merge all dimensions, do not support missing data and M out of N, and are evaluated only by PutMetricData.
 """
 
 from __future__ import annotations
@@ -99,7 +98,10 @@ def _with_metrics(emit: Any, now: Callable[[], float]) -> Any:
 
 
 def may_log(func: Any) -> bool:
-    """Return whether the function's role may write its logs. Without, AWS has no logs of it and no metrics from them."""
+    """Return whether the function's role may write its logs.
+
+    Without this permission, AWS has no logs and no metrics from them.
+    """
     config = func.get("config") or func
     _, _, _, region, account_id, _, name = str(config["FunctionArn"]).split(":")[:7]
     group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"

@@ -9,7 +9,7 @@ from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 
 STANDARD, ADVANCED = "Standard", "Advanced"
 LARGEST_BYTES = {STANDARD: 4096, ADVANCED: 8192}
-"""The largest value in each tier. `Intelligent-Tiering` takes the larger tier where a value needs it."""
+"""The largest value in each tier. `Intelligent-Tiering` takes the larger tier if a value needs it."""
 
 
 def apply() -> None:

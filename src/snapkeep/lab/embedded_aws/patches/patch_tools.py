@@ -1,4 +1,4 @@
-"""Replace one name of ministack, with a clear error if a release no longer has that name."""
+"""Replacements of ministack's names, with a clear error if a release no longer has a name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Permissions of AWS services that act for a stack: roles that they assume, and resource policies.
 
-ministack enforces IAM on requests over the wire alone. A state machine whose role may not invoke its function, or a rule that may
-not start its target, works there and fails on AWS; the patches that use this module make it fail too.
+ministack enforces IAM only on requests over the wire. A state machine whose role may not invoke its function, or a rule that
+may not start its target, works in ministack and fails on AWS. The patches that use this module make it fail too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def principal_allows(
 ) -> bool:
     """Return whether a principal's policies and permissions boundary allow an action, under these condition keys.
 
-    An account's root may do everything.
+    An account's root is always allowed.
     """
     from ministack.core import iam_evaluator
 
@@ -60,7 +60,7 @@ def principal_allows(
 def service_may_assume(role_arn: str, service: str) -> bool:
     """Return whether the role's trust policy names a service principal such as `states.amazonaws.com`.
 
-    Step Functions may be named by its regional principal too [Step Functions developer guide: creating a role].
+    The policy may also name the regional principal of Step Functions [Step Functions developer guide: creating a role].
     """
     from ministack.core.responses import get_region
     from ministack.services import iam
@@ -106,8 +106,8 @@ def _names(principal: Any) -> list[str]:
 def key_allows(caller: str, action: str, key_arn: str, key_policy: Any, via: str) -> bool:
     """Return whether a principal's own policies and a KMS key's policy allow the action through the service `via`.
 
-    The root of the key's account may always. In another account both the key's policy and the principal's policies have to
-    allow [KMS developer guide: allowing users in other accounts to use a KMS key].
+    The root of the key's account is always allowed. In another account both the key's policy and the principal's policies have
+    to allow [KMS developer guide: allowing users in other accounts to use a KMS key].
     """
     from ministack.core import iam_evaluator
 

@@ -1,4 +1,4 @@
-"""The emulator's state on disk: ministack writes it at shutdown alone, so that a killed server would lose everything."""
+"""The emulator's state on disk: ministack writes it only at shutdown, so that a killed server would lose everything."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _writing = threading.Lock()
 
 
 def apply() -> None:
-    """Apply the patch: one writer at a time, as files have one temporary name."""
+    """Apply the patch: one writer at a time, because files have one temporary name."""
     from ministack import app
 
     replace(app, "save_all", _one_at_a_time)
 
 
 def save() -> None:
-    """Write the state of every service, each file whole or not at all."""
+    """Write the state of every service, each file atomically."""
     from ministack import app
 
     app.save_all(app._build_persistence_save_dict())

@@ -1,7 +1,7 @@
-"""IAM's SimulatePrincipalPolicy: refuses what the emulator's simulation would answer falsely.
+"""IAM's SimulatePrincipalPolicy: it refuses requests for which the emulator's simulation would return a wrong answer.
 
-ministack denies everything to a principal that does not exist, takes the first resource alone, and reads neither context entries
-nor further policies.
+ministack denies everything to a principal that does not exist, uses only the first resource, and ignores context entries and
+additional policies.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Simulate = Callable[[Mapping[str, Any]], Any]
 
 
 def apply() -> None:
-    """Put the refusals in front of ministack's simulation."""
+    """Add the refusals before ministack's simulation."""
     from ministack.services import iam
 
     handlers: dict[str, Simulate] = iam._IAM_HANDLERS

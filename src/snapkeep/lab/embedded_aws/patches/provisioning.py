@@ -1,4 +1,4 @@
-"""Resources that AWS refuses to create and ministack creates: their roles lack permissions that they need.
+"""Resources that AWS refuses to create, because their roles lack permissions, and that ministack creates.
 
 Sources: Lambda developer guide, "Process DynamoDB records with Lambda" and "Using Lambda with Amazon SQS" (execution role
 permissions); Step Functions developer guide, "Using CloudWatch Logs to log execution history" (IAM policies for logging).
@@ -28,7 +28,7 @@ LOGGING = (
     "logs:UpdateLogDelivery",
 )
 ENVIRONMENT_LIMIT_BYTES = 4096
-# A resource's properties to the message of AWS's refusal; empty: not refused.
+# Maps a resource's properties to the message of AWS's refusal; empty if it is not refused.
 Objection = Callable[[Mapping[str, Any]], str]
 
 
@@ -87,7 +87,7 @@ def _refusing_environment(update: Any) -> Any:
 
 
 def objection_to_rule(properties: Mapping[str, Any]) -> str:
-    """Return a message if PutRule refuses the rule's schedule: a new rule of a stack does not go by PutRule here."""
+    """Return a message if PutRule would refuse the rule's schedule: a new rule of a stack does not use PutRule here."""
     from ministack.services import eventbridge
 
     valid = eventbridge._validate_schedule_expression(str(properties.get("ScheduleExpression") or ""))
@@ -108,7 +108,7 @@ def objection_to_mapping(properties: Mapping[str, Any]) -> str:
 
 
 def objection_to_machine(properties: Mapping[str, Any]) -> str:
-    """Return what the state machine's role lacks to be assumed and to log, as a message."""
+    """Return a message if the state machine's role cannot be assumed, or cannot write logs."""
     from ministack.core.responses import get_region
 
     role = str(properties.get("RoleArn") or properties.get("roleArn") or "")
@@ -126,7 +126,7 @@ def objection_to_machine(properties: Mapping[str, Any]) -> str:
 
 
 def objection_to_environment(environment: Mapping[str, Any]) -> str:
-    """Return a message if a function's variables are larger than Lambda takes [Lambda quotas: environment variables, 4 KB]."""
+    """Return a message if a function's variables are larger than Lambda's limit [Lambda quotas: environment variables, 4 KB]."""
     measured = json.dumps(environment.get("Variables") or {}, separators=(",", ":"), ensure_ascii=False)
     if len(measured.encode()) <= ENVIRONMENT_LIMIT_BYTES:
         return ""

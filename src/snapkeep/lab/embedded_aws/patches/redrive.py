@@ -1,9 +1,9 @@
-"""RedriveExecution, which ministack lacks: a failed or aborted execution goes on from the state that did not succeed.
+"""RedriveExecution, which ministack lacks: a failed or aborted execution continues from the state that did not succeed.
 
-Sources: Step Functions API reference, RedriveExecution (the last 14 days; the same input, definition and ARN; of an inline Map or
-a Parallel only the iterations and branches that failed or aborted; states that are done do not run again), DescribeExecution
-(`redriveStatus`); botocore: stepfunctions (ExecutionRedriven). Assumed here, without a source: attempts of retriers begin anew,
-and the history has a redriven state as entered once more.
+Sources: Step Functions API reference, RedriveExecution (the last 14 days; the same input, definition and ARN; of an inline Map
+or a Parallel, only the failed or aborted iterations and branches; completed states do not run again), DescribeExecution
+(`redriveStatus`); botocore: stepfunctions (ExecutionRedriven). Assumptions without a source: attempts of retriers begin again,
+and the history has a redriven state as entered again.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from snapkeep.lab.embedded_aws.patches.permissions import role_in_use
 
 REDRIVABLE_FOR = timedelta(days=14)
 MOST_EVENTS = 24_999
-"""An execution with more events cannot be redriven (Step Functions developer guide: redriving executions)."""
+"""The most events of an execution that can be redriven (Step Functions developer guide: redriving executions)."""
 _attempt: ContextVar[int | None] = ContextVar("_attempt", default=None)
 """The number of redrives before this thread's run; None outside of runs."""
 
 
 class SupersededError(Exception):
-    """The run of a thread was aborted, and its execution redriven: the thread must do nothing more."""
+    """The run of a thread was aborted, and its execution redriven: the thread must stop."""
 
 
 def apply() -> None:
@@ -87,7 +87,7 @@ def _unless_superseded(fail: Any) -> Any:
 
 
 def why_not_redrivable(execution: Mapping[str, Any], now: datetime) -> str:
-    """Return why an execution cannot be redriven, in AWS's words where they are known; empty if it can."""
+    """Return why an execution cannot be redriven, in AWS's words if they are known; empty if it can."""
     if execution["status"] not in ("FAILED", "ABORTED", "TIMED_OUT"):
         return f"Execution is {execution['status']} and cannot be redriven"
     if now - datetime.fromisoformat(execution["stopDate"]) > REDRIVABLE_FOR:
@@ -127,7 +127,7 @@ def _with_redrive_status(describe: Any) -> Any:
 
 
 def redrive_execution(data: Mapping[str, Any]) -> Any:
-    """Let an execution go on from the state that did not succeed; return the response."""
+    """Continue an execution from the state that did not succeed; return the response."""
     from ministack.core.responses import error_response_json, json_response
     from ministack.services import stepfunctions
 
@@ -151,7 +151,7 @@ def redrive_execution(data: Mapping[str, Any]) -> Any:
 
 
 def _unsuccessful_state(execution: Mapping[str, Any]) -> tuple[str, Any] | None:
-    """Return the outermost state that was entered last and its input; None if there is none."""
+    """Return the last entered outermost state and its input; None if there is none."""
     outermost = json.loads(execution.get("definition") or '{"States": {}}')["States"]
     for event in reversed(execution["events"]):
         entered = event.get("stateEnteredEventDetails")

@@ -1,4 +1,4 @@
-"""SSM: Run Command and its documents are the model's, because instances are; ministack's know none of them."""
+"""SSM: Run Command and its documents are the model's, because the instances are; ministack's know no instance of the model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
 def apply(locked_world: LockedWorld) -> None:
-    """Put the model in the place of ministack's Run Command."""
+    """Replace ministack's Run Command by the model."""
     from ministack import app
 
     app.SERVICE_HANDLERS["ssm"] = _handler(locked_world, app.SERVICE_HANDLERS["ssm"])
 
 
 def action_of(headers: Mapping[str, str]) -> str:
-    """Return the action of a request in AWS's JSON protocol; empty for none."""
+    """Return the action of a request in AWS's JSON protocol; empty for other requests."""
     target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
     return target.rpartition(".")[2]
 
@@ -53,7 +53,7 @@ def _error(code: str, message: str) -> bytes:
 
 
 def _seconds(value: Any) -> float:
-    """Return a time as the JSON protocol has it."""
+    """Return a time in the form of the JSON protocol."""
     if isinstance(value, datetime):
         return value.timestamp()
     raise TypeError(f"{value!r} has no place in JSON")

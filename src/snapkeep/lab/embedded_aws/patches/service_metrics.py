@@ -1,4 +1,4 @@
-"""Metrics that AWS services write of themselves: AWS/States and AWS/SQS. ministack has none.
+"""The metrics of AWS services: AWS/States and AWS/SQS. ministack has none.
 
 Sources: Step Functions developer guide, "Monitoring Step Functions metrics using CloudWatch"; SQS developer guide, "Available
 CloudWatch metrics for Amazon SQS".
@@ -43,7 +43,7 @@ def _with_metric(emit: Any, now: Callable[[], float]) -> Any:
 
 
 def sample_queues(now: float) -> None:
-    """Write the metrics of every queue as of a time in seconds since the epoch, as SQS does each minute."""
+    """Write the metrics of every queue for a time in seconds since the epoch, as SQS does each minute."""
     from ministack.core.responses import request_scope
     from ministack.services import sqs
 
@@ -55,7 +55,7 @@ def sample_queues(now: float) -> None:
 
 
 def _count_sent(queue: Mapping[str, Any]) -> float:
-    """Return how many messages came since the last call. One that was deleted in between is not counted."""
+    """Return the number of messages since the last call, without those that were deleted in between."""
     new = [message for message in queue["messages"] if not message.get("counted_as_sent")]
     for message in new:
         message["counted_as_sent"] = True
@@ -63,7 +63,7 @@ def _count_sent(queue: Mapping[str, Any]) -> float:
 
 
 def queue_metrics(messages: list[Mapping[str, Any]], now: float) -> dict[str, tuple[float, str]]:
-    """Return (value, unit) of each metric of a queue. Messages are stamped with the machine's time, in seconds."""
+    """Return (value, unit) of each metric of a queue. Messages have the machine's time, in seconds."""
     invisible = sum(1 for message in messages if float(message.get("visible_at", now)) > now)
     oldest = min((float(message.get("sent_at", now)) for message in messages), default=now)
     return {

@@ -1,4 +1,4 @@
-"""SNS: the inbox keeps every published message; a publisher to an encrypted topic needs its key."""
+"""SNS: the inbox stores every published message, and a publisher to an encrypted topic needs its key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 
 def apply(locked_world: LockedWorld, inbox: Inbox) -> None:
-    """Keep every message that a topic delivers to its subscribers, with the world's time."""
+    """Store every message that a topic delivers to its subscribers, with the world's time."""
     from ministack.services import sns
 
     replace(sns, "_fanout", lambda hand_out: _keeping(hand_out, locked_world, inbox))

@@ -1,4 +1,4 @@
-"""The caller of a stack's operation, whose permissions count, or the role that the stack has.
+"""The principal whose permissions count for a stack's operation: the caller, or the stack's role.
 
 Source: CloudFormation API reference, CreateStack (RoleARN); CloudFormation user guide: service roles.
 """
@@ -21,7 +21,7 @@ class ResourceRefused(Exception):
 
 
 def check_caller(action: str, arn: str, conditions: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Raise ResourceRefused if the caller of a stack's operation, or the stack's role, may not do this."""
+    """Raise ResourceRefused if the caller of a stack's operation, or the stack's role, lacks a permission."""
     from ministack.core.iam_evaluator import caller_arn
     from ministack.core.responses import get_region
 
@@ -35,10 +35,10 @@ def _session_of(role_arn: str) -> str:
 
 
 def as_the_stack_s_role(action: str, handle: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Carry out an operation, and what it starts, as the stack's role: the one given now, or before.
+    """Carry out an operation, and the calls that it causes, with the stack's role: the one given now, or an earlier one.
 
     Source: CloudFormation API reference, CreateStack (RoleARN): "CloudFormation always uses this role for all future operations
-    on the stack"; who gives a role must be allowed to pass it.
+    on the stack"; the caller that gives a role must be allowed to pass it.
     """
 
     def act(parameters: Any) -> Any:
@@ -70,7 +70,7 @@ def as_the_stack_s_role(action: str, handle: Callable[[Any], Any]) -> Callable[[
 
 
 def with_roles(describe: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Let DescribeStacks name the role of each stack that has one."""
+    """Make DescribeStacks return the role of each stack that has one."""
 
     def describe_stacks(parameters: Any) -> Any:
         from ministack.services.cloudformation import _stacks

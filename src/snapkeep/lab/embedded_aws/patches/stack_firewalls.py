@@ -1,8 +1,8 @@
-"""DNS Firewall in stacks, which ministack does not have: refused where AWS refuses it, and otherwise without an effect.
+"""DNS Firewall in stacks, which ministack does not have: AWS's refusals apply, and the resources have no effect.
 
-Names are not modelled, and no call of Route 53 Resolver shows what a stack made. Source: CloudFormation template reference:
-AWS::Route53Resolver::FirewallDomainList, FirewallRuleGroup, FirewallRuleGroupAssociation; botocore (route53resolver 2018-04-01);
-Route 53 developer guide: managing your own domain lists.
+Names are not modelled, and no call of Route 53 Resolver returns the resources of a stack. Source: CloudFormation template
+reference: AWS::Route53Resolver::FirewallDomainList, FirewallRuleGroup, FirewallRuleGroupAssociation; botocore (route53resolver
+2018-04-01); Route 53 developer guide: managing your own domain lists.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FirewallError(Exception):
 
 
 def apply(locked_world: LockedWorld) -> None:
-    """Let CloudFormation make these types."""
+    """Make CloudFormation support these types."""
     from ministack.services.cloudformation import provisioners
 
     def checked_association(properties: Properties) -> None:
@@ -102,7 +102,7 @@ def _check(properties: Properties, check: Callable[[Properties], None]) -> None:
 
 
 def check_domains(properties: Properties) -> None:
-    """Raise FirewallError where AWS refuses a domain list."""
+    """Raise FirewallError if AWS refuses a domain list."""
     domains = [str(domain) for domain in properties.get("Domains") or ()]
     wrong = [domain for domain in domains if not domain or not _DOMAIN.match(domain)]
     if wrong or not domains:
@@ -110,7 +110,7 @@ def check_domains(properties: Properties) -> None:
 
 
 def check_rules(properties: Properties) -> None:
-    """Raise FirewallError where AWS refuses a rule group."""
+    """Raise FirewallError if AWS refuses a rule group."""
     rules = properties.get("FirewallRules") or ()
     priorities = [int(rule["Priority"]) for rule in rules]
     if len(set(priorities)) < len(priorities):

@@ -1,4 +1,4 @@
-"""Networks of stacks: the model's, as those of calls are, with the caller's permissions. ministack's CloudFormation has its own.
+"""Networks of stacks in the model, like those of calls, with the caller's permissions. ministack's CloudFormation has its own.
 
 Source: CloudFormation template reference: AWS::EC2::VPC, Subnet, SecurityGroup, SecurityGroupEgress, VPCEndpoint. Updates are
 refused here.
@@ -43,7 +43,7 @@ def apply(locked_world: LockedWorld) -> None:
 
 
 class _StackNetworks:
-    """Calls the model in the name of CloudFormation, where the caller of the stack's operation may."""
+    """Calls of the model by CloudFormation, if the caller of the stack's operation has the permissions."""
 
     def __init__(self, locked_world: LockedWorld) -> None:
         self._world = locked_world
@@ -72,7 +72,7 @@ class _StackNetworks:
         return made["SubnetId"], {"SubnetId": made["SubnetId"], "AvailabilityZone": made["AvailabilityZone"]}
 
     def group(self, logical_id: str, properties: Properties, stack_name: str) -> Made:
-        """Make a security group. With egress rules in the template, it has those alone."""
+        """Make a security group. With egress rules in the template, it has only those."""
         name = str(properties.get("GroupName") or f"{stack_name}-{logical_id}")
         request = {"GroupName": name, "Description": properties["GroupDescription"], "VpcId": properties.get("VpcId")}
         group_id = self._call("CreateSecurityGroup", **request, TagSpecifications=_tags("security-group", properties))["GroupId"]
@@ -91,7 +91,7 @@ class _StackNetworks:
         return f"{group_id}|{logical_id}", {"Id": f"{group_id}|{logical_id}"}
 
     def delete_egress(self, physical_id: str, properties: Properties, *_: Any) -> None:
-        """Remove an egress rule; one that does not exist is removed."""
+        """Remove an egress rule; a missing one counts as removed."""
         from snapkeep.lab.ebs_model.errors import ApiError
 
         group_id = physical_id.partition("|")[0]
@@ -117,7 +117,7 @@ class _StackNetworks:
         raise ValueError(f"{physical_id}: the embedded AWS changes no network of a stack")
 
     def deleting(self, action: str, parameter: str) -> Any:
-        """Return what deletes one kind; one that does not exist is deleted."""
+        """Return the function that deletes one kind of resource; a missing one counts as deleted."""
         from snapkeep.lab.ebs_model.errors import ApiError
 
         def delete(physical_id: str, *_: Any) -> None:
@@ -131,7 +131,7 @@ class _StackNetworks:
 
 
 def _tags(kind: str, properties: Properties) -> list[dict[str, Any]]:
-    # Without CloudFormation's own, which AWS alone may write.
+    # CloudFormation's own tags are left out, because only AWS may write them.
     tags = [tag for tag in properties.get("Tags") or [] if not tag["Key"].startswith("aws:")]
     return [{"ResourceType": kind, "Tags": [dict(tag) for tag in tags]}] if tags else []
 
@@ -144,5 +144,5 @@ def _permission(rule: Properties) -> dict[str, Any]:
 
 
 def _is_true(value: Any) -> bool:
-    """Return a property that CloudFormation takes as a boolean or as text."""
+    """Return a property that CloudFormation accepts as a boolean or as text."""
     return str(value).lower() == "true"

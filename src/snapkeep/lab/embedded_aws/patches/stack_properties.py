@@ -1,4 +1,4 @@
-"""Properties of resources that ministack's CloudFormation drops without a word, and the expiry of DynamoDB items by TTL.
+"""Properties of resources that ministack's CloudFormation ignores silently, and the expiry of DynamoDB items by TTL.
 
 Sources: CloudFormation template reference for each type; DynamoDB developer guide, "Time to Live" (items are deleted within days;
 here within half a minute of world time).
@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError
 
 Properties = Mapping[str, Any]
-# Physical id and properties of a resource that was just created or updated.
+# The physical id and the properties of a resource right after its creation or update.
 Completion = Callable[[str, Properties], None]
 
 
@@ -95,7 +95,7 @@ def complete_machine(arn: str, properties: Properties) -> None:
 
 
 def complete_role(name: str, properties: Properties) -> None:
-    """Set a role's permissions boundary, or take it off."""
+    """Set or remove a role's permissions boundary."""
     from ministack.services import iam
 
     boundary = str(properties.get("PermissionsBoundary") or "")
@@ -115,7 +115,7 @@ COMPLETIONS: Mapping[str, Completion] = {
 
 
 def expire_items(now: float) -> int:
-    """Delete every item whose time to live is over as of a time in seconds since the epoch; return how many."""
+    """Delete every item that has expired at a time in seconds since the epoch; return their number."""
     from ministack.services import dynamodb
 
     expired = 0
@@ -137,7 +137,7 @@ def expire_items(now: float) -> int:
 
 
 def _is_over(attribute: Any, now: float) -> bool:
-    """Return whether a time to live is over; only a number counts as one."""
+    """Return whether a time to live has expired; only a number is a time to live."""
     return isinstance(attribute, Mapping) and "N" in attribute and float(attribute["N"]) <= now
 
 

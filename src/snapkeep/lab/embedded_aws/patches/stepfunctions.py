@@ -1,8 +1,9 @@
 """Step Functions: task tokens, retries, roles and payload sizes as on AWS.
 
-ministack's engine ignores a failing function behind ``.waitForTaskToken`` (the execution would wait on), heartbeats, paths of
-time-outs, ``MaxDelaySeconds`` and ``JitterStrategy``, what the state machine's role may do, and the 256 KiB limit.
-Sources: Step Functions developer guide (service integration patterns, error handling, quotas), Amazon States Language.
+ministack's engine ignores a failing function of a ``.waitForTaskToken`` task (the execution would continue to wait),
+heartbeats, paths of time-outs, ``MaxDelaySeconds`` and ``JitterStrategy``, the permissions of the state machine's role, and the
+256 KiB limit. Sources: Step Functions developer guide (service integration patterns, error handling, quotas), Amazon States
+Language.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PAYLOAD_LIMIT_BYTES = 256 * 1024
 # Iterations that an inline Map runs at once [Step Functions developer guide: Map state, Inline mode].
 INLINE_MAP_CONCURRENCY = 40
 RUNTIME, DATA_LIMIT_EXCEEDED = "States.Runtime", "States.DataLimitExceeded"
-# A state without a time-out waits for the longest life of an execution.
+# A state without a time-out waits for the maximum duration of an execution.
 NO_TIMEOUT_SECONDS = 99_999_999.0
 SHORTEST_LOOK_SECONDS = 0.05
 CLOSED_TOKENS_KEPT = 10_000
@@ -64,7 +65,7 @@ def apply() -> None:
 
 
 def wait(seconds: float) -> None:
-    """Wait so many of the world's seconds, in a state or before a retry, or until `end_waits`."""
+    """Wait for a number of the world's seconds, in a state or before a retry, or until `end_waits`."""
     from ministack.services import stepfunctions
 
     with _ending:
@@ -145,7 +146,7 @@ def _check_text_size(text: str, field_name: str) -> None:
 
 
 def _with_state_limit(add: Any) -> Any:
-    """The input and the output of every kind of state are limited too."""
+    """Limit the input and the output of every kind of state too."""
 
     def add_event(execution: Any, event_type: str, details: Any = None) -> Any:
         if event_type.endswith(("StateEntered", "StateExited")):
@@ -159,7 +160,7 @@ def _with_state_limit(add: Any) -> Any:
 
 
 def _running_execution(data: Mapping[str, Any]) -> Any:
-    """Return the first answer again for a running execution of the same name and input; None for any other request.
+    """Return the first answer again for a running execution with the same name and input; None for any other request.
 
     Source: Step Functions API reference, StartExecution: it is idempotent for standard workflows.
     """
@@ -212,7 +213,7 @@ def _start_is_recorded() -> Iterator[None]:
 
 
 def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) -> Any:
-    """Run a task with a time-out, which does not count the time that a function waits for a slot on this machine.
+    """Run a task with a time-out, which does not count the time for which a function waits for a slot on this machine.
 
     Return its output. Raise ministack's `States.Timeout` after the time-out, and the task's own errors.
     """
@@ -265,7 +266,7 @@ def invoke_with_callback(resource: str, parameters: Any, token: str, state: Mapp
 
 
 def _wait(answered: threading.Event, token: str, state: Mapping[str, Any]) -> None:
-    """Wait for the answer. Time-outs are in the world's seconds, as waits and retries are."""
+    """Wait for the answer. Time-outs are in the world's seconds, like waits and retries."""
     from ministack.services import stepfunctions
 
     scale = stepfunctions._SFN_WAIT_SCALE
@@ -316,7 +317,7 @@ def with_inline_limit(run: Any) -> Any:
 
 
 def without_terminal_errors(matches: Any) -> Any:
-    """Wildcards match no terminal error [Step Functions developer guide: error names]."""
+    """Make wildcards match no terminal error [Step Functions developer guide: error names]."""
 
     def error_matches(error_equals: Any, error: str) -> bool:
         if error == RUNTIME:
@@ -327,7 +328,7 @@ def without_terminal_errors(matches: Any) -> Any:
 
 
 def retry_delay(retrier: Mapping[str, Any], attempts: int, dice: random.Random) -> float:
-    """Return the seconds before the next retry after so many attempts [States Language: Retrying after error]."""
+    """Return the seconds before the next retry after a number of attempts [States Language: Retrying after error]."""
     delay = float(retrier.get("IntervalSeconds", 1)) * float(retrier.get("BackoffRate", 2.0)) ** attempts
     delay = min(delay, float(retrier.get("MaxDelaySeconds", delay)))
     return dice.uniform(0.0, delay) if retrier.get("JitterStrategy") == "FULL" else delay

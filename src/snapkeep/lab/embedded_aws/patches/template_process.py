@@ -1,7 +1,8 @@
-"""A template: a process that has imported what a function's workers share, and forks them. Runs in Lambda's interpreter.
+"""A template: a process that has imported the modules that a function's workers share, and forks them.
 
-The first template of a package imports botocore, as each worker does before its handler. It forks one template for each function,
-which imports the handler in the function's environment, and forks the function's workers: Lambda's SnapStart, without a snapshot.
+It runs in Lambda's interpreter. The first template of a package imports botocore, as each worker does before its handler. It
+forks one template for each function. This one imports the handler in the function's environment, and forks the function's
+workers, like Lambda's SnapStart without a snapshot.
 
 A request is one packet: JSON, and open files. The answer is one packet too: the child's pid, and a descriptor of its process.
 """
@@ -20,13 +21,13 @@ MOST_BYTES = 1 << 20
 
 
 def main() -> None:
-    """Serve requests for templates of functions; each continues here as such a template."""
+    """Serve requests for templates of functions; each child continues here as such a template."""
     package = sys.argv[2]
     sys.path[0] = package
     with contextlib.suppress(ImportError):
         import botocore.handlers  # noqa: F401
     request, (control, errors) = fork_for_each_request(socket.socket(fileno=int(sys.argv[1])))
-    os.dup2(errors, 2)  # the log of the worker that is waited for has what the handler's module prints
+    os.dup2(errors, 2)  # the log of the first worker gets the output of the handler's module
     os.close(errors)
     enter(request)
     sys.path[:] = [path for path in sys.path if path != package]
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def run_script(request: dict[str, Any], control: socket.socket) -> None:
-    """Run the worker's script, which calls `become_worker` once it has imported the handler."""
+    """Run the worker's script, which calls `become_worker` after it has imported the handler."""
 
     def become_worker(_init: dict[str, Any]) -> dict[str, Any]:
         control.send(b"ready")
@@ -44,25 +45,25 @@ def run_script(request: dict[str, Any], control: socket.socket) -> None:
         for number, file in enumerate(files):
             os.dup2(file, number)
             os.close(file)
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the worker lives
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - until the worker ends
         enter(worker)
         init: dict[str, Any] = json.loads(sys.stdin.readline())
         return init
 
     script = compile(request["script"], "worker", "exec")
     exec(script, {"__name__": "__main__", "become_worker": become_worker})  # noqa: S102 - the emulator's own script
-    # A template whose handler cannot be imported gets here, and workers at the end of their input.
+    # A template whose handler cannot be imported reaches this line, and so do workers at the end of their input.
 
 
 def enter(request: dict[str, Any]) -> None:
-    """Take the environment and the folder of a request."""
+    """Adopt the environment and the directory of a request."""
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
 
 
 def fork_for_each_request(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Fork a child for each request; return the request and its files in the child. End this process with its server's end."""
+    """Fork a child for each request; return the request and its files in the child. End this process when its server ends."""
     while True:
         packet, files, _, _ = socket.recv_fds(control, MOST_BYTES, 3)
         if not packet:

@@ -1,8 +1,8 @@
 """Permissions of senders to SNS topics and SQS queues that are encrypted or restricted.
 
-ministack encrypts nothing and checks no key policy. On AWS a service such as EventBridge or CloudWatch cannot publish to a topic
-under the AWS managed key; it takes a customer managed key whose policy names the service. Source: SNS developer guide, "Enable
-compatibility between event sources from AWS services and encrypted topics"; SQS developer guide, "Key management".
+ministack encrypts nothing and checks no key policy. On AWS a service such as EventBridge or CloudWatch cannot publish to a
+topic under the AWS managed key; it needs a customer managed key whose policy names the service. Source: SNS developer guide,
+"Enable compatibility between event sources from AWS services and encrypted topics"; SQS developer guide, "Key management".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def refusal_of_topic(topic_arn: str, service: str, source_arn: str, account_id: 
 
 
 def refusal_of_key(key: str, used_by_arn: str, service: str, source_arn: str, account_id: str) -> str:
-    """Return why a service cannot use the key of a topic or queue (empty: no key); empty if it can."""
+    """Return why a service cannot use the key of a topic or queue (empty for no key); empty if it can."""
     if not key:
         return ""
     if key.startswith(AWS_MANAGED):
@@ -44,7 +44,7 @@ def refusal_of_key(key: str, used_by_arn: str, service: str, source_arn: str, ac
 
 
 def refusal_of_role(key: str, used_by_arn: str, caller: str, actions: tuple[str, ...]) -> str:
-    """Return the first action on the key of a topic or queue (empty: no key) that the role's session lacks."""
+    """Return the first action on the key of a topic or queue (empty for no key) that the role's session lacks."""
     if not key or key.startswith(AWS_MANAGED) or ":assumed-role/" not in caller:
         return ""
     arn, policy = key_and_policy(key, used_by_arn)

@@ -1,4 +1,4 @@
-"""Starts workers by forking a template of their function: a cold start then imports nothing, and costs a tenth."""
+"""The start of workers by forking a template of their function: a cold start imports nothing, and costs a tenth."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from typing import Any
 from snapkeep.lab.embedded_aws.patches import template_process
 
 SUPPORTED = hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal")
-"""Linux. Elsewhere each worker starts by itself."""
-# Templates of functions that are no longer deployed end beyond this number, the oldest first.
+"""Whether this is Linux; elsewhere each worker starts by itself."""
+# The number above which templates end, the oldest first: their functions may no longer be deployed.
 MOST_TEMPLATES = 100
-# These differ between the workers of one function.
+# The variables that differ between the workers of one function.
 _OF_ONE_WORKER = ("AWS_LAMBDA_LOG_STREAM_NAME", "LAMBDA_TASK_ROOT")
 
 
 class TemplateGoneError(Exception):
-    """A template ended, or could not import its handler: the worker starts by itself, and says why."""
+    """A template ended, or could not import its handler: the worker starts by itself, and reports why."""
 
 
 class ForkedWorker:
-    """A worker process that a template forked; stands for `subprocess.Popen`."""
+    """A worker process that a template forked; it replaces `subprocess.Popen`."""
 
     def __init__(self, pid: int, descriptor: int, stdin: int, stdout: int, stderr: int) -> None:
         self.pid = pid
@@ -40,11 +40,11 @@ class ForkedWorker:
         self.stderr = os.fdopen(stderr, encoding="utf-8")
 
     def poll(self) -> int | None:
-        """Return 0 once the process has ended: only its template could read its exit status."""
+        """Return 0 after the end of the process: only its template could read its exit status."""
         return self._ended(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end. Raise TimeoutExpired after so many seconds."""
+        """Wait for the end. Raise TimeoutExpired after the time-out."""
         if self._ended(timeout) is None:
             raise subprocess.TimeoutExpired("worker", timeout or 0)
         return 0
@@ -73,7 +73,7 @@ class ForkedWorker:
 
 @dataclass
 class Template:
-    """A template process, from its first use on."""
+    """A template process, which starts with its first use."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     control: socket.socket | None = None
@@ -93,7 +93,7 @@ class Template:
         return int(packet), descriptors[0]
 
     def end(self) -> None:
-        """Let the process end."""
+        """End the process."""
         if self.control is not None:
             self.control.close()
 
@@ -109,7 +109,7 @@ class WorkerTemplates:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, handler: str, script: Path, folder: str, environment: Mapping[str, str]) -> ForkedWorker:
-        """Return a new worker of a function, with its script, in its folder. Raise TemplateGoneError."""
+        """Return a new worker of a function, with its script, in its directory. Raise TemplateGoneError."""
         package = os.path.realpath(folder)
         shared = {name: value for name, value in environment.items() if name not in _OF_ONE_WORKER}
         key = hashlib.sha256(json.dumps([package, handler, shared], sort_keys=True).encode()).hexdigest()
@@ -142,7 +142,7 @@ class WorkerTemplates:
             return template
 
     def _import_handler(self, package: str, request: Mapping[str, Any], errors: int) -> socket.socket:
-        """Fork the template of a function from that of its package; return its socket once it has imported the handler."""
+        """Fork the template of a function from that of its package; return its socket after it has imported the handler."""
         with self._lock:
             of_package = self._of_packages.setdefault(package, Template())
         ours, theirs = _socket_pair()
@@ -174,5 +174,5 @@ class WorkerTemplates:
 
 
 def _socket_pair() -> tuple[socket.socket, socket.socket]:
-    """Return both ends of a socket that keeps the bounds of packets."""
+    """Return both ends of a socket that preserves packet boundaries."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -19,7 +19,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class AdminError(Exception):
-    """A request to an administration page that is wrong; the message says why."""
+    """An invalid request to an administration page; the message says why."""
 
 
 class AdminPages:

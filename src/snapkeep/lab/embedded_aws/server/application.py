@@ -51,7 +51,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # World time between two evaluations of the alarms.
 ALARM_SECONDS = 30.0
-# Real seconds between two looks whether something is to be saved: a killed server loses no more than this and one save.
+# The real seconds between two checks for unsaved changes: a killed server loses at most this time and one save.
 SAVE_SECONDS = 2.0
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws")
 
@@ -130,7 +130,7 @@ class Application:
         return noting
 
     async def drive_clock(self) -> None:
-        """Carry out what is due in the world when it is due, and sleep in between."""
+        """Run the world's timers when they are due, and sleep in between."""
         loop = asyncio.get_running_loop()
         self._locked_world.on_change(partial(loop.call_soon_threadsafe, self._changed.set))
         await self.ready.wait()
@@ -140,7 +140,7 @@ class Application:
             try:
                 self._locked_world.tick()
             except Exception:
-                # One event that cannot be delivered must not stop the clock.
+                # An undeliverable event must not stop the clock.
                 _LOGGER.exception("the world's clock: what was due could not be carried out")
             with_timeout = self._locked_world.seconds_until_due()
             try:
@@ -149,7 +149,7 @@ class Application:
                 continue
 
     async def evaluate_alarms(self) -> None:
-        """Evaluate every alarm each 30 seconds of world time."""
+        """Evaluate every alarm once per 30 seconds of world time."""
         await self.ready.wait()
         while True:
             await asyncio.sleep(max(1.0, ALARM_SECONDS / self._locked_world.scale))
@@ -168,7 +168,7 @@ class Application:
             try:
                 await asyncio.to_thread(self._save_everything)
             except Exception:
-                # The next change tries again, and the shutdown too.
+                # The next change tries again, and so does the shutdown.
                 _LOGGER.exception("the state could not be saved")
 
     def _save_everything(self) -> None:

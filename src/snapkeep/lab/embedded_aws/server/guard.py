@@ -1,7 +1,7 @@
-"""The gate in front of everything that the server answers: no web page and no other user of the machine gets through.
+"""The check of every request to the server: web pages and other users of the machine are refused.
 
-A browser sends ``Origin`` or ``Sec-Fetch-Site`` and an SDK does not [Fetch standard; Fetch Metadata Request Headers]. A name that
-an attacker's DNS points to this machine arrives in ``Host``. Another user of the machine does not know the server's secret.
+A browser sends ``Origin`` or ``Sec-Fetch-Site`` and an SDK does not [Fetch standard; Fetch Metadata Request Headers]. A name
+that an attacker's DNS points to this machine arrives in ``Host``. Other users of the machine do not know the server's secret.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ADMINISTRATION = "/_snapkeep/"
-# Pages that answer everybody on this machine: they show that the server runs, and nothing else.
+# Pages for every user of this machine: they only show that the server runs.
 OPEN_PAGES = frozenset({"/_snapkeep/health", "/_ministack/health", "/_ministack/ready"})
 # CloudFormation's response and signal URLs carry a random token in the path and no signature, as on AWS.
 _TOKEN_PAGES = ("/_ministack/cfn-response/", "/_ministack/cfn-signal/")
-# The emulator's administration, and its metadata services, which hand out credentials.
+# The emulator's administration, and its metadata services, which return credentials.
 _CLOSED_PAGES = ("/_ministack", "/_localstack", "/_aws", "/health", "/latest/", "/v2/credentials/")
 _BROWSER_HEADERS = ("origin", "sec-fetch-site")
 _CREDENTIAL = re.compile(r"Credential=[^/&,]+/\d{8}/(?P<region>[^/&,]+)/[^/&,]+/aws4_request")
 _NO_REGION = "aws-global"
-# Global services such as IAM are signed for one of these, wherever the caller is.
+# Requests to global services such as IAM are signed for one of these, in every region of a caller.
 _GLOBAL_REGIONS = frozenset({"us-east-1", _NO_REGION})
 
 
@@ -49,7 +49,7 @@ def refusal_of(method: str, path: str, headers: Mapping[str, str], query: str, s
 
 
 def _refusal_of_caller(path: str, authorization: str, query: str, secret: str) -> str:
-    """Return why a caller may not have a page; AWS's endpoints verify the signature themselves."""
+    """Return why a caller may not read a page; AWS's endpoints verify the signature themselves."""
     if path.startswith(ADMINISTRATION):
         return (
             "" if hmac.compare_digest(authorization, f"Bearer {secret}") else "the administration pages need the server's secret"
@@ -73,13 +73,13 @@ def is_this_machine(host: str) -> bool:
 
 
 def region_of(authorization: str, query: str) -> str:
-    """Return the region that a request is signed for; empty if it names none [SigV4: credential scope]."""
+    """Return the region for which a request is signed; empty if it names none [SigV4: credential scope]."""
     signed = _CREDENTIAL.search(authorization) or _CREDENTIAL.search(unquote(query))
     return signed["region"] if signed else ""
 
 
 class Guard:
-    """Passes to the application what `refusal_of` does not refuse, and removes CORS headers from its answers."""
+    """Middleware that passes requests on unless `refusal_of` refuses them, and removes CORS headers from answers."""
 
     def __init__(self, application: AsgiApplication, secret: str, regions: Collection[str]) -> None:
         self._application = application
@@ -126,7 +126,7 @@ def _without_cors(send: Send) -> Send:
 
 
 async def _send_refusal(send: Send, status: int, code: str, message: str, *, form: bool) -> None:
-    """Answer in XML to a form, as query services do, else in JSON."""
+    """Answer a form in XML, as query services do, and other requests in JSON."""
     body = ec2_xml.error_document(code, message, str(uuid.uuid4())) if form else _json_error(code, message)
     kind = b"text/xml" if form else b"application/json"
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"x-amzn-errortype", code.encode())]

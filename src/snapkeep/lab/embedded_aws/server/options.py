@@ -17,9 +17,9 @@ REGION = "us-east-1"
 ACCOUNT_ID = DEFAULT_ACCOUNT
 ACCESS_KEY_ID = "test"
 
-# Worker processes that may run functions at once: each takes about 60 MB and a core while it starts.
+# The number of concurrent worker processes of functions: each takes about 60 MB, and a core while it starts.
 MAX_WORKERS = 8
-# Variables that the server and functions keep from the person's environment: no credentials, tokens, profiles or addresses.
+# The variables that the server and functions get from the user's environment: no credentials, tokens, profiles or addresses.
 _KEPT_VARIABLES = frozenset({"PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"})
 _KEPT_PREFIX = "LC_"
 
@@ -41,7 +41,7 @@ class ServerOptions:
 
 
 def apply_environment(options: ServerOptions, port: int, environment: MutableMapping[str, str]) -> None:
-    """Set the variables that ministack and functions read. Must run before ministack is imported."""
+    """Set the variables that ministack and functions read. This must run before ministack is imported."""
     for name in list(environment):
         if name not in _KEPT_VARIABLES and not name.startswith(_KEPT_PREFIX):
             del environment[name]
@@ -61,11 +61,11 @@ def apply_environment(options: ServerOptions, port: int, environment: MutableMap
             "BIND_HOST": HOST,
             "LOG_LEVEL": options.log_level,
             "LAMBDA_EXECUTOR": "local",
-            # Threads wait for a worker (see `patches/lambdas`); nothing is throttled to spare the machine.
+            # Threads wait for a worker (see `patches/lambdas`); there is no throttling to protect the machine.
             "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
             "LAMBDA_WARM_TTL_SECONDS": "60",
             "SFN_WAIT_SCALE": repr(1.0 / options.scale),
-            # No listeners on fixed ports, and no Docker.
+            # There are no listeners on fixed ports, and no Docker.
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent/docker.sock",

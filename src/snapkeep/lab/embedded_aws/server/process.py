@@ -26,7 +26,7 @@ _GRACE_SECONDS = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until SIGTERM, SIGINT or, with ``--until-stdin-closes``, the end of standard input."""
+    """Serve until SIGTERM, SIGINT, or with ``--until-stdin-closes`` the end of standard input."""
     options = parse_arguments(arguments)
     listener = _listen(options.port)
     port = int(listener.getsockname()[1])
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> ServerOptions:
-    """Return the options that the command line names. Exit with status 2 on wrong use, as argparse does."""
+    """Return the options on the command line. Exit with status 2 on wrong use, as argparse does."""
     parser = argparse.ArgumentParser(prog="python -m snapkeep.lab.embedded_aws.server", description="The embedded AWS.")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one")
     parser.add_argument("--world", type=Path, help="file that describes the world")
@@ -116,7 +116,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, port: int) -> 
     ]
 
     async def stopped() -> None:
-        """Wait for the signal, then end the workers: a caller that waits for a function would delay the shutdown."""
+        """Wait for the signal, and then end the workers: a caller that waits for a function would delay the shutdown."""
         await stop.wait()
         _end_workers()
 
@@ -131,7 +131,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, port: int) -> 
 
 
 async def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Set `stop` when the pipe from the parent process closes, which happens however the parent ends."""
+    """Set `stop` when the pipe from the parent process closes, which happens at every end of the parent."""
 
     class Watch(asyncio.Protocol):
         def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -157,7 +157,7 @@ def _leave(options: ServerOptions, status: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     if os.getpgid(0) == os.getpid():
-        # This process leads its own session: every process left in it is ours.
+        # This process leads its own session: every other process in it is a child of the server.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
     os._exit(status)
@@ -167,5 +167,5 @@ def _end_workers() -> None:
     if "ministack.core.lambda_runtime" in sys.modules:
         from ministack.core import lambda_runtime
 
-        lambda_runtime._REAP_GRACE = 0.2  # noqa: SLF001 - a worker has nothing to finish when its server goes
+        lambda_runtime._REAP_GRACE = 0.2  # noqa: SLF001 - a worker has nothing to finish when its server ends
         lambda_runtime.reset()

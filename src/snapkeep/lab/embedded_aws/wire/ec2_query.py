@@ -1,4 +1,4 @@
-"""EC2's query protocol, request side: form fields to the parameters that botocore's model describes."""
+"""The request side of EC2's query protocol: form fields into the parameters of botocore's model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from snapkeep.lab.embedded_aws.wire.errors import WireError
 from snapkeep.lab.embedded_aws.wire.models import operation_model
 
 _PROTOCOL_FIELDS = frozenset({"Action", "Version"})
-# Fields of a signed or presigned request that are no parameters.
+# Fields of a signed or presigned request that are not parameters.
 _SIGNATURE_PREFIX = "X-Amz-"
 _NOT_IN_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Answers are XML 1.0: one such character in a tag would make every listing unreadable for good."""
+"""Characters that XML 1.0 lacks: one of them in a tag would make every listing unreadable permanently."""
 
 Tree = dict[str, Any]
 
@@ -33,7 +33,7 @@ def parse_fields(query_string: str, body: bytes) -> dict[str, str]:
 
 
 def parse_parameters(action: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters of an EC2 action as botocore's callers write them.
+    """Return the parameters of an EC2 action in the form of botocore's callers.
 
     Raise WireError with EC2's own code for an unknown parameter, a missing one, or a value of the wrong type.
     """
@@ -67,7 +67,7 @@ def _tree(fields: Mapping[str, str]) -> Tree:
 
 
 def wire_name(shape: Shape, default: str) -> str:
-    """Return a member's name in an EC2 request: its queryName, else its capitalised locationName."""
+    """Return a member's name in an EC2 request: its queryName, or else its capitalised locationName."""
     serialization = shape.serialization
     if "queryName" in serialization:
         return str(serialization["queryName"])

@@ -1,6 +1,6 @@
-"""EC2's query protocol, answer side: botocore-shaped answers and errors to EC2's XML.
+"""The answer side of EC2's query protocol: botocore-shaped answers and errors into EC2's XML.
 
-Each shape becomes a writer once, so that a page of a thousand snapshots is string building alone.
+Each shape becomes a writer once, so that a page of a thousand snapshots only needs string building.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _members_writer(shape: StructureShape, known: dict[str, Writer]) -> Writer:
             write_part(part, pieces)
             pieces.append(f"</{tag}>")
 
-    # Known before its members are visited: a shape may contain itself.
+    # The writer is registered before its members are visited, because a shape may contain itself.
     known[shape.name] = write
     for name, member in shape.members.items():
         members[name] = (str(member.serialization.get("name", name)), _writer(member, known))

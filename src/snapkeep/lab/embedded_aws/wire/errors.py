@@ -1,4 +1,4 @@
-"""The one error that the wire itself can find in a request."""
+"""The error of a request that the wire protocol itself refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""botocore's service models, which describe the wire: read once, at first use."""
+"""botocore's service models, which describe the wire protocols, read once at first use."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Route:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """An answer ready to be sent."""
+    """An answer to send."""
 
     status: int
     headers: dict[str, str]
@@ -63,7 +63,7 @@ def find_action(service: str, method: str, path: str) -> tuple[str, dict[str, st
 def parse_request(
     operation: OperationModel, labels: Mapping[str, str], query: Mapping[str, list[str]], headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
-    """Return a request's parameters as botocore's callers write them. Raise WireError if one is wrong."""
+    """Return a request's parameters in the form of botocore's callers. Raise WireError if one is invalid."""
     shape = operation.input_shape
     if shape is None:
         return {}
@@ -90,7 +90,7 @@ def parse_request(
 
 
 def answer(operation: OperationModel, values: Mapping[str, Any], request_id: str) -> HttpAnswer:
-    """Return the HTTP answer for a botocore-shaped one, with each member where the operation's model places it."""
+    """Return the HTTP answer for a botocore-shaped one, with each member in the place that the operation's model defines."""
     shape = operation.output_shape
     headers = {"x-amzn-RequestId": request_id, "Content-Type": "application/json"}
     status = int(operation.http.get("responseCode", 200))

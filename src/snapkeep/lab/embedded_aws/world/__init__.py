@@ -1,1 +1,1 @@
-"""The model of EBS inside the server: how it is opened and saved, locked, clocked and administered."""
+"""The model of EBS inside the server: its opening and saving, its lock, its clock and its administration."""

@@ -6,7 +6,7 @@ from snapkeep.lab.ebs_model import RealClock, ScaledClock
 
 
 class AdjustableClock:
-    """A running clock that can be put forward; what is due in the skipped time happens at once."""
+    """A running clock that can be put forward; everything due in the skipped time happens at once."""
 
     def __init__(self, scale: float) -> None:
         self._running = RealClock() if scale == 1 else ScaledClock(scale)
@@ -17,7 +17,7 @@ class AdjustableClock:
         return self._running.now() + self._forward_seconds
 
     def put_forward(self, seconds: float) -> None:
-        """Move the clock forward by more seconds. Raise ValueError if they are negative: time does not go back."""
+        """Put the clock forward by a number of seconds. Raise ValueError if it is negative: time does not go back."""
         if seconds < 0:
             raise ValueError(f"time does not go back: {seconds} seconds")
         self._forward_seconds += seconds

@@ -1,4 +1,4 @@
-"""The model of EBS inside the server, which one thread at a time reaches."""
+"""The model of EBS inside the server, with access by one thread at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BeforeCall = Callable[[str, str, str, str], None]
 
 
 class LockedWorld:
-    """The one world of a server. Requests, Lambda threads and the clock's task take its lock one after another."""
+    """The world of a server. Requests, Lambda threads and the clock's task take its lock one after another."""
 
     def __init__(self, world: World, clock: AdjustableClock, scale: float, handles: Callable[[str, str], bool]) -> None:
         self._handles = handles
@@ -36,13 +36,13 @@ class LockedWorld:
         self._before_call.append(look)
 
     def on_change(self, wake: Callable[[], object]) -> None:
-        """Run `wake` after every call: something may be due earlier than before."""
+        """Run `wake` after every call, because something may be due earlier than before."""
         self._wake = wake
 
     def call(
         self, service: str, action: str, params: Mapping[str, Any], *, region: str, account_id: str, caller: str
     ) -> dict[str, Any]:
-        """Carry out what is due, then the call, and return its answer. Raise as `World.call` does."""
+        """Run everything that is due, then the call, and return its answer. Raise the errors of `World.call`."""
         with self._lock:
             self.world.tick()
             for look in self._before_call:
@@ -57,7 +57,7 @@ class LockedWorld:
         self._wake()
 
     def tick(self) -> None:
-        """Carry out everything that is due."""
+        """Run everything that is due."""
         with self._lock:
             self.world.tick()
 

@@ -1,4 +1,4 @@
-"""The world that a server starts with: empty, from a world file, or saved by an earlier run."""
+"""The world at the start of a server: empty, from a world file, or saved by an earlier run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws")
 
 
 class WorldUnreadable(InvalidConfiguration):
-    """A world file that cannot be read; the message names the file and what is wrong."""
+    """A world file that cannot be read; the message names the file and the fault."""
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def open_world(state_dir: Path | None, world_file: Path | None, scale: float) -> LockedWorld:
-    """Return the saved world if the state directory has one, else the world that the file describes, else an empty world."""
+    """Return the saved world of the state directory, or else the world of the file, or else an empty world."""
     clock = AdjustableClock(scale)
     saved = state_dir / _STATE_FILE if state_dir else None
     if saved is not None and saved.exists():
@@ -61,7 +61,7 @@ def open_world(state_dir: Path | None, world_file: Path | None, scale: float) ->
 
 
 def world_of_file(path: Path, clock: WorldClock) -> World:
-    """Return the world that the file describes. Raise WorldUnreadable with everything that is wrong in it."""
+    """Return the world that the file describes. Raise WorldUnreadable with all its faults."""
     try:
         return World.from_document(read_document(path), clock=clock)
     except ValueError as error:
@@ -79,7 +79,7 @@ def handles(service: str, action: str) -> bool:
 
 
 def save_world(locked_world: LockedWorld, state_dir: Path) -> None:
-    """Write the world into the state directory, whole or not at all, for the next start."""
+    """Write the world into the state directory atomically, for the next start."""
     state_dir.mkdir(parents=True, exist_ok=True)
     saved = state_dir / _STATE_FILE
     new = saved.with_suffix(".new")

@@ -1,4 +1,4 @@
-"""Administration of a world, for tests and people: summary, faults, quotas, speeds, regions, clock."""
+"""The administration of a world for tests and people: summary, faults, quotas, speeds, regions, clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 
 def summary(locked_world: LockedWorld) -> dict[str, Any]:
-    """Return the world's time, counters, and what each account has in each region."""
+    """Return the world's time, its counters, and the resources of each account in each region."""
     with locked_world.lock():
         world = locked_world.world
         region_accounts = [_summary_of(region_account) for region_account in world.state.region_accounts.values()]
@@ -58,13 +58,13 @@ def clear_faults(locked_world: LockedWorld) -> None:
 
 
 def set_quotas(locked_world: LockedWorld, region: str, changes: Mapping[str, Any]) -> None:
-    """Change quotas of a region (empty: all regions). Raise TypeError if there is no such quota."""
+    """Change quotas of a region (empty for all regions). Raise TypeError if there is no such quota."""
     with locked_world.lock():
         locked_world.world.change_quotas(region or None, **changes)
 
 
 def set_speeds(locked_world: LockedWorld, changes: Mapping[str, Any]) -> None:
-    """Change speeds for what starts from now on. Raise TypeError if there is no such speed."""
+    """Change speeds for operations that start from now on. Raise TypeError if there is no such speed."""
     with locked_world.lock():
         locked_world.world.change_speeds(**changes)
 
@@ -97,7 +97,7 @@ def accept_product(locked_world: LockedWorld, document: Mapping[str, Any]) -> No
 
 
 def put_forward(locked_world: LockedWorld, seconds: float) -> float:
-    """Put the world's clock forward, carry out everything due in that time, and return the new time."""
+    """Put the world's clock forward, run everything that is due in this time, and return the new time."""
     locked_world.clock.put_forward(seconds)
     locked_world.tick()
     locked_world.changed()
