@@ -14,9 +14,10 @@ from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Re
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.shares import share_findings, stale_findings, unshared_findings, vault_findings
-from snapkeep.domain.tag_names import CHECK, OWN_TAGS, PROOF, VAULT, VAULT_COPY, WRONG
+from snapkeep.domain.tag_names import CHECK, MANAGED, OWN_TAGS, PROOF, VAULT, VAULT_COPY, WRONG
 from snapkeep.domain.tags import format_time
 from snapkeep.domain.vault.shares import (
+    SHARED_FOR,
     VaultStanding,
     due_shares,
     is_wanted,
@@ -95,7 +96,17 @@ def test_a_vault_whose_account_the_stack_may_not_share_with_gets_nothing() -> No
 
 def test_a_volumes_newest_copy_and_those_of_a_week_are_due() -> None:
     old, week, day, other = copy(9, 1), copy(6, 2), copy(1, 3), copy(30, 4, volume="vol-0b")
-    assert due(day, old, week, other) == [other.id, week.id, day.id]
+    for listed in ((day, old, week, other), (old, week, other, day)):
+        assert due(*listed) == [other.id, week.id, day.id]
+
+
+def test_an_older_copy_is_due_for_a_week_after_its_completion() -> None:
+    newest, second = copy(1, 2), timedelta(seconds=1)
+    late = replace(copy(30), completed_at=NOW - SHARED_FOR)
+    assert due(late, newest) == [late.id, newest.id]
+    assert due(replace(late, completed_at=NOW - SHARED_FOR - second), newest) == [newest.id]
+    unknown = replace(copy(30), start_time=NOW - SHARED_FOR, completed_at=None)
+    assert due(unknown, newest) == [unknown.id, newest.id]
 
 
 def test_a_copy_that_another_vault_has_is_due_for_the_new_one() -> None:
@@ -118,7 +129,9 @@ def test_the_tags_of_shares_go_onto_no_other_copy() -> None:
 
 
 def test_a_shared_copy_is_held_for_its_vault_at_most_a_week() -> None:
-    fresh, long_ago = copy(3, 1, **share_tag(BUNKER, NOW - DAY)), copy(2, 2, **share_tag(BUNKER, NOW - 8 * DAY))
+    fresh = copy(3, 1, **share_tag(BUNKER, NOW - DAY))
+    long_ago = copy(2, 2, **share_tag(BUNKER, NOW - SHARED_FOR - timedelta(seconds=1)))
+    assert list(vault_holds([copy(3, 5, **share_tag(BUNKER, NOW - SHARED_FOR))], NOW)) == [copy(3, 5).id]
     newest, unknown = copy(1, 3), copy(2.5, 4, **{VAULT: "bunker"})
     listed = [fresh, long_ago, unknown, newest]
     held = vault_holds(listed, NOW)
@@ -215,7 +228,10 @@ def test_a_vault_has_what_it_said_and_waits_for_the_rest() -> None:
     copied = [copy(days, number, **{VAULT_COPY: "bunker snap-1"}) for number, days in ((1, 5), (2, 3))]
     shared, due_now = copy(0.8, 3, **share_tag(BUNKER, NOW - 0.5 * DAY)), copy(0.5, 4)
     others = [copy(1, 5, policy="plain"), copy(1, 6, policy="west", **share_tag(ATTIC, NOW - 9 * DAY))]
+    earlier = copy(0.9, 7, **share_tag(BUNKER, NOW - 0.4 * DAY))
+    others.append(replace(copied[0], tags={**copied[0].tags, MANAGED: "snapkeep-two"}))
     found = standing(*copied, shared, due_now, *others)
+    assert replace(standing(*copied, earlier, shared, due_now, *others), shared=1) == found
     assert found == VaultStanding(BUNKER, True, 2, copied[1].origin.start_time, 1, NOW - 0.5 * DAY, to_share=1, late=False)
     assert standing_text(found) == (
         f"2 copies in account {ACCOUNT}, us-east-2, the newest of 2026-11-20 12:00 UTC; "
@@ -228,7 +244,8 @@ def test_a_vault_has_what_it_said_and_waits_for_the_rest() -> None:
     [
         copy(3, **share_tag(BUNKER, NOW - 1.1 * DAY)),
         copy(3, **{VAULT: "bunker"}),
-        copy(1.2),
+        replace(copy(3), completed_at=NOW - DAY - timedelta(seconds=1)),
+        replace(copy(3), start_time=NOW - DAY - timedelta(seconds=1), completed_at=None),
     ],
 )
 def test_a_vault_is_late_after_a_day(waiting: Snapshot) -> None:
@@ -237,8 +254,27 @@ def test_a_vault_is_late_after_a_day(waiting: Snapshot) -> None:
     assert standing_text(found).endswith("(late: see `snapkeep report list`)")
 
 
-def test_a_vault_that_has_everything_is_not_late() -> None:
-    assert not standing(copy(9, **{VAULT_COPY: "bunker snap-1"})).late
+@pytest.mark.parametrize(
+    "fetched",
+    [
+        copy(9, **{VAULT_COPY: "bunker snap-1"}),
+        copy(3, **share_tag(BUNKER, NOW - DAY)),
+        replace(copy(3), completed_at=NOW - DAY),
+        replace(copy(3), start_time=NOW - DAY, completed_at=None),
+    ],
+)
+def test_a_vault_is_not_late_for_a_day(fetched: Snapshot) -> None:
+    assert not standing(fetched).late
+
+
+def test_a_share_whose_time_is_not_known_is_not_the_first() -> None:
+    assert standing(copy(3, **{VAULT: "bunker"}), copy(1, 2, **share_tag(BUNKER, NOW - DAY))).shared_since == NOW - DAY
+
+
+def test_a_copy_waits_for_the_vault_of_its_policy_alone() -> None:
+    second = replace(BUNKER, name="second")
+    both = vault_standings({DR: [copy(1)]}, replace(POLICIES, vaults=(BUNKER, second)), NOW, system=SYSTEM)
+    assert [(standing.vault, standing.to_share) for standing in both] == [(BUNKER, 1), (second, 0)]
 
 
 def test_what_a_vault_has_is_not_known_without_a_listing() -> None:
