@@ -66,8 +66,8 @@ class NewestSnapshot:
 
     @property
     def why_unusable(self) -> str:
-        """The reasons against the other points by identifier, each with its count: `key_disabled 3`; empty without any."""
-        return ", ".join(f"{reason} {self.unusable.count(reason)}" for reason in Unusable if reason in self.unusable)
+        """The reasons against the other points in words, each with its count; empty without any."""
+        return ", ".join(f"{reason.label} ({self.unusable.count(reason)})" for reason in Unusable if reason in self.unusable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def test_a_key_pending_deletion_is_found_in_both_regions() -> None:
     status = world.status()
     [volume] = status.volumes
     assert (status.healthy, volume.health, volume.age) == (False, VolumeHealth.NO_RECOVERY_POINT, None)
-    assert volume.why == f"none of its copies in {DR} can be restored: key_pending_deletion 2"
+    assert volume.why == f"none of its copies in {DR} can be restored: its key is pending deletion (2)"
     world.kms.cancel_key_deletion(KeyId=world.key)
     world.kms.enable_key(KeyId=world.key)
     world.later(10 * 60)

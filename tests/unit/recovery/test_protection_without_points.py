@@ -36,7 +36,7 @@ def test_the_rpo_age_is_that_of_the_newest_usable_copy() -> None:
     copies = [copy_of(OLD, DR, 1), unusable(copy_of(NEW, DR, 2))]
     late = protection(COPIED, [OLD, NEW], copies)
     assert (late.health, late.age) == (VolumeHealth.LATE, 30 * HOUR)
-    assert late.why.endswith("others cannot be restored: key_disabled 1")
+    assert late.why.endswith("others cannot be restored: its key is disabled (1)")
     assert protection(COPIED, [OLD, NEW], [copies[0], copy_of(NEW, DR, 2)]).health is VolumeHealth.PROTECTED
 
 
@@ -53,7 +53,7 @@ def test_a_volume_whose_points_cannot_be_restored_is_not_protected(reason: Unusa
     alone = protection(ALONE, [unusable(NEW, reason)], [])
     assert (copied.health, copied.age, copied.recovery_points) == (health, None, ())
     assert (alone.health, alone.age, alone.recovery_points) == (health, None, ())
-    assert reason.value in copied.why
+    assert copied.why.endswith(f": {reason.label} (1)")
 
 
 def test_a_new_volume_with_an_unusable_copy_is_not_first_copy_pending() -> None:
