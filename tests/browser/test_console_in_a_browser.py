@@ -37,6 +37,13 @@ def test_every_page_is_accessible_at_every_width(visitor: Visitor, theme: str) -
             assert not found, f"{path} at {width} in {theme}: {found}"
             overflow = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overflow <= 0, f"{path} at {width} is {overflow} pixels too wide"
+            overlapping = "[...document.querySelectorAll('th, td')].filter(cell => cell.scrollWidth > cell.clientWidth)"
+            cells = visitor.page.evaluate(f"{overlapping}.map(cell => cell.innerText)")
+            assert not cells, f"{path} at {width} has text in the next cell: {cells}"
+            for names in visitor.page.locator(".lanes").all():
+                box = names.bounding_box()
+                assert box, f"{path} at {width} does not name the regions of its time line"
+                assert 0 <= box["x"] < width - box["width"]
             if (width, path) == (1000, "/signals"):
                 assert not scrolling_tables(visitor.page)
     assert [fault for fault in visitor.faults if "404" not in fault] == []

@@ -84,7 +84,9 @@ def test_changes_are_not_known_where_the_bucket_is_unread(
     """The page was silent, as if there were none."""
     refuse_listing(monkeypatch, "proofs/unusual/")
     words = "unusual changes are not known: the bucket of us-east-2 could not be read"
-    assert words in shown(browser, readings, "/now")
+    page = shown(browser, readings, "/now")
+    assert words in page
+    assert "? Nothing that could be read. Every volume" in text_of(page)
     assert words in browser.get(f"/volume?id={points[0].origin.volume_id}").text
 
 
@@ -111,7 +113,9 @@ def test_signals_are_not_known_where_the_bucket_is_unread(
 ) -> None:
     refuse_listing(monkeypatch, "signals/")
     words = "the signals in the bucket of us-east-2 are not known"
-    assert words in shown(browser, readings, "/now")
+    page = shown(browser, readings, "/now")
+    assert words in page
+    assert "? Nothing that could be read. Every volume" in text_of(page)
     assert "None in two weeks that could be read." in browser.get("/signals").text
 
 

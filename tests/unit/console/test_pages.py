@@ -91,6 +91,12 @@ def test_copies_in_unread_regions_are_not_known(account: Account, browser: TestC
     assert "us-east-2, us-west-2 could not be read; no other copy is in the queue." in shown(browser, readings, "/copies")
 
 
+def test_a_region_without_copies_is_not_green(account: Account, browser: TestClient, readings: Readings) -> None:
+    account.copy(account.snapshot(), NEAR)
+    near, far = re.findall(r'<article class="(\w*)">\s*<h2><a href="\?region=', shown(browser, readings, "/copies"))
+    assert (near, far) == ("good", "")
+
+
 def test_the_command_takes_the_point_that_is_shown(account: Account, browser: TestClient, readings: Readings) -> None:
     """The moment was cut to the minute: the page showed a snapshot of the same minute, and the command recovered an older one."""
     account.clock.advance(17)

@@ -52,7 +52,7 @@ async function renew() {
 document.addEventListener("focusout", () => setTimeout(() => { if (stale) renew(); }));
 
 function prepare() {
-  for (const line of document.querySelectorAll(".timeline, .weeks")) {  // the newest points, and this week
+  for (const line of document.querySelectorAll(".drawing, .weeks")) {  // the newest points, and this week
     const last = line.querySelector("th.latest");
     line.scrollLeft = last ? last.offsetLeft + last.offsetWidth - line.clientWidth : line.scrollWidth;
   }
