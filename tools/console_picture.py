@@ -37,7 +37,7 @@ def _take(address: str) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport=SIZE, color_scheme="light")
         page.goto(address)
-        page.get_by_text("copy needs somebody").wait_for(timeout=180_000)
+        page.get_by_text("copy needs attention").wait_for(timeout=180_000)
         page.screenshot(path=PICTURE)
         browser.close()
 

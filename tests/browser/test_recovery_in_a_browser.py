@@ -157,7 +157,7 @@ class TestCredentialsThatEnd:
         aws.client("iam", REGION).delete_access_key(UserName=OPERATOR, AccessKeyId=credentials["AWS_ACCESS_KEY_ID"])
         alarm = page.get_by_role("alert").filter(has_text="The last attempt to read the system failed.")
         alarm.wait_for()
-        assert "The page is older than it should be." in alarm.inner_text()
+        assert "The page is out of date." in alarm.inner_text()
         assert page.locator("h1").inner_text() == sentence
         page.keyboard.press("/")
         page.keyboard.type("orders-db")

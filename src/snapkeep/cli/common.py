@@ -55,12 +55,12 @@ def _flag(setting: str) -> str:
 
 Profile = Annotated[str | None, _aws_option("profile", "NAME", "AWS profile.")]
 Region = Annotated[str | None, _aws_option("region", "REGION", "Primary region; by default the AWS CLI's.")]
-_DR_REGION_HELP = f"DR region. Default: the deployed system's; of a first deployment {DEFAULT_DR_REGION}."
+_DR_REGION_HELP = f"DR region. Default: the deployed system's; for a first deployment {DEFAULT_DR_REGION}."
 DrRegion = Annotated[str | None, _aws_option("dr_region", "REGION", _DR_REGION_HELP)]
 EndpointUrl = Annotated[str | None, _aws_option("endpoint_url", "URL", "Endpoint of another AWS, such as the embedded one.")]
 Name = Annotated[str | None, _aws_option("name", "SUFFIX", "FunctionNameSuffix of the system.")]
 PrimaryStack = Annotated[str | None, _aws_option("primary_stack", "NAME", "Primary stack. Default: found by the system's name.")]
-DrStack = Annotated[str | None, _aws_option("dr_stack", "NAME", "DR stack, likewise.")]
+DrStack = Annotated[str | None, _aws_option("dr_stack", "NAME", "DR stack. Default: found by the system's name.")]
 Verbose = Annotated[bool, option("--verbose", "Print each call to AWS on stderr.", rich_help_panel="AWS")]
 LogFile = Annotated[Path | None, option("--log-file", "Append each call to AWS to a file.", "FILE", rich_help_panel="AWS")]
 Json = Annotated[bool, option("--json", "Print JSON.")]

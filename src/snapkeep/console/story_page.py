@@ -1,4 +1,4 @@
-"""The page of a snapshot: its story, as `snapkeep explain` tells it. It is read when the page is opened."""
+"""The page of a snapshot: its history, as `snapkeep explain` prints it. It is read when the page is opened."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class ArtifactBucket:
         except ClientError as error:
             if error.response["Error"]["Code"] in ("403", "AccessDenied", "Forbidden"):
                 raise BucketNotOurs(
-                    f"bucket {self.name} is not ours to use: another account has it, or the credentials lack s3:ListBucket"
+                    f"bucket {self.name} cannot be used: another account has it, or the credentials lack s3:ListBucket"
                 ) from error
             raise
 

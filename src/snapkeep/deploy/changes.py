@@ -102,12 +102,10 @@ Change: TypeAlias = ParameterChange | ResourceChange
 _REMOVED = {
     "AWS::DynamoDB::Table": "the copies in the queue are lost, and their executions wait until a sweep repairs them",
     "AWS::S3::Bucket": "the reports of sweeps stay in the former bucket, which no stack owns any more",
-    "AWS::KMS::Key": "CloudFormation schedules the key for deletion: what it encrypts becomes unreadable after 30 days",
+    "AWS::KMS::Key": "CloudFormation schedules the key for deletion: data under it becomes unreadable after 30 days",
 }
 """Consequences of the removal of a resource that holds data."""
-_REPLACED = _REMOVED | {
-    "AWS::KMS::Key": "no stack owns the former key any more: what it encrypts stays readable only with that key"
-}
+_REPLACED = _REMOVED | {"AWS::KMS::Key": "no stack owns the former key any more: data under it stays readable only with that key"}
 """Consequences of its replacement: the templates retain a replaced key (UpdateReplacePolicy)."""
 
 
@@ -212,7 +210,7 @@ _RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
         COMPLIANCE_LOCKS,
         _any,
         Risk.ENDS_PROTECTION,
-        "new locks are in governance mode, also where policies name compliance mode: ec2:UnlockSnapshot can remove them",
+        "new locks are in governance mode, even if policies name compliance mode: ec2:UnlockSnapshot can remove them",
     ),
     (
         LOCK_DAYS,
@@ -224,7 +222,7 @@ _RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
         HOLD_ON_SIGNALS,
         lambda _, after: after == "no",
         Risk.ENDS_PROTECTION,
-        "grave calls by others no longer put the system on hold: deletions go on while somebody attacks",
+        "grave calls by others no longer put the system on hold: deletions continue during an attack",
     ),
     (
         VAULT_ACCOUNTS,
@@ -263,7 +261,7 @@ _RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
         STACK_KEY,
         _any,
         Risk.CHANGES_KEY,
-        "what the former key encrypts, such as reports and logs, stays readable only with that key",
+        "data under the former key, such as reports and logs, stays readable only with that key",
     ),
 )
 """A parameter, which changes of it are a risk, the risk, and its consequence. The first that fits counts."""

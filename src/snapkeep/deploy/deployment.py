@@ -47,7 +47,7 @@ PRIMARY_REGION_TAG = "snapkeep:primary-region"
 """On a DR stack: the region of the primary stack that it belongs to."""
 KEY_OF_RECORDS = (
     "Reports, proofs and recovery records stay in their buckets, and so does the KMS key of a stack that encrypts them: AWS "
-    "charges for both until you delete them, and without the key nobody can read them"
+    "charges for both until you delete them, and without the key they cannot be read"
 )
 """The templates' DeletionPolicy of both."""
 _AWS_POLL_SECONDS = 2.0
@@ -302,7 +302,7 @@ class Deployment:
             stopped = stack.stop_runs(self._client("stepfunctions", stack.region))
         except ClientError as error:
             reason = error.response["Error"].get("Message", str(error))
-            self._watcher.note(f"runs that have not ended could not be stopped, and the deletion may wait for them: {reason}")
+            self._watcher.note(f"executions in progress could not be stopped, and the deletion may wait for them: {reason}")
             return
         if stopped:
             self._watcher.note(f"{counted(stopped, 'run')} that had not ended {'was' if stopped == 1 else 'were'} stopped")
@@ -355,7 +355,7 @@ class Deployment:
         )
         return (
             f"every snapshot in {regions}, with its tags (snapkeep:managed = {target.system})",
-            f"the policy document in {regions}, if one was pushed: a new deployment goes by it; it is the parameter {document}",
+            f"the policy document in {regions}, if one was pushed: a new deployment follows it; it is the parameter {document}",
             f"holds that people placed: a new deployment keeps what they cover; they are the parameters /{target.system}/holds/*",
             f"{KEY_OF_RECORDS}; keys of yours are untouched",
             *([shared] if vault_accounts else []),

@@ -1,4 +1,4 @@
-"""DeleteOldSnapshots: plan retention from EC2's present state, and delete what it gives up."""
+"""DeleteOldSnapshots: plan retention from EC2's present state, and delete the snapshots that it no longer keeps."""
 
 from __future__ import annotations
 

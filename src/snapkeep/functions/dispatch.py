@@ -1,4 +1,4 @@
-"""Dispatch: start waiting copies. Woken by the queue's stream, by ends of copies, and each minute."""
+"""Dispatch: start waiting copies. Invoked by the queue's stream, by ends of copies, and each minute."""
 
 from __future__ import annotations
 

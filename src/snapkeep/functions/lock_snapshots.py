@@ -1,4 +1,4 @@
-"""LockSnapshots: lock snapshots of this region that their policies want locked. No function unlocks."""
+"""LockSnapshots: lock snapshots of this region as their policies require. No function unlocks."""
 
 from __future__ import annotations
 

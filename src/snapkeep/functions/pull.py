@@ -1,6 +1,6 @@
-"""Pull: copy what production shares with this vault, and send word of the copies that are complete.
+"""Pull: copy what production shares with this vault, and send an event for each complete copy.
 
-Woken by EC2's event of a share, and by a schedule.
+EC2's event of a share invokes it, and a schedule.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def build(parts: Composition) -> PullShares:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Look at the shared snapshot of an event, or at all that are shared; return how many copies were requested and complete."""
+    """Handle the shared snapshot of an event, or all shared ones; return how many copies were requested and complete."""
     log = started(event, context)
     result = build(composition()).run(parse_share(event))
     for key in result.requested:

@@ -1,4 +1,4 @@
-"""RemoveAfterDrill: remove what carries a drill's tag. Its role can remove nothing else, and cannot tag."""
+"""RemoveAfterDrill: remove the resources with a drill's tag. Its role can remove nothing else, and cannot tag."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build(parts: Composition) -> RemoveAfterDrill:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Remove what the drill of a `RemoveCall` made; return the `Removal`."""
+    """Remove the resources of the drill of a `RemoveCall`; return the `Removal`."""
     log = started(event, context)
     call = from_json(RemoveCall, event)
     removal = build(composition()).run(call.run, call.removed)

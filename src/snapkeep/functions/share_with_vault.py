@@ -1,4 +1,4 @@
-"""ShareWithVault: share a proved copy with its vault, take a share back when the vault has its copy, and catch up each hour."""
+"""ShareWithVault: share a proved copy with its vault, end the share once the vault has its copy; catch up each hour."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def build(parts: Composition) -> ShareWithVault:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Share the copy of a `ShareCall`, or withdraw by a vault's event, or catch up by the schedule. Return what was done.
+    """Share the copy of a `ShareCall`, end a share by a vault's event, or catch up by the schedule. Return what was done.
 
     Raise InvalidEvent on an event of a vault that cannot be read.
     """
@@ -55,13 +55,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         word = parse_vault_word(event)
         withdrawn = sharing.withdraw(word)
         if withdrawn:
-            _audit(word.snapshot_id, f"account {word.account} has copied it as {word.copy_id}: shared no more")
+            _audit(word.snapshot_id, f"account {word.account} has copied it as {word.copy_id}: no longer shared")
         return {"withdrawn": withdrawn}
     result = sharing.catch_up()
     for copy_id in result.shared:
         _audit(copy_id, "shared with its vault")
     for copy_id in result.withdrawn:
-        _audit(copy_id, "no policy names this vault: shared no more")
+        _audit(copy_id, "no policy names this vault: no longer shared")
     return {"shared": len(result.shared), "withdrawn": len(result.withdrawn), "failed": len(result.failed)}
 
 

@@ -1,4 +1,4 @@
-"""Signal: notify of calls by other principals that can weaken what protects recovery points."""
+"""Signal: notify of calls by other principals that can weaken the protection of recovery points."""
 
 from __future__ import annotations
 

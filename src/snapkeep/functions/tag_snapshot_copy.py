@@ -1,4 +1,4 @@
-"""TagSnapshotCopy: a copy has ended in this DR region: check it, and answer who waits.
+"""TagSnapshotCopy: a copy has ended in this DR region: check it, and answer the waiting execution.
 
 Or a copy was compared with its source: record the proof on it.
 """

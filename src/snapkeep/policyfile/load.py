@@ -70,7 +70,7 @@ class _StrictLoader(yaml.SafeLoader):
             if key_node.tag == _MERGE:
                 raise yaml.MarkedYAMLError(problem="merging (<<) is not allowed: write it out", problem_mark=key_node.start_mark)
             if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key '{key}' is here twice", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"the key '{key}' appears twice", problem_mark=key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -1,4 +1,4 @@
-"""Signals: leave a notice of each call by which another principal can weaken what protects recovery points.
+"""Signals: leave a notice of each call by which another principal can weaken the protection of recovery points.
 
 Calls of one kind by one principal become one notice with their number, so that a storm is a few messages in the queue.
 """

@@ -117,7 +117,7 @@ def test_a_plan_by_defaults_says_so_first_and_fails(account: Account) -> None:
     shown = CliRunner().invoke(plan_app, ["--region", PRIMARY], catch_exceptions=False)
     assert shown.exit_code == 1
     first, second, *_ = shown.stdout.splitlines()
-    assert first.startswith("not known: the policies in force. This plan goes by the templates' defaults")
+    assert first.startswith("not known: the policies in force. No deployed stack was found")
     assert second == f"there is no stack snapkeep-primary in {PRIMARY}: nothing is protected until it is deployed"
     as_json = plan()
     assert as_json.exit_code == 1

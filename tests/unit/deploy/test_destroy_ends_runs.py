@@ -102,7 +102,7 @@ def test_runs_that_cannot_be_stopped_are_noted(code: str) -> None:
     Deployment(DeploymentTarget(aws.client, "us-east-1", "us-east-2"), notes).destroy(["primary"])
     assert aws.done == ["deleted"]
     (note,) = notes.notes
-    assert note.startswith("runs that have not ended could not be stopped, and the deletion may wait for them")
+    assert note.startswith("executions in progress could not be stopped, and the deletion may wait for them")
 
 
 def test_a_dr_stack_goes_with_the_network_of_drills() -> None:

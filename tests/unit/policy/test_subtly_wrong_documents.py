@@ -70,7 +70,7 @@ def test_an_unprintable_key_is_reported() -> None:
     ("text", "problem"),
     [
         (r'"\e[31mkeep\nlast": 3', r"policies[0].retention.\x1b[31mkeep\nlast is 3"),
-        (r'"\a": 1, "\a": 2', r"the key '\x07' is here twice"),
+        (r'"\a": 1, "\a": 2', r"the key '\x07' appears twice"),
         (r'keep_last: !!float "\e[2J"', r"'\x1b[2J' is not what it looks like"),
         ("k" * 500 + ": 3", "policies[0].retention." + "k" * 59 + "… is 3"),
     ],

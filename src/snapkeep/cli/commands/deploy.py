@@ -88,9 +88,9 @@ def deploy(
 ) -> None:
     """Deploy both stacks, the DR stack first, and print their outputs.
 
-    A parameter that is not given keeps its value in an existing stack, and so does the DR region. `--only drill` deploys the
-    isolated network, in the DR region, that drills launch instances in. `--only vault` deploys a vault, with the credentials of
-    its account, into `--region`; its parameter OwnerAccounts names the accounts whose shared snapshots it copies.
+    In an existing stack, a parameter that is not given keeps its value, and so does the DR region. `--only drill` deploys the
+    isolated network of instance drills in the DR region. `--only vault` deploys a vault, with the credentials of its account,
+    into `--region`; its parameter OwnerAccounts names the accounts whose shared snapshots it copies.
     """
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})

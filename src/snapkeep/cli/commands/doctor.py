@@ -1,4 +1,4 @@
-"""`snapkeep doctor`: what of the account and of the system would break a deployment or protection."""
+"""`snapkeep doctor`: problems of the account and the system that would break a deployment or protection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`snapkeep explain`: the story of one snapshot."""
+"""`snapkeep explain`: the history of one snapshot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snapkeep.domain.system import StackKind
 if TYPE_CHECKING:
     from snapkeep.usecases.look.explain import Explain
 
-app = typer.Typer(help="Show the story of one snapshot.")
+app = typer.Typer(help="Show the history of one snapshot.")
 
 AUDITED = {
     StackKind.PRIMARY: ("TagSnapshots", "CopySnapshotToDR", "DeleteOldSnapshots", "Sweep"),

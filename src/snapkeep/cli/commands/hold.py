@@ -40,7 +40,7 @@ class _PlacesByDefault(TyperGroup):
         return super().parse_args(ctx, args if known else [PLACE, *args])
 
 
-app = typer.Typer(cls=_PlacesByDefault, no_args_is_help=True, help="Keep snapshots, whatever the rules say, until released.")
+app = typer.Typer(cls=_PlacesByDefault, no_args_is_help=True, help="Keep snapshots, regardless of the rules, until released.")
 
 
 @app.command(PLACE)
@@ -49,9 +49,9 @@ def place_hold(
     settings: AwsSettings,
     names: Annotated[list[str] | None, argument("[VOLUME|SNAPSHOT]...", "Ids to hold.")] = None,
     *,
-    policy: Annotated[list[str] | None, option("--policy", "Hold what a policy governs.", "NAME")] = None,
+    policy: Annotated[list[str] | None, option("--policy", "Hold the snapshots that a policy governs.", "NAME")] = None,
     everything: Annotated[bool, option("--all", "Hold everything.")] = False,
-    making: Annotated[bool, option("--making", "Make no snapshots; others' are handled as before.")] = False,
+    making: Annotated[bool, option("--making", "Make no snapshots; those by others are handled as before.")] = False,
     reason: Annotated[str, option("--reason", "Why; every verdict shows it.", "TEXT")],
     review_after: Annotated[str, option("--review-after", "When sweeps ask about it.", "TIME")] = "30d",
     yes: Yes = False,
@@ -62,7 +62,7 @@ def place_hold(
     A volume is held with all its snapshots and copies, a snapshot with all
     its copies. The hold is written in every region of the system, and counts
     in all of them as soon as it is written in one. It asks about ids that
-    nothing has. With the credentials of a vault's account, it is written in
+    do not exist. With the credentials of a vault's account, it is written in
     the vault and counts there alone. Exits with status 1 if a region could
     not be reached.
     """
@@ -133,7 +133,7 @@ def release_hold(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Release a hold: retention goes by the rules again.
+    """Release a hold: retention follows the rules again.
 
     It stays in force until it is removed from every region: exits with
     status 1 if one could not be reached.
@@ -191,9 +191,7 @@ def _check_ids(
         warn([f"whether there is a volume, snapshot or copy of {missing} is not known: {'; '.join(unread)}"])
         return
     text = f"there is no volume, snapshot or copy of {missing} in {', '.join(regions)}"
-    require_consent(
-        f"{text[0].upper()}{text[1:]}. Hold it all the same?", yes=yes, json=json, otherwise=f"{text}; nothing was held"
-    )
+    require_consent(f"{text[0].upper()}{text[1:]}. Hold it anyway?", yes=yes, json=json, otherwise=f"{text}; nothing was held")
 
 
 def _known_ids(reader: SnapshotReader, volumes: Collection[str], snapshots: Collection[str]) -> set[str]:

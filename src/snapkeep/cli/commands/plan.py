@@ -57,7 +57,7 @@ def plan(
 ) -> None:
     """Show each volume's policy, each snapshot's verdict with its reasons, and missing copies.
 
-    Writes nothing. The JSON of named volumes says when each snapshot goes.
+    Writes nothing. The JSON of named volumes shows when each snapshot is deleted.
     Exits with status 1 if a plan would be refused, a volume's tag names an
     unknown policy, a document cannot be used, no deployed stack was found, or
     a region that is to be shown cannot be read; the other regions are shown.
@@ -90,7 +90,7 @@ def plan(
     by_defaults = any(policies[region].source == DEFAULTS for region in regions)
     if by_defaults:
         missing.insert(
-            0, "not known: the policies in force. This plan goes by the templates' defaults, as no deployed stack was found"
+            0, "not known: the policies in force. No deployed stack was found, so this plan uses the templates' defaults"
         )
     if by_defaults and not (json or csv):
         sys.stdout.writelines(f"{printable(text)}\n" for text in missing)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
     from snapkeep.usecases.recovery.prepare import RecoveryRequest
 
-app = typer.Typer(help="Make volumes or instances from recovery points; resume or undo it.", no_args_is_help=True)
+app = typer.Typer(help="Recover volumes or instances; resume or undo a recovery.", no_args_is_help=True)
 app.command()(instance)
 app.command()(group)
 app.command("map")(instance_map)
@@ -43,7 +43,7 @@ app.command("map")(instance_map)
 @with_aws_settings
 def volume(
     settings: AwsSettings,
-    targets: Annotated[list[str] | None, argument("[VOLUME|INSTANCE|NAME]...", "What to recover.")] = None,
+    targets: Annotated[list[str] | None, argument("[VOLUME|INSTANCE|NAME]...", "Volumes, instances or names to recover.")] = None,
     *,
     policy: OfPolicy = "",
     tag: OfTags = None,
@@ -58,10 +58,8 @@ def volume(
     without: Annotated[
         list[str] | None, option("--without", "Leave out this volume of an instance. Repeatable.", "VOLUME|DEVICE")
     ] = None,
-    newest: Annotated[bool, option("--newest", "The newest point of each volume, also where a whole set is older.")] = False,
-    with_deleted: Annotated[
-        bool, option("--with-deleted", "With --policy or --tag: also volumes that do not exist any more.")
-    ] = False,
+    newest: Annotated[bool, option("--newest", "Use the newest point of each volume, even if a whole set is older.")] = False,
+    with_deleted: Annotated[bool, option("--with-deleted", "With --policy or --tag: include deleted volumes.")] = False,
     bucket: Bucket = "",
     only_plan: OnlyPlan = False,
     yes: Yes = False,
@@ -140,7 +138,7 @@ def show(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bu
 @app.command()
 @with_aws_settings
 def resume(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bucket = "", json: Json = False) -> None:
-    """Continue a recovery that was interrupted, by anybody on any machine."""
+    """Continue an interrupted recovery, on any machine."""
     system = RecoverySystem(settings, in_region, bucket)
     _continue(system, system.journal().read(run_id), json=json, undo=False)
 

@@ -1,4 +1,4 @@
-"""`snapkeep recover instance`, `group` and `map`: make instances with all their volumes again."""
+"""`snapkeep recover instance`, `group` and `map`: recreate instances with all their volumes."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def instance(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Make an instance with all its volumes again, by its recovery record.
+    """Recreate an instance with all its volumes from its recovery record.
 
-    The plan comes first, with everything that cannot be carried over. Outside of its own region `--map` says what takes the place
-    of its subnet, security groups, instance profile and key pair. Either the instance is whole, or the recovery fails.
+    The plan comes first, with everything that cannot be carried over. Outside its own region, `--map` names the replacements of
+    its subnet, security groups, instance profile and key pair. Either the instance is whole, or the recovery fails.
     """
     from snapkeep.domain.recovery.instance_fit import InstanceOptions  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare_instance import InstanceRequest  # noqa: PLC0415
@@ -151,9 +151,9 @@ def instance_map(
     bucket: Bucket = "",
     json: Json = False,
 ) -> None:
-    """Write a first map for `recover instance --map`, by names and CIDRs, and list what it could not match.
+    """Write a first map for `recover instance --map`, by names and CIDRs, and list what has no match.
 
-    Look at it before you use it: a security group of the same name can have other rules.
+    Check it before you use it: a security group of the same name can have other rules.
     """
     from snapkeep.cli.views.recover_instance import map_as_data, map_lines  # noqa: PLC0415
 

@@ -67,8 +67,8 @@ def recoverable(
 ) -> None:
     """Show the recovery points of volumes and instances: the newest up to a moment, whole sets first.
 
-    It reads what the primary region and each DR region hold, and says which of them it could not look at. Exits with status 1 if
-    something that is named, or that a policy governs now, cannot be recovered in a region, or a region could not be read.
+    It reads the primary region and each DR region, and names those that it could not read. Exits with status 1 if a named
+    volume or instance, or a volume under a policy, cannot be recovered in a region, or a region could not be read.
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.recoverable import as_data, lines  # noqa: PLC0415

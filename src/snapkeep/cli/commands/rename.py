@@ -39,7 +39,7 @@ def rename(
 ) -> None:
     """Set the parameter FormerSystem of the system NEW: its sweeps then adopt the snapshots and copies of OLD.
 
-    Shows first how many, and how many of them retention then deletes.
+    First shows how many, and how many of them retention then deletes.
     """
     if settings.suffix:
         raise WrongUse("--name: rename takes the names of both systems as its arguments")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from snapkeep.domain.sweep.report import SweepReport
     from snapkeep.usecases.sweep.shared import SweepInput
 
-app = typer.Typer(help="Find and repair what events missed, now.")
+app = typer.Typer(help="Find and repair missed events now.")
 
 PATIENCE_HOURS = 0.75
 

@@ -44,7 +44,7 @@ def key_policy(
     file: Annotated[Path, argument("FILE", "Policy document in YAML or JSON.")],
     name: Annotated[str, argument("VAULT", "Name of a vault; by default all of them.", show_default=False)] = "",
 ) -> None:
-    """Print, as JSON, what the key of each copy rule for a vault must allow. Does not call AWS.
+    """Print, as JSON, the policy statements that the key of each copy rule for a vault needs. Does not call AWS.
 
     Add the statements to the policies of these keys in the production account.
     """
@@ -82,7 +82,7 @@ def push(
 ) -> None:
     """Put a document in force in a vault, after showing what its next sweep would delete. With the credentials of its account.
 
-    The entry of `vaults` with this account and `--region` counts there, and nothing else of the document.
+    Only the entry of `vaults` with this account and `--region` applies there.
     """
     from snapkeep.cli.stack_limits import allowance_reader, check_locks_of_vault  # noqa: PLC0415 - --help needs none of these
     from snapkeep.cli.views.plan import allowance_as_data  # noqa: PLC0415
@@ -132,7 +132,7 @@ _Volumes = Annotated[list[str] | None, argument("[VOLUME]...", "Source volumes; 
 @app.command("list")
 @with_aws_settings
 def list_points(settings: AwsSettings, volumes: _Volumes = None, *, json: Json = False) -> None:
-    """List the points of a vault: source, lock, and what its policy makes of each. With the credentials of its account.
+    """List the points of a vault: source, lock, and verdict of its policy. With the credentials of its account.
 
     The vault is the one in `--region`. Exits with status 1 if its policies are not known, or a point cannot be restored.
     """
@@ -206,11 +206,11 @@ def restore(
     from snapkeep.usecases.recovery.prepare import RecoveryRequest  # noqa: PLC0415
 
     if bool(key) != bool(account):
-        raise WrongUse("--copy-to-key and --share-with belong together: the key under which, and the account for which")
+        raise WrongUse("--copy-to-key and --share-with belong together: give the copies' key and their account")
     if account and not re.fullmatch(r"[0-9]{12}", account):
         raise WrongUse(f"--share-with {account}: write an account number of 12 digits")
     if key and (zone or rate != "default"):
-        raise WrongUse("--zone and --rate are of volumes, and --copy-to-key makes none")
+        raise WrongUse("--zone and --rate apply to volumes, and --copy-to-key makes none")
     system, moment = RecoverySystem(settings, settings.region, bucket), moment_of(at, datetime.now(UTC))
     target, options = Target(tuple(volumes)), ConsentOptions(only_plan, yes, json)
     if key:

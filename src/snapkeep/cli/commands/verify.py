@@ -1,4 +1,4 @@
-"""`snapkeep verify`: prove that copies equal their sources, block by block, or estimate what that takes."""
+"""`snapkeep verify`: prove that copies equal their sources, block by block, or estimate time and price."""
 
 from __future__ import annotations
 

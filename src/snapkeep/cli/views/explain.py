@@ -1,4 +1,4 @@
-"""The story of one snapshot, for people and as JSON values."""
+"""The history of one snapshot, for people and as JSON values."""
 
 from __future__ import annotations
 

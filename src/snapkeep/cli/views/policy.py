@@ -98,7 +98,7 @@ def _rule_lines(rule: CopyRule) -> Iterator[str]:
         yield f"        {_completion_text(rule)}"
     if rule.completion:
         highest = completion_price_usd_per_gib(COMPLETION_STEP_MINUTES)
-        yield f"        each copy the cheapest way that meets this, at most {highest:.3f} USD more for each GiB copied"
+        yield f"        each copy in the cheapest way that meets this, at most {highest:.3f} USD more for each GiB copied"
     if rule.copy_budget:
         yield f"        time-based copies for at most {rule.budget_usd:g} USD a month, then ordinary ones"
 

@@ -54,7 +54,7 @@ def volume_lines(volume: VolumeRecovery, now: datetime, place: str, *, unproved:
     named = titled(volume.tags.get("Name", ""), point.origin.volume_id)
     yield f"  {named}: {volume.size_gib} GiB {volume.volume_type} from {point.id}{place}"
     older = "" if point.origin.start_known else ", or earlier"
-    yield f"    data of {start:%Y-%m-%d %H:%M:%S} UTC{older}: what was written in the last {span_text(now - start)} is lost"
+    yield f"    data of {start:%Y-%m-%d %H:%M:%S} UTC{older}: data written in the last {span_text(now - start)} is lost"
     yield f"    proof: {point.tags.get(PROOF, unproved if point.is_copy else 'a snapshot of the volume, no copy')}"
 
 

@@ -123,7 +123,7 @@ def group_as_data(plan: GroupPlan) -> dict[str, Any]:
 
 def map_lines(proposed: ProposedMap, region: str) -> Iterator[str]:
     """Yield a map as YAML, with what was not matched as comments."""
-    yield f"# Replacements in {region}. Look at each line before you use it."
+    yield f"# Replacements in {region}. Check each line before you use it."
     for kind, entries in asdict(proposed.entries).items():
         if entries:
             yield f"{kind}:"

@@ -93,9 +93,7 @@ Samples = list[tuple[Mapping[str, str], float]]
 """The labels beside `system` and `region`, and the value, of each sample of a metric."""
 _HELP = {
     "snapkeep_healthy": "1 when nothing needs attention.",
-    "snapkeep_read_timestamp_seconds": (
-        "When all of this was read, in seconds since 1970: samples that are old look like new ones."
-    ),
+    "snapkeep_read_timestamp_seconds": ("Time of this reading, in seconds since 1970: old samples look like new ones."),
     "snapkeep_volumes": "Volumes by health.",
     "snapkeep_rpo_age_seconds": "Age of the data that could be restored, by volume.",
     "snapkeep_copy_age_seconds": "Age of the newest copy, by volume and DR region.",

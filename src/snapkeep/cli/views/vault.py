@@ -96,7 +96,7 @@ def copies_lines(plan: CopyPlan, now: datetime) -> Iterator[str]:
     yield f"plan: {counted(len(plan.points), 'copy', 'copies')} in {plan.region} under {plan.key}, for account {plan.account}"
     for point in plan.points:
         start = point.origin.start_time
-        lost = f"what was written in the last {span_text(now - start)} is lost"
+        lost = f"data written in the last {span_text(now - start)} is lost"
         yield f"  {point.origin.volume_id}: {point.size_gib} GiB from {point.id}, data of {start:%Y-%m-%d %H:%M:%S} UTC: {lost}"
     yield from (f"note: {remark}" for remark in plan.remarks)
     yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)

@@ -1,1 +1,1 @@
-"""`snapkeep doctor`: what of an account and of a system would break a deployment or protection, read only."""
+"""`snapkeep doctor`: problems of an account and a system that would break a deployment or protection, read only."""

@@ -168,7 +168,7 @@ def encryption_check(region: str, *, on: bool) -> CheckResult:
 def trail_check(region: str, trails: Sequence[RecordingTrail]) -> CheckResult:
     """Return whether CloudTrail records who deletes snapshots, and who takes away what protects them."""
     if not trails:
-        text = "no trail records this region's management events: calls of others are no signals, and only 90 days are known"
+        text = "no trail records this region's management events: calls by others cause no signals, and only 90 days are known"
         return CheckResult(Check.TRAIL, CheckState.WARNING, region, text, "create a trail of all regions")
     if not any(trail.with_kms for trail in trails):
         text = "no trail records the calls of KMS here: the deletion of a key is not a signal"
@@ -195,7 +195,7 @@ def sample_check(region: str, functions: Sequence[DeployedFunction]) -> CheckRes
             by_suffix.setdefault(function.name.removeprefix(base), []).append(function.name)
     names = sorted(name for suffix in by_suffix.values() if len(suffix) >= _FEWEST_OF_SAMPLE for name in suffix)
     if names:
-        text = f"AWS's sample is deployed ({', '.join(names)}): it deletes by count what Snapkeep's policy keeps"
+        text = f"AWS's sample is deployed ({', '.join(names)}): it deletes, by count, snapshots that Snapkeep's policy keeps"
         return CheckResult(Check.SAMPLE, CheckState.WARNING, region, text, "see docs/operating/from-aws-sample.md")
     return CheckResult(Check.SAMPLE, CheckState.OK, region, "not deployed")
 

@@ -32,7 +32,7 @@ def console(
     ] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Show a system of thirty volumes in the embedded AWS.")] = False,
 ) -> None:
-    """Show what can be recovered, to when, and what needs somebody, in a browser.
+    """Show what can be recovered, to when, and what needs attention, in a browser.
 
     Listens on 127.0.0.1 only. The address has a random token; keep it to
     yourself. Uses the caller's credentials, and changes nothing without

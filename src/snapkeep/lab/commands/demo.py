@@ -27,7 +27,7 @@ def demo(
 ) -> None:
     """Start the embedded AWS, deploy both stacks, make volumes and snapshots, follow every run, and check what must hold.
 
-    Needs no AWS account and no network. Exit status 0: all holds; 1: something does not.
+    Needs no AWS account and no network. Exit status 0: every check passes; 1: one fails.
     """
     from snapkeep.lab.demo.stage import play  # noqa: PLC0415
     from snapkeep.lab.demo.view import make_audience, show_ended  # noqa: PLC0415 - a second of imports

@@ -36,15 +36,15 @@ _Policies = Annotated[
     list[Path] | None,
     typer.Option("--policy", metavar="FILE", exists=True, dir_okay=False, help="Policy document; twice to compare two."),
 ]
-_Days = Annotated[int, typer.Option(metavar="DAYS", min=1, max=MOST_DAYS, help="How many days pass.")]
+_Days = Annotated[int, typer.Option(metavar="DAYS", min=1, max=MOST_DAYS, help="Days to simulate.")]
 _Every = Annotated[
-    float, typer.Option(metavar="HOURS", min=0.25, max=24.0 * MOST_DAYS, help="Between two snapshots of a volume.")
+    float, typer.Option(metavar="HOURS", min=0.25, max=24.0 * MOST_DAYS, help="Hours between two snapshots of a volume.")
 ]
 _Quota = Annotated[int, typer.Option(metavar="COPIES", min=1, help="Copies at once into a DR region.")]
 _FaultShare = Annotated[
-    float, typer.Option("--faults", metavar="SHARE", min=0, max=1, help="Of events, copies and calls, to go wrong.")
+    float, typer.Option("--faults", metavar="SHARE", min=0, max=1, help="Share of events, copies and calls that fail.")
 ]
-_Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Another number, another fleet and other faults.")]
+_Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Seed of the fleet and of the faults.")]
 _Html = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", dir_okay=False, writable=True, help="Write the report with charts to this file."),
@@ -56,13 +56,13 @@ _Volumes = Annotated[
         metavar="NUMBER",
         min=1,
         max=20_000,
-        help=f"How many volumes are made by chance. Default: {FLEET_BY_CHANCE}.",
+        help=f"Number of random volumes. Default: {FLEET_BY_CHANCE}.",
         rich_help_panel=_FLEET,
     ),
 ]
 _Tags = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="That the made volumes carry; repeatable.", rich_help_panel=_FLEET),
+    typer.Option("--tag", metavar="KEY=VALUE", help="Tag of the random volumes; repeatable.", rich_help_panel=_FLEET),
 ]
 _WorldFile = Annotated[
     Path | None,
