@@ -241,22 +241,18 @@ def _protection(
     starts = [listing.oldest_start[lineage] for listing in (sources, *copies.values()) if lineage in listing.oldest_start]
     # The time for which the volume should have had a copy: since its first snapshot.
     oldest = sources.oldest_start.get(lineage) or min(starts, default=now)
-    judgement = _judge(policy, snapshot, newest_copies, oldest, now)
     return VolumeProtection(
         lineage=lineage,
         volume=volume,
         policy=policy.name if policy else "",
         why_policy=selection.problem or selection.why,
-        health=judgement.health,
-        why=judgement.why,
-        cause=judgement.cause,
         rpo=policy.rpo if policy else timedelta(0),
-        age=judgement.age,
         snapshot=snapshot,
         copies=newest_copies,
         pending=sources.pending[lineage] + sum(listing.pending[lineage] for listing in copies.values()),
         failed=sources.failed[lineage] + sum(listing.failed[lineage] for listing in copies.values()),
         snapshots=sources.counts[lineage],
+        **_judge(policy, snapshot, newest_copies, oldest, now)._asdict(),
     )
 
 

@@ -11,8 +11,8 @@ from snapkeep.adapters.ec2_shares import Ec2Shares
 from snapkeep.adapters.events_owner_buses import EventOwnerBuses
 from snapkeep.domain.events import parse_share
 from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.copy_snapshot_to_dr import build as build_enqueue
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.copies.pull import PullShares
 
 
@@ -29,7 +29,7 @@ def build(parts: Composition) -> PullShares:
         owners=environment.owner_accounts,
         shares_of=shares_of,
         queue=parts.queue_of(environment.region),
-        enqueue=EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock),
+        enqueue=build_enqueue(parts),
         buses=EventOwnerBuses(
             client_of=lambda region: parts.clients.get("events", region=region), partition=environment.partition
         ),

@@ -155,13 +155,13 @@ def build_watch(parts: Composition) -> DrillWatch:
 
 
 def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
-    from snapkeep.usecases.copies.enqueue import EnqueueCopy  # noqa: PLC0415
+    from snapkeep.functions.copy_snapshot_to_dr import build as build_enqueue  # noqa: PLC0415
     from snapkeep.usecases.sweep.primary import PrimarySweep  # noqa: PLC0415
 
     return PrimarySweep(
         reader_of=parts.points_of,
         queue_of=parts.queue_of,
-        enqueue=EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock),
+        enqueue=build_enqueue(parts),
         runs=adapters.runs,
         waiting_runs=adapters.waiting_runs,
         **_common(parts, adapters),

@@ -128,12 +128,7 @@ def _stack_results(
             decisions.append((Check.SSM_DOCUMENTS, lambda: checks.ssm_documents_check(region, allowed, named, caller)))
     if stack_key := stack.parameters.get("KmsKeyArn", ""):
         services = ("events.amazonaws.com", "cloudwatch.amazonaws.com", f"logs.{region}.amazonaws.com")
-        decisions.append(
-            (
-                Check.STACK_KEY,
-                lambda: checks.key_check(Check.STACK_KEY, region, facts.key(stack_key), caller.account_id, services),
-            )
-        )
+        decisions.append((Check.STACK_KEY, partial(_key, Check.STACK_KEY, facts, region, stack_key, caller, services)))
     if stack.names:
         decisions.append((Check.NAMES, lambda: checks.names_check(region, _existing(facts, stack.names))))
     if not deploying:
@@ -145,8 +140,10 @@ def _stack_results(
     yield from (_known(check, region, decide) for check, decide in decisions)
 
 
-def _key(check: Check, facts: RegionInventory, region: str, key: str, caller: Caller) -> CheckResult:
-    return checks.key_check(check, region, facts.key(key), caller.account_id)
+def _key(
+    check: Check, facts: RegionInventory, region: str, key: str, caller: Caller, services: Sequence[str] = ()
+) -> CheckResult:
+    return checks.key_check(check, region, facts.key(key), caller.account_id, services)
 
 
 def _copy_keys(system: System, stack: StackSubject) -> list[str]:
