@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.deploy.templates import S3Location
 from snapkeep.domain.errors import InvalidConfiguration
 
@@ -83,8 +84,7 @@ class ArtifactBucket:
         if str(self._s3.meta.endpoint_url).startswith("https:"):  # the embedded AWS speaks plain HTTP, to this machine alone
             self._s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(self._tls_only()), **self._owner)
         if tags:
-            tag_set = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
-            self._s3.put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": tag_set}, **self._owner)
+            self._s3.put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": tag_list(tags)}, **self._owner)
         return made
 
     def _create(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.deploy.changes import ResourceChange
 from snapkeep.deploy.progress import StackEvent, Watcher
 from snapkeep.deploy.stack_descriptions import ABSENT, StackDescription, describe_stack, does_not_exist
@@ -240,7 +241,7 @@ class Stack:
             Parameters=parameters,
             Capabilities=list(CAPABILITIES),
             **self._role,
-            Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())],
+            Tags=tag_list(tags),
         )["Id"]
         while True:
             description = self._cloudformation.describe_change_set(ChangeSetName=change_set, StackName=self.name)

@@ -21,7 +21,7 @@ from snapkeep.domain.vault.shares import (
     VaultStanding,
     due_shares,
     is_wanted,
-    share_counts,
+    share_figures,
     share_of,
     share_tag,
     vault_copy_tag,
@@ -214,7 +214,9 @@ def test_a_word_that_cannot_be_read_is_refused(wrong: dict[str, object]) -> None
 def test_managed_copies_that_are_shared_and_copied_are_counted() -> None:
     shared, copied = copy(1, **share_tag(BUNKER, NOW)), copy(1, **vault_copy_tag(BUNKER, "snap-0123456789abcdef0"))
     foreign = replace(shared, tags={VAULT: "bunker"})
-    assert share_counts([shared, copied, copied, copy(1), foreign], SYSTEM) == (1, 2)
+    figures = {"copies_shared": 1, "copies_in_vault": 2}
+    assert share_figures([shared, copied, copied, copy(1), foreign], SYSTEM) == figures
+    assert share_figures([copy(1), foreign], SYSTEM) == {}
 
 
 def standing(*copies: Snapshot) -> VaultStanding:

@@ -308,7 +308,7 @@ def _cpu_options(shape: ShapeSettings, site: LaunchSite) -> dict[str, Any]:
 
 def _address(instance: InstanceSettings, site: LaunchSite) -> tuple[str, str]:
     """Return the private address of the launch, empty if EC2 chooses it, and a remark."""
-    recorded = next((interface.addresses[0] for interface in instance.network.interfaces if interface.addresses), "")
+    recorded = instance.network.address
     if not recorded or site.subnet is None:
         return "", ""
     if not site.subnet.cidr or ipaddress.ip_address(recorded) not in ipaddress.ip_network(site.subnet.cidr):

@@ -112,6 +112,11 @@ class NetworkSettings:
     interfaces: tuple[Interface, ...]
     subnet_cidr: str = ""
 
+    @property
+    def address(self) -> str:
+        """The primary private address; empty if none is recorded."""
+        return next((interface.addresses[0] for interface in self.interfaces if interface.addresses), "")
+
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:

@@ -100,10 +100,11 @@ def is_wanted(copy: Snapshot, policies: PolicySet) -> bool:
     return share is not None and vault is not None and share.vault == vault.name
 
 
-def share_counts(copies: Iterable[Snapshot], system: str) -> tuple[int, int]:
-    """Return the number of managed copies that are shared with vaults, and the number that vaults have copied."""
+def share_figures(copies: Iterable[Snapshot], system: str) -> dict[str, int]:
+    """Return how many managed copies are shared with vaults, and how many vaults have copied, by figure; empty without any."""
     managed = [copy.tags for copy in copies if copy.managed_by(system)]
-    return sum(VAULT in tags for tags in managed), sum(VAULT_COPY in tags for tags in managed)
+    shared, copied = sum(VAULT in tags for tags in managed), sum(VAULT_COPY in tags for tags in managed)
+    return {"copies_shared": shared, "copies_in_vault": copied} if shared or copied else {}
 
 
 @dataclass(frozen=True, slots=True)

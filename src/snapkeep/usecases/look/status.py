@@ -30,7 +30,7 @@ from snapkeep.domain.recovery.recoverability import Recoverability, recoverabili
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.system import StackKind, stack_name
-from snapkeep.domain.vault.shares import VaultStanding, share_counts, vault_standings
+from snapkeep.domain.vault.shares import VaultStanding, share_figures, vault_standings
 from snapkeep.domain.wildcards import matches_any
 from snapkeep.usecases.look.budgets import CopyBudget, copy_budgets
 from snapkeep.usecases.look.queued_copies import QueuedCopy, queued_copies
@@ -250,7 +250,8 @@ def gather_status(
     )
     totals = _totals(protections, queue, None if source.problem else list(snapshots), system)
     if chosen == EVERY_VOLUME:
-        totals |= _share_totals((copy for copies in listings.values() for copy in copies), system)
+        shares = share_figures((copy for copies in listings.values() for copy in copies), system)
+        totals |= {StatusTotal(name): number for name, number in shares.items()}
     if chosen == EVERY_VOLUME and not source.problem and len(listings) == len(readings):
         listed_everywhere = [*source.snapshots, *(copy for copies in listings.values() for copy in copies)]
         gone = deleted_lineages(listed_everywhere, primary.region, {volume.id for volume in source.volumes})
@@ -338,9 +339,3 @@ def _totals(
         StatusTotal.COPIES_FAILED: states.count(EntryState.FAILED),
         StatusTotal.COPIES_LATE: sum(row.late for row in rows),
     }
-
-
-def _share_totals(copies: Iterable[Snapshot], system: str) -> dict[StatusTotal, int]:
-    """Return the number of copies that are shared with vaults, and the number that vaults have copied; nothing without any."""
-    shared, copied = share_counts(copies, system)
-    return {StatusTotal.COPIES_SHARED: shared, StatusTotal.COPIES_IN_VAULT: copied} if shared or copied else {}

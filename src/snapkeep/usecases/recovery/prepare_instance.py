@@ -173,7 +173,7 @@ class PrepareInstance:
             group_ids=[group for group in words.security_groups if group],
             instance_type=words.instance_type,
             key_pair=words.key_pair,
-            address=next((interface.addresses[0] for interface in instance.network.interfaces if interface.addresses), ""),
+            address=instance.network.address,
             instance_id=instance.instance_id if same_region else "",
         )
         plan = plan_instance(choice, record, self._data_bytes(choice), words, site, options)

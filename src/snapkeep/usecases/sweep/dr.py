@@ -39,7 +39,7 @@ from snapkeep.domain.sweep.rotation import rotating_sample
 from snapkeep.domain.sweep.unproved_copies import MOST_COMPARISONS, unproved_copies, unproved_findings
 from snapkeep.domain.system import StackKind
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
-from snapkeep.domain.vault.shares import share_counts
+from snapkeep.domain.vault.shares import share_figures
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.pull import PullShares
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
@@ -243,13 +243,7 @@ def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -
         Figure.SNAPSHOTS: len(snapshots),
         Figure.COPIES_MANAGED: len(managed),
         Figure.COPIES_COMPLETED: sum(copy.completed for copy in managed),
-        **_vault_counts(snapshots, system),
+        **{Figure(name): number for name, number in share_figures(snapshots, system).items()},
         Figure.VOLUMES_WITH_COPY: len({copy.origin.lineage for copy in managed if copy.counts_for(system)}),
         **queue_counts(entries),
     }
-
-
-def _vault_counts(snapshots: list[Snapshot], system: str) -> dict[Figure, int]:
-    """Return how many copies are shared with vaults, and how many the vaults have copied; nothing where there are none."""
-    shared, copied = share_counts(snapshots, system)
-    return {Figure.COPIES_SHARED: shared, Figure.COPIES_IN_VAULT: copied} if shared or copied else {}
