@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.patience import COMMAND_SECONDS
+from support.documented_users import snapkeep
 from support.stacks import Builder
 
 PRIMARY, DR = "us-east-1", "us-east-2"
@@ -21,11 +18,6 @@ DR_KEY_POLICY = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:List*", "Resource": "*"}],
 }
-
-
-def snapkeep(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("snapkeep")), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
 
 
 def checked(environment: dict[str, str], status: int) -> dict[tuple[str, str], dict[str, Any]]:

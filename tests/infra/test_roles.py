@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from snapkeep.domain.commands import document_arn
 from support.permissions import EVERY_FUNCTION, PERMISSIONS, actions_of
-from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resources, statements, template
+from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, all_statements, resources, statements, template
 
 ROOT = Path(__file__).parents[2]
 SWEEP_ROLES = {"SweepingRole", "SweepTimerRole"}
@@ -38,12 +37,6 @@ def service_authorization() -> dict[str, Any]:
 def can_be_limited(action: str) -> bool:
     service, name = action.split(":")
     return bool(service_authorization()[service]["Actions"][name.lower()].get("Resources"))
-
-
-def all_statements() -> Iterator[Statement]:
-    for stack in STACKS:
-        for role in resources(stack, ROLE):
-            yield from statements(stack, role)
 
 
 def granted(stack: str, role: str) -> frozenset[str]:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from snapkeep.domain.policy.shapes import DRILL_DOCUMENT_PATTERN
-from support.templates import ROLE, STACKS, Statement, resources, statements
+from support.templates import all_statements, statements
 
 SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
-
-
-def all_statements() -> Iterator[Statement]:
-    for stack in STACKS:
-        for role in resources(stack, ROLE):
-            yield from statements(stack, role)
 
 
 def of_drill(key: str) -> dict[str, dict[str, object]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.tags import description_of_copy
@@ -84,14 +84,8 @@ class PausedDispatcher(Laboratory):
         dispatch, copier = self.dispatcher(*errors, **changes)
         return dispatch.run("the dispatcher"), copier.asked
 
-    def entry(self, source: str) -> QueueEntry:
-        return self.runner.composition.queues[DR].get(entry_key(PRIMARY, source, DR))
-
     def state(self, source: str) -> EntryState:
         return self.entry(source).state
-
-    def put(self, source: str, **changes: Any) -> None:
-        self.runner.composition.queues[DR].write(replace(self.entry(source), **changes))
 
     def name_key(self, source: str, key: str) -> None:
         self.put(source, request=replace(self.entry(source).request, kms_key=key))

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import boto3
-
 from snapkeep.lab.ebs_model import ContentFaults
 from support.drill_endpoints import make_endpoints
 from support.drilling_instances import make_drill_network
+from support.policy_stories import push
 from support.real_system import REGIONS, RealSystem
 
 DRILLED = {("drill", "SUCCEEDED", ""): 3, ("drill", "FAILED", "DrillFailed"): 1}
@@ -27,7 +26,7 @@ def volumes_are_drilled(system: RealSystem) -> None:
     drills = [drill, {**drill, **machines}]
     copies = [{"region": REGIONS["dr"], "retention": {"keep_last": 5}}]
     gold = {"name": "gold", "select": {}, "retention": {"keep_last": 5}, "copies": copies}
-    put_document(system, json.dumps({"version": 1, "policies": [gold], "drills": drills}))
+    push(json.dumps({"version": 1, "policies": [gold], "drills": drills}))
     network = make_drill_network(system.ec2("dr"), "snapkeep")
     make_endpoints(system.ec2("dr"), network, "snapkeep", REGIONS["dr"], system.world.account_id)
     system.world.client("ssm", REGIONS["dr"]).create_document(Name="snapkeep-drill-check", Content="{}")
@@ -43,7 +42,7 @@ def volumes_are_drilled(system: RealSystem) -> None:
             system.world.plant(snapshot_id, ContentFaults(wrong=(1,)), region=REGIONS["dr"])
 
     system.world.subscribe(plant)
-    put_document(system, "{policies")
+    push("{policies")
     system.advance(600)  # however long the first took, another is due
     system.invoke("dr", "Drill", {})
     system.settle()
@@ -58,11 +57,6 @@ def encrypted_root(system: RealSystem) -> str:
     instance_id = launched["Instances"][0]["InstanceId"]
     (reservation,) = system.ec2("primary").describe_instances(InstanceIds=[instance_id])["Reservations"]
     return str(reservation["Instances"][0]["BlockDeviceMappings"][0]["Ebs"]["VolumeId"])
-
-
-def put_document(system: RealSystem, text: str) -> None:
-    for region in REGIONS.values():
-        boto3.client("ssm", region_name=region).put_parameter(Name="/snapkeep/policy", Value=text, Type="String", Overwrite=True)
 
 
 def once_around(states: Iterable[str]) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from snapkeep.domain.copies.entry import QueueEntry, entry_key
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
@@ -65,6 +66,14 @@ class Laboratory:
 
     def ec2(self, region: str = PRIMARY) -> Any:
         return self.world.client("ec2", region, caller="person")
+
+    def entry(self, source: str) -> QueueEntry:
+        """Return the entry of a snapshot's copy."""
+        return self.runner.composition.queues[DR].get(entry_key(PRIMARY, source, DR))
+
+    def put(self, source: str, **changes: Any) -> None:
+        """Change the entry of a snapshot's copy."""
+        self.runner.composition.queues[DR].write(replace(self.entry(source), **changes))
 
     def make_volume(self, tags: Mapping[str, str] = INCLUDED, *, region: str = PRIMARY, size_gib: int = 8, **given: Any) -> str:
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]

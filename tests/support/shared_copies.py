@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from support.drilled_system import put_document
+from support.policy_stories import push
 from support.real_system import REGIONS, RealSystem
 
 VAULT_ACCOUNT = "210987654321"
@@ -38,7 +38,7 @@ def copies_are_shared(system: RealSystem) -> None:
     """One copy is shared until the vault has copied it; another one is shared until no policy names the vault."""
     kms = system.world.client("kms", REGIONS["dr"], caller="person")
     key = kms.create_key(Description="of the copies")["KeyMetadata"]["Arn"]
-    put_document(system, document(key))
+    push(document(key))
     volume_id = system.make_volume(encrypted=True)
     system.protect(volume_id)
     ((copy_id, readers),) = shares_of(system).items()
@@ -49,11 +49,11 @@ def copies_are_shared(system: RealSystem) -> None:
     assert shares_of(system) == {copy_id: []}
     system.protect(volume_id)
     assert sorted(shares_of(system).values()) == [[], [VAULT_ACCOUNT]]
-    put_document(system, document(key, vault=False))
+    push(document(key, vault=False))
     system.advance(120)
     system.invoke("dr", "ShareWithVault", {"detail-type": "Scheduled Event", "source": "aws.events"})
     assert list(shares_of(system).values()) == [[], []]
-    put_document(system, "{policies")
+    push("{policies")
     system.advance(120)
     system.invoke("dr", "ShareWithVault", {"detail-type": "Scheduled Event", "source": "aws.events"})
     system.settle()

@@ -55,6 +55,13 @@ def statements(stack: str, role: str) -> Iterator[Statement]:
             )
 
 
+def all_statements() -> Iterator[Statement]:
+    """Return the statements of all roles of all stacks."""
+    for stack in STACKS:
+        for role in resources(stack, ROLE):
+            yield from statements(stack, role)
+
+
 def _if_made(statement: dict[str, Any]) -> dict[str, Any]:
     """Return a statement that only some stacks have as they have it."""
     if "Fn::If" not in statement:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from snapkeep.domain.copies.entry import QueueEntry, entry_key
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.records import SnapshotRecord
@@ -53,12 +51,6 @@ class Unreceived(Laboratory):
     ) -> ReceiveResult:
         ended = CopyEndEvent(copy_id, DR, source, source_region, succeeded, cause)
         return self.runner.composition.receive(DR).run(ended)
-
-    def entry(self, source: str) -> QueueEntry:
-        return self.runner.composition.queues[DR].get(entry_key(PRIMARY, source, DR))
-
-    def put(self, source: str, **changes: Any) -> None:
-        self.runner.composition.queues[DR].write(replace(self.entry(source), **changes))
 
     def copy_by_hand(self, source: str, tags: dict[str, str], description: str = "") -> str:
         listed = [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
