@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import uvicorn
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -58,7 +58,7 @@ from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.protection import age_text
 from snapkeep.domain.system import system_name
 from snapkeep.domain.tags import format_time, parse_time
-from snapkeep.reports.page import FOLDER
+from snapkeep.reports.page import FOLDER, page_templates
 
 HOST = "127.0.0.1"
 HERE = Path(__file__).parent
@@ -305,15 +305,8 @@ def _printed(text: str) -> str:
 
 
 def _environment() -> Environment:
-    # Values come from tags that people write: all are escaped, and a missing one is a bug and no empty place.
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: _printed(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
-    )
+    environment = page_templates(HERE / "templates")
+    environment.finalize = lambda value: _printed(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
     environment.globals |= {
         "age_text": age_text,
         "policy_lines": lambda policies: list(summary_lines(policies, [limit.name for limit in fields(Limits)])),
