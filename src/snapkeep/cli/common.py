@@ -111,6 +111,10 @@ class AwsSettings(SystemNames):
         """The system's name, the value of the tag `snapkeep:managed`."""
         return system_name(self.suffix)
 
+    def kind_of(self, region: str) -> StackKind:
+        """Return the kind of the system's stack in a region."""
+        return StackKind.PRIMARY if region == self.region else StackKind.DR
+
     def stack_name(self, kind: StackKind) -> str:
         """Return the name of the stack `primary` or `dr`, as the options or `deploy` name it."""
         named = {StackKind.PRIMARY: self.primary_stack, StackKind.DR: self.dr_stack}

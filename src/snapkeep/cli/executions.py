@@ -48,11 +48,10 @@ def latest_runs(
     runs: list[Run] = []
     problems: list[str] = []
     for region in regions:
-        kind = StackKind.PRIMARY if region == settings.region else StackKind.DR
         client = settings.client("stepfunctions", region)
         try:
             caller = identity(region)
-            for machine in MACHINES[kind]:
+            for machine in MACHINES[settings.kind_of(region)]:
                 arn = state_machine_arn(caller, region, settings.system, machine)
                 runs += [Run(machine, region, each) for each in RunHistory(client=client, state_machine_arn=arn).latest(RUNS)]
         except SnapkeepError as error:

@@ -173,7 +173,7 @@ class InstalledSystem:
 
     def stacks_missing(self, regions: Iterable[str]) -> list[str]:
         """Return a message for each of the regions that has no stack."""
-        kinds = [(StackKind.PRIMARY if region == self.settings.region else StackKind.DR, region) for region in regions]
+        kinds = [(self.settings.kind_of(region), region) for region in regions]
         return [self._missing(kind, region) for kind, region in kinds if not self.stack_parameters(kind, region)]
 
     def _missing(self, kind: StackKind, region: str) -> str:

@@ -21,7 +21,6 @@ from snapkeep.domain.json_codec import from_text
 from snapkeep.domain.plural import counted
 from snapkeep.domain.signals import SignalRecord
 from snapkeep.domain.sweep.report import SweepReport
-from snapkeep.domain.system import StackKind
 from snapkeep.usecases.sweep.publish_report import KeptReport
 from snapkeep.usecases.sweep.report_names import REPORTS, SIGNALS
 
@@ -114,8 +113,7 @@ def report_stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dic
 
 def report_store(installed: InstalledSystem, region: str) -> S3Reports | None:
     """Return the bucket of a region's stack; None without a stack, whose functions would keep reports and signals there."""
-    kind = StackKind.PRIMARY if region == installed.settings.region else StackKind.DR
-    bucket = installed.stack(kind, region).outputs.get("ReportsBucketName", "")
+    bucket = installed.stack(installed.settings.kind_of(region), region).outputs.get("ReportsBucketName", "")
     return S3Reports(client=installed.settings.client("s3", region), bucket=bucket) if bucket else None
 
 

@@ -35,7 +35,7 @@ class Stacks(Protocol):
 
 def limits_of(installed: Stacks, region: str) -> LockLimits | None:
     """Return the locks that the stack of a region allows; None where there is no stack, or it does not answer."""
-    return _limits(parameters) if (parameters := _parameters(installed, _kind(installed, region), region)) else None
+    return _limits(parameters) if (parameters := _parameters(installed, installed.settings.kind_of(region), region)) else None
 
 
 def lock_problems(installed: Stacks, policies: PolicySet) -> list[PolicyProblem]:
@@ -96,7 +96,7 @@ def allowance_reader(installed: Stacks, region: str, kind: StackKind | None = No
     @cache
     def of_day(day: date) -> Callable[[Collection[str]], DayAllowance]:
         try:
-            return _allowance(installed, region, kind or _kind(installed, region), day)
+            return _allowance(installed, region, kind or installed.settings.kind_of(region), day)
         except known_errors() as error:
             problem = one_line(error)
             return lambda snapshot_ids: DayAllowance(len(snapshot_ids), problem=problem)
@@ -114,10 +114,6 @@ def _allowance(installed: Stacks, region: str, kind: StackKind, day: date) -> Ca
     bucket = installed.stack_outputs(kind, region)["ReportsBucketName"]
     documents = S3Documents(client=installed.settings.client("s3", region), bucket=bucket)
     return AnnouncedDeletions(documents).allowance_of(day, int(times))
-
-
-def _kind(installed: Stacks, region: str) -> StackKind:
-    return StackKind.PRIMARY if region == installed.settings.region else StackKind.DR
 
 
 def _parameters(installed: Stacks, kind: StackKind, region: str) -> Mapping[str, str]:
