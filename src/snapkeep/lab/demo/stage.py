@@ -68,7 +68,7 @@ class Audience(Watcher, Protocol):
         """End the story: nothing is in progress."""
 
 
-def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STORY_TIMEOUT_SECONDS) -> DemoResult:
+def play(audience: Audience, *, keep: bool = False) -> DemoResult:
     """Play the whole demonstration before an audience; return its result.
 
     Raise DemoStuck, or the errors of the deployment. Nothing is left behind; with `keep` the embedded AWS is left running,
@@ -90,7 +90,7 @@ def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STO
             RECEIVE: (DR_REGION, outputs[DR_REGION][_MACHINE]),
         }
         audience.begin_story(director.story)
-        runs = _follow(aws, director, ExecutionFollower(client, machines), audience, timeout_seconds)
+        runs = _follow(aws, director, ExecutionFollower(client, machines), audience)
         audience.end_story()
         audience.step("Reading what is there in both regions")
         messages = aws.inbox()
@@ -124,11 +124,9 @@ def _embedded_aws(*, keep: bool) -> Iterator[EmbeddedAws]:
             aws.stop()
 
 
-def _follow(
-    aws: EmbeddedAws, director: Director, follower: ExecutionFollower, audience: Audience, timeout_seconds: float
-) -> list[FollowedExecution]:
+def _follow(aws: EmbeddedAws, director: Director, follower: ExecutionFollower, audience: Audience) -> list[FollowedExecution]:
     """Carry out the story and show it, until nothing is in progress."""
-    deadline = time.monotonic() + timeout_seconds
+    deadline = time.monotonic() + STORY_TIMEOUT_SECONDS
     schedules = _Schedules(aws)
     while True:
         all_made = director.advance()
@@ -139,7 +137,7 @@ def _follow(
         if not open_ends:
             return runs
         if time.monotonic() > deadline:
-            raise DemoStuck(f"the story did not end within {timeout_seconds:.0f} s; still open: {', '.join(open_ends)}")
+            raise DemoStuck(f"the story did not end within {STORY_TIMEOUT_SECONDS:.0f} s; still open: {', '.join(open_ends)}")
         if all_made:
             schedules.fire_when_due()
         time.sleep(_LOOK_EVERY_SECONDS)

@@ -32,11 +32,11 @@ class ServerStatus:
     world: Mapping[str, Any]
 
 
-def run_directory(environment: Mapping[str, str] = os.environ) -> Path:
+def run_directory() -> Path:
     """Return the directory with the files of running servers."""
-    if environment.get("XDG_RUNTIME_DIR"):
-        return Path(environment["XDG_RUNTIME_DIR"]) / "snapkeep"
-    cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".cache")
+    if os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(os.environ["XDG_RUNTIME_DIR"]) / "snapkeep"
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~").expanduser() / ".cache")
     return Path(cache) / "snapkeep"
 
 
