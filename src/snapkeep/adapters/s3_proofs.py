@@ -77,6 +77,6 @@ def _folder_of_costs(policy: str, month: datetime) -> str:
 
 def _name_of_cost(proof: Proof) -> str:
     progress = proof.progress
-    what = _REDUCED if progress.due else "whole"
-    name = f"{progress.pair.copy_id}-{proof.ended_at:%Y%m%dT%H%M%S}_{round(progress.dollars * _MICRO)}_{what}_"
+    kind = _REDUCED if progress.due else "whole"
+    name = f"{progress.pair.copy_id}-{proof.ended_at:%Y%m%dT%H%M%S}_{round(progress.dollars * _MICRO)}_{kind}_"
     return f"{_folder_of_costs(progress.policy, proof.ended_at)}{name}"

@@ -181,9 +181,9 @@ class Console:
         if reading is None or self.simulate is None:
             return self._rendered("wait", request, page=None, reading=None)
         try:
-            things = await run_in_threadpool(simulated_things, reading, request.query_params)
+            simulated = await run_in_threadpool(simulated_things, reading, request.query_params)
             async with _ONE_SIMULATION:
-                text = await self.run(self.simulate, things, request.is_disconnected)
+                text = await self.run(self.simulate, simulated, request.is_disconnected)
         except _FAILURES as error:
             return self._rendered("not_there", request, HTTPStatus.BAD_REQUEST, page=None, reading=reading, text=one_line(error))
         return Response(text, media_type="text/html", headers={CONTENT: _STYLES_ALONE})

@@ -196,9 +196,9 @@ def _former_dr_regions(installed: InstalledSystem, known: Iterable[str]) -> tupl
         enabled = {region["RegionName"] for region in installed.settings.client("ec2", primary).describe_regions()["Regions"]}
     except known_errors() as error:
         return [], [f"whether other regions have DR stacks is not known: {one_line(error)}"]
-    others = sorted(enabled.difference(known, {primary}))
-    belonging = side_by_side({region: partial(belongs, region) for region in others})
-    return [region for region in others if belonging[region]], problems
+    candidates = sorted(enabled.difference(known, {primary}))
+    belonging = side_by_side({region: partial(belongs, region) for region in candidates})
+    return [region for region in candidates if belonging[region]], problems
 
 
 def _destroy_vault(settings: AwsSettings, *, yes: bool, role_arn: str, json: bool) -> None:

@@ -62,14 +62,14 @@ def examined(
     installed = InstalledSystem(settings)
     if not deploying and is_vault(installed):
         return examined_vault(settings)
-    given = parameters or {}
+    parameters_of = parameters or {}
     policies = _policies(installed)
     dr_regions = [installed.dr_region] if deploying else _dr_regions(installed, policies)
     system = System(
         settings.system,
         __version__,
-        _subject(installed, StackKind.PRIMARY, settings.region, given.get(StackKind.PRIMARY, {}), dr_regions[0]),
-        [_subject(installed, StackKind.DR, region, given.get(StackKind.DR, {})) for region in dr_regions],
+        _subject(installed, StackKind.PRIMARY, settings.region, parameters_of.get(StackKind.PRIMARY, {}), dr_regions[0]),
+        [_subject(installed, StackKind.DR, region, parameters_of.get(StackKind.DR, {})) for region in dr_regions],
         {region: _keys_into(region, policies) for region in dr_regions},
         _documents_of(policies),
     )

@@ -170,11 +170,11 @@ class _DrillSystem:
         runs = filter(None, (run_of_key(key) for key in documents.keys("drills/")))
         return {run_id: documents.get(evidence_key(run_id)).text for run_id in runs}
 
-    def wait_for(self, executions: Mapping[str, str], what: str, *, quiet: bool) -> None:
+    def wait_for(self, executions: Mapping[str, str], subject: str, *, quiet: bool) -> None:
         """Wait for the end of drills, which an interrupted wait does not stop; print then how to see them."""
         client = self.settings.client("stepfunctions", self.region)
         try:
-            with nullcontext() if quiet else make_console(stderr=True).status(f"Drilling {what} in {self.region}"):
+            with nullcontext() if quiet else make_console(stderr=True).status(f"Drilling {subject} in {self.region}"):
                 for arn in executions.values():
                     ended_execution(client, arn, hours=PATIENCE_HOURS)
         except BaseException:

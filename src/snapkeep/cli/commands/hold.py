@@ -256,5 +256,5 @@ def _lines(written: Mapping[PlacedHold, list[str]], stores: Mapping[str, HoldSto
     yield f"{counted(len(written), 'hold')} in force"
 
 
-def _problems(result: HoldResult, what: str) -> Iterator[str]:
-    return (f"{what} {region}: {why}" for region, why in result.problems.items())
+def _problems(result: HoldResult, prefix: str) -> Iterator[str]:
+    return (f"{prefix} {region}: {why}" for region, why in result.problems.items())

@@ -115,8 +115,8 @@ class DrSweep(RegionSweep):
         repairs.carry_out([*document_findings(policies), *keys, *holds, *decision.findings], actor.repair)
         exposed = self.exposure.run(snapshots, self.system, self.clock.now(), policies)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
-        others = [*unusual, *watched.findings, *shares, *self._unusual(snapshots, started)]
-        repairs.note([*exposed, *deleted_volume_findings(deleted), *others])
+        further = [*unusual, *watched.findings, *shares, *self._unusual(snapshots, started)]
+        repairs.note([*exposed, *deleted_volume_findings(deleted), *further])
         if self.drills is not None:
             repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
         comparisons = Repairs(min(MOST_COMPARISONS, self.limits.repairs - repairs.made))
