@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from snapkeep.domain.model import NEVER, Action, Lineage, Reason, Snapshot, SnapshotState, Verdict, countable
+from snapkeep.domain.model import NEVER, Action, Lineage, Snapshot, SnapshotState, Verdict, countable
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.frequency import same_period
 from snapkeep.domain.policy.model import CopyRule, Limits
@@ -50,13 +50,15 @@ def find_problems(
         return []
     to_delete = [verdict.snapshot for verdict in deletions]
     # Only a snapshot that counts can replace a deleted one: not a failed one, an unmanaged one, or one of another lineage.
-    kept = [
+    region_of_source, volume_id = lineage
+    of_lineage = [
         snapshot
-        for snapshot in countable([snapshot for snapshot, action, _ in verdicts if action is not delete], system)
-        if snapshot.origin.volume_id == lineage.volume_id and snapshot.origin.region == lineage.region
+        for snapshot, action, _ in verdicts
+        if action is not delete and (origin := snapshot.origin).volume_id == volume_id and origin.region == region_of_source
     ]
+    kept = countable(of_lineage, system)
     problems = list(_problems_of_each(deletions, lineage, region, system, protected_ids))
-    problems.extend(_problems_of_all(lineage.volume_id, kept, to_delete, limits))
+    problems.extend(_problems_of_all(volume_id, kept, to_delete, limits))
     if copy_rules:
         problems.extend(_missing_copies(to_delete, copies, copy_rules))
     if compared:
@@ -74,7 +76,7 @@ def find_problems(
 def _problems_of_each(
     deletions: Iterable[Verdict], lineage: Lineage, region: str, system: str, protected_ids: Collection[str]
 ) -> Iterator[str]:
-    rules_of_retention: set[tuple[Reason, ...]] = set()
+    checked: set[int] = set()
     completed, (source_region, volume_id) = SnapshotState.COMPLETED, lineage
     for snapshot, _, reasons in deletions:
         if snapshot.unusable:
@@ -89,12 +91,12 @@ def _problems_of_each(
             yield f"INV-03: {snapshot.id} is {snapshot.state}, not completed"
         if snapshot.id in protected_ids or is_held(snapshot.tags):
             yield _why_protected(snapshot)
-        # Many snapshots share one tuple of reasons: each is checked once.
-        if reasons not in rules_of_retention:
-            if not reasons or any(reason.rule not in _RULES_THAT_DELETE for reason in reasons):
+        # Many snapshots share one tuple of reasons, as the same object: each is checked once.
+        if id(reasons) not in checked:
+            if not reasons or not _RULES_THAT_DELETE.issuperset([reason.rule for reason in reasons]):
                 yield f"INV-07: {snapshot.id} would be deleted for a reason that is not a rule of retention"
             else:
-                rules_of_retention.add(reasons)
+                checked.add(id(reasons))
 
 
 def _why_protected(snapshot: Snapshot) -> str:
@@ -106,7 +108,7 @@ def _why_protected(snapshot: Snapshot) -> str:
 def _problems_of_all(volume_id: str, kept: Sequence[Snapshot], to_delete: Sequence[Snapshot], limits: Limits) -> Iterator[str]:
     # The start of the origin decides: a late copy of an old snapshot is not the newest.
     newest_to_delete = max([snapshot.origin.start_time for snapshot in to_delete])
-    if not kept or max([snapshot.origin.start_time for snapshot in kept]) < newest_to_delete:
+    if not any(snapshot.origin.start_time >= newest_to_delete for snapshot in reversed(kept)):
         newest = next(snapshot for snapshot in to_delete if snapshot.origin.start_time == newest_to_delete)
         invariant, noun = ("INV-05", "copy") if newest.is_copy else ("INV-02", "snapshot")
         yield f"{invariant}: {newest.id} is the newest completed {noun} of {volume_id}"

@@ -193,10 +193,11 @@ class _CalendarRule:
 
     def walk(self, keys: list[int], keeping: list[Reasons]) -> int:
         """Add this rule's reasons to `keeping`, the newest first. Return the last period that it keeps, 0 if it keeps all."""
-        number, oldest = 0, len(keys) - 1
-        # Oldest first, so that the newest snapshot of each period is the one that stays in the dict.
-        newest_of_period = dict(zip(reversed(keys), range(oldest, -1, -1), strict=True))
-        for key, position in reversed(newest_of_period.items()):
+        number, previous, oldest = 0, None, len(keys) - 1
+        for position, key in enumerate(keys):
+            if key == previous:
+                continue
+            previous = key
             number += 1
             if number > len(self._kept):
                 self._kept.append(_ReasonsByPeriod(self.rule, self._place(number) + ": {}", self.period.label))
@@ -204,7 +205,7 @@ class _CalendarRule:
             if number == self.count:
                 return key
         # As in restic: while the count of periods is not reached, the oldest snapshot stands for future ones.
-        if keys and newest_of_period[keys[oldest]] != oldest:
+        if oldest > 0 and keys[oldest] == keys[oldest - 1]:
             text = f"{self._place(number + 1)}: {self.period.label(keys[oldest])} (the oldest there is)"
             keeping[oldest] += (Reason(self.rule, text),)
         return 0

@@ -23,7 +23,7 @@ NOTIFIED = "-notified"
 SEEN = "-seen"
 USUAL = "-usual-"
 BY_RUNS = "runs/"
-_ANNOUNCEMENT = re.compile(rf"^{PREFIX}[0-9-]{{10}}/{BY_RUNS}([0-9a-f]{{{HASH_DIGITS}}})-", re.MULTILINE)
+_BY_A_RUN = f"{BY_RUNS}([0-9a-f]{{{HASH_DIGITS}}})-"
 """Other names can only be forged, and count nothing."""
 
 
@@ -126,8 +126,8 @@ def _day_of(day: date, keys: Sequence[str]) -> DayOfDeletions:
     """Return the deletions of a day, given the first keys of its listing."""
     prefix = _prefix(day)
     marks = [key.removeprefix(prefix) for key in takewhile(lambda key: key.startswith(prefix + "-"), keys)]
-    # By one search in all keys: each run counts a day's thousand.
-    hashes = _ANNOUNCEMENT.findall("\n".join(keys))
+    # One search in all keys, with a fixed beginning, is fastest: each run counts a day's thousand.
+    hashes = re.findall(f"\n{prefix}{_BY_A_RUN}", "\n".join(("", *keys)))
     usual = [text for mark in marks if mark.startswith(USUAL) and (text := mark.removeprefix(USUAL)).isdecimal()]
     number = _estimate(hashes) if hashes and len(keys) >= LISTED else len(hashes)
     return DayOfDeletions(day, number, max(map(int, usual), default=None), NOTIFIED in marks, SEEN in marks)
