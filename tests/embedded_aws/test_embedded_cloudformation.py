@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
+from snapkeep.lab.embedded_aws.patches.resource_types import TYPES
 from support.stacks import Builder, statement, wait_for
 
 TABLE = {
@@ -122,6 +123,7 @@ OF_EACH_SERVICE = {
     "Role": role(RoleName="agents"),
     "Profile": ("AWS::IAM::InstanceProfile", {"InstanceProfileName": "agents", "Roles": [{"Ref": "Role"}]}),
     "Network": ("AWS::EC2::VPC", {"CidrBlock": "10.0.0.0/24", "Tags": [{"Key": "mine", "Value": "yes"}]}),
+    "Board": ("AWS::CloudWatch::Dashboard", {"DashboardName": "board", "DashboardBody": "{}"}),
     "Names": ("AWS::Route53Resolver::FirewallDomainList", {"Name": "names", "Domains": ["example.com"]}),
 }
 NEEDED = [
@@ -133,14 +135,18 @@ NEEDED = [
         "ec2:CreateVpc",
         "ec2:CreateTags",
     ),
-    *("route53resolver:CreateFirewallDomainList", "route53resolver:UpdateFirewallDomains", "route53resolver:TagResource"),
+    "cloudwatch:PutDashboard",
 ]
-ROLLING_BACK = ("iam:DeleteRole", "iam:DeleteInstanceProfile", "ec2:DeleteVpc", "route53resolver:DeleteFirewallDomainList")
+NETWORKS = ("ec2:CreateVpc", "ec2:CreateTags", "ec2:DeleteVpc")
+OTHERS = {action for one in TYPES.values() for action in (*one.create, *one.delete, *one.sets.values())} | {
+    "iam:PassRole",
+    *NETWORKS,
+}
 
 
 @pytest.mark.parametrize("missing", ["", *NEEDED])
 def test_a_stack_does_what_its_caller_may(embedded: EmbeddedAws, account_id: str, missing: str) -> None:
-    client = deployer(embedded, account_id, *ROLLING_BACK, *(action for action in NEEDED if action != missing))
+    client = deployer(embedded, account_id, *(OTHERS - {missing}))
     stack = create(client, "mine", template(**OF_EACH_SERVICE))
     assert stack["StackStatus"] == ("ROLLBACK_COMPLETE" if missing else "CREATE_COMPLETE"), stack["reasons"]
     assert not missing or any(f"not authorized to perform: {missing}" in reason for reason in stack["reasons"])
@@ -249,7 +255,7 @@ def status_after(client: Any, name: str) -> str:
     ("actions", "status"), [([], "UPDATE_ROLLBACK_COMPLETE"), (["iam:UpdateAssumeRolePolicy"], "UPDATE_COMPLETE")]
 )
 def test_an_update_does_what_its_caller_may(embedded: EmbeddedAws, account_id: str, actions: list[str], status: str) -> None:
-    client = deployer(embedded, account_id, "iam:CreateRole", *actions)
+    client = deployer(embedded, account_id, "iam:CreateRole", "iam:GetRole", *actions)
     assert create(client, "roles", template(Role=role()))["StackStatus"] == "CREATE_COMPLETE"
     client.update_stack(
         StackName="roles", TemplateBody=template(Role=role("states.amazonaws.com")), Capabilities=["CAPABILITY_NAMED_IAM"]
@@ -261,7 +267,13 @@ def test_an_update_does_what_its_caller_may(embedded: EmbeddedAws, account_id: s
 
 def test_a_stack_acts_with_its_own_role_for_ever(embedded: EmbeddedAws, account_id: str) -> None:
     build = Builder(embedded, account_id)
-    queues = {"Effect": "Allow", "Action": ["sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes"], "Resource": "*"}
+    queues = {
+        "Effect": "Allow",
+        "Action": [
+            f"sqs:{name}" for name in ("CreateQueue", "DeleteQueue", "GetQueueAttributes", "GetQueueUrl", "SetQueueAttributes")
+        ],
+        "Resource": "*",
+    }
     acting = build.role("acting", "cloudformation.amazonaws.com", queues)
     powerless = build.role("powerless", "cloudformation.amazonaws.com")
     untrusting = build.role("untrusting", "lambda.amazonaws.com", queues)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -16,24 +15,7 @@ from support.deployment import PRIMARY
 from support.patience import COMMAND_SECONDS
 
 POLICIES = Path(__file__).parents[2] / "docs/iam"
-UNKNOWN_KEYS = ("aws:CalledVia", "iam:PassedToService")
-OTHER_RESOURCES = ("LogGroups", "LogOfVaults", "KeyThroughCloudFormation")
 REFUSALS = ("not authorized", "AccessDenied", "UnauthorizedOperation")
-
-
-def policy_document(name: str) -> str:
-    """Return a policy as the emulator can evaluate it.
-
-    Its CloudFormation sets neither `aws:CalledVia` nor `iam:PassedToService`, and authorizes the deletion of log groups and keys
-    with other resources than AWS. The actions are all of the policy's, and no others.
-    """
-    document = json.loads((POLICIES / f"{name}.json").read_text())
-    for statement in document["Statement"]:
-        if any(key in json.dumps(statement.get("Condition", {})) for key in UNKNOWN_KEYS):
-            del statement["Condition"]
-        if statement["Sid"] in OTHER_RESOURCES:
-            statement["Resource"] = "*"
-    return json.dumps(document)
 
 
 def make_user(aws: EmbeddedAws, account_id: str, *policies: str, region: str = PRIMARY) -> dict[str, str]:
@@ -41,7 +23,7 @@ def make_user(aws: EmbeddedAws, account_id: str, *policies: str, region: str = P
     iam = aws.client("iam", PRIMARY, account_id)
     iam.create_user(UserName=policies[-1])
     for policy in policies:
-        iam.put_user_policy(UserName=policies[-1], PolicyName=policy, PolicyDocument=policy_document(policy))
+        iam.put_user_policy(UserName=policies[-1], PolicyName=policy, PolicyDocument=(POLICIES / f"{policy}.json").read_text())
     key = iam.create_access_key(UserName=policies[-1])["AccessKey"]
     credentials = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     return {**os.environ, **aws.environment(region, account_id), **credentials}

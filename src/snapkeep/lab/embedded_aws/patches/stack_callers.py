@@ -21,12 +21,16 @@ class ResourceRefused(Exception):
 
 
 def check_caller(action: str, arn: str, conditions: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Raise ResourceRefused if the caller of a stack's operation, or the stack's role, lacks a permission."""
+    """Raise ResourceRefused if the caller of a stack's operation, or the stack's role, lacks a permission.
+
+    Calls of a stack's role have no aws:CalledVia [IAM user guide: global condition context keys].
+    """
     from ministack.core.iam_evaluator import caller_arn
     from ministack.core.responses import get_region
 
-    caller = _session_of(_stack_role.get()) if _stack_role.get() else str(caller_arn())
-    if not principal_allows(caller, action, arn, get_region(), conditions):
+    role = _stack_role.get()
+    caller, via = (_session_of(role), {}) if role else (str(caller_arn()), {"aws:CalledVia": [CLOUDFORMATION]})
+    if not principal_allows(caller, action, arn, get_region(), {**via, **conditions}):
         raise ResourceRefused(f"User: {caller} is not authorized to perform: {action} on resource: {arn}")
 
 
@@ -49,7 +53,7 @@ def as_the_stack_s_role(action: str, handle: Callable[[Any], Any]) -> Callable[[
         stack, named_role = _resolve_stack(name), _p(parameters, "RoleARN")
         if named_role:
             try:
-                check_caller("iam:PassRole", named_role)
+                check_caller("iam:PassRole", named_role, {"iam:PassedToService": CLOUDFORMATION})
             except ResourceRefused as refused:
                 return _error("AccessDenied", str(refused), 403)
             if not service_may_assume(named_role, CLOUDFORMATION):

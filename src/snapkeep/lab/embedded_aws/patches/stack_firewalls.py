@@ -8,11 +8,10 @@ reference: AWS::Route53Resolver::FirewallDomainList, FirewallRuleGroup, Firewall
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from snapkeep.lab.embedded_aws.patches.stack_callers import check_caller
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 Properties = Mapping[str, Any]
@@ -22,22 +21,6 @@ PREFIXES = {
     "FirewallDomainList": "rslvr-fdl",
     "FirewallRuleGroup": "rslvr-frg",
     "FirewallRuleGroupAssociation": "rslvr-frgassoc",
-}
-CREATING = {
-    "FirewallDomainList": ("CreateFirewallDomainList", "UpdateFirewallDomains", "TagResource"),
-    "FirewallRuleGroup": ("CreateFirewallRuleGroup", "CreateFirewallRule", "TagResource"),
-    "FirewallRuleGroupAssociation": ("AssociateFirewallRuleGroup", "TagResource"),
-}
-"""The actions that a caller needs for each type (Service Authorization Reference: Amazon Route 53 Resolver)."""
-DELETING = {
-    "FirewallDomainList": ("DeleteFirewallDomainList",),
-    "FirewallRuleGroup": ("DeleteFirewallRule", "DeleteFirewallRuleGroup"),
-    "FirewallRuleGroupAssociation": ("DisassociateFirewallRuleGroup",),
-}
-_ARNS = {
-    "FirewallDomainList": "firewall-domain-list",
-    "FirewallRuleGroup": "firewall-rule-group",
-    "FirewallRuleGroupAssociation": "firewall-rule-group-association",
 }
 _DOMAIN = re.compile(r"^\*?[A-Za-z0-9.-]{0,254}$")
 _NAME = re.compile(r"^(?!\d+$)[A-Za-z0-9_' -]{1,64}$")
@@ -58,33 +41,21 @@ def apply(locked_world: LockedWorld) -> None:
 
     checks = (check_domains, check_rules, checked_association)
     for (kind, prefix), check in zip(PREFIXES.items(), checks, strict=True):
-        handlers = {"create": _creating(kind, prefix, check), "update": _updating(check), "delete": _deleting(kind)}
+        handlers = {"create": _creating(prefix, check), "update": _updating(check), "delete": _delete}
         provisioners._RESOURCE_HANDLERS[f"AWS::Route53Resolver::{kind}"] = handlers
 
 
-def _creating(kind: str, prefix: str, check: Callable[[Properties], None]) -> Any:
+def _creating(prefix: str, check: Callable[[Properties], None]) -> Any:
     def create(_logical_id: str, properties: Properties, _stack_name: str) -> Made:
         _check(properties, check)
         made = f"{prefix}-{uuid4().hex[:17]}"
-        _check_caller(kind, made, CREATING)
         return made, {"Id": made}
 
     return create
 
 
-def _deleting(kind: str) -> Any:
-    def delete(physical_id: str, *_: Any) -> None:
-        _check_caller(kind, physical_id, DELETING)
-
-    return delete
-
-
-def _check_caller(kind: str, physical_id: str, actions: Mapping[str, Iterable[str]]) -> None:
-    from ministack.core.responses import get_account_id, get_region
-
-    for action in actions[kind]:
-        arn = f"arn:aws:route53resolver:{get_region()}:{get_account_id()}:{_ARNS[kind]}/{physical_id}"
-        check_caller(f"route53resolver:{action}", arn)
+def _delete(*_: Any) -> None:
+    """Delete nothing, as nothing is kept."""
 
 
 def _updating(check: Callable[[Properties], None]) -> Any:

@@ -67,7 +67,8 @@ def build(options: ServerOptions) -> Application:
     eventbridge.apply(locked_world)
     event_buses.apply()
     call_events.apply(locked_world)
-    cloudformation.apply()
+    stack_firewalls.apply(locked_world)
+    cloudformation.apply()  # checks the caller of what event buses and firewalls add, too
     credentials.apply(options.secret)
     deliveries.apply()
     history.apply()
@@ -83,7 +84,6 @@ def build(options: ServerOptions) -> Application:
     run_command.apply(locked_world)
     service_metrics.apply(locked_world)
     service_quotas.apply(locked_world)
-    stack_firewalls.apply(locked_world)
     stack_networks.apply(locked_world)
     stack_properties.apply()
     sns.apply(locked_world, inbox)
