@@ -8,11 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from snapkeep.domain.copies.check import belongs_to, faults_of_copy, missing_tags
+from snapkeep.domain.copies.check import (
+    belongs_to,
+    faults_of_copy,
+    found_wrong_by_content,
+    has_predecessor,
+    is_older_than,
+    missing_tags,
+)
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.copies.retries import LONGEST_DELAY, RetryPolicy
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.model import CLOCK_SKEW, Snapshot, SnapshotState
+from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.settle import Settlement, naming_keys
 from snapkeep.usecases.ports import CopyResult, TaskTokens
@@ -74,6 +82,7 @@ def test_a_good_copy_closes_its_entry_and_answers_each_execution_once() -> None:
     assert bench.settlement.settle(bench.entry, GOOD) == []
     assert bench.task_tokens.answers == [("one", "COPIED"), ("two", "COPIED")]
     assert (bench.now().state, bench.now().tokens, bench.now().runs) == (EntryState.DONE, (), ())
+    assert bench.now().seconds == 0, "how long it took is not known"
 
 
 def test_a_copy_that_is_wrong_is_no_success_to_anybody() -> None:
@@ -107,6 +116,14 @@ def test_failing_a_copy_leaves_an_entry_that_changed_meanwhile(state: EntryState
     assert bench.now().state is state
 
 
+@pytest.mark.parametrize("state", [EntryState.DELAYED, EntryState.FAILED])
+def test_a_good_copy_counts_whatever_the_entry_became_meanwhile(state: EntryState) -> None:
+    bench = SettlementBench()
+    bench.let_somebody_write(state=state)
+    bench.settlement.settle(bench.entry, GOOD)
+    assert (bench.now().state, bench.now().copy_id) == (EntryState.DONE, GOOD.id)
+
+
 def test_a_late_caller_settles_no_copy_twice() -> None:
     bench = SettlementBench()
     bench.let_somebody_write(state=EntryState.DONE, copy_id="snap-0first", tokens=())
@@ -127,6 +144,32 @@ def test_a_late_caller_settles_no_copy_twice() -> None:
 def test_a_fault_of_a_copy_is_named(asked: CopyRequest, copy: Snapshot, fault: str) -> None:
     (found,) = faults_of_copy(asked, copy)
     assert found.startswith(fault)
+
+
+def test_only_the_blocks_of_a_copy_are_wrong_where_nothing_else_is() -> None:
+    differs = replace(GOOD, tags={**GOOD.tags, CHECK: WRONG, PROOF: "DIFFERS full 2026-11-22T03:10:00.000Z"})
+    assert found_wrong_by_content(WANTED, differs)
+    assert not found_wrong_by_content(WANTED, replace(differs, size_gib=9))
+    assert not found_wrong_by_content(WANTED, replace(differs, tags={**GOOD.tags, CHECK: WRONG}))
+    assert not found_wrong_by_content(WANTED, replace(TOO_LARGE, tags={**GOOD.tags, PROOF: "DIFFERS full"}))
+
+
+def test_a_copy_could_be_incremental_beside_an_earlier_one_of_its_volume() -> None:
+    earlier = replace(GOOD, id="snap-0earlier", start_time=GOOD.start_time - timedelta(seconds=1))
+    assert has_predecessor(GOOD, [GOOD, earlier])
+    others = [
+        GOOD,
+        replace(earlier, start_time=GOOD.start_time),
+        replace(earlier, state=SnapshotState.PENDING),
+        replace(earlier, origin=replace(earlier.origin, volume_id="vol-0b")),
+    ]
+    assert not has_predecessor(GOOD, others)
+
+
+def test_a_copy_is_older_than_its_entry_beyond_the_difference_of_clocks() -> None:
+    entry = QueueEntry(WANTED, EntryState.RUNNING, NOW, NOW, 1, GOOD.id)
+    assert not is_older_than(entry, replace(GOOD, start_time=NOW - CLOCK_SKEW))
+    assert is_older_than(entry, replace(GOOD, start_time=NOW - CLOCK_SKEW - timedelta(seconds=1)))
 
 
 def test_an_entry_takes_the_copy_of_its_own_source_alone() -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from snapkeep.domain.copies.completion import TO_BE_CHOSEN
 from snapkeep.domain.copies.entry import (
     NOT_STARTED,
     OPEN,
@@ -20,7 +21,8 @@ from snapkeep.domain.copies.entry import (
     StepNotAllowed,
 )
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.model import Origin
+from snapkeep.domain.model import CLOCK_SKEW, Origin
+from snapkeep.domain.policy.completion import COMPLETION_AUTO
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -133,3 +135,20 @@ def test_a_restart_goes_by_the_new_request_and_counts_anew() -> None:
     again = TAKE[EntryStep.RESTART](replace(WAITING, attempts=3).failed("no key", "snap-copy"))
     assert (again.request.kms_key, again.attempts, again.copy_id, again.not_before) == ("alias/new", 0, "", LATER)
     assert (again.cause, again.enqueued_at) == ("no key", LATER)
+
+
+def test_only_a_first_request_that_was_never_tried_shows_that_there_is_no_copy() -> None:
+    hour, second = timedelta(hours=1), timedelta(seconds=1)
+    assert WAITING.is_first_since(NOW - CLOCK_SKEW, NOW + hour)
+    assert not WAITING.is_first_since(NOW - CLOCK_SKEW + second, NOW)
+    assert not WAITING.is_first_since(NOW - CLOCK_SKEW, NOW + hour + second)
+    again = WAITING.failed("a cause", "").restarted(REQUEST, NOW)
+    for entry in (again, WAITING.delayed(LATER), replace(WAITING, attempts=1)):
+        assert not entry.is_first_since(NOW - CLOCK_SKEW, NOW)
+
+
+def test_the_way_of_a_copy_is_chosen_when_it_starts() -> None:
+    entry = replace(WAITING, request=replace(REQUEST, completion=COMPLETION_AUTO))
+    tried = entry.starting(LATER)
+    assert {one.way for one in (entry, entry.delayed(LATER), entry.failed("a cause", ""))} == {TO_BE_CHOSEN}
+    assert TO_BE_CHOSEN not in {one.way for one in (tried, tried.failed("a cause", ""), entry.done("snap-copy", NOW))}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapkeep.domain.locks import DAY, LockLimits, LockOrder, due_lock, lock_rule_of
+from snapkeep.domain.locks import DAY, SETTLING, LockLimits, LockOrder, due_lock, is_settling, lock_rule_of
 from snapkeep.domain.model import LockState, Snapshot, SnapshotLock, SnapshotState
 from snapkeep.domain.other_tools import BACKUP_TAG
 from snapkeep.domain.policy.model import CopyRule, LeaveAlone, LockMode, LockRule, Policy, PolicySet, Retention, Selector
@@ -86,6 +86,22 @@ def test_a_governance_lock_that_ends_too_early_is_extended() -> None:
     assert due(GOVERNANCE, SOURCE, locked(LockState.GOVERNANCE, NOW + 14 * DAY - HOUR)) is None
     assert due(GOVERNANCE, PENDING, locked(LockState.GOVERNANCE, None, 13)) == ("governance", 14, 0)
     assert due(GOVERNANCE, PENDING, locked(LockState.GOVERNANCE, None, 14)) is None
+
+
+def test_a_lock_is_extended_to_the_most_that_the_stack_allows() -> None:
+    month = LockRule(LockMode.GOVERNANCE, 30 * DAY)
+    assert due(month, SOURCE, locked(LockState.GOVERNANCE)) == ("governance", 30, 0)
+
+
+def test_a_lock_that_ec2_shows_before_the_completion_goes_by_its_days() -> None:
+    assert due(GOVERNANCE, PENDING, locked(LockState.GOVERNANCE)) is None
+    assert due(GOVERNANCE, PENDING, locked(LockState.GOVERNANCE, days=13)) == ("governance", 14, 0)
+
+
+def test_a_source_snapshot_settles_for_a_while_after_its_completion() -> None:
+    assert is_settling(SOURCE, NOW + SETTLING - timedelta(seconds=1))
+    assert not is_settling(SOURCE, NOW + SETTLING)
+    assert not is_settling(COPY, NOW)
 
 
 def test_a_longer_lock_of_a_person_stays() -> None:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from snapkeep.domain.errors import SnapshotGone
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, Vault
-from snapkeep.domain.tag_names import CHECK, MANAGED, PROOF, VAULT, VAULT_COPY, WRONG
+from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, PROOF, VAULT, VAULT_COPY, WRONG
 from snapkeep.domain.vault.shares import share_tag, vault_copy_tag
 from snapkeep.domain.vault.word import VaultWord
 from snapkeep.usecases.ports import Notice
-from snapkeep.usecases.vault.share import ShareWithVault
+from snapkeep.usecases.vault.share import ShareRound, ShareWithVault
 from support.lineages import SYSTEM, copy_of, snapshot
 
 DR, NOW = "us-east-2", datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -123,13 +124,36 @@ def test_the_vault_s_word_ends_its_share_and_then_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("of", "account"),
-    [(SHARED, STRANGER), (SHARED, OTHER), (replace(SHARED, tags={**SHARED.tags, MANAGED: "another"}), ACCOUNT)],
-    ids=["a stranger's", "another vault's", "of another system's copy"],
+    [
+        (SHARED, STRANGER),
+        (SHARED, OTHER),
+        (replace(SHARED, tags={**SHARED.tags, MANAGED: "another"}), ACCOUNT),
+        (replace(SHARED, id="snap-0123456789abcdef0"), ACCOUNT),
+    ],
+    ids=["a stranger's", "another vault's", "of another system's copy", "of a deleted copy"],
 )
 def test_no_other_word_changes_anything(of: Snapshot, account: str) -> None:
     region = Region(of, readers=(ACCOUNT,))
     assert not sharing(region).withdraw(word(account))
     assert region.calls == []
+
+
+def test_the_word_of_a_vault_that_no_policy_names_ends_the_share_alone() -> None:
+    untagged = Region(copy(**{POLICY: "plain"}), readers=(ACCOUNT,))
+    assert sharing(untagged).withdraw(word())
+    assert untagged.calls == [f"unshare {ACCOUNT}"]
+    removed = Region(SHARED, readers=(ACCOUNT,))
+    assert sharing(removed, policies=PolicySet((replace(GOLD, vault=""),))).withdraw(word())
+    assert removed.calls == [f"unshare {ACCOUNT}", f"untag {VAULT}"]
+
+
+def test_a_copy_that_is_deleted_meanwhile_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise SnapshotGone
+
+    monkeypatch.setattr(Region, "share", refuse)
+    assert sharing(Region(GOOD)).share(GOOD.id) == ""
+    assert sharing(Region(GOOD)).catch_up() == ShareRound()
 
 
 @pytest.mark.parametrize("readers", [(), (STRANGER,)])
