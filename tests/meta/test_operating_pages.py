@@ -1,4 +1,4 @@
-"""The operator's pages name every error, and every field of Data Lifecycle Manager's policies."""
+"""The operator's pages name every error, every alarm, and every field of Data Lifecycle Manager's policies."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import botocore.session
 import pytest
 from botocore.model import ListShape, Shape, StructureShape
 
+from snapkeep.deploy.templates import read_template
 from snapkeep.domain import errors
 
 PAGES = Path(__file__).parents[2] / "docs/operating"
+INFRA = Path(__file__).parents[2] / "src/snapkeep/infra"
+ALARM = "AWS::CloudWatch::Alarm"
 MEMBERS_OF_OTHER_TABLES = {"EventSource", "Actions", "PolicyLanguage", "ResourceType"}
 """Event-based policies, and what tells the two kinds of policies apart."""
 
@@ -26,6 +29,13 @@ def test_every_error_has_its_row() -> None:
     named = set(re.findall(r"`(\w+)`", first_cells("troubleshooting.md", "By error")))
     known = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.SnapkeepError)}
     assert known - {"SnapkeepError"} <= named
+
+
+def test_every_alarm_has_its_row() -> None:
+    named = set(re.findall(r"\w+Alarm", first_cells("../operations.md", "Alarms")))
+    templates = [read_template(path) for path in INFRA.glob("*.yaml")]
+    made = {name for template in templates for name, each in template["Resources"].items() if each["Type"] == ALARM}
+    assert made == named
 
 
 def structure(shape: Shape) -> StructureShape | None:
