@@ -35,17 +35,19 @@ _READ_VOLUMES = Permission(
     "reads volumes, and which are root volumes: policies select by both", ("ec2:DescribeVolumes", "ec2:DescribeInstances")
 )
 _SEE_DELETED_VOLUMES = Permission(
-    "sees which source volumes are deleted, so that a policy's gone may let their copies expire",
+    "reads which source volumes are deleted, so that a policy's gone may let their copies expire",
     ("ec2:DescribeVolumes", "ec2:DescribeInstances"),
 )
-_LOOK_FOR_HOLDS = Permission("sees what AMIs and locks hold", ("ec2:DescribeImages", "ec2:DescribeLockedSnapshots"))
+_LOOK_FOR_HOLDS = Permission(
+    "finds the snapshots that AMIs and locks protect", ("ec2:DescribeImages", "ec2:DescribeLockedSnapshots")
+)
 _READ_POLICY = Permission("reads the policy in force, and the last good one", ("ssm:GetParameter", "ssm:GetParameterHistory"))
-_READ_HOLDS = Permission("sees which holds people placed, in every region of the system", ("ssm:GetParametersByPath",))
+_READ_HOLDS = Permission("reads the holds that people placed, in every region of the system", ("ssm:GetParametersByPath",))
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
 _DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
-_COUNTED_BY_SWEEP = Permission("knows whether the last sweep saw AMIs or locks, and need not look", ("s3:GetObject",))
+_COUNTED_BY_SWEEP = Permission("reads whether the last sweep saw AMIs or locks, to avoid listing them", ("s3:GetObject",))
 _ANNOUNCE = Permission("announces deletions, and makes none on a day with far more than usual", ("s3:ListBucket", "s3:PutObject"))
-_LOOK_AT_KEYS = Permission("sees which snapshots can be restored, by the state of their keys", ("kms:DescribeKey",))
+_LOOK_AT_KEYS = Permission("determines which snapshots can be restored, by the state of their keys", ("kms:DescribeKey",))
 _OWN_KEY = Permission(
     "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
 )
@@ -55,7 +57,7 @@ _PLAN_SOURCES = (
     _READ_VOLUMES,
     _LOOK_FOR_HOLDS,
     _LOOK_AT_KEYS,
-    Permission("sees which copies of a volume wait or run, and which a run has seen", ("dynamodb:GetItem", "dynamodb:Query")),
+    Permission("reads which copies of a volume wait or run, and which a run has seen", ("dynamodb:GetItem", "dynamodb:Query")),
     _READ_TABLE_KEY,
     _READ_POLICY,
     _READ_HOLDS,
@@ -80,9 +82,9 @@ _PUBLISH = (
 _TAG_HOLD = Permission("tags the hold in the call that writes it", ("ssm:AddTagsToResource",), "Systems Manager")
 _SIGNAL = (
     Permission("counts the recovery points that a call touches", ("ec2:DescribeSnapshots",)),
-    Permission("knows which snapshots were managed before they were deleted", ("s3:GetObject",)),
-    Permission("sees that there was no sweep yet, instead of a refusal", ("s3:ListBucket",), "S3"),
-    Permission("keeps the signals, to be listed", ("s3:PutObject",)),
+    Permission("reads which snapshots were managed before they were deleted", ("s3:GetObject",)),
+    Permission("gets NoSuchKey before the first sweep, instead of a refusal", ("s3:ListBucket",), "S3"),
+    Permission("keeps the signals, for lists", ("s3:PutObject",)),
     Permission("takes calls from their queue", ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), "Lambda"),
     Permission("puts the system on hold, where HoldOnSignals says so", ("ssm:PutParameter",)),
     _TAG_HOLD,
@@ -101,18 +103,20 @@ _LOCK = (
 
 _SWEEP_SHARED = (
     _REQUEST_LOCKS,
-    Permission("sees who else can read snapshots", ("ec2:DescribeSnapshotAttribute", "ec2:GetSnapshotBlockPublicAccessState")),
-    Permission("adopts history, with consent, and puts lost tags back", ("ec2:CreateTags",)),
     Permission(
-        "starts the runs that events should have started, and sees since when it is deployed",
+        "reads which accounts can read snapshots", ("ec2:DescribeSnapshotAttribute", "ec2:GetSnapshotBlockPublicAccessState")
+    ),
+    Permission("adopts history, with consent, and restores lost tags", ("ec2:CreateTags",)),
+    Permission(
+        "starts the runs that events should have started, and reads the time of its deployment",
         ("states:StartExecution", "states:DescribeStateMachine"),
     ),
-    Permission("replays what rules could not deliver", ("sqs:ReceiveMessage", "sqs:DeleteMessage")),
-    Permission("sees who deleted a snapshot that the policy keeps", ("cloudtrail:LookupEvents",)),
+    Permission("replays events that rules could not deliver", ("sqs:ReceiveMessage", "sqs:DeleteMessage")),
+    Permission("reads who deleted a snapshot that the policy keeps", ("cloudtrail:LookupEvents",)),
     Permission("puts the system on hold on a day with far more deletions than usual", ("ssm:PutParameter",)),
     _TAG_HOLD,
-    Permission("keeps its report, and the snapshots that are there for the next sweep", ("s3:GetObject", "s3:PutObject")),
-    Permission("sees that there is no object yet, instead of a refusal", ("s3:ListBucket",), "S3"),
+    Permission("keeps its report, and the existing snapshots for the next sweep", ("s3:GetObject", "s3:PutObject")),
+    Permission("gets NoSuchKey for a missing object, instead of a refusal", ("s3:ListBucket",), "S3"),
     Permission("publishes its report", ("sns:Publish",)),
     _READ_POLICY,
     _READ_HOLDS,
@@ -134,19 +138,19 @@ _QUEUE_AND_LEASE = Permission(
     "takes the lease, reads and writes entries", ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
 )
 _WOKEN_BY_ENTRIES = Permission(
-    "is woken by new entries",
+    "is invoked by new entries",
     ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
     "Lambda",
 )
 _COPY = (
-    Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
+    Permission("counts copies in progress, and looks for existing copies", ("ec2:DescribeSnapshots",)),
     Permission("starts copies", ("ec2:CopySnapshot",)),
     _REQUEST_LOCKS,
     Permission("tags a copy in the call that makes it, and in no other", ("ec2:CreateTags",), "EC2"),
     _QUEUE_AND_LEASE,
     _TABLE_KEY,
     _WOKEN_BY_ENTRIES,
-    Permission("looks at a copy's key before it is used", ("kms:DescribeKey",)),
+    Permission("checks a copy's key before it is used", ("kms:DescribeKey",)),
     Permission(
         "re-encrypts a copy from its source's key to its own",
         _of("kms", "CreateGrant Decrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo"),
@@ -159,9 +163,7 @@ _COPY = (
 _RECEIVE = (
     _READ_SNAPSHOTS,
     _LOOK_AT_KEYS,
-    Permission(
-        "puts tags back that a copy of ours lost, marks one that was found wrong, and records proofs", ("ec2:CreateTags",)
-    ),
+    Permission("restores lost tags of managed copies, marks wrong copies, and records proofs", ("ec2:CreateTags",)),
     _REQUEST_LOCKS,
     Permission("closes the copy's entry in the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
     _TABLE_KEY,
@@ -176,7 +178,7 @@ _DELETE_COPIES = (
     _READ_SNAPSHOTS,
     _LOOK_FOR_HOLDS,
     _LOOK_AT_KEYS,
-    Permission("sees which copies a run has checked", ("dynamodb:GetItem",)),
+    Permission("reads which copies a run has checked", ("dynamodb:GetItem",)),
     _READ_TABLE_KEY,
     _READ_POLICY,
     _READ_HOLDS,
@@ -192,7 +194,7 @@ _SWEEP_COPIES = (
     *_SWEEP_SHARED,
 )
 _ANSWER = Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure"))
-_WORD = Permission("tells the owners of shared snapshots which copies are complete", ("events:PutEvents",))
+_WORD = Permission("notifies the owners of shared snapshots of complete copies", ("events:PutEvents",))
 
 PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
     PRIMARY: {
@@ -201,10 +203,10 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_VOLUMES,
             Permission("tags snapshots", ("ec2:CreateTags",)),
             _REQUEST_LOCKS,
-            Permission("sees which copies of a volume wait or run, where one of each period is made", ("dynamodb:Query",)),
+            Permission("reads which copies of a volume wait or run, if one of each period is made", ("dynamodb:Query",)),
             _READ_TABLE_KEY,
             Permission(
-                "reads what a recovery record holds besides, of instances that changed",
+                "reads the rest of a recovery record, for instances that changed",
                 _of(
                     "ec2",
                     "DescribeInstanceAttribute DescribeInstanceCreditSpecifications DescribeSecurityGroups "
@@ -219,7 +221,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission(
                 "reads and writes the bucket that a DR stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "S3"
             ),
-            Permission("sees since when it is deployed: what completed before is history", ("states:DescribeStateMachine",)),
+            Permission("reads the time of its deployment: earlier snapshots are history", ("states:DescribeStateMachine",)),
             _READ_POLICY,
             _TELL,
             _OWN_KEY,
@@ -239,9 +241,9 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_VOLUMES,
             Permission("makes snapshots", ("ec2:CreateSnapshot", "ec2:CreateSnapshots")),
             Permission("tags snapshots in the call that makes them, and in no other", ("ec2:CreateTags",), "EC2"),
-            Permission("keeps what it is about to make, so that no call is repeated", ("s3:GetObject", "s3:PutObject")),
+            Permission("keeps its intentions, so that no call is repeated", ("s3:GetObject", "s3:PutObject")),
             Permission("learns that nothing is kept yet: without it, S3 denies access", ("s3:ListBucket",), "S3"),
-            Permission("sees whether a hold stops it", ("ssm:GetParametersByPath",)),
+            Permission("reads whether a hold stops it", ("ssm:GetParametersByPath",)),
             Permission("runs the documents of SsmDocuments around snapshots", ("ssm:SendCommand", "ssm:ListCommandInvocations")),
             _READ_POLICY,
             _TELL,
@@ -258,11 +260,11 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _LOOK_FOR_HOLDS,
             _LOOK_AT_KEYS,
             Permission(
-                "sees what waits in a DR region's queue, and puts missing copies there",
+                "reads a DR region's queue, and puts missing copies there",
                 ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
             ),
             _TABLE_KEY,
-            Permission("sees which runs wait, and for what", ("states:ListExecutions", "states:GetExecutionHistory")),
+            Permission("reads which runs wait, and for what", ("states:ListExecutions", "states:GetExecutionHistory")),
             Permission("answers a run whose answer was lost", ("states:SendTaskSuccess", "states:SendTaskFailure")),
             *_SWEEP_SHARED,
         ),
@@ -270,10 +272,10 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
     DR: {
         "Verify": (
             *_READ_BLOCKS,
-            Permission("lets the source's region read its blocks, of which the hashes come back", ("lambda:InvokeFunction",)),
-            Permission("looks at the copy, and of which source it is", ("ec2:DescribeSnapshots",)),
+            Permission("lets the source's region read its blocks, and gets their hashes", ("lambda:InvokeFunction",)),
+            Permission("reads the copy and its source", ("ec2:DescribeSnapshots",)),
             Permission("keeps proofs, and reads the last full one of a volume", ("s3:GetObject", "s3:PutObject")),
-            Permission("sees that there is no proof yet, instead of a refusal", ("s3:ListBucket",), "S3"),
+            Permission("gets NoSuchKey for a missing proof, instead of a refusal", ("s3:ListBucket",), "S3"),
             _OWN_KEY,
         ),
         "Drill": (
@@ -292,20 +294,20 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("starts the drills that are due", ("states:StartExecution",)),
             Permission("runs the command of a drill in its instances, and reads the output", _RUN_COMMAND),
             Permission("keeps the ledger of drills, their plans and their evidence", ("s3:GetObject", "s3:PutObject")),
-            Permission("finds recovery records, and sees that there is no ledger yet", ("s3:ListBucket",)),
+            Permission("finds recovery records, and gets NoSuchKey for a missing ledger", ("s3:ListBucket",)),
             _READ_POLICY,
             _TELL,
             _FAILED_INVOCATION,
             _OWN_KEY,
         ),
         "MakeForDrill": (
-            Permission("finds what it made already", ("ec2:DescribeSnapshots", "ec2:DescribeVolumes")),
+            Permission("finds the resources that it made already", ("ec2:DescribeSnapshots", "ec2:DescribeVolumes")),
             Permission("chooses a zone", ("ec2:DescribeAvailabilityZones",)),
             Permission(
                 "makes volumes of managed copies, and snapshots of those volumes", ("ec2:CreateVolume", "ec2:CreateSnapshot")
             ),
             Permission(
-                "finds the network of drills and the AMIs and instances that it made, and sees that nothing leads out of the network",
+                "finds the network of drills and the AMIs and instances that it made, and checks that the network is isolated",
                 _of(
                     "ec2",
                     "DescribeImages DescribeInstances DescribeRouteTables "
@@ -326,11 +328,11 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         ),
         "RemoveAfterDrill": (
             Permission(
-                "finds what a drill made",
+                "finds the resources of a drill",
                 ("ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"),
             ),
             Permission(
-                "removes what carries a drill's tag, and nothing else",
+                "removes only resources with a drill's tag",
                 ("ec2:DeleteVolume", "ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:TerminateInstances"),
             ),
         ),
@@ -338,8 +340,8 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "ShareWithVault": (
             _READ_SNAPSHOTS,
             _LOOK_AT_KEYS,
-            Permission("sees whether the accounts of vaults can read a copy", ("ec2:DescribeSnapshotAttribute",)),
-            Permission("shares managed copies with VaultAccounts alone, and takes shares back", ("ec2:ModifySnapshotAttribute",)),
+            Permission("reads whether the accounts of vaults can read a copy", ("ec2:DescribeSnapshotAttribute",)),
+            Permission("shares managed copies with VaultAccounts alone, and ends shares", ("ec2:ModifySnapshotAttribute",)),
             Permission("writes and removes the tags of shares", ("ec2:CreateTags", "ec2:DeleteTags")),
             _READ_POLICY,
             _TELL,
@@ -349,7 +351,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "DeleteOldSnapshots": (*_DELETE_COPIES, _SEE_DELETED_VOLUMES),
         "Dispatch": (
             *_COPY,
-            Permission("sees how much changed since the last copy, and reads no block", ("ebs:ListChangedBlocks",)),
+            Permission("counts the blocks changed since the last copy, and reads none", ("ebs:ListChangedBlocks",)),
             _ANSWER,
         ),
         "LockSnapshots": _LOCK,
@@ -363,7 +365,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "DeleteOldSnapshots": _DELETE_COPIES,
         "Dispatch": (*_COPY, Permission("uses keys of shared snapshots, whose policies allow it", ("kms:DescribeKey",), "EC2")),
         "Pull": (
-            Permission("sees what is shared, and which copies are there", ("ec2:DescribeSnapshots",)),
+            Permission("lists shared snapshots and existing copies", ("ec2:DescribeSnapshots",)),
             _LOOK_AT_KEYS,
             Permission("puts copies into the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
             _TABLE_KEY,
