@@ -26,5 +26,6 @@ def policies_of_vault(settings: AwsSettings) -> PolicySet:
     from snapkeep.domain.policy.vaults import vault_policies  # noqa: PLC0415
     from snapkeep.usecases.policies import in_force  # noqa: PLC0415
 
+    account = account_of(settings)  # first: without credentials it has the error that says so
     document = in_force(InstalledSystem(settings).adapters.policy_store_of(settings.region), PolicySet(()))
-    return vault_policies(document, account_of(settings), settings.region)
+    return vault_policies(document, account, settings.region)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from snapkeep.usecases.recovery.prepare import PrepareRecovery
     from snapkeep.usecases.recovery.prepare_instance import PrepareInstance
     from snapkeep.usecases.recovery.record_ports import Documents
-    from snapkeep.usecases.recovery.recover import Recover, Reporter
+    from snapkeep.usecases.recovery.recover import Journal, Recover, Reporter
 
 In = Annotated[str, option("--in", "The region to recover in. Default: the DR region.", "REGION")]
 Bucket = Annotated[str, option("--bucket", "The DR region's bucket, if its stack does not exist.", "NAME")]
@@ -149,11 +149,19 @@ class RecoverySystem:
         except SnapkeepError:
             return None
 
-    def journal(self) -> Any:
+    def journal(self) -> Journal:
         """Return the journals in the bucket."""
         from snapkeep.usecases.recovery.recover import Journal  # noqa: PLC0415
 
         return Journal(documents=self.documents())
+
+    def run_of(self, run_id: str) -> RecoveryRun:
+        """Return a recovery that was begun. Raise DocumentNotFound where none has this id, or RecoveryFailed."""
+        try:
+            return self.journal().read(run_id)
+        except DocumentNotFound as error:
+            text = f"{run_id}: no recovery of this name was begun in {self.region}; `snapkeep recover list` lists them"
+            raise DocumentNotFound(text) from error
 
     def command(self, verb: str, run_id: str) -> str:
         """Return the command that resumes or undoes a recovery of this system, for another terminal."""

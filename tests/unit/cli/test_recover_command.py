@@ -283,6 +283,14 @@ def test_a_plan_for_nothing_names_the_request(lab: RecoveryLab, options: tuple[s
     assert f"obstacle: {asked}: no snapshot in {DR} is of such a volume" in result.stdout
 
 
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize("command", ["show", "resume", "undo"])
+def test_a_recovery_that_was_never_begun_is_named(command: str) -> None:
+    """The error named an object in a bucket."""
+    error = recover(command, "xyz", "--in", DR).exception
+    assert str(error) == f"xyz: no recovery of this name was begun in {DR}; `snapkeep recover list` lists them"
+
+
 def test_a_journal_that_cannot_be_read_hides_no_other(lab: RecoveryLab) -> None:
     run = lab.begin()
     lab.documents.put("recoveries/recovery-broken.json", "{")

@@ -91,10 +91,18 @@ def test_regions_that_the_former_system_copied_to_are_examined_too() -> None:
     assert command._regions_of(before, [PRIMARY, DR]) == [PRIMARY, DR, "eu-west-1"]
 
 
-@pytest.mark.parametrize("names", [("snapkeep", "snapkeep"), ("other", "snapkeep2"), ("snapkeep", "two")])
-def test_names_that_are_none_of_systems_are_refused(names: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("snapkeep", "snapkeep"), "snapkeep is both OLD and NEW"),
+        (("other", "snapkeep2"), "other is not the name of a system"),
+        (("snapkeep", "two"), "two is not the name of a system"),
+    ],
+)
+def test_names_that_are_none_of_systems_are_refused(names: tuple[str, str], said: str) -> None:
     result = CliRunner().invoke(command.app, [*names, "--region", PRIMARY])
     assert isinstance(result.exception, WrongUse)
+    assert str(result.exception).startswith(said)
 
 
 def test_the_consent_to_a_rename_covers_no_other_change() -> None:

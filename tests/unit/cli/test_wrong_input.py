@@ -45,6 +45,7 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     [
         (("plan",), "no region: give --region or set AWS_REGION"),
         (("plan", *REGION), "no AWS credentials found: set AWS_PROFILE, run `aws configure`, or give --profile"),
+        (("vault", "list", *REGION), "no AWS credentials found"),
         (("simulate", "--from-account"), "no AWS credentials found"),
         (("plan", *REGION, "--endpoint-url", "127.0.0.1:4566"), "--endpoint-url (or AWS_ENDPOINT_URL) is a URL such as"),
         (("plan", "--region", "us east"), "a region has a name such as us-east-1"),

@@ -131,7 +131,7 @@ def show(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bu
     """Show a recovery with its steps."""
     from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
 
-    run = RecoverySystem(settings, in_region, bucket).journal().read(run_id)
+    run = RecoverySystem(settings, in_region, bucket).run_of(run_id)
     show_result(run_as_data(run), run_lines(run), json=json)
 
 
@@ -140,7 +140,7 @@ def show(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bu
 def resume(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bucket = "", json: Json = False) -> None:
     """Continue an interrupted recovery, on any machine."""
     system = RecoverySystem(settings, in_region, bucket)
-    _continue(system, system.journal().read(run_id), json=json, undo=False)
+    _continue(system, system.run_of(run_id), json=json, undo=False)
 
 
 @app.command()
@@ -152,7 +152,7 @@ def undo(
     from snapkeep.cli.views.recover import undo_lines  # noqa: PLC0415
 
     system = RecoverySystem(settings, in_region, bucket)
-    run = system.journal().read(run_id)
+    run = system.run_of(run_id)
     if not json:
         write_lines(undo_lines(run))
     require_consent(f"Delete what {run_id} made?", yes=yes, json=json, otherwise="nothing was removed")

@@ -43,8 +43,11 @@ def rename(
     """
     if settings.suffix:
         raise WrongUse("--name: rename takes the names of both systems as its arguments")
-    if former == successor or not all(text.startswith(system_name("")) for text in (former, successor)):
-        raise WrongUse("rename takes two different names of systems, such as `snapkeep rename snapkeep snapkeep2`")
+    if former == successor:
+        raise WrongUse(f"{former} is both OLD and NEW: write two names, such as `snapkeep rename snapkeep snapkeep2`")
+    for name in (former, successor):
+        if not name.startswith(system_name("")):
+            raise WrongUse(f"{name} is not the name of a system, which begins with {system_name('')}: write such as snapkeep2")
     settings = replace(settings, suffix=successor.removeprefix(system_name("")))
     installed = InstalledSystem(replace(settings, read_only=True))
     dr_regions = installed.dr_stack_regions()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(help="List the reports of sweeps, show one again, and list the signals.")
+app = typer.Typer(help="List and show the reports of sweeps; list the signals.")
 
 _Days = Annotated[int, option("--days", "How many days back.", "DAYS", min=1)]
 

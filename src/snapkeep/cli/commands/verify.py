@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 from snapkeep.cli.common import AwsSettings, Json, argument, option, with_aws_settings
 from snapkeep.cli.errors import WrongUse, exit_unless
 from snapkeep.cli.executions import ended_execution
-from snapkeep.cli.output import make_console, print_json, printable
+from snapkeep.cli.output import make_console, print_json, write_lines
 from snapkeep.domain.errors import AwsUnavailable, ProofNotFound
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
@@ -70,13 +69,13 @@ def verify(
         if json:
             print_json(estimates_as_data(copies, method))
         else:
-            sys.stdout.writelines(f"{line}\n" for line in lines_of_estimates(copies, method))
+            write_lines(lines_of_estimates(copies, method))
         return
     proofs = _proofs(installed, region, copies, method, budget, quiet=json)
     if json:
         print_json({"proofs": [to_object(proof) for proof in proofs]})
     else:
-        sys.stdout.writelines(f"{printable(line)}\n" for proof in proofs for line in lines_of_proof(proof))
+        write_lines(line for proof in proofs for line in lines_of_proof(proof))
     exit_unless(all(proof.proved for proof in proofs))
 
 
