@@ -178,7 +178,7 @@ def full_day(keyed: KeyedInstallation) -> Iterator[None]:
         s3.delete_object(Bucket=bucket, Key=listed["Key"])
 
 
-def test_a_run_deletes_nothing_on_a_full_day_and_the_sweep_places_a_hold(keyed: KeyedInstallation, full_day: None) -> None:
+def test_runs_stop_on_a_full_day_and_the_sweep_places_a_hold(keyed: KeyedInstallation, full_day: None) -> None:
     installed, named = keyed.installed, [{"Name": "tag:Name", "Values": ["database"]}]
     (volume,) = installed.client("ec2").describe_volumes(Filters=named)["Volumes"]
     of_volume = [{"Name": "volume-id", "Values": [volume["VolumeId"]]}]

@@ -39,7 +39,7 @@ def test_queues_topics_and_buckets_refuse_plain_http(stack: str, kind: str) -> N
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_services_send_for_rules_of_the_stack_and_alarms_of_the_account_alone(stack: str) -> None:
+def test_services_send_only_for_the_stacks_rules_and_the_accounts_alarms(stack: str) -> None:
     rules = resources(stack, "AWS::Events::Rule")
     for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
         for name, statements in policies(stack, kind):
@@ -54,7 +54,7 @@ def test_services_send_for_rules_of_the_stack_and_alarms_of_the_account_alone(st
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_functions_are_invoked_by_rules_of_the_stack_that_have_them_as_target(stack: str) -> None:
+def test_only_rules_of_the_stack_with_a_function_as_target_invoke_it(stack: str) -> None:
     permissions, rules = resources(stack, "AWS::Lambda::Permission"), resources(stack, "AWS::Events::Rule")
     assert permissions
     for name, permission in permissions.items():

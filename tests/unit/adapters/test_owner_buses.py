@@ -55,7 +55,7 @@ def test_an_event_names_the_snapshot_and_its_copy_on_the_owners_bus() -> None:
     assert second["EventBusName"] == "arn:aws-cn:events:eu-west-1:222222222222:event-bus/default"
 
 
-def test_many_events_go_in_calls_of_ten() -> None:
+def test_many_events_are_sent_in_calls_of_ten() -> None:
     events = Events()
     buses(us_east_2=events).send_complete([(SharedSnapshot(SHARED, "111111111111"), f"snap-{number}") for number in range(25)])
     assert [len(entries) for entries in events.calls] == [MOST_ENTRIES, MOST_ENTRIES, 5]
@@ -68,6 +68,6 @@ def test_many_events_go_in_calls_of_ten() -> None:
         Events(error=EndpointConnectionError(endpoint_url="https://events")),
     ],
 )
-def test_an_event_that_was_not_taken_is_an_error(events: Events) -> None:
+def test_an_event_that_is_not_accepted_is_an_error(events: Events) -> None:
     with pytest.raises(AwsUnavailable, match="put_events in us-east-2"):
         buses(us_east_2=events).send_complete([(SharedSnapshot(SHARED, "111111111111"), "snap-copy")])

@@ -29,7 +29,7 @@ def test_a_message_without_attributes_has_none() -> None:
     assert topic.requests[0]["MessageAttributes"] == {}
 
 
-def test_a_subject_is_cut_to_what_sns_takes() -> None:
+def test_a_subject_is_cut_to_the_limit_of_sns() -> None:
     """Less than 100 characters (SNS API reference: Publish)."""
     topic = Topic()
     SnsPublisher(client=topic, topic_arn="arn:topic").publish("s" * 200, "text")  # type: ignore[arg-type]

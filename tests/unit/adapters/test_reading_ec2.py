@@ -70,7 +70,7 @@ def image(image_id: str, *snapshot_ids: str) -> dict[str, Any]:
     }
 
 
-def test_a_listing_takes_every_page_of_our_own_snapshots_alone() -> None:
+def test_a_listing_has_every_page_and_only_own_snapshots() -> None:
     client = Client({"Snapshots": [described()], "NextToken": "more"}, {"Snapshots": [described(SnapshotId="snap-2")]})
     assert [snapshot.id for snapshot in reader(client).all_snapshots()] == ["snap-1", "snap-2"]
     assert client.asked == [
@@ -89,7 +89,7 @@ def test_more_ids_than_one_filter_takes_are_read_in_several_calls() -> None:
 
 
 @pytest.mark.parametrize(("count", "by_filter"), [(1, True), (FILTER_VALUES, True), (FILTER_VALUES + 1, False)])
-def test_images_are_read_by_filter_while_one_takes_the_ids(count: int, by_filter: bool) -> None:
+def test_images_are_read_by_filter_if_one_filter_takes_the_ids(count: int, by_filter: bool) -> None:
     client = Client({"Images": [image("ami-2", "snap-0000", "snap-other"), image("ami-1", "snap-0000")]})
     held = reader(client).images_using([f"snap-{number:04}" for number in range(count)])
     assert held == {"snap-0000": ("ami-1", "ami-2")}
@@ -135,7 +135,7 @@ def test_without_snapshots_neither_images_nor_locks_are_listed() -> None:
 
 
 @pytest.mark.parametrize("state", ["pending", "completed", "error", "recovering", "recoverable"])
-def test_a_snapshot_is_completed_only_where_ec2_says_so(state: str) -> None:
+def test_a_snapshot_is_completed_only_by_its_state_in_ec2(state: str) -> None:
     assert snapshot_from(described(State=state), REGION).completed is (state == "completed")
     incomplete = described()
     del incomplete["State"]
@@ -251,7 +251,7 @@ def test_holds_are_listed_once_a_minute() -> None:
     assert len(client.asked) == 4
 
 
-def test_public_snapshots_are_our_own_on_every_page() -> None:
+def test_public_snapshots_are_only_own_ones_on_every_page() -> None:
     client = Client({"Snapshots": [described()], "NextToken": "more"}, {"Snapshots": [described(SnapshotId="snap-2")]})
     assert Ec2Exposure(client=client).public_snapshots() == ["snap-1", "snap-2"]
     assert client.asked[1] == {
@@ -283,7 +283,7 @@ def test_a_deleted_snapshot_is_shared_with_no_account() -> None:
         (refused("UnauthorizedOperation", "Blocked by a policy"), DeletionOutcome.NOT_ALLOWED),
     ],
 )
-def test_a_deletion_that_ec2_refuses_ends_as_what_it_was_refused_for(error: ClientError, outcome: DeletionOutcome) -> None:
+def test_the_outcome_of_a_refused_deletion_is_its_cause(error: ClientError, outcome: DeletionOutcome) -> None:
     assert Ec2Deleter(client=Client(error)).delete("snap-1").outcome is outcome
 
 
@@ -336,7 +336,7 @@ def test_snapshots_in_local_zones_and_on_outposts_are_not_copyable(place: dict[s
     assert (snapshot_from(described(**place), REGION).not_copyable == "") is copyable
 
 
-def test_shares_of_the_allowed_owners_alone_are_read_whatever_ec2_answers() -> None:
+def test_only_shares_of_the_allowed_owners_are_read() -> None:
     """The vault's safety rests on it."""
     owner, stranger = "111111111111", "333333333333"
     client = Client({"Snapshots": [described(OwnerId=owner), described(SnapshotId="snap-2", OwnerId=stranger)]})

@@ -40,7 +40,7 @@ def test_a_document_is_written_over_the_version_that_was_read(documents: Documen
     assert (documents.get("a").text, documents.get("a").version) == ("two", second)
 
 
-def test_a_document_that_is_not_there_is_said_to_be(documents: Documents) -> None:
+def test_a_missing_document_is_reported_as_missing(documents: Documents) -> None:
     with pytest.raises(DocumentNotFound):
         documents.get("a")
 

@@ -30,7 +30,7 @@ def test_holds_of_several_pages_are_read_and_released(ssm: SSMClient, store: Ssm
     assert tags == [{"Key": "snapkeep:system", "Value": "snapkeep-blue"}]
 
 
-def test_a_hold_that_is_written_again_stays_as_it_was(store: SsmHolds) -> None:
+def test_a_hold_that_is_written_again_is_unchanged(store: SsmHolds) -> None:
     store.place(hold("hold-1", volumes=("vol-1",)))
     store.place(hold("hold-1", volumes=("vol-2",)))
     assert store.all() == [hold("hold-1", volumes=("vol-1",))]

@@ -24,7 +24,7 @@ def tags_of(ssm: SSMClient) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in listed}
 
 
-def test_where_nothing_was_pushed_there_is_no_document_and_no_history(store: SsmPolicyStore) -> None:
+def test_without_a_push_there_is_no_document_and_no_history(store: SsmPolicyStore) -> None:
     with pytest.raises(DocumentAbsent):
         store.current()
     assert store.history() == []
@@ -47,7 +47,7 @@ def test_removing_a_document_keeps_its_former_versions(store: SsmPolicyStore) ->
     assert [stored.text for stored in store.history() if stored.text != "{}"] == ['{"version": 1}']
 
 
-def test_removing_what_was_never_pushed_makes_nothing(ssm: SSMClient, store: SsmPolicyStore) -> None:
+def test_removing_a_document_that_was_never_pushed_makes_nothing(ssm: SSMClient, store: SsmPolicyStore) -> None:
     store.remove()
     assert ssm.describe_parameters()["Parameters"] == []
 

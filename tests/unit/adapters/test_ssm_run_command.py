@@ -33,7 +33,7 @@ def test_each_status_of_aws_is_known() -> None:
 
 
 @pytest.mark.parametrize("status", [*CommandStatus, "NewAtAws"])
-def test_a_status_says_whether_a_command_ended_and_succeeded(status: str) -> None:
+def test_a_status_shows_whether_a_command_ended_and_succeeded(status: str) -> None:
     result = found(Status=str(status))
     assert result.ended is (status in {"Success", "Cancelled", "TimedOut", "Failed"})
     assert result.succeeded is (status == "Success")
@@ -55,7 +55,7 @@ def test_a_command_is_found_by_its_comment_on_any_page() -> None:
     assert requests[0] == {"InstanceId": "i-1", "Filters": [since], "Details": True}
 
 
-def test_a_command_that_is_not_listed_is_none() -> None:
+def test_an_unlisted_command_is_none() -> None:
     assert runner(list_command_invocations=lambda **_: {"CommandInvocations": []}).find("i-1", "ours", SINCE) is None
 
 

@@ -111,7 +111,7 @@ def test_each_stack_is_read_once(account: Account, document: Path) -> None:
     assert account.asked == {(PRIMARY, "snapkeep-primary"): 1, (NEAR, "snapkeep-dr"): 1, (FAR, "snapkeep-dr"): 1}
 
 
-def test_a_plan_by_defaults_says_so_first_and_fails(account: Account) -> None:
+def test_a_plan_by_defaults_begins_with_a_warning_and_fails(account: Account) -> None:
     del account.stacks[PRIMARY]
     account.snapshot()
     shown = CliRunner().invoke(plan_app, ["--region", PRIMARY], catch_exceptions=False)

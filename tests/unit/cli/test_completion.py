@@ -28,7 +28,7 @@ def test_commands_options_and_values_are_completed() -> None:
 
 
 @pytest.mark.parametrize(("shell", "part"), [("bash", "complete -o default"), ("zsh", "compdef"), ("fish", "complete --command")])
-def test_a_script_says_how_to_install_it(shell: str, part: str) -> None:
+def test_a_script_has_its_installation_instructions(shell: str, part: str) -> None:
     script = CliRunner().invoke(make_application(), ["completion", shell]).stdout
     assert part in script
     assert script.splitlines()[-1].startswith("# To install it, ")

@@ -87,7 +87,7 @@ def test_an_endpoint_from_the_file_is_named(folder: Path) -> None:
         ("region = us-east-1", "write settings as TOML, such as: region = "),
     ],
 )
-def test_a_mistake_in_the_file_is_named_with_what_would_be_right(folder: Path, text: str, said: str) -> None:
+def test_a_mistake_in_the_file_is_named_with_a_valid_value(folder: Path, text: str, said: str) -> None:
     write(folder, text)
     result = CliRunner().invoke(make_application(), ["plan"])
     assert result.exit_code == 2

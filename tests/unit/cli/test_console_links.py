@@ -63,7 +63,7 @@ def test_another_endpoint_has_no_console(option: str, variable: str, monkeypatch
 
 
 @pytest.mark.parametrize(("terminal", "count"), [(True, 1), (False, 0)])
-def test_a_link_is_written_to_a_terminal_alone(terminal: bool, count: int) -> None:
+def test_a_link_is_written_only_to_a_terminal(terminal: bool, count: int) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, color_system="256" if terminal else None, width=300)
     console.print(literal("vol-1", link=LINKS.volume(REGION, "vol-1")))

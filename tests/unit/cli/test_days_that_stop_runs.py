@@ -65,7 +65,7 @@ def policy(*arguments: str) -> Result:
 
 
 @pytest.mark.usefixtures("buckets")
-def test_a_plan_names_the_limit_and_what_comes_of_it(plan: Callable[..., Result]) -> None:
+def test_a_plan_names_the_limit_and_its_consequences(plan: Callable[..., Result]) -> None:
     shown = " ".join(plan().output.split())
     assert f"{DR}: {said(3)}" in shown
     assert f"{REGION}: runs delete" not in shown
@@ -95,13 +95,13 @@ def test_a_push_and_a_diff_say_it_before_the_question(command: str, document: Pa
 
 
 @pytest.mark.usefixtures("buckets")
-def test_the_consent_to_an_adoption_says_it() -> None:
+def test_the_consent_to_an_adoption_names_the_limit() -> None:
     settings = AwsSettings(REGION, DR)
     assert said(3) in _adoption_question(InstalledSystem(settings), RegionScope.BOTH)
 
 
 @pytest.mark.usefixtures("buckets")
-def test_the_difference_of_a_plan_says_it(plan: Callable[..., Result], document: Path) -> None:
+def test_the_difference_of_a_plan_names_the_limit(plan: Callable[..., Result], document: Path) -> None:
     document.write_text(document.read_text().replace("keep_last: 1", "keep_last: 2"))
     assert said(2) in " ".join(plan("--policy", str(document), "--diff").output.split())
 
@@ -126,7 +126,9 @@ def test_a_deletion_that_runs_announced_already_counts_once(
     assert said_of in shown if said_of else "runs delete" not in shown
 
 
-def test_nothing_is_said_while_no_usual_number_is_known(plan: Callable[..., Result], buckets: dict[str, MemoryDocuments]) -> None:
+def test_there_is_no_warning_while_the_usual_number_is_not_known(
+    plan: Callable[..., Result], buckets: dict[str, MemoryDocuments]
+) -> None:
     buckets[DR] = MemoryDocuments()
     assert "runs delete" not in plan().output
 

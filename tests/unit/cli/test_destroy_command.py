@@ -101,7 +101,7 @@ def test_the_question_names_every_region(destroyed: list[Any], monkeypatch: pyte
     assert destroyed == []
 
 
-def test_only_dr_with_a_region_deletes_that_dr_stack_alone(destroyed: list[Any]) -> None:
+def test_only_dr_with_a_region_deletes_only_its_dr_stack(destroyed: list[Any]) -> None:
     destroy("--yes", "--only", "dr", "--dr-region", FURTHER)
     assert destroyed == [(("dr",), FURTHER, [])]
 
@@ -111,17 +111,17 @@ def test_only_primary_leaves_every_dr_stack(destroyed: list[Any]) -> None:
     assert destroyed == [(("primary",), DR, [])]
 
 
-def test_the_network_of_drills_alone_is_deleted(destroyed: list[Any]) -> None:
+def test_only_the_network_of_drills_is_deleted(destroyed: list[Any]) -> None:
     destroy("--yes", "--only", "drill")
     assert destroyed == [(("drill",), DR, [])]
 
 
-def test_a_vaults_stack_alone_is_deleted_in_the_region_given(destroyed: list[Any]) -> None:
+def test_only_a_vaults_stack_is_deleted_in_the_given_region(destroyed: list[Any]) -> None:
     destroy("--yes", "--only", "vault")
     assert destroyed == [(("vault",), "", [])]
 
 
-def test_a_vaults_stack_alone_is_deployed_with_its_parameters(destroyed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_vaults_stack_is_deployed_with_its_parameters(destroyed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
 
     def deploy(recorded: Any, primary: Any, dr: Any, **how: Any) -> Any:
@@ -147,7 +147,7 @@ def test_a_vaults_stack_alone_is_deployed_with_its_parameters(destroyed: list[An
         (StackOutcome.CREATED, {"DrillSubnet": "subnet-1"}, False),
     ],
 )
-def test_a_deployment_says_why_an_alarm_of_a_new_stack_is_red(
+def test_a_deployment_explains_the_alarm_of_a_new_stack(
     destroyed: list[Any], monkeypatch: pytest.MonkeyPatch, outcome: StackOutcome, outputs: dict[str, str], shown: bool
 ) -> None:
     made = SimpleNamespace(stacks=(StackResult("snapkeep-vault", DR, outcome, outputs),))

@@ -167,13 +167,13 @@ def test_evidence_that_cannot_be_shown_is_explained(lab: DrillLab) -> None:
         (("run", "weekly", "--volume", "vol-00000000000000000"), "no recovery point"),
     ],
 )
-def test_what_cannot_be_drilled_is_named(lab: DrillLab, arguments: tuple[str, ...], words: str) -> None:
+def test_volumes_that_cannot_be_drilled_are_named(lab: DrillLab, arguments: tuple[str, ...], words: str) -> None:
     result = drill(*arguments)
     assert result.exit_code != 0
     assert words in str(result.exception)
 
 
-def test_recoverable_shows_what_the_last_drill_measured(lab: DrillLab) -> None:
+def test_recoverable_shows_the_measurements_of_the_last_drill(lab: DrillLab) -> None:
     drill("run", "weekly", "--volume", lab.volume_ids[0], "--yes")
     shown = CliRunner().invoke(recoverable, [lab.volume_ids[0], "--region", PRIMARY, "--dr-region", DR, "--in", DR])
     assert "usable after 16 seconds, full speed after 16 seconds" in shown.output, shown.output + str(shown.exception)

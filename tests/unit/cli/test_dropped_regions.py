@@ -79,7 +79,7 @@ def test_a_dropped_region_keeps_every_copy(account: Account, near_alone: Path) -
     assert actions() == ["keep", "keep"]
 
 
-def test_a_push_shows_what_a_dropped_region_keeps(account: Account, near_alone: Path) -> None:
+def test_a_push_shows_the_snapshots_that_a_dropped_region_keeps(account: Account, near_alone: Path) -> None:
     for source in [account.snapshot(), account.snapshot()]:
         account.copy(source, FAR)
     data = json.loads(policy("push", str(near_alone), "--yes", "--json").stdout)

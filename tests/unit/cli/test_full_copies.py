@@ -46,7 +46,7 @@ def command(*arguments: str) -> Result:
     return CliRunner().invoke(app, [*arguments, "--region", REGION])
 
 
-def test_a_push_says_how_many_copies_are_full_and_what_they_cost(rekeyed: Path) -> None:
+def test_a_push_shows_the_number_and_the_cost_of_full_copies(rekeyed: Path) -> None:
     shown = command("push", str(rekeyed)).output
     assert f"{DR}: the next copy of 1 volume is full under {NEW}: {SAID}" in shown
     assert "until the last of 3 copies under other keys has expired" in shown
@@ -60,7 +60,7 @@ def test_a_diff_of_a_file_shows_the_same_and_writes_nothing(rekeyed: Path, world
     assert [len(world.documents[region]) for region in (REGION, DR)] == [1, 1]
 
 
-def test_a_diff_of_a_version_says_what_a_rollback_goes_back_to(rekeyed: Path, world: World) -> None:
+def test_a_diff_of_a_version_shows_the_effects_of_a_rollback(rekeyed: Path, world: World) -> None:
     for region in (REGION, DR):
         world.documents[region].append(stored_text(yaml.safe_load(with_key(NEW))))
     for arguments in (("diff",), ("diff", "1")):

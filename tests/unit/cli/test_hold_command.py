@@ -36,7 +36,7 @@ def place(*scope: str) -> str:
     return str(data("hold", *scope, *WHY)["hold"]["id"])
 
 
-def test_a_hold_is_written_in_every_region_with_who_when_and_why(account: Account) -> None:
+def test_a_hold_is_written_in_every_region_with_author_time_and_reason(account: Account) -> None:
     placed = data("hold", "--all", *WHY)
     assert placed["regions"] == [PRIMARY, NEAR, FAR]
     (hold,) = data("hold", "list")["holds"]
@@ -45,7 +45,7 @@ def test_a_hold_is_written_in_every_region_with_who_when_and_why(account: Accoun
     assert {region for region, _ in account.holds} == {PRIMARY, NEAR, FAR}
 
 
-def test_plans_explanations_and_status_show_what_is_held_since_when(account: Account) -> None:
+def test_plans_explanations_and_status_show_held_snapshots_since_when(account: Account) -> None:
     old = account.snapshot()
     for region in (NEAR, FAR):
         account.copy(old, region)
@@ -68,7 +68,7 @@ MISTYPED = ("vol-0123456789abcdef0", "snap-0123456789abcdef0")
 
 
 @pytest.mark.parametrize("name", MISTYPED)
-def test_an_id_that_nothing_has_is_held_by_consent_alone(account: Account, name: str) -> None:
+def test_an_unknown_id_is_held_only_with_consent(account: Account, name: str) -> None:
     account.snapshot()
     result = run("hold", name, *WHY)
     assert (result.exit_code, account.holds) == (WRONG_USE, {})
@@ -76,7 +76,7 @@ def test_an_id_that_nothing_has_is_held_by_consent_alone(account: Account, name:
     assert data("hold", name, *WHY, "--yes")["hold"]["id"]
 
 
-def test_what_has_only_a_copy_is_known(account: Account) -> None:
+def test_a_snapshot_with_only_a_copy_is_known(account: Account) -> None:
     source = account.snapshot()
     account.copy(source, FAR)
     account.world.client("ec2", PRIMARY).delete_snapshot(SnapshotId=source.id)
@@ -114,14 +114,14 @@ def test_prometheus_gets_no_number_of_holds_while_a_region_is_not_read(account: 
     assert "\nsnapkeep_holds{" not in run("status", "--prometheus").stdout
 
 
-def test_a_hold_that_is_written_nowhere_is_an_error(account: Account) -> None:
+def test_a_hold_that_no_region_has_is_an_error(account: Account) -> None:
     for region in (PRIMARY, NEAR, FAR):
         account.take_away(region)
     assert run("hold", "--all", *WHY).exit_code == NOT_ALL_RIGHT
     assert account.holds == {}
 
 
-def test_a_release_asks_and_removes_it_everywhere(account: Account) -> None:
+def test_a_release_asks_and_removes_the_hold_everywhere(account: Account) -> None:
     hold = place("--policy", "gold")
     assert run("hold", "release", hold).exit_code == WRONG_USE, "no terminal can ask"
     assert data("hold", "release", hold, "--yes")["regions"] == [PRIMARY, NEAR, FAR]
@@ -158,7 +158,7 @@ def test_a_hold_that_cannot_be_read_holds_everything_and_can_be_released(account
         (("release", "../policy"), "is not the id of a hold"),
     ],
 )
-def test_wrong_use_is_refused_with_what_would_be_right(account: Account, arguments: tuple[str, ...], words: str) -> None:
+def test_wrong_use_is_refused_with_the_right_use(account: Account, arguments: tuple[str, ...], words: str) -> None:
     result = run("hold", *arguments)
     assert (result.exit_code, words in result.stderr) == (WRONG_USE, True), result.stderr
     assert account.holds == {}

@@ -71,7 +71,7 @@ def test_a_lock_beyond_the_stacks_parameters_is_refused(
     assert [path for path, _ in refusals(parameters)] == paths
 
 
-def test_the_refusal_says_what_to_deploy_first() -> None:
+def test_the_refusal_names_the_parameter_to_deploy_first() -> None:
     [(_, right)] = refusals({PRIMARY: {"MaxLockDays": "0"}})
     assert right == "raise MaxLockDays of the stack in us-east-1 first: it is 0"
 
@@ -130,7 +130,7 @@ def allowing(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def test_push_and_difference_say_what_a_rule_locks(allowing: World, document: Path) -> None:
+def test_push_and_difference_show_the_locks_of_a_rule(allowing: World, document: Path) -> None:
     document.write_text(LOCKED, encoding="utf-8")
     kept = [one.id for one in allowing.listings[PRIMARY]]
     said = f"{len(kept)}  snapshots would be locked in governance mode by the next sweeps, until "

@@ -82,7 +82,7 @@ def reader(endpoint_url: str = "") -> SnapshotReader:
     return InstalledSystem(settings).adapters.reader_of(REGION)
 
 
-def test_a_listing_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_uses_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
         with pytest.raises(AwsUnavailable, match="proxy"):

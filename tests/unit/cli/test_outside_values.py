@@ -46,7 +46,7 @@ def plan_of(copy: Snapshot, write: Callable[..., None], *arguments: object) -> s
 
 
 @pytest.mark.parametrize("region", MARKUP)
-def test_explain_prints_a_forged_region_as_it_is(region: str) -> None:
+def test_explain_prints_a_forged_region_literally(region: str) -> None:
     assert f"vol-0a in {region} as of" in story_of(forged(region))
 
 
@@ -63,7 +63,7 @@ def test_a_plan_escapes_control_characters() -> None:
 
 
 @pytest.mark.parametrize("region", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_csv_has_no_cell_that_is_a_formula(region: str) -> None:
+def test_no_cell_of_csv_is_a_formula(region: str) -> None:
     (_, row) = csv.reader(io.StringIO(plan_of(forged(region), write_csv)))
     assert row[1] == f"'{printable(region)}"
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
@@ -80,11 +80,11 @@ def test_csv_has_no_cell_that_is_a_formula(region: str) -> None:
         ("\u2028\u200f\U000e0041", "\\u2028\\u200f\\U000e0041"),
     ],
 )
-def test_printable_writes_out_what_steers_a_terminal(text: str, shown: str) -> None:
+def test_printable_escapes_control_characters(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_a_literal_is_never_markup_nor_a_line_of_its_own() -> None:
+def test_a_literal_is_neither_markup_nor_a_new_line() -> None:
     """A volume's name with a line break made a line of its own in `status`."""
     assert literal("[red]x").plain == "[red]x"
     assert literal("web\n✗ all is lost").plain == r"web\n✗ all is lost"
@@ -95,7 +95,7 @@ def test_lines_for_people_stay_lines(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "held: because\\n✗ all is lost\nnext\n"
 
 
-def test_an_ordinary_cell_stays_as_it_is() -> None:
+def test_an_ordinary_cell_is_unchanged() -> None:
     assert csv_cell("us-east-1") == "us-east-1"
 
 
@@ -103,7 +103,7 @@ def test_a_label_of_prometheus_ends_where_it_should() -> None:
     assert prometheus_label('a"} 1\n\\') == 'a\\"} 1\\n\\\\'
 
 
-def test_a_name_makes_no_line_of_its_own_in_a_plan() -> None:
+def test_a_name_makes_no_new_line_in_a_plan() -> None:
     named = replace(snapshot(NOW, 1), tags={"Name": "database\n  2026-11-01 00:00  snap-0f  keep   newest"})
     shown = plan_of(replace(named, is_copy=True, region="us-east-2"), write_plan, LineLayout(columns=140))
     assert r"database\n  2026-11-01" in shown

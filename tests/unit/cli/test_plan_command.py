@@ -161,7 +161,7 @@ def test_the_question_of_an_adoption_counts_what_retention_deletes_later(plan: C
     assert (totals["deletions"], totals["deletions_after_copies"], totals["copies_missing"]) == (0, 1, 1)
 
 
-def test_adopt_shows_what_would_be_adopted(plan: Callable[..., Result], world: World) -> None:
+def test_adopt_shows_the_snapshots_to_adopt(plan: Callable[..., Result], world: World) -> None:
     world.listings = {REGION: [snapshot("2025-11-20T03:00", 5, managed=False)], DR: []}
     assert "1 snapshot would be adopted" in " ".join(plan("--adopt").output.split())
 
@@ -273,7 +273,7 @@ def test_removing_puts_the_parameters_in_force_again(world: World, document: Pat
     ]
 
 
-def test_the_history_says_that_no_document_is_in_force(world: World) -> None:
+def test_the_history_shows_that_no_document_is_in_force(world: World) -> None:
     assert policy("history").output == "no document is in force: the stacks' parameters are the policy\n"
 
 
@@ -299,7 +299,7 @@ def test_a_broken_document_is_named_and_the_last_good_one_planned(
     assert json.loads(plan("--json").stdout)
 
 
-def test_show_prints_what_is_in_force_instead_of_a_broken_document(world: World, document: Path) -> None:
+def test_show_prints_the_policies_in_force_instead_of_a_broken_document(world: World, document: Path) -> None:
     policy("push", str(document), "--yes")
     world.documents[REGION].append("broken")
     result = policy("show")

@@ -32,7 +32,7 @@ def test_a_difference_has_volumes_copies_plans_and_adoptions(plan: Callable[...,
     assert {copy["region"] for copy in as_data["copies_more"]} == {"eu-west-1"}
 
 
-def test_the_difference_of_adopt_is_what_would_be_adopted(plan: Callable[..., Result], world: World) -> None:
+def test_the_difference_of_adopt_is_the_adopted_snapshots(plan: Callable[..., Result], world: World) -> None:
     strange = snapshot("2025-11-24T03:00", 5, managed=False)
     world.listings[REGION].append(strange)
     result = plan("--adopt", "--diff", "--scope", "primary").output

@@ -179,7 +179,7 @@ drills:
 """
 
 
-def test_a_schedule_that_is_over_is_a_warning() -> None:
+def test_a_past_schedule_is_a_warning() -> None:
     checked = check("-", text=RIGHT + PAST)
     assert checked.exit_code == 0
     assert checked.stderr.splitlines() == [
@@ -188,7 +188,7 @@ def test_a_schedule_that_is_over_is_a_warning() -> None:
     ]
 
 
-def test_the_summary_says_that_copies_do_not_get_the_volumes_tags() -> None:
+def test_the_summary_shows_that_copies_lack_the_volumes_tags() -> None:
     line = "        the copies do not get the volume's tags"
     assert line in check("-", text=RIGHT + "        carry_tags: false\n").stdout.splitlines()
     assert line not in check("-").stdout.splitlines()

@@ -69,7 +69,9 @@ def test_a_push_names_every_changed_field_with_its_meaning() -> None:
         (GOVERNANCE, replace(GOVERNANCE, duration=timedelta(days=7)), ["for: 14d -> 7d (no existing lock is shortened)"]),
     ],
 )
-def test_a_push_says_what_a_lock_does_to_what_is_there(before: LockRule | None, after: LockRule | None, said: list[str]) -> None:
+def test_a_push_shows_the_effect_of_a_lock_on_existing_snapshots(
+    before: LockRule | None, after: LockRule | None, said: list[str]
+) -> None:
     """A permanent lock was put in force with every figure zero, without a list of the snapshots that are locked at once."""
     policies = [PolicySet((replace(GOLD, copies=(replace(RULE, lock=lock),)),)) for lock in (before, after)]
     text = "\n".join(field_lines(field_changes(*policies)))
@@ -101,7 +103,7 @@ def test_a_removed_policy_and_copy_rule_are_named_once() -> None:
     ]
 
 
-def test_a_field_that_is_left_out_shows_its_value() -> None:
+def test_a_missing_field_shows_its_default() -> None:
     """`14 -> default` did not say what the default is."""
     strict = replace(GOLD, retention=Retention(keep_last=14, minimum=3), gone=GoneRetention())
     lines = list(field_lines(field_changes(PolicySet((strict,)), PolicySet((replace(GOLD, rpo=timedelta(hours=30)),)))))

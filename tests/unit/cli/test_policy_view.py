@@ -50,7 +50,7 @@ def test_volumes_that_lose_their_policy_are_counted_apart() -> None:
 POLICIES = {"version": 1, "policies": [{"name": "all", "select": {}, "retention": {}}]}
 
 
-def test_what_a_policy_says_of_tags_and_of_single_volumes_is_shown() -> None:
+def test_a_policys_tags_and_single_volumes_are_shown() -> None:
     gold = POLICIES["policies"][0] | {
         "snapshots": {"when": "rpo"},
         "consistent": "volume",

@@ -32,7 +32,7 @@ def ask(*, yes: bool = False, json: bool = False) -> None:
     require_consent("Delete it?", yes=yes, json=json, otherwise="nothing was changed")
 
 
-def test_yes_goes_on(answers: list[bool | Exception]) -> None:
+def test_yes_continues(answers: list[bool | Exception]) -> None:
     answers.append(True)
     ask()
     ask(yes=True)
@@ -45,7 +45,7 @@ def test_no_changes_nothing_and_exits_1(answers: list[bool | Exception]) -> None
     assert exit_status(refused.value) == 1
 
 
-def test_ctrl_c_at_a_question_says_that_nothing_was_changed(answers: list[bool | Exception]) -> None:
+def test_ctrl_c_at_a_question_reports_that_nothing_was_changed(answers: list[bool | Exception]) -> None:
     answers.append(typer.Abort())
     with pytest.raises(KeyboardInterrupt, match=r"^nothing was changed$"):
         ask()

@@ -85,7 +85,7 @@ class Absent:
         return {"Arn": "arn:aws:iam::123456789012:user/someone"}
 
 
-def test_a_recovery_needs_the_bucket_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recovery_needs_only_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both stacks are deleted, and the primary region is unreachable."""
     lab = RecoveryLab()
     lab.lab.world.take_region_away(PRIMARY)
@@ -139,7 +139,7 @@ def test_a_recovery_in_the_primary_region_is_undone_from_either(lab: RecoveryLab
     assert f"{run_id}  undone" in result.output
 
 
-def test_the_question_before_an_undo_names_what_is_deleted(lab: RecoveryLab) -> None:
+def test_the_question_before_an_undo_names_the_deleted_resources(lab: RecoveryLab) -> None:
     run = lab.begin()
     lab.carry_out(run.id, lambda recover, begun: recover.run(begun))
     made = [volume["VolumeId"] for volume in lab.made(run)]
@@ -149,7 +149,7 @@ def test_the_question_before_an_undo_names_what_is_deleted(lab: RecoveryLab) -> 
     assert sorted(volume["VolumeId"] for volume in lab.made(run)) == sorted(made)
 
 
-def test_an_undo_names_what_it_takes_back_alone(lab: RecoveryLab) -> None:
+def test_an_undo_names_only_the_resources_that_it_removes(lab: RecoveryLab) -> None:
     run = lab.begin()
     lab.carry_out(run.id, Recover.run)
     undone = recover("undo", run.id, "--in", DR, "--yes").output
@@ -194,7 +194,7 @@ def test_a_moment_in_the_future_is_refused(lab: RecoveryLab) -> None:
         assert "is in the future" in str(result.exception)
 
 
-def test_an_instance_of_another_region_takes_no_volume(lab: RecoveryLab) -> None:
+def test_no_volume_is_attached_to_an_instance_of_another_region(lab: RecoveryLab) -> None:
     result = recover("volume", lab.instance_id, "--in", DR, "--plan", "--attach", lab.instance_id)
     assert result.exit_code == 1
     assert f"obstacle: {lab.instance_id}: {DR} has no such instance" in result.stdout
@@ -208,7 +208,7 @@ def test_an_instance_of_another_region_takes_no_volume(lab: RecoveryLab) -> None
     ],
 )
 @pytest.mark.parametrize("command", ["volume", "instance"])
-def test_a_plan_says_why_a_name_has_no_point(lab: RecoveryLab, command: str, arguments: tuple[str, ...], words: str) -> None:
+def test_a_plan_explains_why_a_name_has_no_point(lab: RecoveryLab, command: str, arguments: tuple[str, ...], words: str) -> None:
     """A plan said in both cases that no recovery point names it."""
     result = recover(command, *arguments, "--in", DR, "--plan")
     assert f"obstacle: {arguments[0]}: {words}" in result.stdout
@@ -262,7 +262,7 @@ def test_an_empty_list_says_so(lab: RecoveryLab) -> None:
         ({"AWS_REGION": PRIMARY}, AwsSettings(PRIMARY, "", "night shift"), "kept", " --bucket kept --profile 'night shift'"),
     ],
 )
-def test_a_printed_command_names_what_a_plain_call_would_not_take(
+def test_a_printed_command_has_the_options_that_differ_from_defaults(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], settings: AwsSettings, bucket: str, options: str
 ) -> None:
     """The command named neither regions nor profile: a pasted one called the unreachable region, or another account."""

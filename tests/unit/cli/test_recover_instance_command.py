@@ -64,14 +64,14 @@ def test_a_first_map_is_enough_to_recover_and_undo(lab: InstanceLab, source_id: 
     ]
 
 
-def test_a_plan_without_a_map_says_what_is_missing_and_makes_nothing(lab: InstanceLab, source_id: str) -> None:
+def test_a_plan_without_a_map_names_missing_entries_and_makes_nothing(lab: InstanceLab, source_id: str) -> None:
     result = recover("instance", source_id, "--in", DR, "--yes")
     assert result.exit_code == 1
     assert f"obstacle: subnet {lab.subnets[PRIMARY]}: the map has nothing under subnets for it" in result.output
     assert lab.lab.ec2(DR).describe_instances()["Reservations"] == []
 
 
-def test_a_plan_shows_what_the_last_drill_of_the_instance_measured(lab: InstanceLab, source_id: str) -> None:
+def test_a_plan_shows_the_measurements_of_the_instances_last_drill(lab: InstanceLab, source_id: str) -> None:
     ended = EndedDrill(
         run="drill-1",
         drill="machines",
@@ -112,7 +112,7 @@ def test_an_instance_without_points_has_no_plan(lab: InstanceLab, source_id: str
     assert " ".join(obstacles).startswith(f"obstacle: {name}: no recovery point in {DR} names it")
 
 
-def test_a_map_of_an_instance_without_a_record_says_so(source_id: str) -> None:
+def test_a_map_reports_an_instance_without_a_record(source_id: str) -> None:
     result = recover("map", "web", "--in", DR)
     assert "web: no recovery record of such an instance" in str(result.exception)
     assert str(result.exception).endswith("name the instance by its id")
@@ -161,6 +161,6 @@ def test_a_wrong_map_file_is_wrong_use(source_id: str, tmp_path: Path, text: str
     assert str(written) in str(result.exception)
 
 
-def test_replacing_a_root_takes_no_map(source_id: str, tmp_path: Path) -> None:
+def test_replacing_a_root_needs_no_map(source_id: str, tmp_path: Path) -> None:
     result = recover("instance", source_id, "--in", DR, "--replace-root", "--map", str(tmp_path / "map.yaml"))
     assert "--replace-root takes neither --map" in str(result.exception)

@@ -36,17 +36,17 @@ def installed(stacks: Stacks = STACKS, dr_region: str = "", document: str = "") 
     return InstalledSystem(Settings(PRIMARY, dr_region, stacks=stacks, documents={PRIMARY: document} if document else {}))
 
 
-def test_the_deployed_dr_region_is_taken_from_the_primary_stack() -> None:
+def test_the_deployed_dr_region_is_that_of_the_primary_stack() -> None:
     assert installed().dr_region == DR
     assert installed().stack_parameters("dr") == {"Retention": "3"}
     assert set(installed().policies_in_force()) == {PRIMARY, DR}
 
 
-def test_the_option_is_taken_before_the_deployed_dr_region() -> None:
+def test_the_option_precedes_the_deployed_dr_region() -> None:
     assert installed(dr_region=FURTHER).dr_region == FURTHER
 
 
-def test_the_default_is_taken_where_nothing_is_deployed() -> None:
+def test_the_default_applies_without_a_deployment() -> None:
     assert installed({}).dr_region == "us-east-2"
 
 
@@ -55,14 +55,14 @@ def test_another_partition_has_no_default() -> None:
         InstalledSystem(Settings("cn-north-1", "")).dr_region  # noqa: B018 - it raises
 
 
-def test_a_sweep_takes_every_dr_region_of_the_policies_before_the_primary() -> None:
+def test_a_sweep_covers_every_dr_region_of_the_policies_before_the_primary() -> None:
     system = installed(document=TO_BOTH)
     assert _stacks(system, RegionScope.BOTH) == [("dr", DR), ("dr", FURTHER), ("primary", PRIMARY)]
     assert _stacks(system, RegionScope.DR) == [("dr", DR), ("dr", FURTHER)]
     assert _stacks(system, RegionScope.PRIMARY) == [("primary", PRIMARY)]
 
 
-def test_a_sweep_takes_the_dr_region_of_the_option_alone() -> None:
+def test_a_sweep_covers_only_the_dr_region_of_the_option() -> None:
     assert _stacks(installed(dr_region=FURTHER, document=TO_BOTH), RegionScope.DR) == [("dr", FURTHER)]
 
 
@@ -70,7 +70,7 @@ def test_a_sweep_takes_the_dr_region_of_the_option_alone() -> None:
     ("given", "expected"),
     [({StackKind.DR: {}}, DR), ({StackKind.DR: {}, StackKind.PRIMARY: {"DRRegion": FURTHER}}, FURTHER)],
 )
-def test_a_further_dr_stack_alone_moves_no_key(
+def test_only_a_further_dr_stack_moves_no_key(
     monkeypatch: pytest.MonkeyPatch, given: dict[StackKind, dict[str, str]], expected: str
 ) -> None:
     seen: list[System] = []

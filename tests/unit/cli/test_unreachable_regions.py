@@ -80,7 +80,7 @@ def test_status_lists_volumes_by_their_copies_in_every_region_of_the_document(ac
     assert "The volume can be recovered in us-east-2 and us-west-2" in run("status").stdout
 
 
-def test_prometheus_keeps_its_series_beside_what_is_reachable(account: Account, source: Snapshot) -> None:
+def test_prometheus_keeps_its_series_with_an_unreachable_region(account: Account, source: Snapshot) -> None:
     def series(text: str) -> dict[str, str]:
         return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
@@ -160,7 +160,7 @@ def test_regions_that_never_answer_end_a_command_soon(
     assert "Read timeout" in result.output
 
 
-def test_an_unreachable_region_is_asked_twice_at_most() -> None:
+def test_an_unreachable_region_gets_two_requests_at_most() -> None:
     seconds = common.FIRST_READ_SECONDS * common.ATTEMPTS_WITHOUT_ANSWER
     assert seconds <= 8, "a person waits at the screen"
 
@@ -195,7 +195,7 @@ def test_only_throttled_requests_are_tried_often(code: str, attempts: int, monke
 
 @pytest.mark.parametrize(("code", "attempts"), [("Unavailable", 1), ("BadGateway", 1), ("RequestLimitExceeded", 3)])
 @pytest.mark.usefixtures("fresh_session")
-def test_a_copy_is_asked_for_again_only_where_ec2_throttles(code: str, attempts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_is_requested_again_only_if_ec2_throttles(code: str, attempts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """CopySnapshot has no client token: repeated after a lost answer, it made a second copy."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     client = common.AwsSettings(PRIMARY, "").client("ec2", PRIMARY)
@@ -206,7 +206,7 @@ def test_a_copy_is_asked_for_again_only_where_ec2_throttles(code: str, attempts:
 
 
 @pytest.mark.usefixtures("fresh_session")
-def test_a_copy_without_an_answer_is_not_asked_for_again() -> None:
+def test_a_copy_without_an_answer_is_not_requested_again() -> None:
     client = common.AwsSettings(PRIMARY, "").client("ec2", PRIMARY)
     asked: list[str] = []
 
@@ -220,7 +220,7 @@ def test_a_copy_without_an_answer_is_not_asked_for_again() -> None:
     assert len(asked) == 1
 
 
-def test_recoverable_looks_at_every_region_that_the_document_copies_to(account: Account, source: Snapshot) -> None:
+def test_recoverable_reads_every_region_to_which_the_document_copies(account: Account, source: Snapshot) -> None:
     """It looked at one DR region alone."""
     points = json.loads(run("recoverable", "--json").stdout)
     assert [(things["region"], len(things["owners"])) for things in points] == [(NEAR, 1), (PRIMARY, 1), (FAR, 1)]
@@ -233,7 +233,7 @@ def test_recoverable_finds_further_regions_while_the_primary_is_unreachable(acco
     assert f"{PRIMARY} was not looked at" in points[PRIMARY]["problem"]
 
 
-def test_recoverable_says_that_further_regions_are_not_known(account: Account, source: Snapshot) -> None:
+def test_recoverable_reports_that_further_regions_are_not_known(account: Account, source: Snapshot) -> None:
     for region in (PRIMARY, NEAR):
         account.take_away(region)
     result = run("recoverable", "--dr-region", NEAR)
@@ -262,7 +262,7 @@ def test_recoverable_names_a_governed_volume_without_a_snapshot_in_each_region(a
     assert volume_id not in past, "it may not have existed then"
 
 
-def test_recoverable_says_that_the_governed_volumes_are_not_known(account: Account, source: Snapshot) -> None:
+def test_recoverable_reports_that_the_governed_volumes_are_not_known(account: Account, source: Snapshot) -> None:
     account.take_away(PRIMARY)
     result = run("recoverable", "--in", FAR)
     assert result.exit_code == 1

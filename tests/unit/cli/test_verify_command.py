@@ -143,7 +143,7 @@ def test_a_policy_s_newest_copies_are_compared(account: Account) -> None:
     assert proof["pair"]["copy_id"] == newest.id
 
 
-def test_an_estimate_starts_nothing_and_says_what_it_takes(account: Account) -> None:
+def test_an_estimate_starts_nothing_and_shows_time_and_cost(account: Account) -> None:
     copy = account.world.new_copy()
     result = verify(copy.id, "--full", "--estimate")
     assert result.exit_code == 0
@@ -190,7 +190,7 @@ def test_a_named_snapshot_without_a_copy_is_not_passed_over(account: Account) ->
         ("snap-1",),
     ],
 )
-def test_wrong_use_says_what_is_right_and_starts_nothing(account: Account, arguments: tuple[str, ...]) -> None:
+def test_wrong_use_names_the_right_use_and_starts_nothing(account: Account, arguments: tuple[str, ...]) -> None:
     result = verify(*arguments)
     assert result.exit_code != 0
     assert str(result.exception) or result.output

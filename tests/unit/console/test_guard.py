@@ -52,7 +52,7 @@ def test_other_hosts_origins_and_sites_are_refused(browser: TestClient, headers:
     assert browser.get("/now", headers=headers).status_code == status
 
 
-def test_its_own_pages_are_let_through(browser: TestClient) -> None:
+def test_requests_of_its_own_pages_are_served(browser: TestClient) -> None:
     own = {"origin": HERE, "sec-fetch-site": "same-origin"}
     assert browser.get("/static/console.js", headers=own).status_code == 200
 
@@ -69,7 +69,7 @@ def test_files_outside_of_the_folder_are_not_found(browser: TestClient, path: st
     assert browser.get(path).status_code == 404
 
 
-def test_every_answer_forbids_what_comes_from_outside(browser: TestClient, stranger: TestClient) -> None:
+def test_every_answer_forbids_content_from_other_origins(browser: TestClient, stranger: TestClient) -> None:
     for answer in (browser.get("/static/console.css"), stranger.get("/elsewhere")):
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
     assert "unsafe" not in HEADERS["Content-Security-Policy"]

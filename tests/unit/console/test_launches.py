@@ -176,7 +176,7 @@ def test_a_map_that_cannot_be_used_stays_on_the_page(
         assert 'method="post"' not in page
 
 
-def test_its_own_region_offers_its_root_volume_alone(browser: TestClient, lab: InstanceLab, instance: str) -> None:
+def test_its_own_region_offers_only_its_root_volume(browser: TestClient, lab: InstanceLab, instance: str) -> None:
     page = text_of(page_of(browser, id=instance, **{"in": PRIMARY}))
     assert "It is still there, running" in page
     root = text_of(html.unescape(page_of(browser, id=instance, root="yes", **{"in": PRIMARY})))
@@ -209,7 +209,7 @@ def test_the_data_are_those_of_the_command(browser: TestClient, lab: InstanceLab
     assert "group" not in browser.get("/launch.json", params={"id": instance, "in": DR}).json()
 
 
-def test_hostile_words_do_nothing_on_the_page(browser: TestClient, instance: str) -> None:
+def test_hostile_texts_have_no_effect_on_the_page(browser: TestClient, instance: str) -> None:
     for name in ("map", "without", "rate", "at", "id", "group"):
         text = browser.get("/launch", params={"id": instance, "in": DR, name: HOSTILE}).text
         assert "<script>alert" not in text, name

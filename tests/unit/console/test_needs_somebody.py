@@ -55,7 +55,7 @@ def test_an_unusual_change_is_marked_with_the_last_point_before_it(
     assert after.id in json.dumps(near_data)
 
 
-def test_an_unusual_change_needs_somebody_for_some_days(
+def test_an_unusual_change_needs_attention_for_some_days(
     account: Account, browser: TestClient, readings: Readings, points: list[Snapshot]
 ) -> None:
     change_of(account, points[1], earlier=NEWS_FOR)
@@ -90,7 +90,7 @@ def test_changes_are_not_known_where_the_bucket_is_unread(
     assert words in browser.get(f"/volume?id={points[0].origin.volume_id}").text
 
 
-def test_signals_of_a_week_need_somebody_and_are_listed(
+def test_signals_of_a_week_need_attention_and_are_listed(
     account: Account, browser: TestClient, readings: Readings, points: list[Snapshot]
 ) -> None:
     now = datetime.now(UTC)
@@ -119,7 +119,7 @@ def test_signals_are_not_known_where_the_bucket_is_unread(
     assert "None in two weeks that could be read." in browser.get("/signals").text
 
 
-def test_a_hold_needs_somebody_and_names_its_release(
+def test_a_hold_needs_attention_and_names_its_release(
     account: Account, browser: TestClient, readings: Readings, points: list[Snapshot]
 ) -> None:
     hold = PlacedHold(

@@ -47,7 +47,9 @@ def test_nothing_is_green_while_no_policy_governs_a_volume(account: Account, bro
         assert 'class="good"' not in main
 
 
-def test_the_first_page_says_how_many_volumes_can_be_recovered(account: Account, browser: TestClient, readings: Readings) -> None:
+def test_the_first_page_shows_the_number_of_recoverable_volumes(
+    account: Account, browser: TestClient, readings: Readings
+) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
     account.copy(source, FAR)
@@ -97,7 +99,7 @@ def test_a_region_without_copies_is_not_green(account: Account, browser: TestCli
     assert (near, far) == ("good", "")
 
 
-def test_the_command_takes_the_point_that_is_shown(account: Account, browser: TestClient, readings: Readings) -> None:
+def test_the_command_has_the_point_that_is_shown(account: Account, browser: TestClient, readings: Readings) -> None:
     """The moment was cut to the minute: the page showed a snapshot of the same minute, and the command recovered an older one."""
     account.clock.advance(17)
     point = account.snapshot()
@@ -134,7 +136,7 @@ def test_an_unreachable_region_is_named_and_nothing_is_green(account: Account, b
     assert "Nothing. Every volume" not in page
 
 
-def test_a_failed_reading_is_told_and_the_last_one_stays(account: Account, browser: TestClient, readings: Readings) -> None:
+def test_a_failed_reading_is_reported_and_the_last_one_stays(account: Account, browser: TestClient, readings: Readings) -> None:
     shown(browser, readings, "/now")
 
     def fail() -> None:
@@ -145,7 +147,7 @@ def test_a_failed_reading_is_told_and_the_last_one_stays(account: Account, brows
     assert "The last attempt to read the system failed. no" in page
 
 
-def test_before_the_first_reading_the_page_says_so(browser: TestClient, readings: Readings) -> None:
+def test_the_page_shows_that_nothing_has_been_read_yet(browser: TestClient, readings: Readings) -> None:
     readings._thread = type("Busy", (), {"is_alive": lambda _: True, "join": lambda _: None})()
     assert "Reading the regions" in browser.get("/now").text
     assert browser.get("/now.json").status_code == 503
@@ -164,7 +166,7 @@ def test_a_volume_shows_each_region_with_its_newest_point(account: Account, brow
     assert f"From {second.id}" not in before
 
 
-def test_each_snapshot_says_when_it_goes_in_both_regions(account: Account, browser: TestClient, readings: Readings) -> None:
+def test_each_snapshot_has_its_deletion_time_in_both_regions(account: Account, browser: TestClient, readings: Readings) -> None:
     day = 24 * 3600
     rules = {**DOCUMENT["policies"][0], "retention": {"keep_last": 3}}
     rules["copies"] = [{"region": NEAR, "retention": {"keep_last": 9}}]
@@ -187,7 +189,9 @@ def test_each_snapshot_says_when_it_goes_in_both_regions(account: Account, brows
     assert story["deletion"]["kind"] == "expected"
 
 
-def test_a_moment_has_its_loss_times_price_and_what_stays(account: Account, browser: TestClient, readings: Readings) -> None:
+def test_a_moment_has_its_loss_times_price_and_unchanged_resources(
+    account: Account, browser: TestClient, readings: Readings
+) -> None:
     point = account.snapshot()
     account.copy(point, NEAR)
     moment = f"{point.start_time + timedelta(hours=5):%Y-%m-%dT%H:%M:%S}"
@@ -226,7 +230,7 @@ def test_a_snapshot_has_its_story(account: Account, browser: TestClient, reading
     assert browser.get("/snapshot?id=snap-1/../now").status_code == 404
 
 
-def test_a_time_that_is_none_is_refused_in_words(account: Account, browser: TestClient, readings: Readings) -> None:
+def test_an_invalid_time_is_refused_in_words(account: Account, browser: TestClient, readings: Readings) -> None:
     volume = account.snapshot().origin.volume_id
     assert "yesterday is not a time" in shown(browser, readings, f"/volume?id={volume}&at=yesterday")
 

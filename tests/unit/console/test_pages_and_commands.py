@@ -48,7 +48,7 @@ def expected(command: str) -> Any:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "drill"], ids=lambda page: page.name)
-def test_a_page_s_data_are_what_its_commands_print(
+def test_the_data_of_a_page_equal_the_output_of_its_commands(
     account: Account, browser: TestClient, readings: Readings, page: Page, tmp_path: Any
 ) -> None:
     source = account.snapshot()
@@ -72,7 +72,9 @@ def test_a_page_s_data_are_what_its_commands_print(
             assert timeless(of_command) == timeless(expected(with_names)), command
 
 
-def test_the_plan_of_a_volume_says_when_each_snapshot_goes(account: Account, browser: TestClient, readings: Readings) -> None:
+def test_the_plan_of_a_volume_has_the_deletion_time_of_each_snapshot(
+    account: Account, browser: TestClient, readings: Readings
+) -> None:
     source = account.snapshot()
     [plan, *_] = printed(f"snapkeep plan {source.origin.volume_id} --json")["regions"]
     assert [each["goes"]["kind"] for each in plan["volumes"][0]["snapshots"]] == ["not_known"]

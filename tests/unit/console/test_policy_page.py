@@ -84,7 +84,7 @@ def console(console: Console, asked: list[tuple[int, list[str]]]) -> Console:
     return replace(console, simulate=simulate, run=run_here)
 
 
-def test_a_tried_document_is_simulated_beside_those_in_force(
+def test_a_tried_document_is_simulated_with_the_policies_in_force(
     account: Account, browser: TestClient, readings: Readings, asked: list[tuple[int, list[str]]]
 ) -> None:
     account.snapshot()
@@ -108,7 +108,7 @@ def test_nothing_is_simulated_without_volumes_that_were_read(
     assert asked == []
 
 
-def test_a_simulation_takes_a_sample_of_the_volumes(readings: Readings, account: Account) -> None:
+def test_a_simulation_uses_a_sample_of_the_volumes(readings: Readings, account: Account) -> None:
     client = account.world.client("ec2", PRIMARY)
     for _ in range(MOST_VOLUMES * 2 + 1):
         client.create_volume(AvailabilityZone="us-east-1a", Size=1)
@@ -134,7 +134,7 @@ async def wanted() -> bool:
     ],
     ids=["done", "failed", "ended"],
 )
-def test_a_process_of_its_own_answers_or_says_why_not(work: Callable[..., str], arguments: Sequence[Any], end: str) -> None:
+def test_a_separate_process_answers_or_reports_why_not(work: Callable[..., str], arguments: Sequence[Any], end: str) -> None:
     try:
         found = asyncio.run(run_apart(work, arguments, wanted)) or ""
     except WrongUse as error:

@@ -143,7 +143,7 @@ def test_a_plan_with_an_obstacle_has_no_form(account: Account, browser: TestClie
     assert browser.get("/plan", params={"id": point.origin.volume_id, "in": "eu-west-1"}).status_code == 404
 
 
-def test_a_failed_recovery_says_why_and_is_resumed(
+def test_a_failed_recovery_shows_its_cause_and_is_resumed(
     account: Account, browser: TestClient, recoveries: Recoveries, point: Snapshot
 ) -> None:
     fields = fields_of(plan_of(browser, point), "/plan")
@@ -243,7 +243,7 @@ def test_hostile_tags_do_nothing_on_the_pages_of_recoveries(
         assert "\u202e" not in text, name
 
 
-def test_no_page_but_those_of_recoveries_takes_a_form(browser: TestClient, point: Snapshot) -> None:
+def test_only_the_pages_of_recoveries_accept_a_form(browser: TestClient, point: Snapshot) -> None:
     for address in ("/now", "/policies", "/recover", "/recovery/news", "/static/console.js"):
         assert browser.post(address, headers=HERE).status_code == 405, address
     assert browser.post("/plan", data={"id": "x" * MOST_FORM_BYTES}, headers=HERE).status_code == 413

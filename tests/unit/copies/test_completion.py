@@ -115,7 +115,7 @@ def test_only_ordinary_incremental_copies_are_the_history(minutes: int, full: bo
     assert (ChooseCompletion(**parts).chosen(entry).request.completion_minutes == 0) is counts
 
 
-def test_a_copy_under_another_key_is_taken_as_full() -> None:
+def test_a_copy_under_another_key_counts_as_full() -> None:
     policies = auto(timedelta(hours=4))
     laboratory = Laboratory(policies)
     kms = laboratory.world.client("kms", DR)
@@ -131,7 +131,7 @@ def test_a_copy_under_another_key_is_taken_as_full() -> None:
 
 
 @pytest.mark.parametrize(("mib", "seconds"), [(500, 99), (1000, 99), (2000, 198)])
-def test_an_ordinary_copy_takes_what_similar_ones_took(mib: int, seconds: int) -> None:
+def test_an_ordinary_copy_is_estimated_by_similar_ones(mib: int, seconds: int) -> None:
     history = [PastCopy(1000, past) for past in range(1, 101)] + [PastCopy(10**6, 10**6)] * 100
     assert ordinary_seconds(mib, history) == pytest.approx(seconds * UNCERTAINTY)
 

@@ -20,7 +20,7 @@ def copied_along(lab: Laboratory, snapshot_id: str) -> str:
     return str(made["SnapshotId"])
 
 
-def test_a_copy_with_our_tags_and_no_source_is_left_alone() -> None:
+def test_a_copy_with_snapkeeps_tags_and_no_source_is_left_alone() -> None:
     lab = Laboratory(policies=policy_set(keep_copies=1))
     volume = lab.make_volume()
     foreign = copied_along(lab, lab.protect(volume))

@@ -17,7 +17,7 @@ from support.flows import DAY, DR, PRIMARY, policy_set
 from support.unreceived import Meanwhile, Unreceived
 
 
-def test_a_wrong_copy_is_marked_before_a_run_hears_of_it() -> None:
+def test_a_wrong_copy_is_marked_before_a_run_gets_its_answer() -> None:
     """The run plans retention at once: a copy without its mark would count for its volume (INV-13)."""
     lab = Unreceived()
     source, copy = lab.copy()
@@ -30,7 +30,7 @@ def test_a_wrong_copy_is_marked_before_a_run_hears_of_it() -> None:
     assert marked == [True]
 
 
-def test_a_copy_that_nobody_has_checked_displaces_no_good_copy() -> None:
+def test_an_unchecked_copy_displaces_no_good_copy() -> None:
     """The event of the first copy is delivered again while the second has completed and nobody has looked at it yet."""
     lab = Unreceived(policies=policy_set(keep_copies=1))
     (first, good), (second, unchecked) = lab.two_copies()
@@ -53,7 +53,7 @@ def test_a_copy_that_its_entry_calls_wrong_displaces_none_though_unmarked() -> N
     assert lab.ids(DR) == [good, wrong]
 
 
-def test_a_copy_that_nobody_has_checked_frees_no_older_source() -> None:
+def test_an_unchecked_copy_frees_no_older_source() -> None:
     """INV-04: the first snapshot has no copy, and the second one's may turn out to be wrong."""
     lab = Unreceived(policies=policy_set(keep=1))
     (first, lost), (second, unchecked) = lab.two_copies()
@@ -65,7 +65,7 @@ def test_a_copy_that_nobody_has_checked_frees_no_older_source() -> None:
     assert [order.snapshot_id for order in lab.runner.composition.delete_snapshots(PRIMARY).run([volume]).orders] == [first]
 
 
-def test_a_run_takes_no_wrong_copy_without_a_mark_either() -> None:
+def test_a_run_counts_no_wrong_copy_without_a_mark() -> None:
     """EC2 may show the mark late, and the run plans at once."""
     lab = Unreceived(policies=policy_set(keep=1))
     (first, lost), (second, wrong) = lab.two_copies()
@@ -78,7 +78,7 @@ def test_a_run_takes_no_wrong_copy_without_a_mark_either() -> None:
     assert lab.ids() == [first, second]
 
 
-def test_a_copy_that_nobody_checked_for_days_counts_again() -> None:
+def test_a_copy_that_is_unchecked_for_days_counts_again() -> None:
     """It is a sweep's to check; a lost entry must not stop retention."""
     lab = Unreceived(policies=policy_set(keep_copies=1))
     (first, good), (second, _) = lab.two_copies()

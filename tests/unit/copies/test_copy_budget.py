@@ -62,7 +62,7 @@ def test_copies_beyond_the_budget_are_ordinary_and_notified_once_a_month(complet
     assert told(laboratory) == 2
 
 
-def test_changed_blocks_alone_are_counted_where_they_can_be_listed() -> None:
+def test_only_changed_blocks_count_if_they_can_be_listed() -> None:
     laboratory = Laboratory(budgeted("12 USD/month", completion="", minutes=225))
     volume = laboratory.make_volume(size_gib=GIB)
     laboratory.protect(volume)
@@ -130,7 +130,7 @@ def test_a_start_that_last_month_interrupted_counts_in_this_one(looked_for_at: t
     assert spent(laboratory).spent_usd == pytest.approx(counted)
 
 
-def test_each_copy_of_a_dispatch_counts_in_the_month_in_which_it_starts() -> None:
+def test_each_copy_of_a_dispatch_counts_in_the_month_of_its_start() -> None:
     laboratory = Laboratory(budgeted("12 USD/month", completion="", minutes=225))
     laboratory.protect(laboratory.make_volume(size_gib=GIB))
     queue = laboratory.runner.composition.queues[DR]

@@ -69,14 +69,14 @@ def test_a_copy_given_up_without_a_waiting_run_is_notified_once(lab: PausedDispa
     assert [notice.subject for notice in lab.runner.composition.notices.added] == [alone]
 
 
-def test_an_answer_that_no_run_takes_becomes_a_notice(lab: PausedDispatcher) -> None:
+def test_an_answer_without_a_waiting_run_becomes_a_notice(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     lab.put(source, attempts=2, tokens=("of a run that has ended",))
     lab.run(AwsRefused("no"), AwsRefused("no"))
     assert [notice.subject for notice in lab.runner.composition.notices.added] == [source]
 
 
-def test_a_copy_refused_for_a_tag_starts_with_our_tags_alone(lab: PausedDispatcher) -> None:
+def test_a_copy_refused_for_a_tag_starts_with_only_snapkeeps_tags(lab: PausedDispatcher) -> None:
     """A service control policy that denies one tag key let EC2 refuse the whole call, and no copy was ever made."""
     (source,) = lab.waiting(1)
     carried = lab.entry(source).request.carried

@@ -15,7 +15,7 @@ from support.flows import DR, CallCounter, Laboratory
 REAL_QUOTA, VOLUMES = 2, 12
 
 
-def test_a_quota_lower_than_believed_costs_few_calls_and_loses_no_copy() -> None:
+def test_a_quota_lower_than_configured_costs_few_calls_and_loses_no_copy() -> None:
     counter = CallCounter()
     lab = Laboratory(hook=counter, quotas=Quotas(copies_per_destination=REAL_QUOTA))
     volumes = [lab.make_volume() for _ in range(VOLUMES)]

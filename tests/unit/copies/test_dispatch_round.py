@@ -55,7 +55,7 @@ def test_another_dispatchers_start_is_left_until_ec2_must_show_its_copy(
 
 
 @pytest.mark.parametrize("state", ["pending", "completed"])
-def test_an_existing_copy_of_ours_is_taken_over_and_none_is_started(lab: PausedDispatcher, state: str) -> None:
+def test_an_existing_managed_copy_is_taken_over_and_none_is_started(lab: PausedDispatcher, state: str) -> None:
     (source,) = lab.waiting(1)
     made = lab.copy_by_hand(source, **lab.entry(source).request.tags)
     if state == "completed":
@@ -129,9 +129,7 @@ def test_new_entries_are_started_before_a_contested_lease_is_released(
     assert queue.take_lease("the next one", now, 60)
 
 
-def test_copies_that_ended_meanwhile_leave_room_for_others_of_the_same_dispatcher(
-    lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_that_end_during_a_dispatch_leave_room_for_others(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their ends found the lease taken: no other dispatcher would start the rest before the schedule's next minute."""
     waiting = lab.waiting(QUOTA + 1)
     queue, release = lab.runner.composition.queues[DR], lab.runner.composition.queues[DR].release_lease
@@ -157,7 +155,7 @@ def test_each_key_is_checked_once_in_a_round(lab: PausedDispatcher) -> None:
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["started", "taken over"])
-def test_a_running_entry_says_since_when_and_names_no_former_cause(lab: PausedDispatcher, there: bool) -> None:
+def test_a_running_entry_has_its_start_and_no_earlier_cause(lab: PausedDispatcher, there: bool) -> None:
     (source,) = lab.waiting(1)
     lab.put(source, cause="a former failure", not_before=lab.runner.composition.clock.now() - timedelta(hours=1))
     if there:
@@ -222,7 +220,7 @@ def test_only_an_entry_that_may_have_a_copy_is_looked_for(
     assert lab.state(source) is EntryState.RUNNING
 
 
-def test_a_queue_that_was_lost_knows_of_no_first_copy(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_queue_knows_no_first_copy(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.run()
     lab.runner.advance(CLOCK_SKEW.total_seconds() + 60)
     (source,) = lab.waiting(1)

@@ -29,7 +29,7 @@ def test_the_same_events_again_change_nothing() -> None:
     assert {counter.count(f"{port}") for port in ("tagger.tag", "copier.start_copy", "deleter.delete")} == {0}
 
 
-def test_every_event_twice_makes_one_copy_of_each_snapshot() -> None:
+def test_duplicate_events_make_one_copy_of_each_snapshot() -> None:
     lab = Laboratory(faults=Faults(event_doubled=1.0))
     volume = lab.make_volume()
     snapshots = [lab.protect(volume) for _ in range(2)]
@@ -67,7 +67,7 @@ def test_a_step_killed_at_any_call_makes_exactly_one_copy(call: str, moment: int
     assert {run.status for run in lab.runs("protect")} == {"SUCCEEDED"}
 
 
-def test_a_dispatcher_that_died_lets_others_in_when_its_lease_is_over() -> None:
+def test_the_lease_of_an_interrupted_dispatcher_expires() -> None:
     lab = Laboratory(hook=KillAt("copier.start_copy", BEFORE))
     lab.start_snapshot(lab.make_volume())
     started = lab.world.now()
@@ -157,7 +157,7 @@ def test_a_dr_region_out_of_reach_for_hours_loses_nothing() -> None:
     assert len(lab.runs("protect", "SUCCEEDED")) == 3
 
 
-def test_the_most_urgent_deadline_is_copied_first_whatever_came_first() -> None:
+def test_the_most_urgent_deadline_is_copied_first_in_any_order_of_requests() -> None:
     lab = Laboratory(layout=SystemLayout(copy_quota=1), speeds=Speeds(copy_base_seconds=600.0))
     order = []
     for hours in (30, 10, 20, 5):

@@ -79,7 +79,7 @@ def test_a_second_execution_joins_and_a_repeated_request_changes_nothing() -> No
     assert (joined.tokens, joined.runs, joined.version) == (("one", "two"), ("run-1", "run-2"), 2)
 
 
-def test_a_failed_copy_is_requested_anew_by_todays_rule() -> None:
+def test_a_failed_copy_is_requested_again_under_the_current_rule() -> None:
     queue, _ = queue_with(WAITING.failed("no key", ""))
     request = replace(REQUEST, kms_key="alias/new")
     again = enqueue(queue).run(request, "two", "run-2")
@@ -130,7 +130,7 @@ def test_a_waiting_execution_for_a_finished_copy_is_answered_at_once(token: str)
     assert answers == ([("two", CopyResultStatus.COPIED_EARLIER, "snap-copy")] if token else [])
 
 
-def test_a_copy_that_is_settled_while_an_execution_joins_is_answered() -> None:
+def test_an_execution_that_joins_a_settled_copy_is_answered() -> None:
     queue = BusyQueue(lambda queue: queue.write(queue.get(WAITING.key).done("snap-copy", NOW)))
     queue.insert(WAITING)
     tokens = RecordingTokens()

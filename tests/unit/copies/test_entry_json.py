@@ -84,6 +84,6 @@ def test_a_request_without_one_of_its_fields_cannot_be_read(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("state", "ASLEEP"), ("not_before", "noon"), ("enqueued_at", "2026-11-23T12:00:00")])
-def test_a_value_that_is_none_of_its_kind_is_refused(name: str, value: Any) -> None:
+def test_a_value_that_its_enum_lacks_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=value):
         from_json(QueueEntry, STORED | {name: value})

@@ -34,7 +34,7 @@ def test_a_disabled_key_is_named_before_any_copy_is_started() -> None:
     assert counter.count("copier.start_copy") == 0
 
 
-def test_a_key_that_is_to_be_deleted_is_named() -> None:
+def test_a_key_pending_deletion_is_named() -> None:
     lab = Laboratory()
     key = make_key(lab)
     lab.world.client("kms", DR).schedule_key_deletion(KeyId=key)
@@ -49,7 +49,7 @@ def test_a_key_of_another_region_is_named() -> None:
     assert f"is in {PRIMARY}; a copy to {DR} needs a key of {DR}" in cause_of(lab)
 
 
-def test_a_key_that_is_not_there_is_named() -> None:
+def test_a_missing_key_is_named() -> None:
     lab = Laboratory()
     protect_with(lab, "alias/no-such")
     assert f"key alias/no-such is not in {DR}" in cause_of(lab)
@@ -101,7 +101,7 @@ def test_an_alias_is_a_key() -> None:
     assert [copy.key_arn for copy in lab.snapshots(DR)] == [key]
 
 
-def test_the_key_id_alone_is_a_key() -> None:
+def test_a_key_id_is_a_valid_key() -> None:
     lab = Laboratory()
     key = make_key(lab)
     protect_with(lab, key.rpartition("/")[2])
@@ -109,7 +109,7 @@ def test_the_key_id_alone_is_a_key() -> None:
     assert [copy.key_arn for copy in lab.snapshots(DR)] == [key]
 
 
-def test_the_aws_managed_key_is_a_key_of_the_account_alone() -> None:
+def test_the_aws_managed_key_is_a_key_of_only_the_account() -> None:
     lab = Laboratory()
     protect_with(lab, "alias/aws/ebs")
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]

@@ -76,7 +76,7 @@ def test_an_unreachable_source_region_keeps_no_other_primary_waiting(lab: Labora
     assert copier.asked <= 3, "a region that does not answer is not called for each of its copies"
 
 
-def test_a_source_region_that_is_back_gets_all_copies_without_counted_attempts(lab: Laboratory) -> None:
+def test_a_source_region_that_recovers_gets_all_copies_without_counted_attempts(lab: Laboratory) -> None:
     queue = lab.runner.composition.queues[DR]
     snapshots = quiet_snapshots(lab, AWAY, 5)
     for snapshot in snapshots:
@@ -161,7 +161,7 @@ def test_a_dispatcher_whose_lease_is_always_contested_ends_in_time(lab: Laborato
     assert lab.runner.composition.clock.now() - began <= timedelta(seconds=dispatch.work_seconds + 10)
 
 
-def test_a_copy_that_began_without_an_answer_takes_its_slot(lab: Laboratory) -> None:
+def test_a_copy_without_an_answer_that_began_takes_a_slot(lab: Laboratory) -> None:
     queue = lab.runner.composition.queues[DR]
     for snapshot in quiet_snapshots(lab, PRIMARY, 3):
         queue.insert(entry_of(lab, snapshot, PRIMARY, hours=1))

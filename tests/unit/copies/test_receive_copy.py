@@ -147,7 +147,7 @@ def test_an_event_without_a_source_settles_the_copy_and_plans_its_volume() -> No
     assert lab.entry(second).state is EntryState.DONE
 
 
-def test_a_failure_whose_entry_changed_meanwhile_is_retried_and_removes_nothing() -> None:
+def test_a_failure_with_a_changed_entry_is_retried_and_removes_nothing() -> None:
     lab = Unreceived()
     source, failed = lab.copy(kind="copy_fails", times=1)
     tokens = (*lab.entry(source).tokens, "of a run that joined meanwhile")
@@ -200,7 +200,7 @@ def test_copies_of_equal_volume_ids_in_two_regions_are_planned_apart() -> None:
     assert deletes(lab, lab.receive(source, made.id)) == []
 
 
-def test_the_cause_comes_from_the_event_where_ec2_gives_none() -> None:
+def test_the_event_has_the_cause_if_ec2_gives_none() -> None:
     lab = Unreceived(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     for gone in (False, True):
         source, failed = lab.copy(kind="copy_fails", times=1)

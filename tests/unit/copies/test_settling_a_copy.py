@@ -85,7 +85,7 @@ def test_a_good_copy_closes_its_entry_and_answers_each_execution_once() -> None:
     assert bench.now().seconds == 0, "how long it took is not known"
 
 
-def test_a_copy_that_is_wrong_is_no_success_to_anybody() -> None:
+def test_a_wrong_copy_succeeds_for_no_execution() -> None:
     bench = SettlementBench()
     assert bench.settlement.settle(bench.entry, TOO_LARGE) == ["its size is 9 GiB, its source's 8 GiB"]
     assert bench.task_tokens.answers == [("one", "CopyWrong"), ("two", "CopyWrong")]
@@ -109,7 +109,7 @@ def test_an_execution_that_joins_a_failing_copy_is_answered() -> None:
 
 
 @pytest.mark.parametrize("state", [EntryState.DONE, EntryState.DELAYED, EntryState.WAITING])
-def test_failing_a_copy_leaves_an_entry_that_changed_meanwhile(state: EntryState) -> None:
+def test_failing_a_copy_leaves_a_changed_entry(state: EntryState) -> None:
     bench = SettlementBench()
     bench.let_somebody_write(state=state)
     assert bench.settlement.give_up(bench.entry, "a cause") == 2
@@ -172,7 +172,7 @@ def test_a_copy_is_older_than_its_entry_beyond_the_difference_of_clocks() -> Non
     assert is_older_than(entry, replace(GOOD, start_time=NOW - CLOCK_SKEW - timedelta(seconds=1)))
 
 
-def test_an_entry_takes_the_copy_of_its_own_source_alone() -> None:
+def test_only_a_copy_of_its_own_source_belongs_to_an_entry() -> None:
     entry = QueueEntry.requested(WANTED, NOW)
     assert belongs_to(entry, GOOD)
     others = [
@@ -190,7 +190,7 @@ def test_a_key_matches_by_id_or_arn_but_aliases_are_skipped(key: str) -> None:
     assert faults_of_copy(replace(WANTED, kms_key=key, encrypted=True), replace(GOOD, kms_key_id=KEY, encrypted=True)) == []
 
 
-def test_tags_that_differ_are_missing_as_those_that_are_not_there() -> None:
+def test_differing_tags_count_as_missing() -> None:
     request = replace(WANTED, tags={"Name": "web", "Env": "prod"})
     assert missing_tags(request, replace(GOOD, tags={"Name": "other"})) == {"Name": "web", "Env": "prod"}
 

@@ -75,7 +75,7 @@ def test_every_method_that_changes_an_entry_is_a_step_of_the_table() -> None:
 
 @pytest.mark.parametrize("state", list(EntryState))
 @pytest.mark.parametrize("step", list(EntryStep))
-def test_a_step_leads_where_the_table_says_or_is_refused(step: EntryStep, state: EntryState) -> None:
+def test_a_step_follows_the_table_or_is_refused(step: EntryStep, state: EntryState) -> None:
     entry = replace(WAITING, state=state, attempts=1)
     allowed = dict(ALLOWED[step])
     if state in allowed:
@@ -93,7 +93,7 @@ def test_every_state_is_either_open_or_settled_and_has_a_label() -> None:
     assert [replace(WAITING, state=state).is_open for state in EntryState] == [state in OPEN for state in EntryState]
 
 
-def test_a_new_entry_waits_and_knows_who_waits_for_it() -> None:
+def test_a_new_entry_waits_and_has_its_waiting_executions() -> None:
     assert (WAITING.state, WAITING.enqueued_at, WAITING.not_before) == (EntryState.WAITING, NOW, NOW)
     assert (WAITING.tokens, WAITING.runs, WAITING.attempts) == (("token",), ("run",), 0)
     assert QueueEntry.requested(REQUEST, NOW).tokens == ()
@@ -131,7 +131,7 @@ def test_no_execution_waits_for_a_settled_entry(step: EntryStep) -> None:
     assert settled.cause == ("" if step is EntryStep.SUCCEED else "a cause")
 
 
-def test_a_restart_goes_by_the_new_request_and_counts_anew() -> None:
+def test_a_restart_uses_the_new_request_and_resets_the_attempts() -> None:
     again = TAKE[EntryStep.RESTART](replace(WAITING, attempts=3).failed("no key", "snap-copy"))
     assert (again.request.kms_key, again.attempts, again.copy_id, again.not_before) == ("alias/new", 0, "", LATER)
     assert (again.cause, again.enqueued_at) == ("no key", LATER)

@@ -72,7 +72,7 @@ class BareOfTransferTypes:
         return answer
 
 
-def test_our_own_tags_are_not_carried_from_a_volume_to_its_snapshot() -> None:
+def test_snapkeeps_tags_are_not_carried_from_a_volume_to_its_snapshot() -> None:
     volume_tags = {SOURCE_SNAPSHOT: "snap-1", ORIGINAL_REGION: PRIMARY, "a": "b"}
     chosen, left_out = carried_tags({MANAGED: "snapkeep"}, {}, volume_tags)
     assert (chosen, left_out) == ({MANAGED: "snapkeep", "a": "b"}, [])

@@ -37,7 +37,7 @@ def test_an_impossible_source_start_falls_back_to_the_name(wrong: str) -> None:
     assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{wrong}") == COPY_BEGAN
 
 
-def test_a_description_of_the_original_system_counts_only_beside_its_tag() -> None:
+def test_a_description_of_the_original_system_counts_only_with_its_tag() -> None:
     description = f"snap-0a**vol-0a**{PRIMARY}"
     given = "snap-2", DR, "vol-ffffffff", COPY_BEGAN
     assert origin_of(*given, {}, description) == origin_of(*given, {}) == Origin(DR, given[0], given[0], COPY_BEGAN)

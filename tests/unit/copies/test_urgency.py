@@ -27,7 +27,7 @@ def test_large_copies_start_before_small_ones_of_one_deadline() -> None:
     assert large.expected_duration == 100 * SMALL.expected_duration
 
 
-def test_a_time_based_copy_takes_what_it_says_whatever_its_size() -> None:
+def test_a_time_based_copy_takes_its_duration_whatever_its_size() -> None:
     timed = replace(SMALL, size_gib=16_384, completion_minutes=45)
     assert timed.latest_start == NOON - timedelta(minutes=45)
 
@@ -38,7 +38,7 @@ def test_a_delayed_entry_is_ordered_by_its_next_attempt() -> None:
     assert replace(entry, state=EntryState.DELAYED).due == entry.not_before
 
 
-def test_a_copy_of_a_snapshot_made_in_time_starts_by_the_end_of_the_rpo() -> None:
+def test_a_copy_of_a_just_in_time_snapshot_starts_within_the_rpo() -> None:
     in_time = replace(SMALL, rpo_ends=NOON - timedelta(hours=5))
     assert in_time.latest_start == SMALL.latest_start - timedelta(hours=5)
     assert replace(SMALL, rpo_ends=NOON + timedelta(hours=5)).latest_start == SMALL.latest_start, "the deadline comes first"

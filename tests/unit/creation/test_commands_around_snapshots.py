@@ -128,13 +128,13 @@ def test_a_failed_command_after_is_notified_once() -> None:
     ("before", "after", "tag", "names"),
     [(FREEZE, None, "application", ["freeze"]), (None, THAW, "", ["thaw"])],
 )
-def test_each_command_runs_alone_too(before: Script | None, after: Script | None, tag: str, names: list[str]) -> None:
+def test_each_command_runs_without_the_other(before: Script | None, after: Script | None, tag: str, names: list[str]) -> None:
     world, _ = world_of(before=before, after=after)
     world.run(2 * TICK)
     assert (consistency(world), documents(world)) == ({tag}, names)
 
 
-def test_the_tag_of_others_says_nothing_of_consistency() -> None:
+def test_the_tag_of_others_is_no_evidence_of_consistency() -> None:
     world, _ = world_of()
     volume = world.lab.make_volume(tags={"Backup": "x", CONSISTENCY: "application"})
     snapshot = world.lab.protect(volume)
@@ -162,7 +162,7 @@ def test_a_refused_command_is_a_failed_one(documents: Sequence[str], profile: st
     assert told(world) == [instance] * 2, "of each command once"
 
 
-def test_a_tick_that_is_killed_at_any_call_leaves_no_instance_stopped() -> None:
+def test_a_tick_interrupted_at_any_call_leaves_no_instance_stopped() -> None:
     clean, _ = world_of()
     calls = clean.tick()
     assert calls > 10
@@ -203,7 +203,7 @@ def test_another_tick_sends_nothing_for_one_that_works() -> None:
     assert (documents(world), len(world.made())) == (["freeze", "thaw"], 1)
 
 
-def test_a_command_after_that_never_ends_is_notified_and_stops_no_later_snapshot() -> None:
+def test_an_endless_command_after_is_notified_and_stops_no_later_snapshot() -> None:
     world, instance = world_of()
     make_slow(world, "thaw", 30 * HOUR)
     world.run(4 * TICK)

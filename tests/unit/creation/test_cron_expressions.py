@@ -75,7 +75,7 @@ def test_the_longest_time_between_two_moments(text: str, longest: timedelta) -> 
         ("2026-10-25", ["2026-10-25T00:30"]),
     ],
 )
-def test_a_time_that_the_clock_skips_or_repeats_comes_once(day: str, moments: list[str]) -> None:
+def test_a_time_that_the_clock_skips_or_repeats_counts_once(day: str, moments: list[str]) -> None:
     cron = parse_cron("30 2 * * ? *")
     begin, found = at(day), []
     moment = cron.following(begin - timedelta(hours=2), "Europe/Berlin")

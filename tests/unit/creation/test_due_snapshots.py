@@ -34,7 +34,7 @@ def copy_of(source: Snapshot, took: timedelta) -> Snapshot:
     return replace(source, id=f"{source.id}c", region=DR, is_copy=True, completed_at=source.start_time + took)
 
 
-def test_a_policy_without_the_word_makes_none() -> None:
+def test_a_policy_without_snapshots_makes_none() -> None:
     assert next_due(WEB, policy(None), [], {}, NOW) is None
 
 
@@ -76,7 +76,7 @@ def test_without_copies_the_time_of_snapshots_counts() -> None:
 
 
 @pytest.mark.parametrize("state", [SnapshotState.PENDING, SnapshotState.COMPLETED])
-def test_a_snapshot_that_anybody_made_counts(state: SnapshotState) -> None:
+def test_a_snapshot_by_any_principal_counts(state: SnapshotState) -> None:
     assert next_due(WEB, policy(SnapshotRule(every=4 * HOUR)), [started(1, state=state)], {}, NOW) == NOW + 2.5 * HOUR
 
 
@@ -124,7 +124,7 @@ def test_a_snapshot_that_would_not_be_copied_is_not_made() -> None:
     assert short == datetime(2026, 11, 21, 0, 0, tzinfo=UTC)
 
 
-def test_after_a_failure_of_its_own_it_waits() -> None:
+def test_the_system_waits_after_its_own_failure() -> None:
     failed = started(0.1, 2, state=SnapshotState.ERROR, tags={MADE: "now"})
     assert next_due(WEB, policy(SnapshotRule(every=4 * HOUR)), [started(6), failed], {}, NOW) == failed.start_time + AFTER_FAILURE
     others = replace(failed, tags={})
@@ -187,7 +187,7 @@ def test_pending_copies_take_no_place() -> None:
     assert started_ids(due(one), [one], copies) == [(one.id,)]
 
 
-def test_one_of_ours_is_pending_at_most() -> None:
+def test_at_most_one_own_snapshot_is_pending() -> None:
     one = volume(1)
     assert started_ids(due(one), [one], [pending(one, 1, ours=True)]) == []
     assert started_ids(due(one), [one], [pending(one, 1)]) == [(one.id,)]
@@ -222,7 +222,7 @@ def test_near_the_quota_of_snapshots_none_is_made() -> None:
     assert (batch.creations, batch.quota_near) == ((), True)
 
 
-def test_a_set_beyond_the_quota_of_snapshots_is_said_to_wait() -> None:
+def test_a_set_beyond_the_quota_of_snapshots_is_reported_as_waiting() -> None:
     pair = [volume(number, instance="i-1") for number in (1, 2)]
     listed = [replace(pending(pair[0], number), state=SnapshotState.COMPLETED) for number in range(94)]
     batch = choose(due(*pair), pair, listed, {}, NOW, quota=100)
@@ -234,7 +234,7 @@ def test_a_set_larger_than_may_be_pending_is_made_one_by_one() -> None:
     assert len(started_ids(due(*many), many, [])) == 90
 
 
-def test_an_intention_is_believed_until_ec2_must_show_its_snapshot() -> None:
+def test_an_intention_counts_until_ec2_must_show_its_snapshot() -> None:
     one = volume(1)
     assert started_ids(due(one), [one], [], intentions={one.id: NOW - timedelta(minutes=9)}) == []
     assert started_ids(due(one), [one], [], intentions={one.id: NOW - timedelta(minutes=10)}) == [(one.id,)]

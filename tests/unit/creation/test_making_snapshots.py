@@ -27,7 +27,7 @@ def test_policies_that_make_none_cost_no_call() -> None:
     assert calls == []
 
 
-def test_a_snapshot_that_is_made_is_tagged_copied_and_retained() -> None:
+def test_a_snapshot_of_the_system_is_tagged_copied_and_retained() -> None:
     world = MakingWorld(making(EVERY, keep=2))
     volume = world.lab.make_volume()
     world.lab.make_volume({"Name": "not included"})
@@ -47,7 +47,7 @@ def test_where_others_make_them_none_is_made() -> None:
     assert (world.made(), world.missed) == ([], [])
 
 
-def test_where_nobody_makes_them_the_rpo_is_kept() -> None:
+def test_the_rpo_is_met_without_other_tools() -> None:
     world = MakingWorld(making(BY_RPO))
     volume = world.lab.make_volume(size_gib=100)
     world.run(3 * DAY, watch_rpo=True)
@@ -84,7 +84,7 @@ def test_when_others_stop_the_system_begins() -> None:
 
 
 @pytest.mark.parametrize("rule", [EVERY, SnapshotRule(cron="0 */2 * * ? *"), BY_RPO])
-def test_a_tick_that_is_killed_anywhere_makes_no_second_snapshot(rule: SnapshotRule) -> None:
+def test_an_interrupted_tick_makes_no_second_snapshot(rule: SnapshotRule) -> None:
     world = MakingWorld(making(rule))
     world.lab.make_volume()
     calls = world.tick()
@@ -100,7 +100,7 @@ def intended(world: MakingWorld) -> str:
     return world.lab.runner.composition.documents[PRIMARY].documents[INTENTIONS].text
 
 
-def test_an_answer_that_is_lost_makes_no_second_snapshot() -> None:
+def test_a_lost_answer_makes_no_second_snapshot() -> None:
     world = MakingWorld(making(EVERY))
     volume = world.lab.make_volume()
     world.lab.world.add_fault(FaultRule("api_timeout", action="CreateSnapshot", times=1, effect="after"))
@@ -144,7 +144,7 @@ def test_calls_are_as_far_apart_as_ec2_refills_their_bucket() -> None:
     assert pauses == [BETWEEN_CALLS] * 7
 
 
-def test_a_call_that_is_throttled_is_repeated_by_the_next_tick() -> None:
+def test_the_next_tick_repeats_a_throttled_call() -> None:
     world = MakingWorld(making(EVERY))
     for _ in range(2):
         world.lab.make_volume()
@@ -179,7 +179,7 @@ def test_refused_volumes_take_no_place_from_others() -> None:
 
 
 @pytest.mark.parametrize("code", ["ConcurrentSnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded"])
-def test_a_busy_volume_takes_no_turn_from_others(code: str) -> None:
+def test_a_busy_volume_does_not_delay_others(code: str) -> None:
     world = MakingWorld(making(EVERY))
     for _ in range(2):
         world.lab.make_volume()
@@ -216,7 +216,7 @@ def at_first_write(change: Callable[[MakingWorld], Any]) -> MakingWorld:
     return world
 
 
-def test_a_volume_that_is_deleted_meanwhile_is_no_failure() -> None:
+def test_a_volume_that_is_deleted_in_between_is_no_failure() -> None:
     world = at_first_write(lambda it: it.lab.ec2().delete_volume(VolumeId=gone))
     gone, other = world.lab.make_volume(), world.lab.make_volume()
     world.tick()
@@ -234,7 +234,7 @@ def test_volumes_of_a_terminated_instance_are_made_at_the_next_tick() -> None:
     assert sorted(item.volume_id for item in world.made()) == sorted(volumes)
 
 
-def test_a_volume_that_is_detached_meanwhile_costs_the_others_nothing() -> None:
+def test_a_volume_that_is_detached_in_between_does_not_affect_others() -> None:
     world = at_first_write(lambda it: it.lab.ec2().detach_volume(VolumeId=scratch))
     volumes, scratch = [world.lab.make_volume() for _ in range(2)], world.lab.make_volume({"Name": "scratch"})
     world.attach(*volumes, scratch)
@@ -259,7 +259,7 @@ def test_a_tick_that_another_one_overtook_ends_in_peace() -> None:
     assert len(lab.notified) == 1
 
 
-def test_of_two_ticks_at_once_one_goes_on() -> None:
+def test_only_one_of_two_concurrent_ticks_continues() -> None:
     met: list[MakeResult | None] = []
 
     def meet(name: str) -> None:

@@ -93,7 +93,7 @@ def risks(asked: Asked) -> list[tuple[str, str, Risk]]:
     return [(change.region, change.name, change.risk) for change in asked.changes]
 
 
-def test_another_dr_region_is_asked_before_anything_is_touched() -> None:
+def test_another_dr_region_needs_consent_before_any_change() -> None:
     asked = deploy({}, dr_region=OTHER_DR)
     assert risks(asked) == [(PRIMARY, "DRRegion", Risk.MOVES_COPIES)]
     (change,) = asked.changes
@@ -116,7 +116,7 @@ def test_another_dr_region_is_asked_before_anything_is_touched() -> None:
         ({}, {"MaxDeletionSharePercent": "80"}, (DR, "MaxDeletionSharePercent", Risk.DELETES_SNAPSHOTS)),
     ],
 )
-def test_a_change_that_loses_protection_is_asked(
+def test_a_change_that_loses_protection_needs_consent(
     primary: Mapping[str, str], dr: Mapping[str, str], expected: tuple[str, str, Risk]
 ) -> None:
     assert risks(deploy(primary, dr)) == [expected]
@@ -138,7 +138,7 @@ def test_a_change_that_loses_protection_is_asked(
         ("OwnerAccounts", "111122223333,123456789012", "123456789012", True),
     ],
 )
-def test_less_defence_is_asked(name: str, before: str, after: str, asked: bool) -> None:
+def test_less_defence_needs_consent(name: str, before: str, after: str, asked: bool) -> None:
     """Locks and sharing with a vault ended without a question."""
     (change,) = parameter_changes("snapkeep-dr", DR, {name: before}, {name: after})
     assert change.risk is (Risk.ENDS_PROTECTION if asked else Risk.NONE)
@@ -170,7 +170,7 @@ def test_the_name_of_a_running_system_never_changes() -> None:
 
 
 @pytest.mark.parametrize(("primary", "dr"), [({"FunctionNameSuffix": "two"}, {}), ({}, {"FunctionNameSuffix": "two"})])
-def test_the_suffix_is_given_by_name_alone(primary: Mapping[str, str], dr: Mapping[str, str]) -> None:
+def test_the_suffix_is_given_only_by_name(primary: Mapping[str, str], dr: Mapping[str, str]) -> None:
     target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR)
     with pytest.raises(InvalidParameters, match="use --name"):
         Deployment(target, SilentWatcher()).deploy(primary, dr)
@@ -204,7 +204,7 @@ MOVE = ParameterChange("snapkeep-primary", PRIMARY, "DRRegion", DR, OTHER_DR, Ri
 LESS = ParameterChange("snapkeep-primary", PRIMARY, "Retention", "7", "6", Risk.DELETES_SNAPSHOTS, "deletes")
 
 
-def test_yes_alone_never_moves_the_dr_region() -> None:
+def test_yes_never_moves_the_dr_region() -> None:
     with pytest.raises(WrongUse, match="give --move-dr-region too"):
         are_confirmed([MOVE], Notes(), yes=True, move_dr_region=False, json=False)
     assert are_confirmed([MOVE], Notes(), yes=True, move_dr_region=True, json=False)

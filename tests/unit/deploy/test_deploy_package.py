@@ -117,7 +117,7 @@ print(*[(kept.version, kept.text) for kept in SsmPolicyStore(client=client, name
     assert ran.stdout == "(3, 'good')\n", ran.stderr
 
 
-def test_every_service_that_a_function_asks_a_client_of_is_listed() -> None:
+def test_every_service_of_a_functions_clients_is_listed() -> None:
     files = [*(SOURCE / "functions").glob("*.py"), SOURCE / "adapters" / "regional.py"]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     asked = set(re.findall(r"""clients?\.get\(\s*["']([a-z0-9-]+)["']""", text))
@@ -155,7 +155,7 @@ print({{module.__file__.startswith({str(built.folder)!r}) for module in list(sys
         assert endpoint == real.meta.endpoint_url
 
 
-def test_a_packaged_function_knows_time_zones_where_the_system_has_none(built: Package) -> None:
+def test_a_packaged_function_has_its_own_time_zones(built: Package) -> None:
     code = f"""
 import sys; sys.path[:0] = [{str(built.folder)!r}]
 import zoneinfo
@@ -187,7 +187,7 @@ def test_the_package_holds_nothing_that_was_compiled_for_a_processor(built: Pack
     assert "markupsafe/_native.py" in names
 
 
-def test_the_package_holds_nothing_of_ours_that_stays_at_home(built: Package) -> None:
+def test_the_package_has_no_module_that_functions_do_not_need(built: Package) -> None:
     assert {path.name for path in (built.folder / "snapkeep").iterdir() if path.is_dir() and path.name != "__pycache__"} == set(
         package.OUR_PARTS
     )
@@ -276,7 +276,7 @@ def test_downloaded_wheels_are_those_of_the_runtime(monkeypatch: pytest.MonkeyPa
     assert command[command.index("--abi") + 1] == "cp" + runtimes.pop().replace(".", "")
 
 
-def test_a_trimmed_model_keeps_what_an_operation_reaches_and_nothing_else() -> None:
+def test_a_trimmed_model_keeps_only_shapes_that_its_operations_need() -> None:
     model = {
         "metadata": {"serviceId": "Toy"},
         "operations": {
@@ -307,7 +307,7 @@ def test_the_pins_are_those_of_the_development_environment() -> None:
     assert read_pins().items() <= read_pins(checkout / "requirements" / "dev.txt").items()
 
 
-def test_a_version_that_is_not_the_pinned_one_is_never_packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_the_pinned_version_is_packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pins = tmp_path / "requirements.txt"
     pins.write_text("botocore==1.0.0 --hash=sha256:" + "0" * 64 + "\n")
     monkeypatch.setattr(dependencies, "REQUIREMENTS", pins)
@@ -344,7 +344,7 @@ def test_only_damaged_packages_are_built_again(built: Package, tmp_path: Path, m
     assert names == {"functions", "functions.json", "functions.lock", "functions.zip"}, "no workshop is left"
 
 
-def test_a_package_that_runs_here_takes_no_place_of_one_for_aws() -> None:
+def test_a_package_for_this_machine_does_not_replace_one_for_aws() -> None:
     assert package.default_folder().name == "functions"
     assert package.default_folder(run_here=True) != package.default_folder()
     assert package.default_folder(run_here=True).with_suffix(".zip") != package.default_folder().with_suffix(".zip")

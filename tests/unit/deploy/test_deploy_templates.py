@@ -123,7 +123,7 @@ DECLARED = {
         ({}, "Needed has no value and no default"),
     ],
 )
-def test_a_parameter_out_of_range_is_named_with_what_would_be_right(given: dict[str, str], problem: str) -> None:
+def test_a_parameter_out_of_range_is_named_with_its_range(given: dict[str, str], problem: str) -> None:
     with pytest.raises(InvalidParameters) as caught:
         check_parameters(DECLARED, {"Needed": "here", **given} if given else given, "snapkeep-primary")
     assert str(caught.value) == f"stack snapkeep-primary: {problem}"

@@ -105,7 +105,7 @@ def test_runs_that_cannot_be_stopped_are_noted(code: str) -> None:
     assert note.startswith("executions in progress could not be stopped, and the deletion may wait for them")
 
 
-def test_a_dr_stack_goes_with_the_network_of_drills() -> None:
+def test_a_dr_stack_is_deleted_with_the_network_of_drills() -> None:
     aws = OneStack()
     destroyed = Deployment(DeploymentTarget(aws.client, "us-east-1", "us-east-2"), Notes()).destroy([StackKind.DR])
     assert [result.stack for result in destroyed.stacks] == ["snapkeep-dr", "snapkeep-drill"]
@@ -118,14 +118,14 @@ def test_the_artifacts_of_the_dr_stack_outlive_the_network_of_drills() -> None:
     assert destroyed.stays == (), "nothing of the other stacks was to be deleted"
 
 
-def test_shares_with_vaults_are_named_among_what_stays() -> None:
+def test_shares_with_vaults_are_listed_as_remaining() -> None:
     """Copies stayed shared with another account, without a word."""
     destroyed = Deployment(DeploymentTarget(OneStack().client, "us-east-1", "us-east-2"), Notes()).destroy([StackKind.DR])
     [shares] = [text for text in destroyed.stays if "vault" in text]
     assert "222222222222 and 333333333333" in shares
 
 
-def test_a_vaults_stack_is_deleted_alone_in_its_own_region() -> None:
+def test_only_a_vaults_stack_is_deleted_in_its_own_region() -> None:
     aws = OneStack()
     destroyed = Deployment(DeploymentTarget(aws.client, "us-east-2", ""), Notes()).destroy([StackKind.VAULT])
     assert [(result.stack, result.region) for result in destroyed.stacks] == [("snapkeep-vault", "us-east-2")]

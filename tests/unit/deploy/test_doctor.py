@@ -212,7 +212,7 @@ def test_a_stack_that_is_not_described_is_not_known() -> None:
     assert not_ok(results_of(system)) == {(Check.STACK, CheckState.NOT_KNOWN, PRIMARY)}
 
 
-def test_missing_permissions_are_a_problem_of_a_deployment_alone() -> None:
+def test_missing_permissions_are_a_problem_only_of_a_deployment() -> None:
     account = FakeAccount(denied_actions=frozenset({"iam:CreateRole"}))
     looking, deploying = results_of(account=account), results_of(account=account, deploying=True)
     assert {state for _, state, _ in not_ok(looking)} == {WARNING}
@@ -225,7 +225,7 @@ def test_permissions_that_cannot_be_simulated_are_not_known() -> None:
     assert not_ok(results) == {(Check.DEPLOYER, CheckState.NOT_KNOWN, region) for region in (PRIMARY, DR)}
 
 
-def test_a_role_for_cloudformation_is_asked_in_the_callers_place() -> None:
+def test_a_role_for_cloudformation_is_checked_instead_of_the_caller() -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/cloudformation"
     asked: list[tuple[str, str]] = []
 
@@ -246,7 +246,7 @@ def test_the_root_user_is_a_warning_and_not_simulated() -> None:
     assert not_ok(results_of(account=FakeAccount(root, may_simulate=False))) == {(Check.CREDENTIALS, WARNING, "")}
 
 
-def test_a_name_that_is_taken_is_a_problem_of_a_first_deployment() -> None:
+def test_a_taken_name_is_a_problem_of_a_first_deployment() -> None:
     first = replace(DEPLOYED, primary=stack_subject(StackKind.PRIMARY, PRIMARY, "", StackDescription(ABSENT), {"DRRegion": DR}))
     taken = {ResourceKind.LOG_GROUP: ["/aws/lambda/TagSnapshots"], ResourceKind.FUNCTION: ["Digest", "Unrelated"]}
     results = results_of(first, region=FakeRegion(taken=taken), deploying=True)
@@ -272,7 +272,7 @@ def test_fixed_names_have_the_suffix(kind: str) -> None:
     assert names.get(ResourceKind.TABLE, []) == (["snapkeep-two-queue"] if kind == "dr" else [])
 
 
-def test_the_sample_is_told_by_two_of_its_functions() -> None:
+def test_two_of_its_functions_identify_the_sample() -> None:
     ours = [DeployedFunction(name, "snapkeep") for name in checks.SAMPLE_FUNCTIONS]
     foreign = [DeployedFunction("TagSnapshotsNightly", ""), DeployedFunction("Notification", "")]
     assert checks.sample_check(DR, [*ours, *foreign]).state is CheckState.OK

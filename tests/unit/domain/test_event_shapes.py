@@ -97,7 +97,7 @@ def test_an_arn_of_something_else_is_refused(arn: str) -> None:
         event("copySnapshot", "EBS Copy Snapshot Missed Completion Duration", **COPY),
     ],
 )
-def test_an_event_of_another_type_is_not_ours(received: dict[str, Any]) -> None:
+def test_an_event_of_another_type_is_ignored(received: dict[str, Any]) -> None:
     assert isinstance(parse_snapshot_event(received), IgnoredEvent)
     assert isinstance(parse_copy_event(received), IgnoredEvent)
 

@@ -254,7 +254,7 @@ ROLE = "snapkeep-drill-us-east-2"
 
 
 @pytest.mark.parametrize("service", AGENT_ACTIONS)
-def test_the_policy_of_the_template_admits_agents_alone(service: str) -> None:
+def test_the_policy_of_the_template_admits_only_agents(service: str) -> None:
     policy = policy_of(service, "snapkeep", DR)
     [statement] = policy["Statement"]
     deny = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
@@ -286,5 +286,5 @@ def test_the_policy_of_the_template_admits_agents_alone(service: str) -> None:
 
 
 @pytest.mark.parametrize("policy", ["", "{", "[]", "{}", '{"Statement": []}', '{"Statement": null}', "7"])
-def test_a_policy_that_cannot_be_read_admits_anybody(policy: str) -> None:
+def test_an_unreadable_policy_counts_as_open(policy: str) -> None:
     assert not admits_agents_alone(policy, "ssm", ACCOUNT, ROLE)

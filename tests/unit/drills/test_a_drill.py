@@ -145,7 +145,7 @@ def test_a_volume_that_never_initialises_ends_the_drill_at_its_end() -> None:
     assert lab.made() == []
 
 
-def test_a_volume_that_somebody_attached_stays_until_it_is_detached() -> None:
+def test_a_volume_that_others_attached_stays_until_it_is_detached() -> None:
     lab = DrillLab()
     ec2 = lab.lab.ec2(DR)
     image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
@@ -169,7 +169,7 @@ def test_a_volume_that_somebody_attached_stays_until_it_is_detached() -> None:
     assert lab.made() == []
 
 
-def test_what_only_looks_like_the_drills_is_left_alone() -> None:
+def test_resources_that_only_look_like_the_drills_stay() -> None:
     """INV-16: a volume and a snapshot of a person, with the same name and description."""
     lab = DrillLab()
     name = [{"Key": "Name", "Value": f"Snapkeep drill of {lab.volume_ids[0]}"}]

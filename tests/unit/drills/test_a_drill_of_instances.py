@@ -193,7 +193,7 @@ def test_status_checks_that_fail_end_the_drill_and_everything_is_removed(lab: In
     assert (lab.standing(), lab.held()) == ([], [])
 
 
-def test_what_could_not_be_removed_is_removed_by_the_next_sweep(lab: InstanceDrillLab) -> None:
+def test_the_next_sweep_removes_what_a_drill_left(lab: InstanceDrillLab) -> None:
     lab.machines.protected()
     lab.begin.run()
     while not lab.instances():

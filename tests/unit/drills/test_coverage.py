@@ -24,7 +24,7 @@ def test_a_volume_that_is_new_has_the_whole_time() -> None:
     assert overdue(lab) == lab.volume_ids
 
 
-def test_a_drill_that_passed_covers_its_volume_for_so_long() -> None:
+def test_a_passed_drill_covers_its_volume_for_a_time() -> None:
     lab = DrillLab(COVERED)
     overdue(lab)
     lab.drill()

@@ -104,7 +104,7 @@ def test_a_ledger_and_its_evidence_survive_json() -> None:
         (lambda texts: texts.update({"drill-9": texts["drill-1"]}), "does not have"),
     ],
 )
-def test_an_audit_sees_what_was_changed(changed: object, words: str) -> None:
+def test_an_audit_finds_a_changed_entry(changed: object, words: str) -> None:
     ledger, texts = chain(3)
     changed(texts)  # type: ignore[operator]
     [problem] = problems_of_chain(ledger, texts)
@@ -117,7 +117,7 @@ def test_an_audit_sees_a_forged_verdict_with_a_new_hash() -> None:
     assert problems == [f"{WHOLE.id}: its verdict does not follow from what it measured"]
 
 
-def test_an_audit_sees_an_entry_that_was_taken_out() -> None:
+def test_an_audit_finds_a_removed_entry() -> None:
     ledger, texts = chain(3)
     del texts["drill-1"]
     [problem] = problems_of_chain(replace(ledger, ended=(ledger.ended[0], ledger.ended[2])), texts)

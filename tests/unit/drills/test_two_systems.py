@@ -71,7 +71,7 @@ def remover(ec2: StubEc2) -> RemoveAfterDrill:
     return RemoveAfterDrill(ec2, StoppedClock(), OWN)
 
 
-def test_a_removal_leaves_what_another_system_made() -> None:
+def test_a_removal_leaves_resources_of_another_system() -> None:
     """Drills of earlier versions named no system: what they made is removed."""
     volumes = [volume("vol-own", OWN), volume("vol-other", OTHER), volume("vol-earlier")]
     snapshots = [MadeSnapshot(f"snap-{one.id}", "completed", one.tags) for one in volumes]
@@ -80,7 +80,7 @@ def test_a_removal_leaves_what_another_system_made() -> None:
     assert ec2.deleted == ["vol-own", "vol-earlier", "snap-vol-own", "snap-vol-earlier"]
 
 
-def test_a_sweep_leaves_what_another_system_made() -> None:
+def test_a_sweep_leaves_resources_of_another_system() -> None:
     ended = {DRILL_END: format_time(NOW - timedelta(hours=1))}
     volumes = {f"vol-{system}": {DRILL: f"drill-{system}", SYSTEM: system, **ended} for system in (OWN, OTHER)}
     volumes["vol-earlier"] = {DRILL: "drill-earlier", **ended}

@@ -25,7 +25,7 @@ class Notified:
 
 
 @pytest.mark.parametrize("broken", ["", "no JSON", "[" * 100_000, "[]", "{}", '{"detail": {"eventSource": "ec2.amazonaws.com"}}'])
-def test_a_message_that_cannot_be_read_becomes_a_dead_letter_alone(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+def test_an_unreadable_message_becomes_the_only_dead_letter(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     case = Notified()
     monkeypatch.setattr(signal, "composition", lambda: None)
     monkeypatch.setattr(signal, "build", lambda _: case)

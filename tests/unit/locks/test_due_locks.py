@@ -176,5 +176,5 @@ def test_snapshots_of_others_and_wrong_copies_are_not_locked(other: Snapshot) ->
     assert lock_rule_of(POLICIES, other, SYSTEM) is None
 
 
-def test_the_order_is_what_the_call_needs() -> None:
+def test_the_order_has_the_parameters_of_the_call() -> None:
     assert due_lock(COMPLIANCE, SOURCE, None, NOW, LIMITS) == LockOrder(SOURCE.id, LockMode.COMPLIANCE, 14, 48)

@@ -86,7 +86,7 @@ def test_without_names_the_pending_copies_are_locked() -> None:
     assert [order.snapshot_id for order in locking(lab, DR).run([copy, pending, done]).locked] == [copy]
 
 
-def test_snapshots_without_a_rule_are_not_even_asked_about() -> None:
+def test_no_request_is_made_for_snapshots_without_a_rule() -> None:
     lab = Laboratory()
     snapshot = lab.protect(lab.make_volume())
     assert locking(lab).run([snapshot, "snap-0123456789abcdef0"]) == LockResult()
@@ -105,7 +105,7 @@ def test_a_refusal_stops_no_other_lock_and_is_notified() -> None:
     assert "UnauthorizedOperation" in notice.detail
 
 
-def test_what_can_be_repeated_is_raised() -> None:
+def test_errors_that_can_be_repeated_are_raised() -> None:
     lab = laboratory()
     snapshot = lab.protect(lab.make_volume())
     locker = RefusingLocker(Ec2Locker(client=lab.ec2()), AwsThrottled("slowly"))
@@ -122,7 +122,7 @@ def test_a_lock_ends_so_many_days_after_the_copy_is_completed() -> None:
     lab.ec2().delete_snapshot(SnapshotId=snapshot)
 
 
-def test_the_call_names_a_cool_off_period_in_compliance_mode_alone() -> None:
+def test_the_call_names_a_cool_off_period_only_in_compliance_mode() -> None:
     lab = laboratory()
     snapshot = lab.protect(lab.make_volume())
     locker = Ec2Locker(client=lab.ec2())

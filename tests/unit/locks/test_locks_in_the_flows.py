@@ -128,7 +128,7 @@ def test_a_lock_that_cannot_be_requested_delays_nothing_and_is_notified() -> Non
     assert sorted(lab.notified) == sorted([("AwsUnavailable", source), ("AwsUnavailable", copy)])
 
 
-def test_a_dispatch_whose_lock_request_fails_says_so_in_the_end() -> None:
+def test_a_dispatch_raises_a_failed_lock_request_at_its_end() -> None:
     lab = laboratory(kind=PausedDispatcher)
     lab.waiting(1)
     with pytest.raises(SnapkeepError, match="no answer from Lambda"):

@@ -201,13 +201,13 @@ def test_without_a_stack_the_locks_are_not_known() -> None:
     assert locks_as_data(comparison) is None
 
 
-def test_a_note_says_what_the_stacks_have_to_allow() -> None:
+def test_a_note_names_the_locks_that_stacks_must_allow() -> None:
     assert lock_note(policies()) == ""
     assert lock_note(policies(WEEK)) == "note: MaxLockDays of the stacks must allow the locks, of at most 7 d"
     assert lock_note(policies(WEEK, COMPLIANCE)).endswith("of at most 14 d, and AllowComplianceLocks compliance mode")
 
 
-def test_the_lock_of_a_vault_asks_nothing_of_the_stacks_of_production() -> None:
+def test_the_lock_of_a_vault_needs_no_permission_of_productions_stacks() -> None:
     """A vault's 35 days in compliance mode were asked of production, whose locks have 7 in governance mode."""
     vault = Vault("bunker", "210987654321", DR, DR, Retention(), lock=replace(COMPLIANCE, duration=35 * DAY))
     of_vault = "MaxLockDays of the vaults' stacks must allow the locks, of at most 35 d, and AllowComplianceLocks compliance mode"

@@ -120,7 +120,7 @@ def test_explain_shows_which_of_two_copies_a_sweep_deletes() -> None:
     assert [copy["SnapshotId"] for copy in world.managed(DR)] == [checked["SnapshotId"]]
 
 
-def test_a_copy_beside_one_that_its_queue_calls_wrong_is_kept() -> None:
+def test_a_copy_is_kept_with_a_wrong_one_in_the_queue() -> None:
     """EC2 may show the mark of the wrong one late: a sweep deletes no good copy for it."""
     world = SweepingWorld(policies=gold(keep_copies=2))
     volume = world.volume()

@@ -66,7 +66,7 @@ def fleet() -> SystemStatus:
     return system_of(1500)
 
 
-def test_the_first_line_says_what_can_be_recovered(fleet: SystemStatus) -> None:
+def test_the_first_line_shows_the_recoverable_volumes(fleet: SystemStatus) -> None:
     assert recovery_sentence(fleet) == (
         "1,100 of 1,400 volumes can be recovered in us-east-2, to 2026-11-19 12:00 UTC or later (500 within the RPO); 300 cannot."
     )
@@ -123,7 +123,7 @@ def test_1500_volumes_fit_one_screen_the_worst_first(fleet: SystemStatus, width:
     assert any(line.startswith("us-east-2  ") for line in lines), "the queue's figures are cut"
 
 
-def test_a_sentence_and_a_title_go_on_under_their_text(fleet: SystemStatus) -> None:
+def test_a_sentence_and_a_title_wrap_under_their_text(fleet: SystemStatus) -> None:
     lines = printed(fleet, StatusLayout(width=80))
     assert lines[1].startswith("  or later (")
     begin = next(number for number, line in enumerate(lines) if line.startswith("✗ 300 volumes, late: copy"))
@@ -136,7 +136,7 @@ def test_one_cause_is_printed_once(fleet: SystemStatus) -> None:
     assert sum("no snapshot within the RPO" in line for line in lines) == 1
 
 
-def test_a_name_stands_before_its_id_and_is_cut_with_a_sign(fleet: SystemStatus) -> None:
+def test_a_name_precedes_its_id_and_is_cut_with_an_ellipsis(fleet: SystemStatus) -> None:
     name = fleet.volumes[0].volume.tags["Name"]
     (narrow,) = [line for line in printed(fleet, StatusLayout(width=80)) if fleet.volumes[0].volume.id in line]
     assert f"  ✗ {name[:15]}" in narrow

@@ -55,7 +55,7 @@ def tick_until(world: SweepingWorld, moment: datetime) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=["rpo", "every", "cron"])
-def test_the_next_snapshot_is_made_when_the_plan_says(rule: SnapshotRule) -> None:
+def test_the_next_snapshot_is_made_at_the_planned_time(rule: SnapshotRule) -> None:
     world = making(rule)
     world.volume()
     first, line = announced(world)
@@ -71,7 +71,7 @@ def test_the_next_snapshot_is_made_when_the_plan_says(rule: SnapshotRule) -> Non
         tick_until(world, moment)
 
 
-def test_an_overdue_snapshot_is_said_to_be_due_since() -> None:
+def test_an_overdue_snapshot_shows_since_when_it_is_due() -> None:
     world = making(SnapshotRule(every=timedelta(hours=4)))
     world.snapshot(world.volume())
     world.later(9 * HOUR)
@@ -98,7 +98,7 @@ def test_no_next_snapshot_is_announced_where_others_make_them() -> None:
         ({}, "not_known", "not known (a person, or a tool that leaves no tag)"),
     ],
 )
-def test_status_says_who_makes_the_snapshots(tags: dict[str, str], maker: str, words: str) -> None:
+def test_status_shows_the_maker_of_the_snapshots(tags: dict[str, str], maker: str, words: str) -> None:
     world = SweepingWorld()
     place = world.world.region_account(PRIMARY)
     place.set_tags(place.snapshots[world.snapshot(world.volume())], flat(tags))  # no request can write tags of AWS
@@ -109,7 +109,7 @@ def test_status_says_who_makes_the_snapshots(tags: dict[str, str], maker: str, w
     assert volume["newest_snapshot"]["maker"] == maker
 
 
-def test_status_says_that_the_system_makes_them() -> None:
+def test_status_shows_that_the_system_makes_snapshots() -> None:
     world = making(SnapshotRule(when="rpo"))
     world.volume()
     world.runner.make_snapshots(PRIMARY)

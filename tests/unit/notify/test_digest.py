@@ -59,7 +59,7 @@ def test_a_thousand_failures_with_one_cause_are_one_message() -> None:
     assert notices.held == []
 
 
-def test_nothing_is_published_while_failures_still_come() -> None:
+def test_nothing_is_published_while_failures_continue() -> None:
     notices = StubNotices()
     for number in range(20):
         notices.time = START + timedelta(seconds=30 * number)
@@ -119,7 +119,7 @@ def test_two_keys_that_cannot_be_used_are_two_causes() -> None:
     assert notices.digest() == 4
 
 
-def test_a_message_that_is_never_taken_keeps_no_other_from_being_published(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unpublishable_message_does_not_stop_others(monkeypatch: pytest.MonkeyPatch) -> None:
     notices = StubNotices(time=START + timedelta(minutes=2))
     for number, cause in enumerate(("first", "refused", "last")):
         notices.add(notice(f"snap-{number}", cause=cause))

@@ -139,7 +139,7 @@ def test_a_refused_call_is_notified_as_an_attempt(request_name: str) -> None:
 
 
 @pytest.mark.parametrize("request_name", OTHERS)
-def test_calls_on_what_is_not_ours_are_none(request_name: str) -> None:
+def test_calls_on_resources_of_others_are_no_signals(request_name: str) -> None:
     assert signal_of(called(request_name, requestParameters=OTHERS[request_name]), OWN) is None
 
 
@@ -151,12 +151,12 @@ def test_a_function_is_known_by_each_of_its_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["/snapkeep/holds/1", f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/snapkeep/policy"])
-def test_every_parameter_of_the_system_is_ours(name: str) -> None:
+def test_every_parameter_of_the_system_is_recognised(name: str) -> None:
     assert signal_of(called("DeleteParameter", requestParameters={"name": name}), OWN) is not None
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_function_of_the_templates_is_ours(stack: str) -> None:
+def test_every_function_of_the_templates_is_recognised(stack: str) -> None:
     assert set(resources(stack, FUNCTION)) <= set(FUNCTIONS)
 
 
@@ -190,7 +190,7 @@ def test_snapshots_of_others_are_no_signal() -> None:
 
 
 @pytest.mark.parametrize("request_name", ["DeleteTags", "DeleteTags of all"])
-def test_a_snapshot_that_lost_its_tag_by_the_call_is_ours(request_name: str) -> None:
+def test_a_snapshot_that_lost_its_tag_by_the_call_counts(request_name: str) -> None:
     stripped = replace(snapshot(), tags={})
     (notice,) = Region(present=[stripped]).notified(called(request_name))
     assert notice.detail.endswith("of 1 call it is not known which recovery points are touched")
@@ -257,7 +257,7 @@ LESSER = sorted({call.name for call in LISTED_CALLS} - GRAVEST - {"DeleteRule"})
 
 
 @pytest.mark.parametrize("request_name", sorted(GRAVEST))
-def test_one_of_the_gravest_holds_everything_where_the_stack_asks_for_it(request_name: str) -> None:
+def test_one_of_the_gravest_holds_everything_if_the_stack_enables_it(request_name: str) -> None:
     region = Region(holding=True)
     region.notified(called(request_name), called(request_name))
     (hold,) = region.holds

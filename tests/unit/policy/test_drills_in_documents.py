@@ -54,7 +54,7 @@ def test_a_drill_is_read_and_written_again() -> None:
     assert policies.drills_in("eu-west-1") == []
 
 
-def test_the_least_drill_takes_the_newest_point_of_one_volume() -> None:
+def test_the_smallest_drill_restores_the_newest_point_of_one_volume() -> None:
     least = {key: WHOLE[key] for key in ("name", "policies", "in")} | {"schedule": {"cron": "0 4 * * ? *"}}
     [drill] = parse_document(document(least)).drills
     assert (drill.pick, drill.level, drill.rto, drill.budget_usd) == (DrillPick(), "volume", timedelta(0), 0)
@@ -80,7 +80,7 @@ def test_the_least_drill_takes_the_newest_point_of_one_volume() -> None:
         ({"colour": "red"}, "drills[0].colour", "no such key"),
     ],
 )
-def test_an_error_names_the_field_and_what_is_right(changes: dict[str, Any], path: str, right: str) -> None:
+def test_an_error_names_the_field_and_a_valid_value(changes: dict[str, Any], path: str, right: str) -> None:
     with pytest.raises(InvalidPolicy) as refused:
         parse_document(document(WHOLE | changes))
     [problem] = refused.value.problems
@@ -94,7 +94,7 @@ def test_two_drills_of_one_name_are_refused() -> None:
 
 
 @pytest.mark.parametrize("missing", ["name", "policies", "in", "schedule"])
-def test_what_a_drill_needs_is_named(missing: str) -> None:
+def test_the_required_fields_of_a_drill_are_named(missing: str) -> None:
     with pytest.raises(InvalidPolicy) as refused:
         parse_document(document({key: value for key, value in WHOLE.items() if key != missing}))
     assert f"drills[0].{missing}" in {problem.path for problem in refused.value.problems}
@@ -149,7 +149,7 @@ def test_a_drill_of_instances_is_read_written_again_and_shown() -> None:
         ({"instance_price": None}, "drills[0].budget", "write instance_price too"),
     ],
 )
-def test_errors_about_instances_name_the_field_and_what_is_right(changes: dict[str, Any], path: str, right: str) -> None:
+def test_errors_about_instances_name_the_field_and_a_valid_value(changes: dict[str, Any], path: str, right: str) -> None:
     drill = {key: value for key, value in (OF_INSTANCES | changes).items() if value is not None}
     with pytest.raises(InvalidPolicy) as refused:
         parse_document(document(drill))
@@ -166,7 +166,7 @@ def test_a_drill_of_a_group_is_read_written_again_and_shown() -> None:
     assert "the instances of group shop each time" in "\n".join(summary_lines(policies, set()))
 
 
-def test_a_drill_of_instances_says_how_many() -> None:
+def test_a_drill_of_instances_shows_their_number() -> None:
     policies = parse_document(document(OF_INSTANCES))
     assert "3 instances each time" in "\n".join(summary_lines(policies, set()))
 

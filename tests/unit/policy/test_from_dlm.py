@@ -97,7 +97,7 @@ def test_several_schedules_keep_by_their_periods(create: dict[str, Any], retenti
         ({"Interval": 24}, (1, "WEEKS"), {"keep_daily": 15 + 8}),
     ],
 )
-def test_an_age_beside_another_schedule_becomes_periods(
+def test_an_age_with_another_schedule_becomes_periods(
     create: dict[str, Any], keep: tuple[int, str], retention: dict[str, int]
 ) -> None:
     """A monthly schedule that keeps a year became `keep_within: 366d`, which keeps a year of the daily ones too."""

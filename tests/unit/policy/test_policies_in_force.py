@@ -116,7 +116,7 @@ def test_a_new_document_is_in_force_within_a_minute() -> None:
     assert policies().source.label == "document, version 2"
 
 
-def test_a_later_version_that_somebody_names_is_read_at_once() -> None:
+def test_a_later_version_in_a_request_is_read_at_once() -> None:
     shelf = Shelf(texts=[text(3)])
     policies, _, _ = reading(shelf)
     policies.expect(1)
@@ -146,7 +146,7 @@ def test_a_clock_set_back_keeps_no_old_document_in_force() -> None:
     assert kept(policies()) == 5
 
 
-def test_a_stored_document_in_which_a_key_stands_twice_is_not_used() -> None:
+def test_a_stored_document_with_a_duplicate_key_is_not_used() -> None:
     shelf = Shelf(texts=[text(3), text(9).replace('"keep_last":9', '"keep_last":9,"keep_last":1')])
     policies, _, sent = reading(shelf)
     assert kept(policies()) == 3
@@ -199,7 +199,7 @@ def test_without_a_good_document_copies_continue_and_nothing_is_deleted() -> Non
     assert len(sent.notices) == 1
 
 
-def test_a_store_that_does_not_answer_leaves_what_was_read_in_force() -> None:
+def test_an_unreachable_store_leaves_the_last_policies_in_force() -> None:
     shelf = Shelf(texts=[text(3)])
     policies, clock, _ = reading(shelf)
     assert kept(policies()) == 3
@@ -214,7 +214,7 @@ def test_a_store_that_never_answered_is_an_error_to_try_again() -> None:
         policies()
 
 
-def test_a_push_goes_to_every_region_and_changes_nothing_the_second_time() -> None:
+def test_a_push_reaches_every_region_and_a_second_changes_nothing() -> None:
     dr, primary = Shelf("us-east-2"), Shelf("us-east-1", texts=[text(3)])
     first = push([dr, primary], text(5))
     assert [(result.region, result.version, result.overtaken, result.unchanged) for result in first] == [
@@ -225,7 +225,7 @@ def test_a_push_goes_to_every_region_and_changes_nothing_the_second_time() -> No
     assert dr.texts == [text(5)]
 
 
-def test_a_push_that_another_one_overtook_says_so() -> None:
+def test_a_push_reports_that_another_one_overtook_it() -> None:
     class Busy(Shelf):
         def put(self, stored: str, *, advanced: bool) -> int:
             self.texts.append(text(9))
@@ -256,7 +256,7 @@ def test_text_that_ssm_would_expand_is_stored_escaped() -> None:
     assert json.loads(kept_text) == document
 
 
-def test_rolling_back_finds_the_newest_usable_version_that_says_something_else() -> None:
+def test_a_rollback_finds_the_newest_usable_different_version() -> None:
     shelf = Shelf(texts=[text(3), text(4), "broken", text(5), text(5)])
     assert version_to_restore(shelf, PARAMETERS).stored.version == 2
     assert version_to_restore(shelf, PARAMETERS, 1).stored.text == text(3)

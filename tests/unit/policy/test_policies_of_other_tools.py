@@ -338,7 +338,7 @@ def lost(original: Original, policy: Policy, retention: Retention, schedules: Se
             yield from (f"at {now}: {schedule.period} {start}" for start in starts if period_of(start) not in have)
 
 
-def test_several_hours_and_weekdays_lose_nothing_beside_another_schedule() -> None:
+def test_several_hours_and_weekdays_lose_nothing_with_another_schedule() -> None:
     schedules = [
         Schedule(at(6, 7, 20), "hourly", count=7),
         Schedule(at(3, weekdays=(0, 2, 4)), "daily", count=5),
@@ -371,7 +371,7 @@ def test_each_selects_the_volumes_of_its_original(original: Original) -> None:
 
 
 @each
-def test_each_keeps_what_its_original_keeps(original: Original) -> None:
+def test_each_translation_keeps_what_its_original_keeps(original: Original) -> None:
     policy = governing(original)
     assert list(lost(original, policy, policy.retention, original.schedules)) == []
 

@@ -28,7 +28,7 @@ def problems(data: object, **more: Any) -> dict[str, tuple[str, str]]:
     return {problem.path: (problem.right, problem.nearest) for problem in refused.value.problems}
 
 
-def test_a_document_says_everything_that_a_policy_can_say() -> None:
+def test_a_document_can_have_everything_in_a_policy() -> None:
     policies = load_text(
         """
         version: 1
@@ -125,7 +125,7 @@ def test_every_error_is_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize("snapshots", [{"when": "rto"}, {"evry": "4h"}, {"cron": "0 3 * * *"}])
-def test_what_could_not_be_read_is_not_called_empty_as_well(snapshots: dict[str, Any]) -> None:
+def test_an_unreadable_value_is_not_reported_as_missing_too(snapshots: dict[str, Any]) -> None:
     assert set(problems(document(snapshots=snapshots))) == {f"policies[0].snapshots.{next(iter(snapshots))}"}
 
 
@@ -212,7 +212,7 @@ def test_snapshots_that_keep_the_rpo_are_read(policy: dict[str, Any]) -> None:
         (copying(kmskey="x"), "policies[0].copies[0].kmskey", "kms_key"),
     ],
 )
-def test_a_typing_error_is_reported_with_the_nearest_valid_word(data: object, path: str, nearest: str) -> None:
+def test_a_typing_error_gets_the_nearest_valid_word(data: object, path: str, nearest: str) -> None:
     assert problems(data)[path][1] == nearest
 
 
@@ -274,7 +274,7 @@ def test_contradictions_are_refused(data: object, path: str) -> None:
     assert set(problems(data, region="us-east-1")) == {path}
 
 
-def test_a_copy_rule_takes_its_deadline_from_the_rpo() -> None:
+def test_the_deadline_of_a_copy_rule_derives_from_the_rpo() -> None:
     assert parse_document(copying()).policies[0].copies[0].copy_within == timedelta(hours=4)
 
 

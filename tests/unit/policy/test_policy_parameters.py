@@ -32,7 +32,7 @@ def made(
         ("Backup=a=b", Selector(tags={"Backup": ("a=b",)})),
     ],
 )
-def test_the_tag_key_says_which_volumes(text: str, selector: Selector) -> None:
+def test_the_tag_key_selects_the_volumes(text: str, selector: Selector) -> None:
     assert made(tag_key_value=text).policies[0].selector == selector
 
 
@@ -49,7 +49,7 @@ def test_the_tag_key_says_which_volumes(text: str, selector: Selector) -> None:
         ({"tag_key_value": "Backup="}, "tagKeyValue: 'Backup='"),
     ],
 )
-def test_a_parameter_out_of_range_is_named_with_what_would_be_right(wrong: dict[str, int], parameter: str) -> None:
+def test_a_parameter_out_of_range_is_named_with_its_range(wrong: dict[str, int], parameter: str) -> None:
     with pytest.raises(InvalidConfiguration, match=re.escape(parameter)):
         made(**wrong)
 

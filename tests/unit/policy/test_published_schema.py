@@ -11,7 +11,7 @@ from snapkeep.policyfile.schema import make_schema, render_schema
 PUBLISHED = Path(__file__).parents[3] / "docs" / "policy.schema.json"
 
 
-def test_the_published_schema_is_what_the_definition_makes() -> None:
+def test_the_published_schema_equals_the_definitions() -> None:
     hint = "write it anew: python -m snapkeep.policyfile.schema > docs/policy.schema.json"
     assert PUBLISHED.read_text(encoding="utf-8") == render_schema(), hint
 
@@ -31,7 +31,7 @@ def test_the_schema_is_a_schema() -> None:
         {"version": 1, "policies": [{"name": "a", "select": {}, "retention": {}, "color": "red"}]},
     ],
 )
-def test_an_editor_marks_what_the_parser_refuses(wrong: object) -> None:
+def test_the_schema_refuses_what_the_parser_refuses(wrong: object) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, json.loads(PUBLISHED.read_text(encoding="utf-8")))
 

@@ -82,7 +82,7 @@ def test_the_first_match_wins_and_the_ones_before_it_say_why_not() -> None:
     assert selection.passed_over == (("silver", "tag Backup=gold-1 is not silver"),)
 
 
-def test_a_volume_that_no_policy_takes_has_none() -> None:
+def test_a_volume_that_no_policy_matches_has_none() -> None:
     selection = select(VOLUME, policies(("silver", Selector(tags={"Backup": ("silver",)}))))
     assert selection.policy is None
     assert selection.why == "no policy matches"
@@ -155,7 +155,7 @@ def test_the_copy_of_the_newest_origin_names_the_policy() -> None:
     assert chosen.policy is both.policies[1]
 
 
-def test_no_policy_governs_what_a_drill_made() -> None:
+def test_no_policy_governs_volumes_of_drills() -> None:
     made = replace(VOLUME, tags={"snapkeep:drill": "drill-1", POLICY: "gold"})
     everything = policies(("gold", Selector()))
     assert select(made, everything).policy is None

@@ -121,7 +121,7 @@ def test_a_selection_that_can_take_no_volume_is_refused(select: str, part: str) 
     assert f"policies[0].select.{part} is " in refusal(RIGHT.replace("{tags: {Backup: gold}}", select))
 
 
-def test_a_selection_that_leaves_something_is_taken() -> None:
+def test_a_selection_with_remaining_volumes_is_accepted() -> None:
     select = '{tags: {Backup: ["gold*", silver]}, exclude_tags: {Backup: "gold-?"}, roles: [unattached]}'
     assert load_text(RIGHT.replace("{tags: {Backup: gold}}", select)).policies[0].selector.roles == ("unattached",)
 
@@ -131,7 +131,7 @@ def test_a_selection_that_leaves_something_is_taken() -> None:
     ["{min_size_gib: 8, max_size_gib: 8}", "{tags: {Backup: [gold, silver]}, exclude_tags: {Backup: gold}}"],
     ids=["one size", "one of two values"],
 )
-def test_a_selection_that_takes_little_is_no_contradiction(select: str) -> None:
+def test_a_narrow_selection_is_no_contradiction(select: str) -> None:
     assert len(load_text(RIGHT.replace("{tags: {Backup: gold}}", select)).policies) == 1
 
 

@@ -114,7 +114,7 @@ def test_only_the_rule_that_the_vault_pulls_from_needs_a_key() -> None:
     assert len(parse_document(document(WHOLE, other, RULE)).policies[0].copies) == 2
 
 
-def test_an_unknown_vault_and_one_of_a_taken_name_are_refused() -> None:
+def test_an_unknown_vault_and_a_taken_name_are_refused() -> None:
     twice = document(WHOLE, named="bunkr")
     twice["vaults"].append(deepcopy(LEAST))
     problems = problems_of(twice)
@@ -129,7 +129,7 @@ def test_a_vault_that_no_policy_names_is_a_warning() -> None:
     assert gaps == [("vaults[0].name", "no policy names vault bunker: nothing is shared with it")]
 
 
-def test_a_summary_says_what_the_vault_keeps_and_how() -> None:
+def test_a_summary_shows_the_retention_and_the_lock_of_the_vault() -> None:
     lines = list(summary_lines(parse_document(document(WHOLE)), ()))
     assert "    copies are shared with vault bunker" in lines
     assert (
@@ -143,7 +143,7 @@ def test_a_moved_vault_is_a_changed_field() -> None:
     assert [change[:3] for change in field_changes(before, after)] == [("vaults.bunker.region", "eu-west-1", "us-east-2")]
 
 
-def test_the_key_policy_lets_only_ec2_use_the_key_for_the_vault() -> None:
+def test_only_ec2_may_use_the_key_for_the_vault() -> None:
     [vault] = parse_document(document(WHOLE)).vaults
     statements = key_policy_statements(vault, "aws")
     allowed = {action for statement in statements for action in statement["Action"]}

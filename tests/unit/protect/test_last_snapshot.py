@@ -40,7 +40,7 @@ def test_the_last_snapshot_follows_the_earlier_ones_and_no_catch_all_policy() ->
     assert lab.sources_of_copies() == sorted([*earlier, last])
 
 
-def test_the_last_snapshots_own_policy_tag_comes_first() -> None:
+def test_the_last_snapshots_own_policy_tag_has_precedence() -> None:
     lab = Laboratory(PolicySet((GOLD, replace(GOLD, name="silver", selector=Selector(tags={"A": ("b",)})), REST), Limits()))
     volume, _ = make_history(lab, 1)
     last = take_the_last(lab, volume, **{"snapkeep:policy": "silver"})

@@ -91,7 +91,7 @@ def test_working_material_of_other_tools_is_neither_tagged_nor_copied_nor_delete
     assert (world.managed(PRIMARY), ids(world, DR)) == ([], [])
 
 
-def test_tags_by_which_other_tools_claim_what_they_find_are_not_carried() -> None:
+def test_tags_by_which_other_tools_claim_snapshots_are_not_carried() -> None:
     """The tool that destroyed a cluster deleted the snapshots and the copies of its volumes, which had the cluster's tag."""
     world = SweepingWorld(policies=policy(carry_tags=CarryTags(("team:*",))))
     world.snapshot(world.volume(Backup="gold", Name="web", **dict.fromkeys(CLAIMS, "theirs")))

@@ -115,7 +115,7 @@ def test_a_failed_snapshot_is_a_problem_despite_its_event() -> None:
 
 
 @pytest.mark.parametrize("refusal", [TagsDoNotFit("51 tags"), AwsRefused("with an explicit deny")])
-def test_where_all_tags_are_refused_our_own_are_written_alone(refusal: Exception) -> None:
+def test_only_snapkeeps_tags_are_written_if_all_are_refused(refusal: Exception) -> None:
     """A service control policy that denies one tag key let EC2 refuse the whole call: neither tagged nor copied, ever."""
     tagger = FullTagger(refusal)
     tagged = tagged_with(tagger)
@@ -164,7 +164,7 @@ def test_a_repeated_event_under_another_policy_writes_that_policy_and_plans_once
     assert lab.tags(protected)["snapkeep:policy"] == "another"
 
 
-def test_a_failure_beside_an_unmanaged_snapshot_of_the_set_is_notified() -> None:
+def test_a_failure_with_an_unmanaged_snapshot_of_the_set_is_notified() -> None:
     lab = Laboratory()
     failed, left = lab.make_volume(), lab.make_volume({})
     taken = [lab.start_snapshot(volume) for volume in (failed, left)]

@@ -48,7 +48,7 @@ def test_a_copy_of_another_system_frees_no_source_in_runs_or_plans() -> None:
     assert {missing.snapshot_id for missing in plans[0].missing} == {first, second}
 
 
-def test_a_volume_without_a_policy_of_ours_is_not_notified() -> None:
+def test_a_volume_without_a_policy_is_not_notified() -> None:
     lab = Laboratory()
     volume = lab.make_volume({})
     snapshot_with(lab, volume, {MANAGED: OTHER, SOURCE_VOLUME: volume})

@@ -51,7 +51,7 @@ def test_a_spent_budget_leaves_structure_until_the_next_month() -> None:
     assert lab.notified == [("ProofBudgetSpent", proofs(lab)[1].progress.pair.copy_id)]
 
 
-def test_a_full_comparison_beyond_the_budget_is_begun_anew_by_structure() -> None:
+def test_a_full_comparison_beyond_the_budget_begins_again_by_structure() -> None:
     lab = laboratory(full_every=timedelta(days=30), budget="0.01 USD/month")
     volume_id = lab.make_volume()
     lab.world.write(volume_id, 0, 3000, region=PRIMARY)
@@ -92,7 +92,7 @@ def proof_of(copy_id: str, reads: int, ended_at: datetime, **more: Any) -> Proof
     return Proof(ProofVerdict.PROVED, ended_at, progress)
 
 
-def test_the_bucket_knows_what_a_policy_spent_in_a_month() -> None:
+def test_the_bucket_has_the_spending_of_a_policy_in_a_month() -> None:
     store = S3Proofs(client=Bucket(), bucket="reports")  # type: ignore[arg-type]
     for proof in (
         proof_of("snap-2", 1000, NOW),

@@ -36,7 +36,7 @@ def test_nothing_is_unusual_after_few_changes(changed: list[int], latest: int, s
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=FEWEST, max_size=COMPARED), SIZES, st.data())
-def test_what_is_usual_depends_on_no_order_and_has_one_limit(changed: list[int], size_gib: int, data: st.DataObject) -> None:
+def test_the_usual_change_depends_on_no_order_and_has_one_limit(changed: list[int], size_gib: int, data: st.DataObject) -> None:
     most = most_usual(changed, size_gib)
     assert most is not None
     assert most_usual(data.draw(st.permutations(changed)), size_gib) == most

@@ -52,7 +52,7 @@ def test_a_set_that_lost_a_member_is_not_mixed_with_another() -> None:
     assert {point.tags[SET] for point in chosen.points} == {"snap-set300"}
 
 
-def test_a_volume_alone_is_not_shown_under_an_instance() -> None:
+def test_a_single_volume_is_not_shown_under_an_instance() -> None:
     """Its line was indented as those of the instance above it."""
     lineages = lineages_of("us-east-2", [*whole_set(60), copy("vol-0d", 60)])
     choices = {
@@ -71,7 +71,7 @@ def test_a_volume_alone_is_not_shown_under_an_instance() -> None:
     assert shown[1:3] == ["us-east-2, times in UTC:", "vol-0e  not recoverable: no snapshot of it in us-east-2"]
 
 
-def test_without_a_set_the_spread_of_the_newest_points_is_said() -> None:
+def test_without_a_set_the_spread_of_the_newest_points_is_shown() -> None:
     lineages = lineages_of("us-east-2", [copy("vol-0a", 3), copy("vol-0b", 40), copy("vol-0c", 20)])
     chosen = choose_points(lineages, VOLUMES, NOW)
     assert (chosen.set_id, chosen.spread) == ("", timedelta(minutes=37))
@@ -112,7 +112,7 @@ def test_targets_are_ids_names_policies_and_tags() -> None:
     assert set(groups(Target())) == {"i-0db", "vol-0z"}
 
 
-def test_newer_single_points_than_the_set_are_said_and_can_be_chosen() -> None:
+def test_newer_single_points_than_the_set_are_shown_and_can_be_chosen() -> None:
     """A set of twenty days ago won in silence over points of today."""
     newest = [copy("vol-0a", 5), copy("vol-0b", 6), copy("vol-0c", 45)]
     lineages = lineages_of("us-east-2", [*whole_set(28_800), *newest])
@@ -154,7 +154,7 @@ def test_a_volume_that_is_newer_than_the_moment_blocks_no_others() -> None:
     assert target.later_than(lineages, NOW) == []
 
 
-def test_a_detached_volume_of_a_policy_is_alone() -> None:
+def test_a_detached_volume_of_a_policy_is_its_own_group() -> None:
     """It left its former instance: no set of the instance would be whole with it."""
     lineages = lineages_of("us-east-2", [*whole_set(60), copy("vol-0d", 5000)])
     assert Target(policy="gold").groups(lineages, NOW) == {"i-0db": list(VOLUMES), "vol-0d": ["vol-0d"]}
@@ -173,7 +173,7 @@ SNAPSHOTS = st.lists(
 
 
 @given(SNAPSHOTS, st.integers(0, 500), st.booleans())
-def test_no_choice_mixes_sets_or_takes_what_is_later_or_unusable(
+def test_no_choice_mixes_sets_or_has_later_or_unusable_points(
     snapshots: list[Snapshot], minutes_ago: int, sets_first: bool
 ) -> None:
     at = NOW - timedelta(minutes=minutes_ago)

@@ -113,7 +113,7 @@ def test_the_proved_copy_outlives_newer_ones_until_one_is_proved() -> None:
     assert proved not in lab.ids(DR)
 
 
-def test_copies_that_all_differ_are_not_made_for_ever() -> None:
+def test_copies_that_all_differ_are_not_made_endlessly() -> None:
     lab = laboratory()
     lab.world.add_fault(FaultRule("copy_wrong_blocks", times=0, blocks=1))
     lab.protect(volume(lab))
@@ -121,7 +121,7 @@ def test_copies_that_all_differ_are_not_made_for_ever() -> None:
     assert len(lab.ids(DR)) == 3
 
 
-def test_a_copy_that_was_deleted_meanwhile_makes_no_notice() -> None:
+def test_a_copy_that_was_deleted_in_between_makes_no_notice() -> None:
     lab = laboratory()
     volume_id = volume(lab)
     source = lab.start_snapshot(volume_id)
@@ -142,7 +142,7 @@ def test_a_policy_can_leave_out_every_comparison(rule: dict[str, object]) -> Non
     assert lab.runs("verify") == []
 
 
-def test_a_full_comparison_comes_once_in_each_period() -> None:
+def test_there_is_one_full_comparison_in_each_period() -> None:
     lab = laboratory(full_every=timedelta(days=10), sample=3)
     volume_id = volume(lab)
     for _ in range(25):
@@ -186,7 +186,7 @@ def test_a_snapshot_that_is_no_copy_is_not_compared() -> None:
     assert lab.runs("verify")[-1].error == "InvalidEvent"
 
 
-def test_the_progress_of_a_hand_started_execution_is_not_believed() -> None:
+def test_the_progress_of_a_hand_started_execution_is_ignored() -> None:
     lab = laboratory()
     lab.world.add_fault(FaultRule("copy_wrong_blocks", times=1, blocks=1))
     lab.runner.composition.on_verification = lab.runner.composition.verifications.append
@@ -228,7 +228,7 @@ def test_a_copy_with_room_for_one_tag_is_marked_all_the_same() -> None:
     assert (marked[CHECK], PROOF in marked, len(lab.ids(DR))) == (WRONG, False, 2)
 
 
-def test_a_progress_of_another_version_is_begun_anew() -> None:
+def test_a_progress_of_another_version_begins_again() -> None:
     lab = laboratory()
     lab.protect(volume(lab))
     [copy_id] = lab.ids(DR)

@@ -153,7 +153,7 @@ def test_two_recoveries_of_one_point_hold_it_until_both_end() -> None:
     assert lab.held() == []
 
 
-def test_ec2_recovery_has_what_holds_need() -> None:
+def test_ec2_recovery_has_the_calls_of_holds() -> None:
     lab = RecoveryLab()
     ids = lab.lab.ids(DR)
     assert isinstance(lab.ec2(), Ec2Recovery)

@@ -23,7 +23,7 @@ from support.recovering_instances import InstanceLab
         ({"key_pairs": {"ops": 7}}, "key_pairs.ops: 7: write .* or null to launch without it"),
     ],
 )
-def test_a_wrong_map_names_the_key_and_what_would_be_right(data: Any, words: str) -> None:
+def test_a_wrong_map_names_the_key_and_a_valid_value(data: Any, words: str) -> None:
     with pytest.raises(InvalidConfiguration, match=words):
         parse_map(data)
 
@@ -62,7 +62,7 @@ def test_a_subnet_is_found_by_its_cidr_while_its_region_is_unreachable(lab: Inst
     assert notes[0].startswith(f"{PRIMARY} was not looked at for the names of subnets")
 
 
-def test_the_first_map_lists_what_it_could_not_match(lab: InstanceLab) -> None:
+def test_the_first_map_lists_unmatched_names(lab: InstanceLab) -> None:
     ec2 = lab.lab.ec2(DR)
     (subnet,) = ec2.describe_subnets(SubnetIds=[lab.subnets[DR]])["Subnets"]
     ec2.create_subnet(

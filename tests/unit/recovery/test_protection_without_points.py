@@ -71,7 +71,7 @@ def test_unusable_snapshots_and_an_unreadable_dr_region_give_no_age() -> None:
     assert (unknown.health, unknown.age, unknown.why) == (VolumeHealth.UNKNOWN, None, f"{DR} could not be read")
 
 
-def test_a_key_at_risk_names_what_is_behind_it() -> None:
+def test_a_key_at_risk_names_its_snapshots_and_copies() -> None:
     listed = [unusable(NEW), unusable(copy_of(OLD, DR, 1)), copy_of(NEW, DR, 2)]
     [key] = keys_at_risk(DR, listed, SYSTEM)
     assert (key.snapshots, key.copies, key.policies) == (1, 1, ("gold",))

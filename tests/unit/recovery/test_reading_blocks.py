@@ -67,7 +67,7 @@ def test_a_listing_has_every_block_whatever_the_pages(indexes: list[int], page: 
     assert listed.ended
 
 
-def test_a_dense_listing_takes_as_many_requests_as_it_has_pages() -> None:
+def test_a_dense_listing_needs_one_request_for_each_page() -> None:
     api = Pages(list(range(204_800)))
     listed = reader(api).listing("snap-1", 0, 400_000, 100)
     assert (listed.extents, listed.requests, listed.ended) == (((0, 204_800),), 21, True)

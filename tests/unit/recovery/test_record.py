@@ -118,7 +118,7 @@ def test_a_changed_instance_gets_another_record_and_the_former_one_stays() -> No
     assert lab.tags(second)[RECORD] == after.sha256[:SHORT_HASH]
 
 
-def test_user_data_is_recorded_only_where_the_policy_says_so() -> None:
+def test_user_data_is_recorded_only_by_policy() -> None:
     policies = policy_set()
     asked = replace(
         policies, policies=tuple(replace(policy, record=RecordContent(user_data=True)) for policy in policies.policies)
@@ -177,7 +177,7 @@ def test_ec2_that_refuses_a_part_of_the_record_stops_no_copy() -> None:
     assert {kind for kind, _ in lab.notified} == {"RecordNotWritten"}
 
 
-def test_tags_that_a_volume_got_from_a_restored_copy_are_not_believed() -> None:
+def test_tags_of_a_volume_from_a_restored_copy_are_ignored() -> None:
     lab = Laboratory()
     volume = lab.make_volume({"Backup": "yes"})
     false = [{"Key": key, "Value": "false"} for key in RECOVERY_TAGS]
@@ -199,7 +199,7 @@ def test_a_snapshot_that_is_handled_again_keeps_its_first_record() -> None:
     assert len(records(lab, volume)) == 1
 
 
-def test_the_tags_of_recovery_come_after_our_own_and_before_the_volumes() -> None:
+def test_the_tags_of_recovery_are_between_snapkeeps_and_the_volumes() -> None:
     own = tags_for_snapshot("snapkeep", "gold", snapshot("2026-11-22T03:00", 1).origin)
     recovery = dict.fromkeys(RECOVERY_TAGS, "value")
     present = {f"there-{number:02}": "" for number in range(TAG_LIMIT - len(own) - 2)}

@@ -55,7 +55,7 @@ def test_three_attached_volumes_while_the_primary_region_is_unreachable() -> Non
     assert lab.held() == []
 
 
-def test_the_plan_says_points_loss_time_and_what_cannot_be_carried_over(ready: RecoveryLab) -> None:
+def test_the_plan_has_points_loss_time_and_lost_settings(ready: RecoveryLab) -> None:
     plan = ready.plan(rate_mibps=200)
     assert [volume.point.tags["snapkeep:device"] for volume in plan.volumes] == sorted(DEVICES)
     assert plan.obstacles == ()
@@ -96,7 +96,7 @@ def test_a_volume_that_nothing_names_is_an_obstacle(ready: RecoveryLab) -> None:
     assert plan.obstacles
 
 
-def test_a_record_that_somebody_changed_is_not_believed(ready: RecoveryLab) -> None:
+def test_a_changed_record_is_not_used(ready: RecoveryLab) -> None:
     kept = dict(ready.documents.documents)
     for key, document in kept.items():
         ready.documents.documents[key] = document._replace(text=document.text.replace('"size_gib": 20', '"size_gib": 21'))
@@ -168,7 +168,7 @@ def test_an_undo_ended_anywhere_is_continued(ready: RecoveryLab) -> None:
 
 
 @pytest.mark.parametrize("attach", [False, True], ids=["attached", "attached elsewhere"])
-def test_an_undo_leaves_what_others_attached_and_says_so(*, attach: bool) -> None:
+def test_an_undo_leaves_and_reports_what_others_attached(*, attach: bool) -> None:
     lab = RecoveryLab()
     run = lab.begin(lab.plan(attach=attach))
     lab.carry_out(run.id, Recover.run)
@@ -245,7 +245,7 @@ def test_nothing_of_a_recovery_is_deleted_by_the_system() -> None:
     assert all({tag["Key"]: tag["Value"] for tag in volume["Tags"]}[RECOVERY] == run.id for volume in lab.made(run))
 
 
-def test_a_point_that_is_deleted_meanwhile_ends_the_recovery_with_its_name() -> None:
+def test_a_deleted_point_ends_the_recovery_with_its_name() -> None:
     lab = RecoveryLab()
     run = lab.begin()
     lab.lab.ec2(DR).delete_snapshot(SnapshotId=run.points[0])
@@ -284,7 +284,7 @@ def test_a_hold_that_could_not_be_written_or_removed_is_an_obstacle(ready: Recov
     assert [obstacle.partition(":")[0] for obstacle in ready.plan().obstacles] == [operation]
 
 
-def test_a_volume_with_as_many_tags_as_ec2_takes_is_recovered() -> None:
+def test_a_volume_with_the_most_tags_is_recovered() -> None:
     lab = RecoveryLab()
     volume_id = lab.lab.make_volume({"Backup": "yes", **{f"team-{number:02}": "x" for number in range(TAG_LIMIT - 1)}})
     lab.lab.protect(volume_id)
@@ -305,7 +305,7 @@ def test_a_refusal_to_tag_the_volume_is_an_obstacle(ready: RecoveryLab) -> None:
     assert all(RECOVERY in tags for _, tags in requests)
 
 
-def test_a_record_of_a_later_version_is_believed(ready: RecoveryLab) -> None:
+def test_a_record_of_a_later_version_is_used(ready: RecoveryLab) -> None:
     """Another version may write fields that this one does not know: the name is the hash of all of them."""
     documents = ready.documents
     kept = dict(documents.documents)
@@ -337,7 +337,7 @@ def test_a_plan_names_another_recovery_that_holds_its_points() -> None:
     assert [remark for remark in lab.plan(attach=False).remarks if run.id in remark]
 
 
-def test_a_plan_says_that_rates_together_exceed_the_quota(ready: RecoveryLab) -> None:
+def test_a_plan_warns_if_rates_together_exceed_the_quota(ready: RecoveryLab) -> None:
     plan = ready.plan(rate_mibps=300)
     assert not [remark for remark in plan.remarks if "L-A37D9CF3" in remark]
     many = plan_recovery(

@@ -112,7 +112,7 @@ def test_a_group_with_one_snapshot_of_each_member_is_recovered() -> None:
     assert [len(things) for things in lab.left_of(run)] == [3, 3, 0]
 
 
-def test_a_group_goes_back_to_before_a_root_volume_was_replaced(shop: Shop) -> None:
+def test_a_group_is_recovered_to_before_a_root_replacement(shop: Shop) -> None:
     """The volume that replaced it has points of later moments alone; the one before was whole at the group's moment."""
     lab, web = shop.lab, shop.members["web"]
     lab.lab.world.bring_region_back(PRIMARY)
@@ -201,7 +201,7 @@ def test_the_region_is_listed_once_for_a_group(shop: Shop) -> None:
     assert len(listed) == 2 * 2, "before and after each call: the storage in use, and what recoveries made of the points"
 
 
-def test_an_instance_is_left_out_by_its_id_alone(shop: Shop) -> None:
+def test_an_instance_is_left_out_only_by_its_id(shop: Shop) -> None:
     """A name that says nothing would let the instance be launched that a person wants to leave out."""
     assert shop.plan(without=("db",)).obstacles == ("--without db: no recovery point is of an instance with this id",)
     chosen = shop.plan(RecoveryGroup("shop", SHOP.instances), without=(shop.members["db"],))
@@ -264,7 +264,7 @@ def command(shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call
     return run
 
 
-def test_three_instances_after_the_primary_region_is_gone_by_one_command(shop: Shop, command: Callable[..., Any]) -> None:
+def test_one_command_recovers_three_instances_of_a_lost_region(shop: Shop, command: Callable[..., Any]) -> None:
     planned = command("shop", "--plan")
     assert planned.exit_code == 0, planned.output + str(planned.exception)
     assert "group shop: 3 instances to " in planned.output

@@ -141,7 +141,7 @@ class ValidatingClient:
         return call
 
 
-def test_every_request_is_one_that_botocore_takes(lab: InstanceLab) -> None:
+def test_botocore_accepts_every_request(lab: InstanceLab) -> None:
     source_id = lab.launch(lab.image(BootMode="uefi", UefiData="QUJD"), **EVERYTHING, UserData="#!/bin/sh")
     lab.lab.ec2().modify_instance_attribute(InstanceId=source_id, SourceDestCheck={"Value": False})
     protect_set(lab.lab, source_id)
@@ -177,7 +177,7 @@ def test_an_instance_under_a_customer_key_gets_the_key_of_the_map() -> None:
     assert (volumes["/dev/sdf"]["KmsKeyId"], volumes["/dev/sdg"]["KmsKeyId"]) == (other, keys[DR])
 
 
-def test_the_plan_says_that_a_spot_instance_becomes_on_demand(lab: InstanceLab) -> None:
+def test_the_plan_shows_that_a_spot_instance_becomes_on_demand(lab: InstanceLab) -> None:
     source_id = lab.protected(InstanceMarketOptions={"MarketType": "spot"})
     assert lab.described(source_id, PRIMARY)["InstanceLifecycle"] == "spot"
     plan = lab.plan(source_id)
@@ -186,7 +186,7 @@ def test_the_plan_says_that_a_spot_instance_becomes_on_demand(lab: InstanceLab) 
     assert "InstanceLifecycle" not in made
 
 
-def test_a_product_s_instance_comes_back_in_its_own_region(lab: InstanceLab) -> None:
+def test_a_product_s_instance_is_recovered_in_its_own_region(lab: InstanceLab) -> None:
     source_id = lab.protected(WINDOWS)
     lab.lab.ec2().terminate_instances(InstanceIds=[source_id])
     run = lab.carry_out(lab.begin(lab.plan(source_id, PRIMARY)), Recover.run)
@@ -284,7 +284,7 @@ def test_a_device_that_cannot_be_left_out_is_an_obstacle(lab: InstanceLab, devic
     assert words in "; ".join(lab.plan(lab.protected(), without=(device,)).obstacles)
 
 
-def test_nothing_takes_the_place_of_what_the_map_does_not_name(lab: InstanceLab) -> None:
+def test_names_without_an_entry_in_the_map_have_no_replacement(lab: InstanceLab) -> None:
     source_id = lab.protected()
     plan = lab.plan(source_id, names={})
     assert [obstacle.split(":")[0] for obstacle in plan.obstacles] == [
@@ -301,7 +301,7 @@ def test_nothing_takes_the_place_of_what_the_map_does_not_name(lab: InstanceLab)
     assert [remark for remark in without.remarks if "without its key pair" in remark or "without its instance profile" in remark]
 
 
-def test_what_the_map_names_must_exist_and_belong_together(lab: InstanceLab) -> None:
+def test_the_resources_of_the_map_must_exist_and_belong_together(lab: InstanceLab) -> None:
     source_id = lab.protected()
     ec2 = lab.lab.ec2(DR)
     elsewhere = ec2.create_security_group(GroupName="web", Description="web")["GroupId"]

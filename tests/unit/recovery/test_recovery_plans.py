@@ -37,7 +37,7 @@ def ready() -> RecoveryLab:
     return RecoveryLab()
 
 
-def test_a_stopped_or_running_instance_alone_takes_volumes() -> None:
+def test_only_a_stopped_or_running_instance_takes_volumes() -> None:
     lab = RecoveryLab()
     lab.lab.ec2(DR).terminate_instances(InstanceIds=[lab.target_id])
     lab.lab.runner.advance(120)

@@ -146,7 +146,7 @@ def test_64_tib_are_verified_by_structure_in_portions_with_little_memory() -> No
     assert state < MOST_STATE_BYTES
 
 
-def test_a_portion_of_real_pages_takes_little_memory() -> None:
+def test_a_portion_of_real_pages_needs_little_memory() -> None:
     api = Written(80_000, every=2, lazily=False)
     proof, peak, _ = verify(api, STRUCTURE, timedelta(minutes=1))
     assert proof.proved

@@ -48,7 +48,9 @@ def by_sweep(snapshots: list[Snapshot], volumes: list[Volume], policies: PolicyS
 @pytest.mark.parametrize("policies", [STRICT, ALL], ids=["by tag", "every volume"])
 @pytest.mark.parametrize("volumes", [[VOLUME], []], ids=["volume exists", "volume deleted"])
 @pytest.mark.parametrize("snapshots", [HISTORY, REMEMBERING, [*HISTORY, OURS], [*REMEMBERING, OURS]])
-def test_the_plan_shows_what_a_sweep_would_adopt(snapshots: list[Snapshot], volumes: list[Volume], policies: PolicySet) -> None:
+def test_the_plan_shows_the_snapshots_that_a_sweep_would_adopt(
+    snapshots: list[Snapshot], volumes: list[Volume], policies: PolicySet
+) -> None:
     assert by_plan(snapshots, volumes, policies) == by_sweep(snapshots, volumes, policies)
 
 

@@ -34,7 +34,7 @@ def test_snapshots_of_aws_backup_are_left_alone_without_a_failure() -> None:
     assert lab.notified == []
 
 
-def test_it_is_held_with_the_reason_and_what_others_made_goes() -> None:
+def test_aws_backups_snapshot_is_held_and_others_are_deleted() -> None:
     lab = Laboratory(policies=policy_set(keep=1))
     volume = lab.make_volume()
     held, _, newest = backed_up(lab, volume), lab.protect(volume), lab.protect(volume)

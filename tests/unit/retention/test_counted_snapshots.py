@@ -85,7 +85,7 @@ def test_own_deletions_are_none_of_others_although_memory_has_no_tags() -> None:
     ] == [listed[2].id]
 
 
-def test_an_earlier_policy_takes_all_volumes_whichever_snapshots_it_counts() -> None:
+def test_an_earlier_policy_matches_all_volumes_whichever_snapshots_it_counts() -> None:
     later = Policy("rest", Selector(), Retention(keep_last=2))
     gaps = [gap.path for gap in policy_gaps(PolicySet((*POLICIES.policies, later)), NOW)]
     assert gaps == ["policies[0].copies", "policies[1].select", "policies[1].copies"]

@@ -65,7 +65,7 @@ def test_a_deleted_volume_is_named_counted_and_priced_in_both_regions() -> None:
     assert [totals[StatusTotal(figure.value)] for figure in DELETED] == [1, 8, 64, 4]
 
 
-def test_its_snapshots_and_copies_expire_by_gone_and_the_newest_stay() -> None:
+def test_snapshots_and_copies_expire_by_gone_and_the_newest_stay() -> None:
     world = world_with_a_deleted_volume()
     world.policies = with_gone(world.policies, keep_within=timedelta(days=3), keep_last=1)
     for region in (DR, PRIMARY):

@@ -36,7 +36,7 @@ def forecast(starts: Sequence[datetime], retention: Retention, now: datetime = N
     return {each.origin.start_time: found[each.id] for each in snapshots}
 
 
-def test_snapshots_leave_one_by_one_as_newer_ones_come() -> None:
+def test_snapshots_are_deleted_one_by_one_as_newer_ones_are_made() -> None:
     found = forecast(DAILY, Retention(keep_last=4))
     assert [found[start].kind for start in DAILY] == [ForecastKind.NEXT_RUN] * 6 + [ForecastKind.EXPECTED] * 4
     assert [found[start].at for start in DAILY[-4:]] == [DAILY[-1] + DAY * days for days in (1, 2, 3, 4)]
@@ -59,7 +59,7 @@ def test_gaps_that_the_rules_made_are_not_the_usual_distance(newest: dict[str, A
     assert [found[start].at for start in hourly[:2]] == [NOW, NOW + HOUR]
 
 
-def test_a_forecast_says_where_it_ends() -> None:
+def test_a_forecast_has_its_end() -> None:
     found = forecast(DAILY, Retention(keep_last=1, keep_yearly=50))
     assert found[DAILY[0]].kind is ForecastKind.LATER, "the oldest stands for the years that have no snapshot yet"
     assert found[DAILY[0]].text.startswith("not before 2031")
@@ -72,7 +72,7 @@ def test_a_forecast_says_where_it_ends() -> None:
         (DAILY, NOW + DAY * OVERDUE, "delete nothing without a newer one"),
     ],
 )
-def test_a_time_that_cannot_be_said_is_not_known(starts: list[datetime], now: datetime, why: str) -> None:
+def test_a_time_that_cannot_be_forecast_is_not_known(starts: list[datetime], now: datetime, why: str) -> None:
     found = forecast(starts, Retention(keep_last=2), now)[starts[-1]]
     assert (found.kind, found.at) == (ForecastKind.NOT_KNOWN, None)
     assert why in found.why
@@ -94,7 +94,7 @@ def test_snapshots_apart_from_the_rules_take_no_place() -> None:
     assert deletion_forecasts(plan, NOW, system=SYSTEM)[snapshots[-3].id].at == DAILY[-1] + DAY * 3
 
 
-def test_what_nothing_deletes_stays() -> None:
+def test_a_snapshot_that_no_rule_deletes_stays() -> None:
     snapshots = [*lineage(DAILY), replace(snapshot(DAILY[0] + HOUR, 99), tags={})]
     found = deletion_forecasts(planned(snapshots, Retention(keep_last=20)), NOW, system=SYSTEM)
     assert (found[snapshots[-1].id].kind, found[snapshots[-1].id].why) == (
@@ -133,7 +133,7 @@ RETENTIONS = st.builds(
 
 @settings(max_examples=40)
 @given(RETENTIONS, st.sampled_from([6, 12, 24]), st.integers(FEWEST, 20))
-def test_runs_delete_when_the_forecast_says(retention: Retention, hours: int, count: int) -> None:
+def test_runs_delete_at_the_forecast_time(retention: Retention, hours: int, count: int) -> None:
     distance = timedelta(hours=hours)
     starts = [NOW - HOUR - distance * number for number in range(count - 1, -1, -1)]
     found = forecast(starts, retention)

@@ -155,7 +155,7 @@ def test_throttling_without_end_is_handed_to_the_state_machine() -> None:
     assert deleter.calls <= 25
 
 
-def test_half_a_bucket_is_taken_at_once_and_each_further_deletion_waits() -> None:
+def test_half_a_bucket_is_used_at_once_and_later_deletions_wait() -> None:
     deleter, clock = Deleter(), StandingClock()
     make_step(deleter, clock, *plan_of(52)).run([VOLUME])
     assert clock.paused == 2 * 0.25

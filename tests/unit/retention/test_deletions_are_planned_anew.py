@@ -59,7 +59,7 @@ def test_a_crafted_plan_deletes_nothing_that_retention_keeps(region: str, kind: 
 
 
 @pytest.mark.parametrize("region", [PRIMARY, DR])
-def test_a_crafted_plan_deletes_what_retention_gives_up_too(region: str) -> None:
+def test_a_crafted_plan_deletes_only_what_retention_deletes_too(region: str) -> None:
     lab, volume = laboratory(policies=ONE)
     oldest, middle, newest = lab.ids(region)
     results = delete(lab, volume, [oldest, newest], region)

@@ -37,7 +37,7 @@ def test_a_plan_that_keeps_the_newest_passes() -> None:
     assert refusal(plan()) == ""
 
 
-def test_inv_01_another_systems_snapshot_is_not_ours_to_delete() -> None:
+def test_inv_01_another_systems_snapshot_is_not_deleted() -> None:
     assert f"INV-01: {OLDEST.id} is not managed by snapkeep-two" in refusal(plan(OLDEST), system="snapkeep-two")
 
 
@@ -73,11 +73,11 @@ def test_inv_05_a_newer_copy_that_does_not_count_replaces_none(change: dict[str,
     assert f"INV-05: {older.id} is the newest completed copy" in refusal(plan(older, among=[older, replace(newer, **change)]))
 
 
-def test_inv_02_the_newest_stays_beside_older_ones_that_may_go() -> None:
+def test_inv_02_the_newest_stays_while_older_ones_may_be_deleted() -> None:
     assert refusal(plan(OLDEST, NEWEST)) == f"INV-02: {NEWEST.id} is the newest completed snapshot of vol-0a"
 
 
-def test_inv_03_what_is_not_completed_is_not_deleted_by_retention() -> None:
+def test_inv_03_retention_deletes_only_completed_snapshots() -> None:
     failed = snapshot("2026-11-19T04:00", 9, state=SnapshotState.ERROR)
     assert f"INV-03: {failed.id} is error" in refusal(plan(failed, among=[*SNAPSHOTS, failed]))
 
@@ -125,11 +125,11 @@ def test_inv_05_copies_of_a_like_named_volume_elsewhere_do_not_count() -> None:
     assert f"INV-01: {copies[1].id} is of vol-0a, outside the plan" in refusal(plan(copies[1], among=copies))
 
 
-def test_inv_06_what_an_ami_uses_or_a_lock_holds_stays() -> None:
+def test_inv_06_snapshots_of_amis_and_locked_ones_stay() -> None:
     assert f"INV-06: {OLDEST.id}" in refusal(plan(OLDEST), protected_ids={OLDEST.id})
 
 
-def test_inv_07_nothing_goes_for_another_reason_than_retention() -> None:
+def test_inv_07_only_retention_is_a_reason_to_delete() -> None:
     orphaned = (Reason("source-gone", "its volume is gone"),)
     assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=orphaned))
     assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=()))
@@ -137,11 +137,11 @@ def test_inv_07_nothing_goes_for_another_reason_than_retention() -> None:
 
 
 @pytest.mark.parametrize("rule", ["newest", "minimum", "no-rule", "no-policy", "not-managed", "pending", "INV-04", "INV-06"])
-def test_inv_07_what_keeps_a_snapshot_never_deletes_it(rule: str) -> None:
+def test_inv_07_a_reason_to_keep_never_deletes(rule: str) -> None:
     assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=(Reason(rule, "a reason to keep it"),)))
 
 
-def test_inv_07_a_second_copy_may_go_as_one() -> None:
+def test_inv_07_a_second_copy_may_be_deleted_as_one() -> None:
     assert refusal(plan(OLDEST, reasons=(Reason("duplicate", "a second copy"),))) == ""
 
 
@@ -159,13 +159,13 @@ def test_inv_08_more_than_the_count_or_the_share_is_refused_whole() -> None:
     assert refusal(plan(OLDEST, SECOND, THIRD), Limits(max_share_percent=10, small_lineage=4)) == ""
 
 
-def test_inv_13_a_person_decides_about_what_cannot_be_restored() -> None:
+def test_inv_13_a_person_decides_about_unrestorable_snapshots() -> None:
     archived = replace(OLDEST, archived=True)
     text = refusal(plan(archived, among=[archived, *SNAPSHOTS[1:]]))
     assert text == f"INV-13: {OLDEST.id} is not a recovery point ({Unusable.ARCHIVED.label}); a person decides about it"
 
 
-def test_inv_18_what_a_recovery_restores_stays() -> None:
+def test_inv_18_points_of_a_recovery_stay() -> None:
     held = replace(OLDEST, tags=OLDEST.tags | holder_tag("rec-1", NOW))
     assert refusal(plan(held, among=[held, *SNAPSHOTS[1:]])) == f"INV-18: rec-1 holds {OLDEST.id}"
 
@@ -219,7 +219,7 @@ def test_simultaneous_snapshots_do_not_replace_each_other() -> None:
     assert f"INV-04: {both[1].id}" in text
 
 
-def test_holds_of_several_causes_come_together() -> None:
+def test_holds_of_several_causes_are_merged() -> None:
     images = image_holds({OLDEST.id: ("ami-1", "ami-2"), SECOND.id: ()})
     locks = lock_holds(
         {OLDEST.id: SnapshotLock(LockState.COMPLIANCE, datetime(2027, 1, 1, tzinfo=UTC), 14)},

@@ -189,7 +189,7 @@ def test_a_run_looks_before_its_plan_is_refused() -> None:
     assert [verdict.snapshot.id for verdict in plan.deletions] == [snapshot.id for snapshot in snapshots[8:10]]
 
 
-def test_a_sweep_hears_of_the_deletion_that_was_refused() -> None:
+def test_a_sweep_gets_the_refused_deletion() -> None:
     lab, volume, sweeper = steady()
     sweep(lab, sweeper)
     lab.policies = policy_set(keep=1, keep_copies=1)
@@ -223,7 +223,7 @@ def test_a_count_is_good_for_twelve_hours(hours: float, looked: int) -> None:
     assert looks.of(PRIMARY) == looked
 
 
-def test_a_run_looks_at_what_is_younger_than_the_count() -> None:
+def test_a_run_checks_snapshots_newer_than_the_count() -> None:
     lab, volume, sweeper = steady()
     sweep(lab, sweeper)
     lab.policies = policy_set(keep=1, keep_copies=1)
@@ -244,7 +244,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("text", FORGED, ids=["broken", "deep", "future", "last", "first"])
-def test_a_count_that_cannot_be_read_or_is_of_another_time_is_none(text: str) -> None:
+def test_a_count_that_is_unreadable_or_too_old_is_none(text: str) -> None:
     lab, volume, sweeper = steady()
     sweep(lab, sweeper)
     documents = lab.runner.composition.documents[PRIMARY]
@@ -275,7 +275,7 @@ OPTIONS = [SweepOptions(), SweepOptions(adopt=True), SweepOptions(former="snapke
 
 
 @pytest.mark.parametrize(("options", "number"), list(zip(OPTIONS, (0, 1, 1), strict=True)))
-def test_a_count_is_of_the_moment_before_the_listing_and_of_what_the_sweep_adopts(options: SweepOptions, number: int) -> None:
+def test_a_count_precedes_the_listing_and_includes_adopted_snapshots(options: SweepOptions, number: int) -> None:
     store, snapshots = StoredCount(MemoryDocuments()), [replace(lineage(["2026-10-01T03:00"])[0], tags={})]
     guards = SimpleNamespace(images_using=dict.fromkeys, locks=lambda _: {})
     sweep_of: Any = SimpleNamespace(count_store=store, system="snapkeep", guards=guards, locks=None)

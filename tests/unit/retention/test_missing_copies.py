@@ -53,7 +53,7 @@ def test_a_copy_whose_key_can_be_used_waits_for_none() -> None:
     ],
     ids=["copyable", "archived", "not copyable", "its key is disabled", "its key is not known"],
 )
-def test_a_copy_is_missing_of_what_ec2_can_copy(changes: dict[str, Any], expected: bool) -> None:
+def test_only_copies_that_ec2_can_make_are_missing(changes: dict[str, Any], expected: bool) -> None:
     assert missing(replace(OLDER, **changes)) is expected
 
 

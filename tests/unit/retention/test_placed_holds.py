@@ -44,7 +44,7 @@ def test_a_hold_covers_a_snapshot_and_its_copies_alike(placed: PlacedHold, cover
     assert [placed.covers(one) for one in (SNAPSHOTS[0], COPY)] == [covered, covered]
 
 
-def test_a_hold_of_a_copy_covers_that_copy_alone() -> None:
+def test_a_hold_of_a_copy_covers_only_this_copy() -> None:
     placed = hold(snapshots=(COPY.id,))
     assert (placed.covers(COPY), placed.covers(SNAPSHOTS[0])) == (True, False)
 
@@ -56,12 +56,12 @@ def test_a_hold_of_a_policy_covers_governed_volumes_and_tagged_snapshots() -> No
     assert hold(policies=(SNAPSHOTS[0].policy,)).covers(SNAPSHOTS[0], policy="bronze")
 
 
-def test_a_hold_of_what_this_version_does_not_know_covers_everything() -> None:
+def test_a_hold_that_this_version_does_not_know_covers_everything() -> None:
     text = to_text(hold()).replace("}", ', "instances": ["i-1"]}')
     assert from_text(PlacedHold, text).covers(SNAPSHOTS[0])
 
 
-def test_a_plan_keeps_held_snapshots_and_says_why() -> None:
+def test_a_plan_keeps_held_snapshots_with_the_reason() -> None:
     placed = PlacedHolds((hold(snapshots=(SOURCE,)),))
     plan = plan_region(RegionFacts(REGION, (), SNAPSHOTS), KEEP_ONE, NOW, system=SYSTEM, placed=placed)
     held = next(verdict for verdict in plan.verdicts if verdict.snapshot.id == SOURCE)
@@ -70,14 +70,14 @@ def test_a_plan_keeps_held_snapshots_and_says_why() -> None:
     assert len(plan.deletions) == 2
 
 
-def test_what_could_not_be_read_holds_everything() -> None:
+def test_holds_that_could_not_be_read_cover_everything() -> None:
     placed = PlacedHolds(unread={"us-west-2": "the holds in us-west-2 could not be read: no answer"})
     plan = plan_region(RegionFacts(REGION, (), SNAPSHOTS), KEEP_ONE, NOW, system=SYSTEM, placed=placed)
     assert plan.deletions == []
     assert "not known" in next(iter(plan.verdicts)).reasons[0].text
 
 
-def test_the_second_look_refuses_a_plan_that_deletes_what_is_held() -> None:
+def test_the_second_check_refuses_a_plan_that_deletes_held_snapshots() -> None:
     delete = Verdict(SNAPSHOTS[0], Action.DELETE, (Reason("keep_last", "beyond last 1"),))
     verdicts = [delete, *(Verdict(one, Action.KEEP, ()) for one in SNAPSHOTS[1:])]
     known = {"system": SYSTEM, "limits": KEEP_ONE.limits}

@@ -101,7 +101,7 @@ def test_own_snapshots_of_a_dr_region_are_no_part_of_its_plan() -> None:
     assert len(made) == 1
 
 
-def test_a_plan_names_what_goes_once_its_copies_are_made() -> None:
+def test_a_plan_names_deletions_that_follow_its_copies() -> None:
     """Adoption of history showed no deletion, for missing copies held all; the sweeps made them, and retention deleted."""
     history = [replace(source, tags={}) for source in SOURCES]
     readers = [CountingReader(REGION, history), CountingReader(DR, [])]

@@ -73,7 +73,7 @@ def test_a_source_stays_while_its_copy_waits_despite_a_newer_copy(state: EntrySt
 
 
 @pytest.mark.parametrize("told", ["another copy", "no entry"])
-def test_an_answer_that_the_queue_does_not_confirm_is_not_believed(told: str) -> None:
+def test_an_answer_that_the_queue_does_not_confirm_is_ignored(told: str) -> None:
     """A principal that reads a task token can answer the run that waits for it."""
     lab, volume, (first, second) = protected(2)
     made_up = CopyResult(CopyResultStatus.COPIED, second, DR, copy_id="snap-0")
@@ -87,7 +87,7 @@ def test_an_answer_that_the_queue_does_not_confirm_is_not_believed(told: str) ->
 
 
 @pytest.mark.parametrize(("minutes", "believed"), [(50, True), (61, False), (14 * 24 * 60, False)])
-def test_an_answer_about_a_copy_checked_long_ago_is_not_believed(minutes: int, believed: bool) -> None:
+def test_an_answer_about_a_copy_checked_long_ago_is_ignored(minutes: int, believed: bool) -> None:
     """The copy was deleted after its check: an answer, or a redriven run, may come long after it."""
     lab, volume, (first, second) = protected(2)
     lab.runner.advance(minutes * 60 - (lab.world.now() - done_at(lab, second)))
@@ -99,7 +99,7 @@ def test_an_answer_about_a_copy_checked_long_ago_is_not_believed(minutes: int, b
     assert deleted(made) == ([first] if believed else [])
 
 
-def test_an_answer_without_the_time_of_its_check_is_not_believed() -> None:
+def test_an_answer_without_the_time_of_its_check_is_ignored() -> None:
     """The entry of an earlier version does not say when the copy was checked."""
     lab, volume, (_, second) = protected(2)
     queue = lab.runner.composition.queues[DR]
@@ -174,7 +174,7 @@ def test_a_run_of_a_set_carries_out_its_unrefused_plans_and_fails() -> None:
 
 
 @pytest.mark.parametrize("broken", ["INV-04: the copy", "INV-04: no copy", "INV-06"])
-def test_the_second_look_refuses_what_a_decision_without_holds_would_delete(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_check_refuses_a_decision_without_holds(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lab, volume, (first, *_) = protected(3)
     if broken == "INV-04: the copy":
         put_back(lab, first, EntryState.RUNNING)

@@ -87,7 +87,7 @@ def test_a_period_has_its_copy_once_it_is_completed_or_in_progress() -> None:
     assert [(copy.snapshot_id, copy.status) for copy in plan.missing] == [(made[1].id, CopyStatus.IN_PROGRESS)]
 
 
-def test_an_adopted_snapshot_needs_a_copy_until_a_newer_copy_is_to_come() -> None:
+def test_an_adopted_snapshot_needs_a_copy_until_a_newer_one_is_requested() -> None:
     adoptable, newest = snapshot("2026-11-22T03:00", 22, managed=False), SOURCES[3]
     plan = plan_region(facts([adoptable, newest]), POLICIES, NOW, system=SYSTEM, adopt=True)
     assert [copy.snapshot_id for copy in plan.missing] == [newest.id]
@@ -96,7 +96,7 @@ def test_an_adopted_snapshot_needs_a_copy_until_a_newer_copy_is_to_come() -> Non
     assert [copy.snapshot_id for copy in plan.missing] == [adoptable.id, newest.id]
 
 
-def test_a_snapshot_without_a_run_is_copied_beside_newer_ones() -> None:
+def test_a_snapshot_without_a_run_is_copied_like_newer_ones() -> None:
     without_run = replace(SOURCES[2], tags={})
     plan = plan_region(facts([SOURCES[0], without_run, SOURCES[3]], since=SOURCES[1].start_time), POLICIES, NOW, system=SYSTEM)
     assert [copy.snapshot_id for copy in plan.missing] == [without_run.id, SOURCES[3].id]
@@ -162,7 +162,7 @@ def test_snapshots_of_an_ami_stay_with_the_reason() -> None:
     assert plan_region(facts(SOURCES), POLICIES, NOW, system=SYSTEM, protected_ids=NO_HOLDS).deletions == []
 
 
-def test_a_volume_whose_plan_is_refused_loses_nothing_and_says_why() -> None:
+def test_a_refused_plan_deletes_nothing_and_has_its_reason() -> None:
     strict = replace(POLICIES, limits=Limits(max_deletions=1))
     plan = plan_region(facts(SOURCES, copies=all_copies(SOURCES)), strict, NOW, system=SYSTEM)
     assert plan.deletions == []
@@ -262,7 +262,7 @@ def test_a_foreign_copy_is_listed_at_its_origins_time() -> None:
 
 
 @pytest.mark.parametrize("broken", ["INV-04: the copy of", "INV-04", "INV-06"])
-def test_the_second_look_refuses_deletions_decided_without_holds(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_check_refuses_deletions_decided_without_holds(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     to_delete = SOURCES[0]
     known = facts(
         SOURCES,

@@ -77,7 +77,7 @@ def test_no_copy_is_held_where_the_rule_compares_nothing() -> None:
     assert deleted(copies(PROVED, ""), VerifyRule(structure="never")) == [0]
 
 
-def test_a_proved_second_copy_stays_beside_an_unproved_copy() -> None:
+def test_a_proved_second_copy_stays_with_an_unproved_copy() -> None:
     first = copies(PROVED)[0]
     twin = replace(copy_of(SOURCES[0], DR, 9), start_time=NOW)
     facts = RegionFacts(DR, (), [first, twin], checked=frozenset({twin.id}))
@@ -95,7 +95,7 @@ def test_of_two_proved_copies_of_one_snapshot_the_second_is_deleted() -> None:
     assert [verdict.snapshot.id for verdict in plan.deletions] == [twin.id]
 
 
-def test_the_plan_says_why_and_announces_the_deletion_that_a_proof_brings() -> None:
+def test_the_plan_explains_and_announces_the_deletion_after_a_proof() -> None:
     listed = copies(PROVED, "")
     facts = [RegionFacts(REGION, (), SOURCES[:2], {DR: listed}), RegionFacts(DR, (), listed)]
     plans = make_plans([NoGuards(), NoGuards()], facts, dict.fromkeys((REGION, DR), policies()), NOW, system=SYSTEM)
@@ -106,7 +106,7 @@ def test_the_plan_says_why_and_announces_the_deletion_that_a_proof_brings() -> N
     assert [verdict.snapshot.id for verdict in plans[1].deletions_after_copies] == [listed[0].id]
 
 
-def test_inv_27_the_second_look_refuses_to_delete_the_only_proved_copy() -> None:
+def test_inv_27_the_second_check_refuses_to_delete_the_only_proved_copy() -> None:
     proved, newer = copies(PROVED, "")
     verdicts = [
         Verdict(proved, Action.DELETE, (Reason("keep_last", "beyond last 1"),)),
@@ -118,7 +118,7 @@ def test_inv_27_the_second_look_refuses_to_delete_the_only_proved_copy() -> None
     assert problem == f"INV-27: {proved.id} is the newest proved copy of {lineage.volume_id}"
 
 
-def test_inv_27_the_newest_proved_copy_stays_beside_older_ones_that_may_go() -> None:
+def test_inv_27_the_newest_proved_copy_stays_while_older_ones_expire() -> None:
     oldest, _, newest, _ = listed = copies(PROVED, PROVED, PROVED, "")
     verdicts = [
         Verdict(copy, Action.DELETE if copy in (oldest, newest) else Action.KEEP, (Reason("keep_last", "beyond last 1"),))

@@ -32,7 +32,7 @@ def test_a_second_copy_is_deleted_and_the_last_one_made_stays() -> None:
     assert to_delete([LAST, SECOND]) == {SECOND.id: f"a second copy of {SOURCE.id}, beside {LAST.id}"}
 
 
-def test_a_second_copy_that_the_rules_delete_goes_by_the_rules() -> None:
+def test_a_second_copy_that_the_rules_delete_is_deleted_by_them() -> None:
     newest = copy_of(snapshot("2026-11-22T09:00", 2), DR, 7)
     last_one = PolicySet(
         (replace(GOLD, copies=(CopyRule(DR, retention=Retention(keep_last=1)),)),), Limits(max_share_percent=100)
@@ -49,7 +49,7 @@ def test_the_copy_that_stays_is_the_one_that_counts() -> None:
     assert (kept.snapshot.id, {reason.rule for reason in kept.reasons}) == (LAST.id, {"newest", "keep_last"})
 
 
-def test_the_plan_says_what_the_sweep_does() -> None:
+def test_the_plan_equals_the_actions_of_the_sweep() -> None:
     plan = plan_region(RegionFacts(DR, [], [LAST, SECOND]), POLICIES, NOW, system=SYSTEM)
     decision = decide_dr(DrFacts(system=SYSTEM, plan=plan, snapshots=[LAST, SECOND]), POLICIES)
     assert [verdict.snapshot.id for verdict in decision.deletions] == [verdict.snapshot.id for verdict in plan.deletions]
@@ -63,7 +63,7 @@ def test_a_second_copy_that_an_ami_uses_stays_with_both_reasons() -> None:
     assert "in use by ami-1" in [reason.text for reason in verdict.reasons]
 
 
-def test_only_completed_copies_of_ours_count_as_a_second() -> None:
+def test_only_completed_managed_copies_count_as_second() -> None:
     newest = copy_of(snapshot("2026-11-22T09:00", 2), DR, 7)
     for others in ([], [newest]):
         assert to_delete([SECOND, made(3, hours=1, state=SnapshotState.PENDING), *others]) == {}
@@ -71,7 +71,7 @@ def test_only_completed_copies_of_ours_count_as_a_second() -> None:
         assert to_delete([SECOND, made(3, hours=1, tags={}), *others]) == {}
 
 
-def test_without_a_rule_for_the_region_nothing_goes() -> None:
+def test_without_a_rule_for_the_region_nothing_is_deleted() -> None:
     assert to_delete([LAST, SECOND], PolicySet((replace(GOLD, copies=()),))) == {}
 
 

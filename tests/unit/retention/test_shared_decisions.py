@@ -54,7 +54,7 @@ def test_two_copies_of_a_snapshot_count_once_even_without_a_start_tag() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "counts"), [(0, True), (1, False)])
-def test_a_clock_that_is_fifteen_minutes_ahead_is_believed_and_no_more(seconds: int, counts: bool) -> None:
+def test_a_clock_may_be_fifteen_minutes_ahead_and_no_more(seconds: int, counts: bool) -> None:
     ahead = snapshot(NOW + timedelta(minutes=15, seconds=seconds), 2)
     for others in ([], [snapshot("2026-11-23T02:00", 3, managed=False)]):
         verdicts = decide([snapshot("2026-11-23T01:00", 1), ahead, *others], Retention(keep_last=1), NOW, system=SYSTEM)

@@ -50,7 +50,7 @@ def delete(lab: Laboratory, volume: str, region: str) -> list[str]:
 
 
 @pytest.mark.parametrize("region", [PRIMARY, DR])
-def test_a_tagged_snapshot_stays_with_its_copy_and_takes_no_place(region: str) -> None:
+def test_a_tagged_snapshot_stays_with_its_copy_and_does_not_count(region: str) -> None:
     lab, volume = night()
     first, _, third, newest = lab.ids()
     for one in (first, newest):
@@ -69,7 +69,7 @@ def test_a_tag_with_another_value_or_one_that_was_removed_holds_nothing(region: 
     assert delete(lab, volume, region) == [newest]
 
 
-def test_a_tag_on_a_copy_holds_that_copy_alone() -> None:
+def test_a_tag_on_a_copy_holds_only_this_copy() -> None:
     lab, volume = night(3)
     first, _, newest = lab.ids()
     protect(lab, lab.ids(DR)[0], DR)
@@ -126,7 +126,7 @@ def test_a_sweep_keeps_a_tagged_snapshot_and_its_copy(region: str) -> None:
     assert len(world.managed(region)) == 2
 
 
-def test_the_plan_command_shows_what_a_tag_holds_in_every_region() -> None:
+def test_the_plan_command_shows_snapshots_held_by_tag_in_every_region() -> None:
     world = SweepingWorld(policies=holding(gold(keep=9, keep_copies=9)))
     volume = world.volume()
     first = world.snapshot(volume)
@@ -145,7 +145,7 @@ def test_the_plan_command_shows_what_a_tag_holds_in_every_region() -> None:
         assert plan.deletions == []
 
 
-def test_the_second_look_refuses_a_deletion_of_what_a_tag_holds() -> None:
+def test_the_second_check_refuses_a_deletion_of_a_tagged_snapshot() -> None:
     first, second = snapshot("2026-01-01T00:00", 1), snapshot("2026-01-02T00:00", 2)
     verdicts = [Verdict(first, Action.DELETE, (Reason("keep_last", "beyond last 1"),)), Verdict(second, Action.KEEP, ())]
     (problem,) = find_problems(

@@ -22,7 +22,7 @@ def test_those_after_the_first_managed_snapshot_are_unhandled() -> None:
     assert unhandled([FIRST, ours[0], twin, THIRD, ours[1]], DEPLOYED, system=SYSTEM) == {THIRD.id}
 
 
-def test_without_a_managed_snapshot_the_newest_alone_is_unhandled() -> None:
+def test_without_a_managed_snapshot_only_the_newest_is_unhandled() -> None:
     assert unhandled([FIRST, THIRD, SECOND], DEPLOYED, system=SYSTEM) == {THIRD.id}
 
 
@@ -36,7 +36,7 @@ def test_without_a_managed_snapshot_the_newest_alone_is_unhandled() -> None:
     ],
     ids=["pending", "failed", "a copy", "not copyable"],
 )
-def test_what_cannot_be_protected_is_neither_unhandled_nor_the_newest(change: dict[str, Any]) -> None:
+def test_unprotectable_snapshots_are_neither_unhandled_nor_the_newest(change: dict[str, Any]) -> None:
     assert unhandled([FIRST, replace(SECOND, **change)], DEPLOYED, system=SYSTEM) == {FIRST.id}
 
 
@@ -45,7 +45,7 @@ def test_what_cannot_be_protected_is_neither_unhandled_nor_the_newest(change: di
     [{MANAGED: SYSTEM}, {MANAGED: "snapkeep-two", SOURCE_VOLUME: VOLUME}, {ORIGINAL_NAME: "vol-0a_20261120"}],
     ids=["ours", "another system's", "the original system's"],
 )
-def test_what_a_system_handled_is_left_alone(tags: dict[str, str]) -> None:
+def test_handled_snapshots_are_left_alone(tags: dict[str, str]) -> None:
     assert unhandled([replace(SECOND, tags=tags)], DEPLOYED, system=SYSTEM) == set()
 
 

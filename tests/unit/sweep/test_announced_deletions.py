@@ -157,7 +157,7 @@ def number_deleted(seed: int) -> int:
 @example(usual=5, before=LEAST + 1, planned=1, first=LEAST)
 @example(usual=150, before=1_400, planned=200, first=1_300)
 @example(usual=150, before=900, planned=800, first=850)
-def test_a_plan_warns_of_exactly_what_stops_a_run(usual: int, before: int, planned: int, first: int) -> None:
+def test_a_plan_warns_exactly_if_a_run_would_stop(usual: int, before: int, planned: int, first: int) -> None:
     """Also where runs announced some of the deletions already, and beyond the thousand that one listing holds."""
     world = World(usual)
     world.announced.announce(TODAY, IDS[:before])
@@ -225,7 +225,7 @@ class Broken(MemoryDocuments):
         raise self.error
 
 
-def test_a_run_that_may_not_list_deletes_nothing_and_says_so() -> None:
+def test_a_run_that_may_not_list_deletes_nothing_and_reports_it() -> None:
     world = World(documents=Broken(AwsRefused("AccessDenied")))
     assert not world.may(IDS[:1])
     (notice,) = world.notices

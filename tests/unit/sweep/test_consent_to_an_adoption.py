@@ -9,7 +9,7 @@ from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold
 
 
 @pytest.mark.parametrize("keep_copies", [1, 3])
-def test_an_adoption_deletes_and_copies_what_its_plan_announced(keep_copies: int) -> None:
+def test_an_adoption_deletes_and_copies_as_its_plan_announced(keep_copies: int) -> None:
     """The plan of an adoption said that 20 stay and none goes; three sweeps later 7 were left."""
     world = SweepingWorld(policies=gold(keep=7, keep_copies=keep_copies))
     volume = world.volume(Backup="gold")

@@ -131,7 +131,7 @@ def test_such_a_day_puts_the_system_on_hold() -> None:
 
 
 @pytest.mark.parametrize("by_others", [0, LEAST + 1])
-def test_a_released_hold_does_not_come_back_on_that_day_or_the_next(by_others: int) -> None:
+def test_a_released_hold_is_not_placed_again_until_the_day_after(by_others: int) -> None:
     sweeps = Sweeps()
     sweeps.runs_plan(LEAST + 1)
     assert sweeps.at(NOON, by_others=by_others)
@@ -149,7 +149,7 @@ def test_a_day_that_was_allowed_is_not_judged_by_a_later_parameter() -> None:
     assert sweeps.at(NOON + timedelta(days=1), since=NOON) == []
 
 
-def test_a_hold_that_cannot_be_placed_is_a_finding_and_is_placed_later() -> None:
+def test_a_hold_that_cannot_be_placed_is_found_and_placed_later() -> None:
     class Refusing(MemoryHolds):
         def place(self, hold: PlacedHold) -> None:
             raise AwsRefused("put_parameter: AccessDenied")
@@ -163,7 +163,7 @@ def test_a_hold_that_cannot_be_placed_is_a_finding_and_is_placed_later() -> None
 
 
 @pytest.mark.parametrize("by_others", [0, LEAST + 1])
-def test_a_sweep_lets_runs_know_the_usual_number_also_on_an_unusual_day(by_others: int) -> None:
+def test_a_sweep_writes_the_usual_number_also_on_an_unusual_day(by_others: int) -> None:
     sweeps = Sweeps(usual=2)
     assert bool(sweeps.at(NOON, by_others=by_others)) == bool(by_others)
     assert [sweeps.announced.of(TODAY + timedelta(days=more)).usual for more in (0, 1, 2)] == [2, 2, None]

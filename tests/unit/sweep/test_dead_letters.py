@@ -70,7 +70,7 @@ def test_an_unreadable_letter_stays_is_reported_and_stops_no_other(body: str) ->
     assert letters.deleted == ["receipt-1"]
 
 
-def test_an_event_that_comes_twice_is_one_run_and_both_messages_go() -> None:
+def test_a_duplicate_event_is_one_run_and_both_messages_are_deleted() -> None:
     letters, runs = Letters([json.dumps(EVENT)] * 2), Runs()
     assert len(ReplayDeadLetters(letters=letters, runs=runs).run()) == 2
     assert set(runs.started) == {f"replay-{EVENT['id']}"}
@@ -78,7 +78,7 @@ def test_an_event_that_comes_twice_is_one_run_and_both_messages_go() -> None:
 
 
 @pytest.mark.parametrize("event_id", ["", None, "with a blank", "x" * 200, {"a": 1}, "ü", 7])
-def test_a_replay_has_a_name_that_step_functions_takes(event_id: object) -> None:
+def test_the_name_of_a_replay_is_valid_in_step_functions(event_id: object) -> None:
     runs = Runs()
     ReplayDeadLetters(letters=Letters([json.dumps(EVENT | {"id": event_id})]), runs=runs).run()
     (name,) = runs.started
@@ -94,7 +94,7 @@ def test_a_message_that_starts_nothing_stays_for_the_next_sweep() -> None:
 
 
 @pytest.mark.parametrize(("source", "detail_type"), [("aws.events", "Scheduled Event"), ("snapkeep.vault", "Vault copy ended")])
-def test_what_comes_again_by_itself_is_not_replayed(source: str, detail_type: str) -> None:
+def test_events_that_recur_by_themselves_are_not_replayed(source: str, detail_type: str) -> None:
     letters, runs = Letters([json.dumps(EVENT | {"source": source, "detail-type": detail_type, "detail": {}})]), Runs()
     assert ReplayDeadLetters(letters=letters, runs=runs).run() == []
     assert (letters.deleted, runs.started) == (["receipt-0"], [])

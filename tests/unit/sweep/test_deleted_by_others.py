@@ -64,7 +64,7 @@ def test_a_finding_whose_report_was_not_published_is_found_again() -> None:
     assert deletions(world.sweep()) == []
 
 
-def test_a_copy_that_somebody_deletes_is_found_in_its_region() -> None:
+def test_a_copy_that_a_person_deletes_is_found_in_its_region() -> None:
     world, _ = protected()
     copy = min(world.managed(DR), key=lambda copy: str(copy["StartTime"]))
     world.ec2_dr.delete_snapshot(SnapshotId=copy["SnapshotId"])
@@ -82,7 +82,7 @@ def test_a_deletion_by_retention_between_sweeps_is_no_finding() -> None:
 
 
 @pytest.mark.parametrize(("who", "found"), [(OURS, 0), (SAMPLE, 1), (OURS.replace("assumed-role", "user"), 1)])
-def test_the_systems_own_deletion_under_a_former_policy_is_no_finding(who: str, found: int) -> None:
+def test_the_systems_own_deletion_under_an_earlier_policy_is_no_finding(who: str, found: int) -> None:
     world, (first, *_) = protected()
     world.ec2.delete_snapshot(SnapshotId=first)
     world.trail.by[first] = who
@@ -102,7 +102,7 @@ def test_a_deleted_snapshot_that_was_held_is_missed(age: float, found: int) -> N
     assert len(deletions(world.sweep())) == found
 
 
-def test_a_trail_that_refuses_leaves_the_finding_with_who_unknown() -> None:
+def test_a_trail_that_refuses_leaves_an_unknown_principal() -> None:
     world, (first, *_) = protected()
     world.ec2.delete_snapshot(SnapshotId=first)
     world.trail.error = AwsRefused("cloudtrail:LookupEvents is denied")

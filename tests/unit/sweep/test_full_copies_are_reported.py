@@ -22,7 +22,7 @@ def event(incremental: str | None) -> dict[str, object]:
     }
 
 
-def test_an_event_says_whether_a_copy_was_full() -> None:
+def test_an_event_shows_whether_a_copy_was_full() -> None:
     parsed = [parse_copy_event(event(said)) for said in ("false", "False", "true", None)]
     assert [isinstance(ended, CopyEndEvent) and ended.full for ended in parsed] == [True, True, False, False]
 

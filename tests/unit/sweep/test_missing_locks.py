@@ -86,7 +86,7 @@ class Remembering(SweepingWorld):
 
 
 @pytest.mark.parametrize("region", [PRIMARY, DR])
-def test_a_lock_that_is_requested_and_not_made_is_not_called_repaired(region: str) -> None:
+def test_a_requested_lock_that_is_not_made_is_not_repaired(region: str) -> None:
     world = Remembering()
     world.snapshot(world.volume())
     world.later(2 * HOUR)
@@ -100,7 +100,7 @@ def test_a_lock_that_is_requested_and_not_made_is_not_called_repaired(region: st
     assert [end[1] for end in ends if end] == ["requested"] * 2 + ["requested at 2026-01-01 02:00 UTC already"] * 2
 
 
-def test_a_sweep_names_the_version_of_the_document_that_wants_the_lock() -> None:
+def test_a_sweep_names_the_version_of_the_document_that_requires_the_lock() -> None:
     lab, requests = Locking(policy_set()), Unheard()
     lab.runner.composition.locks_of = lambda _: requests  # type: ignore[method-assign]
     lab.policies = replace(lab.policies, source=PolicySource(SourceKind.DOCUMENT, 7))
@@ -126,7 +126,7 @@ def test_a_snapshot_that_has_just_completed_is_left_to_its_run() -> None:
     assert lab.missing() == []
 
 
-def test_what_its_policy_wants_locked_is_locked_and_not_deleted() -> None:
+def test_a_snapshot_with_a_required_lock_is_locked_and_not_deleted() -> None:
     lab = Locking(policy_set(keep=1))
     lab.lock(None)
     volume = lab.snapshots()[0].volume_id

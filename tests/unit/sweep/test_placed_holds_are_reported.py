@@ -24,7 +24,7 @@ def world_with_more_than_is_kept() -> SweepingWorld:
 
 
 @pytest.mark.parametrize("region", [PRIMARY, DR])
-def test_a_sweep_keeps_what_is_held_and_names_the_hold(region: str) -> None:
+def test_a_sweep_keeps_held_snapshots_and_names_the_hold(region: str) -> None:
     world = world_with_more_than_is_kept()
     now = world.composition().clock.now()
     world.composition().hold_stores[PRIMARY].place(hold(since=now, review_after=timedelta(days=5)))
@@ -51,7 +51,7 @@ def test_a_hold_of_a_policy_counts_all_that_the_policy_governs(policy: str, held
     assert world.sweep(PRIMARY).counts[Figure.SNAPSHOTS_HELD] == held
 
 
-def test_a_sweep_that_cannot_read_the_holds_deletes_nothing_and_says_so() -> None:
+def test_a_sweep_that_cannot_read_holds_deletes_nothing_and_reports_it() -> None:
     world = world_with_more_than_is_kept()
     world.world.take_region_away(PRIMARY)
     report = world.sweep(DR)

@@ -56,7 +56,7 @@ def test_sources_and_copies_are_adopted_and_none_is_copied_again() -> None:
     assert {snapshot["SnapshotId"] for snapshot in world.snapshots(DR)} == copies
 
 
-def test_history_of_nobody_is_left_alone() -> None:
+def test_unmanaged_history_is_left_alone() -> None:
     world, volume = renamed()
     (stranger,) = [world.ec2.create_snapshot(VolumeId=world.volume(Name="other"))["SnapshotId"]]
     world.sweep(former=OLD)
@@ -64,7 +64,7 @@ def test_history_of_nobody_is_left_alone() -> None:
     assert volume
 
 
-def test_the_plan_announces_what_the_sweeps_delete() -> None:
+def test_the_plan_announces_the_deletions_of_sweeps() -> None:
     world, _ = renamed(days=6)
     world.policies = gold(keep=2, keep_copies=3)
     readers = [world.composition().reader(region) for region in (PRIMARY, DR)]

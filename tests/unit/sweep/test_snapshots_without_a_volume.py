@@ -25,7 +25,7 @@ def world_with_strays(count: int) -> tuple[SweepingWorld, list[str]]:
     return world, strays
 
 
-def test_unrelated_snapshots_with_the_arbitrary_volume_id_are_left_alone_and_counted() -> None:
+def test_unrelated_snapshots_with_an_arbitrary_volume_id_are_kept_and_counted() -> None:
     """Each was run by its createSnapshot event: they became one lineage, whose retention deleted the first copies."""
     world, strays = world_with_strays(4)
     reader = Ec2Reader(client=world.ec2, region=PRIMARY)

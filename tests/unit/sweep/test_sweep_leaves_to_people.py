@@ -95,7 +95,7 @@ def test_a_plan_that_deletes_too_much_is_reported_and_not_carried_out() -> None:
     assert len(world.snapshots(PRIMARY)) == 8
 
 
-def test_snapshots_past_retention_go_though_their_volume_was_deleted_long_ago() -> None:
+def test_snapshots_past_retention_of_a_deleted_volume_are_deleted() -> None:
     world = SweepingWorld(policies=gold(keep=5))
     volume = world.volume()
     for _ in range(5):

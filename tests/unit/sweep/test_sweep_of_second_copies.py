@@ -70,7 +70,7 @@ def test_too_many_second_copies_for_a_plan_are_refused_and_reported() -> None:
     assert any("INV-08" in item.text for item in report.items)
 
 
-def test_within_the_limits_all_but_the_checked_one_go() -> None:
+def test_within_the_limits_all_but_the_checked_copy_are_deleted() -> None:
     world, copies = a_snapshot_copied_twice(gold(limits=Limits(max_deletions=3, max_share_percent=100)), more=3)
     report = world.sweep(DR)
     assert kept(world) == [copies[0]]

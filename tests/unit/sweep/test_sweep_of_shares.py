@@ -58,13 +58,13 @@ def test_a_share_older_than_a_day_is_counted_and_found() -> None:
     assert (report.counts[Figure.COPIES_SHARED], report.counts[Figure.COPIES_IN_VAULT]) == (0, 1)
 
 
-def test_the_word_of_another_account_withdraws_no_share() -> None:
+def test_the_event_of_another_account_withdraws_no_share() -> None:
     world, _, copy = shared_copy()
     assert not sharing_of(world.composition(), DR).withdraw(VaultWord(copy, "snap-0fedcba9876543210", STRANGER))
     assert world.sweep(DR).counts[Figure.COPIES_SHARED] == 1
 
 
-def test_the_status_counts_what_vaults_have_and_wait_for() -> None:
+def test_the_status_counts_vault_copies_and_waiting_shares() -> None:
     world, _, copy = shared_copy()
 
     def seen() -> SystemStatus:
@@ -87,7 +87,7 @@ def test_the_status_counts_what_vaults_have_and_wait_for() -> None:
     assert [(one.copied, one.shared, one.late) for one in seen().vaults] == [(1, 0, False)]
 
 
-def test_a_stranger_beside_the_vault_is_found_by_the_next_sweep() -> None:
+def test_the_next_sweep_finds_an_unknown_account_besides_the_vault() -> None:
     """INV-22."""
     world, _, copy = shared_copy()
     grant = {"Attribute": "createVolumePermission", "OperationType": "add"}

@@ -70,13 +70,11 @@ def report(*items: ReportItem, **given: object) -> SweepReport:
         ((), "AwsRefused: no", SweepOutcome.FAILED),
     ],
 )
-def test_the_outcome_says_whether_anything_is_left_wrong(
-    items: tuple[ReportItem, ...], broken: str, outcome: SweepOutcome
-) -> None:
+def test_the_outcome_shows_whether_a_fault_remains(items: tuple[ReportItem, ...], broken: str, outcome: SweepOutcome) -> None:
     assert report(*items, broken=broken).outcome is outcome
 
 
-def test_failures_come_first_in_text_and_json() -> None:
+def test_failures_are_first_in_text_and_json() -> None:
     made = report(NOTED, REPAIRED, FAILED)
     text = text_of(made)
     assert text.index("Needs attention:") < text.index("Repaired:") < text.index("Good to know:") < text.index("Figures:")
@@ -98,7 +96,7 @@ def test_a_thousand_failures_with_one_cause_are_one_line() -> None:
     assert len(text.splitlines()) < 20
 
 
-def test_the_page_of_ten_thousand_failures_is_small_and_says_so() -> None:
+def test_the_page_of_ten_thousand_failures_is_small_and_has_the_number() -> None:
     items = [
         ReportItem(FindingKind.COPY_FAILED, f"snap-{n}", "vol-1", f"<{'&' * 200}{chr(97 + n % 7)}", Handling.NEEDS_ATTENTION)
         for n in range(10_000)
@@ -123,7 +121,7 @@ def test_a_cut_report_keeps_failures_and_counts() -> None:
     assert cut(made) == made
 
 
-def test_a_message_fits_into_sns_and_says_that_it_was_cut() -> None:
+def test_a_message_fits_into_sns_and_shows_that_it_was_cut() -> None:
     items = [
         ReportItem(
             FindingKind.COPY_FAILED,
@@ -145,7 +143,7 @@ def test_a_report_survives_json() -> None:
     assert again == made
 
 
-def test_the_page_needs_nothing_from_outside_and_escapes_what_comes_from_tags() -> None:
+def test_the_page_is_self_contained_and_escapes_tags() -> None:
     evil = ReportItem(FindingKind.COPY_FAILED, "snap-1", "vol-1", "<script>alert(1)</script>", Handling.NEEDS_ATTENTION)
     page = render_page(report(evil, REPAIRED, NOTED))
     assert "<script" not in page
@@ -284,7 +282,7 @@ def test_a_report_that_was_cut_and_kept_still_counts_everything() -> None:
     assert from_json(SweepReport, json.loads(json.dumps(report_to_json(made)))).count(Handling.NOTED) == 5000
 
 
-def test_a_message_that_was_cut_still_says_where_the_whole_report_is() -> None:
+def test_a_message_that_was_cut_still_has_the_reports_location() -> None:
     items = [
         ReportItem(FindingKind.COPY_FAILED, f"snap-{n}", "", f"cause {chr(97 + n % 26) * n}", Handling.NEEDS_ATTENTION)
         for n in range(1500)
@@ -294,7 +292,7 @@ def test_a_message_that_was_cut_still_says_where_the_whole_report_is() -> None:
     assert text.endswith("The whole report: s3://bucket/reports/sweep-1.html")
 
 
-def test_a_cause_without_end_does_not_push_the_rest_out() -> None:
+def test_an_endless_cause_does_not_displace_the_others() -> None:
     text = text_of(report(broken="x" * 300_000))
     assert text.startswith("FAILED: sweep of us-east-1")
     assert "policy gold" in text

@@ -93,7 +93,7 @@ def test_in_ordinary_times_no_history_is_read_however_many_runs_wait() -> None:
     assert world.waiting[PRIMARY].read == []
 
 
-def test_a_run_that_has_just_begun_is_let_alone() -> None:
+def test_a_run_that_has_just_begun_is_ignored() -> None:
     world = busy_world()
     world.snapshot(world.volume())
     world.later(3 * MINUTE)
@@ -168,7 +168,7 @@ def test_a_run_whose_copys_failure_was_lost_gets_the_cause() -> None:
     assert "the key is disabled" in failed["cause"]
 
 
-def test_a_lost_entry_of_a_run_is_found_beside_its_other_entry() -> None:
+def test_a_lost_entry_of_a_run_with_another_entry_is_found() -> None:
     rules = tuple(CopyRule(region, retention=Retention(keep_last=3)) for region in (DR, OTHER_DR))
     policies = PolicySet((Policy("both", Selector(tags={"Backup": ("*",)}), Retention(keep_last=7), rules),), Limits())
     world = Watched(

@@ -47,7 +47,7 @@ def found(
     return [(finding.kind, finding.subject, finding.repair) for finding in decide_primary(facts, POLICIES, NOW).findings]
 
 
-def test_another_systems_snapshot_is_left_alone_whole_or_with_tags_lost() -> None:
+def test_another_systems_snapshot_is_left_alone_with_or_without_tags() -> None:
     theirs = tagged(LATER, system="another")
     for listed in (theirs, tagged(LATER, system="another", without=ORIGINAL_NAME)):
         assert found(OURS, listed) == [(FindingKind.OTHER_SYSTEM, LATER.id, None)]

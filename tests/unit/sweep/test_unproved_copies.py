@@ -148,7 +148,7 @@ def proofs(world: SweepingWorld) -> list[str]:
     return [one.get(PROOF, "").partition(" ")[0] for one in tags]
 
 
-def test_a_sweep_proves_what_no_comparison_proved() -> None:
+def test_a_sweep_has_unproved_copies_compared() -> None:
     world = unproved_world()
     assert proofs(world) == [""]
     first = world.sweep(DR)
@@ -190,7 +190,7 @@ def test_sweeps_of_one_day_start_one_comparison_and_the_next_day_another() -> No
     assert len(started) == 2
 
 
-def test_one_sweep_starts_a_bounded_number_and_later_ones_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_sweep_starts_a_limited_number_and_later_ones_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dr, "MOST_COMPARISONS", 2)
     world = unproved_world(volumes=5)
     report = world.sweep(DR)

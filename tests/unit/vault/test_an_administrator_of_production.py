@@ -110,7 +110,7 @@ def test_the_answers_are_those_of_the_page(answers: dict[tuple[str, str], Answer
     assert len(CALLS) == 40
 
 
-def test_what_is_lost_and_what_stays_is_on_the_page(attacked: Attacked, answers: dict[tuple[str, str], Answer]) -> None:
+def test_the_page_has_what_is_lost_and_what_stays(attacked: Attacked, answers: dict[tuple[str, str], Answer]) -> None:
     def fate(region: str, snapshot: str, account: str = "", content: Any = None) -> str:
         found = attacked.recovered(region, snapshot, account)
         assert found is None or content is None or found == content
@@ -144,6 +144,6 @@ def test_what_is_lost_and_what_stays_is_on_the_page(attacked: Attacked, answers:
     assert fates_on_the_page() == fates
 
 
-def test_the_vault_s_lock_is_as_it_was(attacked: Attacked, answers: dict[tuple[str, str], Answer]) -> None:
+def test_the_vault_s_lock_is_unchanged(attacked: Attacked, answers: dict[tuple[str, str], Answer]) -> None:
     locked = attacked.vault_ec2().describe_locked_snapshots()["Snapshots"]
     assert {lock["SnapshotId"]: lock["LockState"] for lock in locked}[attacked.vault_copy] == "compliance"

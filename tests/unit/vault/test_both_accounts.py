@@ -20,7 +20,7 @@ def no_fault(accounts: TwoAccounts) -> None:
 
 
 @pytest.mark.parametrize("region", [DR, ELSEWHERE])
-def test_each_proved_copy_comes_into_the_vault_and_is_shared_no_more(region: str) -> None:
+def test_each_proved_copy_reaches_the_vault_and_its_share_ends(region: str) -> None:
     accounts = TwoAccounts(region=region)
     sources = [accounts.protect() for _ in range(4)]
     contents = [accounts.checksums(PRIMARY, source) for source in accounts.lab.ids()]
@@ -35,7 +35,7 @@ def test_each_proved_copy_comes_into_the_vault_and_is_shared_no_more(region: str
     no_fault(accounts)
 
 
-def test_a_volume_comes_back_when_production_s_account_is_deleted() -> None:
+def test_a_volume_is_recovered_after_production_s_account_is_deleted() -> None:
     accounts = TwoAccounts()
     content = accounts.checksums(PRIMARY, accounts.protect())
     accounts.world.close_account(accounts.production)

@@ -44,7 +44,7 @@ def test_a_shared_copy_is_copied_under_the_vaults_key_with_its_origin() -> None:
     assert (tags[SOURCE_VOLUME], tags[SOURCE_SNAPSHOT]) == (volume_id, source.id)
 
 
-def test_word_is_sent_from_completion_until_the_share_ends() -> None:
+def test_events_are_sent_from_completion_until_the_share_ends() -> None:
     lab = VaultLaboratory()
     shared_id = lab.offer(lab.make_volume())
     lab.run_until(lambda: lab.entries(EntryState.RUNNING) == 1)
@@ -56,7 +56,7 @@ def test_word_is_sent_from_completion_until_the_share_ends() -> None:
     assert lab.words == [shared_id]
 
 
-def test_word_is_sent_again_as_long_as_the_share_stays() -> None:
+def test_events_are_sent_again_while_the_share_stays() -> None:
     lab = VaultLaboratory(withdraws=False)
     shared_id = lab.offer(lab.make_volume())
     lab.settle()
@@ -66,7 +66,7 @@ def test_word_is_sent_again_as_long_as_the_share_stays() -> None:
     assert len(lab.copies()) == 1, "word again is not a copy again"
 
 
-def test_without_any_event_sweeps_copy_and_send_word() -> None:
+def test_without_any_event_sweeps_copy_and_send_events() -> None:
     lab = VaultLaboratory(faults=Faults(event_lost=1.0))
     shared_id = lab.offer(lab.make_volume())
     lab.runner.advance(HOUR)
@@ -85,7 +85,7 @@ def test_snapshots_of_accounts_that_are_no_owners_are_not_copied() -> None:
     assert (lab.copies(), lab.words) == ([], [])
 
 
-def test_a_vault_without_owners_copies_nothing_and_says_why() -> None:
+def test_a_vault_without_owners_copies_nothing_and_reports_why() -> None:
     lab = VaultLaboratory()
     lab.share(lab.dr_copy(lab.make_volume()))
     done = replace(lab.runner.composition.pull(DR), owners=()).run()
@@ -170,7 +170,7 @@ def test_a_copy_succeeds_once_its_key_is_shared() -> None:
     assert [copy.state for copy in lab.copies()] == ["completed"]
 
 
-def test_a_copy_that_cannot_be_restored_is_not_said_to_be_complete() -> None:
+def test_an_unrestorable_copy_is_not_reported_as_completed() -> None:
     """INV-25: production goes on to share until the vault has a usable copy."""
     lab = VaultLaboratory(vaults=(vault(kms_key="alias/mine"),))
     kms = lab.world.client("kms", DR, VAULT_ACCOUNT, caller="person")
@@ -221,7 +221,7 @@ def test_a_share_that_is_withdrawn_before_it_is_copied_is_notified() -> None:
         (lambda one: replace(one, state=SnapshotState.ERROR), "it is error"),
     ],
 )
-def test_what_no_vault_copies_is_refused_with_its_reason(unfit: Callable[[Snapshot], Snapshot], why: str) -> None:
+def test_a_share_that_no_vault_copies_is_refused_with_its_reason(unfit: Callable[[Snapshot], Snapshot], why: str) -> None:
     lab = VaultLaboratory()
     lab.share(lab.dr_copy(lab.make_volume()))
     pull = lab.runner.composition.pull(DR)

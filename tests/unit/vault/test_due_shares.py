@@ -151,7 +151,7 @@ def found(shared: Snapshot, *readers: str, accounts: tuple[str, ...] = (ACCOUNT,
     return [finding.kind for finding in share_findings(shared, readers, POLICIES, accounts)]
 
 
-def test_a_share_with_anybody_who_is_no_vault_is_a_finding() -> None:
+def test_a_share_with_an_account_that_is_no_vault_is_a_finding() -> None:
     """INV-22."""
     shared = copy(1, **share_tag(BUNKER, NOW))
     assert found(shared, ACCOUNT) == []
@@ -191,7 +191,7 @@ WORD = {
 }
 
 
-def test_a_vaults_word_names_both_copies_and_its_account() -> None:
+def test_a_vaults_event_names_both_copies_and_its_account() -> None:
     assert parse_vault_word(WORD) == VaultWord("snap-0123456789abcdef0", "snap-0fedcba9876543210", ACCOUNT)
 
 
@@ -206,7 +206,7 @@ def test_a_vaults_word_names_both_copies_and_its_account() -> None:
         {"detail": {**WORD["detail"], "copy": "snap-x; rm"}},  # type: ignore[dict-item]
     ],
 )
-def test_a_word_that_cannot_be_read_is_refused(wrong: dict[str, object]) -> None:
+def test_an_unreadable_event_of_a_vault_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidEvent):
         parse_vault_word(WORD | wrong)
 
@@ -226,7 +226,7 @@ def standing(*copies: Snapshot) -> VaultStanding:
     return bunker
 
 
-def test_a_vault_has_what_it_said_and_waits_for_the_rest() -> None:
+def test_a_vault_has_confirmed_copies_and_waits_for_the_others() -> None:
     copied = [copy(days, number, **{VAULT_COPY: "bunker snap-1"}) for number, days in ((1, 5), (2, 3))]
     shared, due_now = copy(0.8, 3, **share_tag(BUNKER, NOW - 0.5 * DAY)), copy(0.5, 4)
     others = [copy(1, 5, policy="plain"), copy(1, 6, policy="west", **share_tag(ATTIC, NOW - 9 * DAY))]
@@ -279,7 +279,7 @@ def test_a_copy_waits_for_the_vault_of_its_policy_alone() -> None:
     assert [(standing.vault, standing.to_share) for standing in both] == [(BUNKER, 1), (second, 0)]
 
 
-def test_what_a_vault_has_is_not_known_without_a_listing() -> None:
+def test_the_copies_of_a_vault_are_not_known_without_a_listing() -> None:
     (_, attic) = vault_standings({DR: []}, POLICIES, NOW, system=SYSTEM)
     assert standing_text(attic) == f"what account {ACCOUNT} has is not known while eu-west-1 could not be read"
 

@@ -36,7 +36,7 @@ def test_all_events_may_be_lost() -> None:
 
 
 @pytest.mark.parametrize("first_kill", range(1, 5))
-def test_refused_calls_and_failed_copies_beside_kills(first_kill: int) -> None:
+def test_refused_calls_and_failed_copies_with_interruptions(first_kill: int) -> None:
     assert VaultStory(first_kill=first_kill, faults=ROUGH).tell() == []
 
 

@@ -29,7 +29,7 @@ from snapkeep.lab.ebs_model import FaultRule
 from support.vaulting import DR, PRIMARY, VAULT_ACCOUNT, VaultLaboratory, vault
 
 
-def test_the_vaults_entry_alone_becomes_its_policy() -> None:
+def test_only_the_vaults_entry_becomes_its_policy() -> None:
     production = Policy(
         "gold", Selector(), Retention(keep_last=1), (CopyRule(DR),), gone=GoneRetention(keep_last=1), vault="bunker"
     )
@@ -43,7 +43,7 @@ def test_the_vaults_entry_alone_becomes_its_policy() -> None:
     assert vault().kms_key == AWS_MANAGED
 
 
-def test_older_copies_go_by_the_vaults_retention() -> None:
+def test_older_copies_are_deleted_by_the_vaults_retention() -> None:
     lab = VaultLaboratory(vaults=(vault(retention=Retention(keep_last=2)),))
     volume_id = lab.make_volume()
     shared = []
@@ -61,7 +61,7 @@ def production_loses_everything(lab: VaultLaboratory, volume_id: str) -> None:
     lab.ec2(PRIMARY).delete_volume(VolumeId=volume_id)
 
 
-def test_nothing_goes_because_production_deleted_everything() -> None:
+def test_deletions_in_production_delete_nothing_in_the_vault() -> None:
     """INV-24."""
     lab = VaultLaboratory()
     volume_id = lab.make_volume()

@@ -112,7 +112,7 @@ def run(*arguments: str, of: Any = app) -> Result:
     return result
 
 
-def test_the_list_says_source_lock_and_fate_of_each_point(lab: VaultLaboratory) -> None:
+def test_the_list_has_source_lock_and_fate_of_each_point(lab: VaultLaboratory) -> None:
     older, newer = lab.copies()
     lab.ec2(account_id=VAULT_ACCOUNT).lock_snapshot(SnapshotId=older.id, LockMode="governance", LockDuration=35)
     done = run("list", "--json")
@@ -130,7 +130,7 @@ def test_the_list_says_source_lock_and_fate_of_each_point(lab: VaultLaboratory) 
     assert "kept: " in shown
 
 
-def test_the_list_says_that_no_document_names_the_vault(lab: VaultLaboratory) -> None:
+def test_the_list_shows_that_no_document_names_the_vault(lab: VaultLaboratory) -> None:
     lab.vaults = ()
     done = run("list", "--json")
     assert done.exit_code == 1
@@ -200,7 +200,7 @@ def day(lab: VaultLaboratory, stack: dict[str, str], documents: MemoryDocuments,
 
 
 @pytest.mark.usefixtures("day")
-def test_a_push_says_how_many_deletions_runs_make_on_one_day(lab: VaultLaboratory, tmp_path: Path) -> None:
+def test_a_push_shows_the_deletions_of_runs_on_one_day(lab: VaultLaboratory, tmp_path: Path) -> None:
     """`policy push` warned of it, and this command did not."""
     said = "runs delete at most 50 snapshots a day (UTC) (they announced 50 today), and 1 are to be deleted: DeletionsTimesUsual"
     assert f"\n{said} is 10, usual are 3 a day" in pushed(lab, tmp_path).stdout
@@ -269,7 +269,7 @@ def test_a_plan_of_volumes_names_neither_verify_nor_records(lab: VaultLaboratory
     assert "cannot be read" not in shown
 
 
-def test_a_hold_is_placed_in_the_vault_alone(lab: VaultLaboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hold_is_placed_only_in_the_vault(lab: VaultLaboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     holds: dict[str, Any] = {}
     monkeypatch.setattr(
         RegionalAdapters, "hold_store_of", lambda _, region: SimpleNamespace(place=partial(holds.__setitem__, region))
@@ -324,7 +324,7 @@ def test_a_key_that_cannot_be_used_is_shown(lab: VaultLaboratory) -> None:
     assert {point["can_be_restored"] for point in json.loads(done.stdout)["points"]} == {False}
 
 
-def test_a_volume_is_made_in_the_vaults_account_after_production_is_gone(lab: VaultLaboratory) -> None:
+def test_a_volume_is_made_in_the_vaults_account_without_production(lab: VaultLaboratory) -> None:
     volume_id = volume_of(lab)
     for snapshot_id in list(lab.world.region_account(DR).snapshots):
         lab.ec2().delete_snapshot(SnapshotId=snapshot_id)
@@ -373,7 +373,7 @@ def test_undoing_it_deletes_the_copy_and_the_share(lab: VaultLaboratory) -> None
         (["--copy-to-key", "alias/mine", "--share-with", CLEAN, "--zone", "us-east-2a"], "makes none"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_made(lab: VaultLaboratory, options: list[str], why: str) -> None:
+def test_impossible_requests_are_refused_before_anything_is_made(lab: VaultLaboratory, options: list[str], why: str) -> None:
     done = CliRunner().invoke(app, ["restore", volume_of(lab), *options, "--yes", "--region", DR])
     assert done.exit_code != 0
     assert why in " ".join(f"{done.output} {done.exception}".split())

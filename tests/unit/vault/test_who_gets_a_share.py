@@ -116,7 +116,7 @@ def word(account: str = ACCOUNT) -> VaultWord:
     return VaultWord(SHARED.id, VAULTS_COPY, account)
 
 
-def test_the_vault_s_word_ends_its_share_and_then_says_so() -> None:
+def test_the_vault_s_event_ends_its_share_and_is_recorded() -> None:
     region = Region(SHARED, readers=(ACCOUNT,))
     assert sharing(region).withdraw(word())
     assert region.calls == [f"unshare {ACCOUNT}", f"untag {VAULT}", f"tag {VAULT_COPY}"]
@@ -132,7 +132,7 @@ def test_the_vault_s_word_ends_its_share_and_then_says_so() -> None:
     ],
     ids=["a stranger's", "another vault's", "of another system's copy", "of a deleted copy"],
 )
-def test_no_other_word_changes_anything(of: Snapshot, account: str) -> None:
+def test_no_other_event_changes_anything(of: Snapshot, account: str) -> None:
     region = Region(of, readers=(ACCOUNT,))
     assert not sharing(region).withdraw(word(account))
     assert region.calls == []
@@ -157,20 +157,20 @@ def test_a_copy_that_is_deleted_meanwhile_is_not_shared(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("readers", [(), (STRANGER,)])
-def test_a_share_that_is_not_there_is_made_again(readers: tuple[str, ...]) -> None:
+def test_a_missing_share_is_made_again(readers: tuple[str, ...]) -> None:
     region = Region(SHARED, readers)
     assert sharing(region).catch_up().shared == (SHARED.id,)
     assert region.calls == [f"share {ACCOUNT}"], "the tag is there, with the time of the first share"
 
 
-def test_a_share_that_is_there_is_left() -> None:
+def test_an_existing_share_is_left() -> None:
     region = Region(SHARED, readers=(ACCOUNT,))
     assert sharing(region).catch_up().shared == ()
     assert region.calls == []
 
 
 @pytest.mark.parametrize(("readers", "untagged"), [((ACCOUNT,), True), ((), True), ((ACCOUNT, STRANGER), False)])
-def test_a_share_that_no_policy_wants_ends_and_a_strangers_stays_known(readers: tuple[str, ...], untagged: bool) -> None:
+def test_an_obsolete_share_ends_and_an_unknown_accounts_stays_known(readers: tuple[str, ...], untagged: bool) -> None:
     region = Region(SHARED, readers)
     round_ = sharing(region, policies=replace(POLICIES, policies=())).catch_up()
     assert round_.withdrawn == ((SHARED.id,) if untagged else ())

@@ -48,7 +48,7 @@ def test_the_required_modules_are_those_of_the_extra() -> None:
     assert all(importlib.util.find_spec(name) for name in REQUIRED_MODULES)
 
 
-def test_next_steps_name_commands_on_the_path_alone() -> None:
+def test_next_steps_name_only_commands_on_the_path() -> None:
     commands = [command for _, command in next_steps(4711, detached=True, deployed=False, find=lambda name: None)]
     assert not any(command.startswith("aws ") for command in commands)
     assert commands[-1].endswith("local down --port 4711")

@@ -19,7 +19,7 @@ from snapkeep.lab.commands.simulate import app
         (["--from-account", "--volumes", "3"], "--volumes says what is made by chance, and the volumes come from --from-account"),
     ],
 )
-def test_options_of_generated_volumes_are_refused_beside_other_volumes(tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_options_of_generated_volumes_are_refused_with_other_volumes(tmp_path: Path, arguments: list[str], words: str) -> None:
     file = tmp_path / "world.yaml"
     file.touch()
     refused = CliRunner().invoke(app, [argument.format(file=file) for argument in arguments]).exception

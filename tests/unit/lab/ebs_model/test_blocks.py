@@ -82,7 +82,7 @@ def test_snapshots_of_two_volumes_have_no_changed_blocks(bench: Bench) -> None:
     assert refused(call, FirstSnapshotId=first, SecondSnapshotId=second) == ("ValidationException", 400)
 
 
-def test_block_lists_come_in_pages_of_100_to_10000(bench: Bench) -> None:
+def test_block_lists_have_pages_of_100_to_10000(bench: Bench) -> None:
     volume_id = bench.volume()
     bench.write(volume_id, 0, 250)
     snapshot_id = bench.snapshot(volume_id)
@@ -120,7 +120,7 @@ def test_sizes_are_full_incremental_and_freed_by_deletion(bench: Bench) -> None:
     assert listed(bench.blocks, second) == list(range(110))
 
 
-def test_a_volume_of_16_tib_costs_memory_for_its_writes_alone(bench: Bench) -> None:
+def test_a_volume_of_16_tib_needs_memory_only_for_its_writes(bench: Bench) -> None:
     volume_id = bench.volume(16_384)
     bench.write(volume_id, 0, 16_384 * 2048)
     snapshot_id = bench.snapshot(volume_id)

@@ -95,7 +95,7 @@ def test_a_rule_gives_a_copy_a_wrong_size(bench: Bench) -> None:
     assert bench.described(bench.dr, copy)["VolumeSize"] == 8
 
 
-def test_planted_faults_go_on_in_restored_volumes_and_copies_of_the_copy(bench: Bench, pair: tuple[str, str]) -> None:
+def test_planted_faults_persist_in_restored_volumes_and_copies_of_the_copy(bench: Bench, pair: tuple[str, str]) -> None:
     bench.world.plant(pair[1], ContentFaults(wrong=(1,), missing=(2,)), region=DR)
     again = bench.dr.copy_snapshot(SourceRegion=DR, SourceSnapshotId=pair[1])["SnapshotId"]
     restored = bench.dr.create_volume(AvailabilityZone=DR + "a", SnapshotId=pair[1])["VolumeId"]

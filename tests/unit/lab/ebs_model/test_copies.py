@@ -65,7 +65,7 @@ def test_a_copy_takes_as_long_as_its_bytes_need(bench: Bench, two: tuple[str, st
     assert bench.world.now() - started == pytest.approx(speeds.copy_base_seconds + 10 * 1024 / speeds.copy_mib_per_second)
 
 
-def test_copies_count_against_the_quota_of_their_destination_alone(bench: Bench, two: tuple[str, str]) -> None:
+def test_copies_count_only_towards_the_quota_of_their_destination(bench: Bench, two: tuple[str, str]) -> None:
     bench.world.change_quotas(DR, copies_per_destination=1)
     bench.copy(two[0])
     assert refused(bench.dr.copy_snapshot, SourceRegion=PRIMARY, SourceSnapshotId=two[1]) == ("ResourceLimitExceeded", 400)
@@ -79,7 +79,7 @@ def test_a_deleted_copy_in_flight_frees_its_slot_and_emits_nothing(bench: Bench,
     assert len(bench.named("copySnapshot")) == 1
 
 
-def test_a_copy_whose_source_is_deleted_meanwhile_fails(bench: Bench, two: tuple[str, str]) -> None:
+def test_a_copy_whose_source_is_deleted_in_between_fails(bench: Bench, two: tuple[str, str]) -> None:
     copy_id = bench.copy(two[0])
     bench.primary.delete_snapshot(SnapshotId=two[0])
     bench.settle()
@@ -111,7 +111,7 @@ def test_a_key_that_is_not_accessible_fails_the_copy_later(bench: Bench, two: tu
     assert (copy["State"], copy["StateMessage"]) == ("error", "Given key ID is not accessible")
 
 
-def test_a_key_can_be_denied_to_one_caller_alone(bench: Bench, two: tuple[str, str]) -> None:
+def test_a_key_can_be_denied_to_a_single_caller(bench: Bench, two: tuple[str, str]) -> None:
     key = bench.kms.create_key()["KeyMetadata"]["Arn"]
     bench.world.deny_key(key, "arn:aws:iam::*:role/dispatch")
     params = {"SourceRegion": PRIMARY, "SourceSnapshotId": two[0], "Encrypted": True, "KmsKeyId": key}

@@ -49,7 +49,7 @@ def test_a_page_token_of_another_snapshot_is_refused(bench: Bench, snapshot_id: 
     assert error_of(bench.blocks.list_snapshot_blocks, SnapshotId=other, NextToken=token)[1] == "INVALID_PAGE_TOKEN"
 
 
-def test_reading_goes_on_from_a_starting_block_index(bench: Bench, snapshot_id: str) -> None:
+def test_reading_continues_from_a_starting_block_index(bench: Bench, snapshot_id: str) -> None:
     page = bench.blocks.list_snapshot_blocks(SnapshotId=snapshot_id, StartingBlockIndex=297)
     assert [entry["BlockIndex"] for entry in page["Blocks"]] == [297, 298, 299]
 
@@ -120,7 +120,7 @@ def test_a_public_snapshot_of_another_account_cannot_be_read(bench: Bench, snaps
     assert stranger.list_snapshot_blocks(SnapshotId=snapshot_id)["Blocks"]
 
 
-def test_a_block_comes_with_its_checksum(bench: Bench, snapshot_id: str) -> None:
+def test_a_block_has_its_checksum(bench: Bench, snapshot_id: str) -> None:
     block = bench.blocks.list_snapshot_blocks(SnapshotId=snapshot_id)["Blocks"][0]
     answer = bench.blocks.get_snapshot_block(SnapshotId=snapshot_id, **block)
     data = answer["BlockData"].read()

@@ -27,7 +27,7 @@ def test_create_events_have_the_requested_arn_shape(shape: str, expected: Any) -
     assert (event["detail-type"], event["source"], event["region"]) == ("EBS Snapshot Notification", "aws.ec2", PRIMARY)
 
 
-def test_mixed_shapes_come_from_the_seed() -> None:
+def test_the_seed_decides_mixed_shapes() -> None:
     def shapes(seed: int) -> list[list[bool]]:
         bench = Bench(events=EventOptions(arn_shape="mixed"), seed=seed)
         for _ in range(40):
@@ -42,7 +42,7 @@ def test_mixed_shapes_come_from_the_seed() -> None:
     }
 
 
-def test_copy_events_come_in_the_destination_region_with_the_source_snapshot(bench: Bench) -> None:
+def test_copy_events_are_in_the_destination_region_with_the_source_snapshot(bench: Bench) -> None:
     snapshot_id = bench.snapshot(bench.volume())
     copy_id = bench.settled_copy(snapshot_id)
     (event,) = bench.named("copySnapshot")
@@ -120,7 +120,7 @@ def test_events_can_be_lost_doubled_and_delayed_by_script() -> None:
     assert len(bench.named("createSnapshot")) == 3
 
 
-def test_events_can_come_out_of_order_by_seed() -> None:
+def test_events_can_be_out_of_order_by_seed() -> None:
     bench = Bench(faults=Faults(event_reordered=1.0))
     volumes = [bench.volume() for _ in range(8)]
     for volume_id in volumes:
@@ -145,7 +145,7 @@ def test_a_share_emits_an_event_in_the_receiving_account(bench: Bench) -> None:
     assert made["SnapshotId"]
 
 
-def test_volume_events_name_the_volume_in_resources_alone(bench: Bench) -> None:
+def test_volume_events_name_the_volume_only_in_resources(bench: Bench) -> None:
     volume_id = bench.volume()
     bench.primary.delete_volume(VolumeId=volume_id)
     created, deleted = bench.named("createVolume")[0], bench.named("deleteVolume")[0]

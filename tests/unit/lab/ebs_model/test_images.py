@@ -83,7 +83,7 @@ def test_a_malformed_image_id_has_a_code_of_its_own(bench: Bench) -> None:
     assert refused(bench.primary.describe_images, ImageIds=["ami-00000000"])[0] == "InvalidAMIID.NotFound"
 
 
-def test_the_licence_comes_from_the_volume_and_not_from_a_copy() -> None:
+def test_the_licence_is_that_of_the_volume_not_of_a_copy() -> None:
     document = {
         "version": 1,
         "instances": [{"name": "sql", "region": PRIMARY, "image": "ami-0abcdef1234567892"}],

@@ -75,7 +75,7 @@ def test_an_instance_has_the_properties_of_image_and_request(bench: Bench) -> No
         ("t2.large", (2, 1), ["i386", "x86_64"], ["legacy-bios"], False),
     ],
 )
-def test_a_type_says_what_it_needs(
+def test_a_type_has_its_requirements(
     bench: Bench, kind: str, cpu: tuple[int, int], architectures: list[str], boot_modes: list[str], *, nitro: bool
 ) -> None:
     (shown,) = bench.primary.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]

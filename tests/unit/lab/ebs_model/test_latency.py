@@ -26,7 +26,7 @@ def test_changes_and_listings_take_their_seconds_and_items_their_share() -> None
     assert bench.world.now() - began == 6 * 4 + 1 + 5 * 0.25 + 2 * 1 + len(volumes) * 0.25
 
 
-def test_by_default_no_request_takes_time(bench: Bench) -> None:
+def test_requests_take_no_time_by_default(bench: Bench) -> None:
     began = bench.world.now()
     bench.start(bench.volume())
     bench.primary.describe_snapshots()
@@ -34,7 +34,7 @@ def test_by_default_no_request_takes_time(bench: Bench) -> None:
     assert bench.world.state.latency == Latency()
 
 
-def test_a_request_takes_effect_at_once_and_timers_run_until_its_answer() -> None:
+def test_a_request_is_effective_at_once_and_timers_run_until_its_answer() -> None:
     bench = Bench(latency=Latency(change_seconds=45))
     volume_id = bench.volume()
     sent = bench.world.now()
@@ -45,7 +45,7 @@ def test_a_request_takes_effect_at_once_and_timers_run_until_its_answer() -> Non
     assert event["time"] == "2026-01-01T00:01:15Z", "30 seconds after the request, before its answer"
 
 
-def test_an_error_takes_its_time_too() -> None:
+def test_an_error_takes_time_too() -> None:
     bench = Bench(latency=LATENCY)
     began = bench.world.now()
     with pytest.raises(ClientError):
@@ -112,7 +112,7 @@ def test_a_call_beneath_the_client_is_answered_at_once() -> None:
 
 
 @pytest.mark.parametrize("clock", [RealClock(), ScaledClock(60)])
-def test_a_clock_that_runs_takes_no_latency(clock: RealClock | ScaledClock) -> None:
+def test_a_running_clock_has_no_latency(clock: RealClock | ScaledClock) -> None:
     with pytest.raises(ValueError, match="latency: needs a virtual clock"):
         World(clock=clock, latency=LATENCY)
     assert World(clock=clock, latency=Latency()).state.latency == Latency()
@@ -132,7 +132,7 @@ def test_a_world_file_sets_latency() -> None:
         World.from_document({"version": 1, "latency": {"speed": 1}})
 
 
-def test_a_full_page_takes_an_assumed_latency_of_900_ms() -> None:
+def test_a_full_page_has_an_assumed_latency_of_900_ms() -> None:
     full_page = {"Snapshots": [{}] * 1000, "NextToken": "more"}
     assert ASSUMED_LATENCY.seconds_of("DescribeSnapshots", full_page) == pytest.approx(0.9)
     assert ASSUMED_LATENCY.seconds_of("DescribeSnapshotAttribute", {}) == pytest.approx(0.1)

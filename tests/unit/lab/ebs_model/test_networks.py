@@ -59,7 +59,7 @@ def test_everything_of_a_launch_is_tagged_and_found_by_tag(bench: Bench) -> None
     ("cidr", "code"),
     [("10.1.0.0/24", "InvalidSubnet.Range"), ("10.0.1.0/25", "InvalidSubnet.Conflict"), ("nonsense", "InvalidParameterValue")],
 )
-def test_a_subnet_lies_within_its_vpc_and_beside_the_others(bench: Bench, cidr: str, code: str) -> None:
+def test_a_subnet_is_within_its_vpc_and_does_not_overlap_others(bench: Bench, cidr: str, code: str) -> None:
     vpc_id = bench.primary.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     bench.primary.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")
     assert refused(bench.primary.create_subnet, VpcId=vpc_id, CidrBlock=cidr)[0] == code

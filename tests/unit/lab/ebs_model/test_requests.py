@@ -98,7 +98,7 @@ def test_buckets_are_separate_for_regions_and_accounts(bench: Bench) -> None:
 # Paging and filters
 
 
-def test_pages_stay_stable_while_snapshots_come_and_go() -> None:
+def test_pages_are_stable_while_snapshots_are_made_and_deleted() -> None:
     bench = Bench(quotas=QUICK)
     made = [bench.snapshot(bench.volume(1)) for _ in range(15)]
     first = bench.primary.describe_snapshots(MaxResults=5)
@@ -129,7 +129,7 @@ def test_a_wrong_token_is_refused(bench: Bench) -> None:
     assert refused(bench.primary.describe_snapshots, MaxResults=5, NextToken="nonsense")[0] == "InvalidNextToken"
 
 
-def test_a_backslash_takes_a_wildcard_literally(bench: Bench) -> None:
+def test_a_backslash_makes_a_wildcard_literal(bench: Bench) -> None:
     for value in ("a*b", "axb"):
         tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "k", "Value": value}]}]
         bench.snapshot(bench.volume(), TagSpecifications=tags)
@@ -183,7 +183,7 @@ def test_an_action_that_is_not_modelled_is_refused_by_name(bench: Bench) -> None
 # Faults
 
 
-def test_an_api_error_comes_before_or_after_the_effect() -> None:
+def test_an_api_error_is_before_or_after_the_effect() -> None:
     script = (
         FaultRule("api_error", action="CreateSnapshot", times=1, effect="before"),
         FaultRule("api_error", action="CreateSnapshot", times=1, effect="after", code="Unavailable", http_status=503),
@@ -197,7 +197,7 @@ def test_an_api_error_comes_before_or_after_the_effect() -> None:
 
 
 @pytest.mark.parametrize(("effect", "made"), [("before", 0), ("after", 1)])
-def test_a_time_out_can_come_before_or_after_the_effect(effect: str, made: int) -> None:
+def test_a_time_out_can_be_before_or_after_the_effect(effect: str, made: int) -> None:
     bench = Bench(faults=Faults(script=(FaultRule("api_timeout", action="CreateSnapshot", times=1, effect=effect),)))
     volume_id = bench.volume()
     with pytest.raises(ReadTimeoutError):
@@ -205,7 +205,7 @@ def test_a_time_out_can_come_before_or_after_the_effect(effect: str, made: int) 
     assert len(bench.primary.describe_snapshots()["Snapshots"]) == made
 
 
-def test_an_unreachable_region_goes_on_with_its_work(bench: Bench) -> None:
+def test_an_unreachable_region_continues_its_work(bench: Bench) -> None:
     copy_id = bench.copy(bench.snapshot(bench.volume()))
     bench.world.take_region_away(DR)
     with pytest.raises(EndpointConnectionError):

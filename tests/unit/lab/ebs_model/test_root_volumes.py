@@ -52,7 +52,7 @@ def test_a_root_volume_is_replaced_by_a_volume_of_its_zone(bench: Bench) -> None
     assert kept["State"] == "available"
 
 
-def test_a_root_volume_comes_back_as_launched(bench: Bench) -> None:
+def test_a_root_volume_is_restored_to_its_launch_state(bench: Bench) -> None:
     instance_id = launch(bench)["InstanceId"]
     former = root_of(bench, instance_id)
     replace(bench, instance_id)
@@ -78,7 +78,7 @@ def test_sources_that_do_not_fit_a_root_volume_are_refused(bench: Bench) -> None
     assert refused(task, InstanceId=instance_id)[0] == "IncorrectInstanceState"
 
 
-def test_a_task_fails_when_the_instance_stops_meanwhile(bench: Bench) -> None:
+def test_a_task_fails_if_the_instance_stops(bench: Bench) -> None:
     instance_id = launch(bench)["InstanceId"]
     former = root_of(bench, instance_id)
     task_id = replace(bench, instance_id)
@@ -88,7 +88,7 @@ def test_a_task_fails_when_the_instance_stops_meanwhile(bench: Bench) -> None:
     assert root_of(bench, instance_id) == former
 
 
-def test_a_world_with_instances_is_saved_and_goes_on(bench: Bench) -> None:
+def test_a_world_with_instances_is_saved_and_continues(bench: Bench) -> None:
     instance_id = launch(bench)["InstanceId"]
     task_id = replace(bench, instance_id)
     again = World.from_saved(bench.world.save())

@@ -205,7 +205,7 @@ def test_a_share_that_ends_while_it_is_copied_fails_the_copy(bench: Bench, snaps
 # The key
 
 
-def test_another_account_describes_a_key_by_its_policy_alone(bench: Bench) -> None:
+def test_another_account_describes_a_key_only_by_its_policy(bench: Bench) -> None:
     _, key = encrypted(bench, policy(*USE))
     _, closed = encrypted(bench)
     kms = other(bench, service="kms")
@@ -215,7 +215,7 @@ def test_another_account_describes_a_key_by_its_policy_alone(bench: Bench) -> No
         assert refused(change, KeyId=key)[0] == "AccessDeniedException"
 
 
-def test_blocks_of_a_shared_snapshot_need_decrypt_of_its_key_alone(bench: Bench) -> None:
+def test_blocks_of_a_shared_snapshot_need_only_decrypt_of_its_key(bench: Bench) -> None:
     shared, key = encrypted(bench, policy("kms:Decrypt"))
     listed = other(bench, service="ebs").list_snapshot_blocks
     assert listed(SnapshotId=shared)["Blocks"] == []

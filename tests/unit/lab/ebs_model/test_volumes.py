@@ -255,7 +255,7 @@ def test_a_modification_keeps_unnamed_values(bench: Bench) -> None:
     assert (change["TargetIops"], change["TargetThroughput"]) == (4000, 250)
 
 
-def test_a_modification_takes_time_and_waits_for_the_one_before() -> None:
+def test_a_modification_takes_time_and_waits_for_the_previous_one() -> None:
     bench = Bench(speeds=Speeds(volume_create_seconds=0, modification_seconds=100))
     volume_id = bench.volume(1)
     bench.primary.modify_volume(VolumeId=volume_id, Size=2)
@@ -291,7 +291,7 @@ def test_attributes_of_a_volume_are_changed_and_shown(bench: Bench) -> None:
     assert bench.primary.describe_volume_attribute(VolumeId=volume_id, Attribute="productCodes")["ProductCodes"] == []
 
 
-def test_a_client_token_makes_one_volume_and_takes_no_other_parameters(bench: Bench) -> None:
+def test_a_client_token_makes_one_volume_and_allows_no_other_parameters(bench: Bench) -> None:
     params = {"AvailabilityZone": PRIMARY + "a", "Size": 1, "ClientToken": "once"}
     first, second = (bench.primary.create_volume(**params)["VolumeId"] for _ in range(2))
     assert first == second

@@ -37,7 +37,7 @@ DOCUMENT = {
 }
 
 
-def test_a_virtual_clock_lets_things_happen_in_order_at_their_time(bench: Bench) -> None:
+def test_a_virtual_clock_runs_timers_in_order_at_their_time(bench: Bench) -> None:
     bench.start(bench.volume())
     assert bench.world.next_due() == bench.world.now() + 30
     bench.advance(29)

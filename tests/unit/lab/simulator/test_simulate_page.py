@@ -124,7 +124,7 @@ def test_a_few_days_are_no_month_and_small_numbers_keep_their_digits() -> None:
 
 
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "</script><b>", "a [red] one", "%{x}", '" onclick="x'])
-def test_a_name_is_text_wherever_it_stands(name: str) -> None:
+def test_a_name_is_escaped_everywhere(name: str) -> None:
     results = run(policy(NEAR), name=name), run(policy(NEAR), name="other")
     shown = render(results, MADE_AT)
     assert "<img" not in shown

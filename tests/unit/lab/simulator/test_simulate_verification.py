@@ -26,7 +26,7 @@ def test_the_default_costs_at_most_75_cents_for_a_volume_and_year() -> None:
     assert 0.5 < dollars_a_year(VerifyRule()) <= 0.75
 
 
-def test_structure_alone_costs_a_cent_for_100_gib_and_year() -> None:
+def test_comparing_only_structure_costs_a_cent_for_100_gib_and_year() -> None:
     assert estimate(STRUCTURE, 100).dollars * 365 <= 0.01
 
 

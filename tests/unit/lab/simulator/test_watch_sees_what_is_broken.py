@@ -292,7 +292,7 @@ def test_tags_given_back_to_a_copy_that_lost_them_are_right() -> None:
 
 
 @pytest.mark.parametrize("covers", ["snapshot", "volume", "everything"])
-def test_inv_26_a_deletion_of_what_a_person_holds_is_seen(covers: str) -> None:
+def test_inv_26_a_deletion_of_a_held_snapshot_is_found(covers: str) -> None:
     lab, watch = watched(policies=policy_set(keep=1, keep_copies=9))
     volume = lab.make_volume()
     first = lab.protect(volume)
