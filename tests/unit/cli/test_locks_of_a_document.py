@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from snapkeep.cli.commands.plan import app as plan_app
 from snapkeep.cli.commands.policy import app
+from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.stack_limits import check_locks, documents_not_allowed, vaults_not_allowed
 from snapkeep.domain.policy.document import parse_document
@@ -33,7 +33,7 @@ class Installed:
     """Stacks with these parameters; a region without an entry has none, None does not answer."""
 
     parameters: dict[str, Mapping[str, str] | None] = field(default_factory=dict)
-    settings: Any = field(default_factory=lambda: SimpleNamespace(region=PRIMARY))
+    settings: AwsSettings = field(default_factory=lambda: AwsSettings(PRIMARY, DR))
 
     def stack_parameters(self, kind: StackKind, region: str) -> Mapping[str, str]:
         assert (kind is StackKind.PRIMARY) == (region == PRIMARY)
