@@ -21,6 +21,7 @@ from snapkeep.domain.protection import (
     protections_by_copies,
     volume_protections,
 )
+from snapkeep.domain.tag_names import MANAGED
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -61,6 +62,7 @@ def test_a_copy_is_late_one_second_after_the_rpo(age: timedelta, expected: Volum
     assert (one.health, one.age) == (expected, age)
     (alone,) = protections([source], {}, [volume("vol-0a", "alone")])
     assert (alone.health, alone.age, alone.copies) == (expected, age, ())
+    assert alone.recovery_points == (alone.snapshot,)
 
 
 def test_the_region_furthest_behind_counts() -> None:
@@ -128,12 +130,12 @@ def test_the_median_of_an_even_number_is_the_lower_age() -> None:
 
 
 def test_a_copy_rule_counts_old_and_overdue_copies_as_late() -> None:
-    ages = {"vol-01": timedelta(hours=1), "vol-02": DAY, "vol-03": 3 * DAY, "vol-04": timedelta(hours=1), "vol-05": 2 * DAY}
-    first, second, third, awaited, overdue = (taken(age, of) for of, age in ages.items())
-    there = everywhere(first, second, third)
-    found = protections([first, second, third, awaited, overdue], there, [volume(name) for name in ages])
+    copies = {"vol-01": timedelta(hours=1), "vol-02": DAY, "vol-03": 3 * DAY}
+    ages = copies | {"vol-04": timedelta(hours=1), "vol-05": 2 * DAY, "vol-06": 2 * DAY}
+    sources = [taken(age, of) for of, age in ages.items()]
+    found = protections(sources, everywhere(*sources[: len(copies)]), [volume(name) for name in ages])
     assert ages_by_rule(found, NOW) == [
-        RuleAges("gold", region, DAY, known=True, volumes=5, without_copy=2, late=2, worst=3 * DAY, median=DAY)
+        RuleAges("gold", region, DAY, known=True, volumes=6, without_copy=3, late=3, worst=3 * DAY, median=DAY)
         for region in (NEAR, FAR)
     ]
 
@@ -146,9 +148,16 @@ def test_an_unreadable_region_has_no_figures() -> None:
     assert ages_by_rule([one], NOW)[1] == RuleAges("gold", FAR, DAY, known=False, volumes=1)
 
 
+def test_an_unreadable_region_makes_no_old_volume_late() -> None:
+    old, new = taken(2 * DAY), taken(SECOND)
+    read = {NEAR: [copied(old, NEAR), copied(new, NEAR)]}
+    (one,) = volume_protections(REGION, [volume("vol-0a")], [old, new], read, POLICIES, NOW, system=SYSTEM)
+    assert (one.health, one.why) == (VolumeHealth.UNKNOWN, f"{FAR} could not be read")
+
+
 def test_only_managed_completed_snapshots_of_this_region_count() -> None:
     ours = taken(timedelta(hours=2))
-    theirs = replace(taken(SECOND), tags={"snapkeep:managed": "another"})
+    theirs = replace(taken(SECOND), tags={MANAGED: "another"})
     elsewhere = snapshot(NOW - SECOND, next(NUMBERS), volume="vol-0a", region="eu-west-1")
     (one,) = protections([ours, theirs, elsewhere], everywhere(ours))
     assert (one.snapshot.id, one.snapshots, one.age) == (ours.id, 1, timedelta(hours=2))
@@ -169,6 +178,25 @@ def test_copies_show_the_volumes_of_an_unreadable_primary_region() -> None:
     assert not any(one.snapshot.known for one in protections)
 
 
+def test_the_newest_managed_completed_copy_shows_its_volume() -> None:
+    sizes = {size: replace(copied(taken(size * SECOND), NEAR), size_gib=size) for size in (1, 2, 3, 4)}
+    pending = replace(sizes[1], state=SnapshotState.PENDING)
+    foreign = replace(sizes[2], tags={**sizes[2].tags, MANAGED: "another"})
+    for listed in ([pending, foreign, sizes[3], sizes[4]], [sizes[4], sizes[3], foreign, pending]):
+        (one,) = by_copies({NEAR: listed, FAR: ()})
+        assert one.volume.size_gib == 3
+
+
+def test_the_oldest_of_all_copies_shows_how_long_one_is_missing() -> None:
+    (one,) = by_copies({NEAR: [copied(taken(2 * DAY), NEAR)], FAR: (), "eu-west-1": [copied(taken(SECOND), "eu-west-1")]})
+    assert (one.health, one.why) == (VolumeHealth.LATE, f"no copy in {FAR}, 2 d after its first snapshot")
+
+
+def test_a_volume_without_copy_rules_is_not_known_without_its_region() -> None:
+    (one,) = by_copies({NEAR: [copied(snapshot(NOW - SECOND, next(NUMBERS), policy="alone"), NEAR)]})
+    assert (one.health, one.why) == (VolumeHealth.UNKNOWN, f"{REGION} could not be read")
+
+
 def test_nothing_is_concluded_about_a_second_unreadable_region() -> None:
     (one,) = by_copies({NEAR: [copied(taken(SECOND), NEAR)]})
     assert (one.health, one.why) == (VolumeHealth.UNKNOWN, f"{FAR} could not be read")
@@ -184,6 +212,7 @@ def test_unrestorable_copies_are_listed_without_the_primary_region() -> None:
 def test_a_copy_of_an_unknown_policy_is_not_called_protected() -> None:
     (one,) = by_copies({NEAR: [copied(snapshot(NOW - SECOND, next(NUMBERS), policy="former"), NEAR)]})
     assert (one.health, one.age) == (VolumeHealth.UNKNOWN, None)
+    assert "former" in one.why_policy
 
 
 def test_volumes_with_one_cause_have_it_without_figures() -> None:
