@@ -54,6 +54,10 @@ class AwsUnavailable(SnapkeepError):
     """AWS did not respond, or responded with a server error. Retried with back-off and jitter."""
 
 
+UNREACHABLE_AFTER = 2
+"""Calls to a region without an answer after which a run makes no further one there: one may be chance, and must not cost more."""
+
+
 class AwsRefused(SnapkeepError):
     """AWS refused the call (permission, parameter). Not retried."""
 

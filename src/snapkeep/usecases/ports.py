@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from snapkeep.domain.locks import LockOrder
     from snapkeep.domain.model import Snapshot, SnapshotLock, Volume
 
-UNREACHABLE_AFTER = 2
-"""Calls to a region without an answer after which a run makes no further one there: one may be chance, and must not cost more."""
-
 
 class Clock(Protocol):
     """The source of the current time."""

@@ -9,6 +9,7 @@ import pytest
 
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.errors import (
+    UNREACHABLE_AFTER,
     AwsRefused,
     AwsThrottled,
     AwsUnavailable,
@@ -20,7 +21,6 @@ from snapkeep.domain.errors import (
 )
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.lab.simulator.layout import SystemLayout
-from snapkeep.usecases.ports import UNREACHABLE_AFTER
 from support.dispatch_scenarios import QUOTA, PausedDispatcher, RecordingKeys
 from support.flows import DR, HOUR
 

@@ -17,6 +17,7 @@ from snapkeep.domain.copies.check import as_marked, faults_of_copy, found_wrong_
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import (
+    UNREACHABLE_AFTER,
     AwsRefused,
     AwsThrottled,
     AwsUnavailable,
@@ -31,16 +32,7 @@ from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.copies.completion import ChooseCompletion
 from snapkeep.usecases.copies.settle import Settlement, copy_failed_notice, copy_wrong_notice, unusable_cause
-from snapkeep.usecases.ports import (
-    UNREACHABLE_AFTER,
-    Clock,
-    CopyQueue,
-    Keys,
-    LockRequests,
-    Notices,
-    SnapshotCopier,
-    SnapshotReader,
-)
+from snapkeep.usecases.ports import Clock, CopyQueue, Keys, LockRequests, Notices, SnapshotCopier, SnapshotReader
 
 WOKEN_AT_ONCE = 200
 """The most entries with an ended delay that one dispatch wakes; the others follow within a minute."""

@@ -13,6 +13,7 @@ from typing import Protocol
 from snapkeep.domain.creation.batch import UNTIL_LISTED, Creation, DueVolume, choose
 from snapkeep.domain.creation.due_times import may_be_due, next_due
 from snapkeep.domain.errors import (
+    UNREACHABLE_AFTER,
     AwsRefused,
     AwsThrottled,
     AwsUnavailable,
@@ -32,7 +33,7 @@ from snapkeep.domain.tag_names import APPLICATION, CONSISTENCY, CRASH, MADE
 from snapkeep.domain.tags import format_time, parse_time
 from snapkeep.usecases.creation.scripts import OwedScript, RunScripts, ScriptedGroup
 from snapkeep.usecases.placed_holds import HoldStore
-from snapkeep.usecases.ports import UNREACHABLE_AFTER, Commands, Notice, Notices, PacingClock, SnapshotReader
+from snapkeep.usecases.ports import Commands, Notice, Notices, PacingClock, SnapshotReader
 from snapkeep.usecases.recovery.record_ports import Documents
 
 INTENTIONS = "creation/intentions.json"
