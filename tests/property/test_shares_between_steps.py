@@ -17,7 +17,7 @@ from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, Vault
 from snapkeep.domain.tag_names import PROOF, VAULT, VAULT_COPY
-from snapkeep.domain.vault.word import VaultWord
+from snapkeep.domain.vault.copy_event import VaultCopyEvent
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.functions import sharing_of
 from snapkeep.lab.simulator.layout import SystemLayout
@@ -53,8 +53,8 @@ class Story:
         self.lab.world.write(volume, 0, 20, region=PRIMARY)
         self.lab.protect(volume)
         [pulled] = self.lab.ids(DR)
-        self._retried(lambda one: one.withdraw(VaultWord(pulled, VAULTS_COPY, OTHER)))
-        self._retried(lambda one: one.withdraw(VaultWord(pulled, VAULTS_COPY, ACCOUNT)))
+        self._retried(lambda one: one.withdraw(VaultCopyEvent(pulled, VAULTS_COPY, OTHER)))
+        self._retried(lambda one: one.withdraw(VaultCopyEvent(pulled, VAULTS_COPY, ACCOUNT)))
         self._check(self.readers(pulled) == [], "the vault has its copy, and can still read the one that it was shared")
         self._check(self.lab.tags(pulled, DR).get(VAULT_COPY) == f"bunker {VAULTS_COPY}", "the vault's copy is not known")
         self.lab.world.add_fault(FaultRule("copy_wrong_blocks", times=1, blocks=1))
@@ -143,7 +143,7 @@ def share_untagged(self: ShareWithVault, copy: Snapshot, vault: Vault) -> bool:
     return True
 
 
-def trust_any_word(self: ShareWithVault, word: VaultWord) -> bool:
+def trust_any_word(self: ShareWithVault, word: VaultCopyEvent) -> bool:
     self.sharer.tag([word.snapshot_id], {VAULT_COPY: f"attic {word.copy_id}"})
     return True
 
@@ -156,7 +156,7 @@ PLANTED: dict[str, tuple[Any, str, Any]] = {
     "the last vault gets every copy": (sharing, "vault_for", any_vault),
     "a copy is shared without its tag": (ShareWithVault, "_share", share_untagged),
     "a vault's word leaves the share": (ShareWithVault, "withdraw", trust_any_word),
-    "a copy stays shared with a former vault": (sharing, "is_wanted", share_what_differs),
+    "a copy stays shared with a former vault": (sharing, "must_stay_shared", share_what_differs),
     "one vault speaks for another": (
         ShareWithVault,
         "withdraw",

@@ -11,8 +11,8 @@ from typing import Any
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.locks import LockLimits
 from snapkeep.domain.policy.model import CopyRule, Limits, LockMode, LockRule, Policy, PolicySet, Retention, Selector, Vault
+from snapkeep.domain.vault.copy_event import VaultCopyEvent
 from snapkeep.domain.vault.key_policy import key_policy_statements
-from snapkeep.domain.vault.word import VaultWord
 from snapkeep.lab.ebs_model import Quotas, Speeds
 from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 from snapkeep.lab.simulator.functions import sharing_of
@@ -90,7 +90,7 @@ class TwoAccounts:
 
     def _word(self, shared: str, copy: str) -> None:
         """Let EventBridge deliver a word of the vault to production: it writes the sender's account into it."""
-        word = VaultWord(shared, copy, VAULT_ACCOUNT)
+        word = VaultCopyEvent(shared, copy, VAULT_ACCOUNT)
         run = partial(self._attempt, lambda: sharing_of(self.lab.runner.composition, DR).withdraw(word))
         self.lab.runner.kernel.after(1.0, run)
 

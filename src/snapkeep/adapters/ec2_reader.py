@@ -14,7 +14,7 @@ from snapkeep.domain.errors import SnapshotGone
 from snapkeep.domain.model import KeyFault, LockState, Snapshot, SnapshotLock, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.records import replace
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, SOURCE_SNAPSHOT
-from snapkeep.domain.tags import is_arbitrary, names_origin, origin_of, tells_of_copy
+from snapkeep.domain.tags import describes_copy, is_arbitrary, names_origin, origin_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -223,7 +223,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     """
     tags, description, start = tags_from(item), item.get("Description", ""), item["StartTime"]
     snapshot_id, volume_id, progress = item["SnapshotId"], item.get("VolumeId", ""), item.get("Progress", "")
-    is_copy = bool(item.get("TransferType")) or is_arbitrary(volume_id) or tells_of_copy(tags, description)
+    is_copy = bool(item.get("TransferType")) or is_arbitrary(volume_id) or describes_copy(tags, description)
     evidence = (tags, description) if is_copy else ({}, "")
     origin = origin_of(snapshot_id, region, volume_id, start, *evidence)
     if is_copy and (origin.region == region or not names_origin(tags, origin)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.domain.errors import AwsUnavailable
-from snapkeep.domain.vault.word import DETAIL_TYPE, SOURCE, SUCCEEDED
+from snapkeep.domain.vault.copy_event import DETAIL_TYPE, SOURCE, SUCCEEDED
 from snapkeep.usecases.copies.pull import OwnerBuses, SharedSnapshot
 
 if TYPE_CHECKING:

@@ -107,7 +107,7 @@ def _unusual_changes(reading: Reading) -> Iterator[UnusualChange]:
     """Yield the unusual changes of the last days of which a snapshot or a copy still exists."""
     for change in reading.unusual.values():
         points = chain.from_iterable(reading.snapshots_of(change.volume_id).values())
-        if change.is_news(reading.at) and any(point.origin.snapshot_id == change.snapshot_id for point in points):
+        if change.needs_attention(reading.at) and any(point.origin.snapshot_id == change.snapshot_id for point in points):
             yield change
 
 

@@ -185,7 +185,7 @@ def record_of(region: str, group: Sequence[tuple[Signal, int | None]]) -> Signal
     )
 
 
-def worth_a_hold(signals: Iterable[Signal]) -> Signal | None:
+def signal_for_hold(signals: Iterable[Signal]) -> Signal | None:
     """Return the signal that puts the system on hold: one of the gravest, or the first of several; None without one.
 
     Attempts do not count.

@@ -92,7 +92,7 @@ def description_of_copy(origin: Origin) -> str:
     return f"[Snapkeep: {origin.snapshot_id} of {origin.volume_id} from {origin.region}, started {start}]"
 
 
-def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
+def describes_copy(tags: Mapping[str, str], description: str) -> bool:
     """Whether a copy's description names the same source snapshot as its tags."""
     described = _DESCRIPTION.match(description)
     return described is not None and described["snapshot"] == tags.get(SOURCE_SNAPSHOT)

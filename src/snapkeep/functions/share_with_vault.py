@@ -7,7 +7,7 @@ from typing import Any
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_sharing import Ec2Sharer
 from snapkeep.domain.records import dataclass
-from snapkeep.domain.vault.word import DETAIL_TYPE, parse_vault_word
+from snapkeep.domain.vault.copy_event import DETAIL_TYPE, parse_vault_copy_event
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import logger, started
 from snapkeep.functions.payload_reader import from_json
@@ -52,7 +52,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             _audit(call.copy, f"shared with vault {vault}")
         return {"vault": vault}
     if event.get("detail-type") == DETAIL_TYPE:
-        word = parse_vault_word(event)
+        word = parse_vault_copy_event(event)
         withdrawn = sharing.withdraw(word)
         if withdrawn:
             _audit(word.snapshot_id, f"account {word.account} has copied it as {word.copy_id}: no longer shared")

@@ -17,7 +17,7 @@ from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.retention.placed_holds import PlacedHold
-from snapkeep.domain.signals import OF_SINGLE_POINTS, Concern, Signal, SignalRecord, record_of, worth_a_hold
+from snapkeep.domain.signals import OF_SINGLE_POINTS, Concern, Signal, SignalRecord, record_of, signal_for_hold
 from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.placed_holds import HoldStore
@@ -72,7 +72,7 @@ class NotifySignals:
 
     def _hold(self, signals: Sequence[Signal]) -> None:
         """Put the system on hold, once a day, if signals are worth it."""
-        signal = worth_a_hold(signals)
+        signal = signal_for_hold(signals)
         if self.hold_store is None or signal is None:
             return
         now = self.clock.now()

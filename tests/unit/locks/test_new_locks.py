@@ -17,7 +17,7 @@ from snapkeep.domain.locks import DAY, LockLimits, LockOrder
 from snapkeep.domain.model import LockState, Snapshot, SnapshotLock, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, LockMode, LockRule, Policy, PolicySet, Retention, Selector, Vault
 from snapkeep.domain.retention.comparison import Comparison, compare
-from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
+from snapkeep.domain.sweep.locks import missing_locks, required_locks
 from snapkeep.domain.tag_names import PROOF
 from snapkeep.lab.simulator.memory_ports import MemoryNotices
 from snapkeep.usecases.locks import LockSnapshots
@@ -186,7 +186,7 @@ def test_young_sources_are_announced_as_such_as_sweeps_pass_over_them(minutes: i
     after = policies(WEEK, WEEK)
     primary, dr = comparisons(Region(REGION, [young, source(2, 2)]), Region(DR, [copy(young, 3)]), policies(), after)
     assert [locks.settling for comparison in (primary, dr) for locks in comparison.locks or ()] == [settling, 0]
-    swept = missing_locks(wanted_locks([young], after, SYSTEM), {}, after, NOW, LIMITS, system=SYSTEM)
+    swept = missing_locks(required_locks([young], after, SYSTEM), {}, after, NOW, LIMITS, system=SYSTEM)
     assert len(swept) == 1 - settling
     note = " (1 of them once it is 15 minutes old)" if settling else ""
     assert f"snapshots would be locked in governance mode by the next sweeps{note}, until" in " ".join(lock_lines(primary))

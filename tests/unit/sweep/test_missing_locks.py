@@ -15,7 +15,7 @@ from snapkeep.domain.model import LockState, SnapshotLock
 from snapkeep.domain.policy.model import LockMode, LockRule
 from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.domain.sweep.findings import FindingKind
-from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
+from snapkeep.domain.sweep.locks import missing_locks, required_locks
 from snapkeep.domain.sweep.report import Handling, SweepOutcome, SweepReport
 from snapkeep.domain.tag_names import PROOF
 from snapkeep.functions.sweep_metrics import report_lines
@@ -197,6 +197,6 @@ def test_a_proved_copy_that_is_locked_in_governance_mode_only_is_found(proved: b
     copy = replace(copy, completed_at=copy.start_time, tags={**copy.tags, **({PROOF: "PROVED structure x"} if proved else {})})
     now = copy.start_time + timedelta(hours=1)
     locks = {copy.id: SnapshotLock(LockState.GOVERNANCE, copy.start_time + timedelta(days=7), 7)}
-    wanted = wanted_locks([copy], policies, SYSTEM)
+    wanted = required_locks([copy], policies, SYSTEM)
     found = missing_locks(wanted, locks, policies, now, LockLimits(30, compliance=True), system=SYSTEM)
     assert [one.allowed for one in found] == [True] * proved

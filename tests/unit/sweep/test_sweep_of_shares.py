@@ -7,7 +7,7 @@ from dataclasses import replace
 from snapkeep.domain.policy.model import Policy, PolicySet, Vault
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, SweepReport
-from snapkeep.domain.vault.word import VaultWord
+from snapkeep.domain.vault.copy_event import VaultCopyEvent
 from snapkeep.lab.simulator.functions import sharing_of
 from snapkeep.usecases.look.status import Destination, StatusTotal, SystemStatus, gather_status
 from support.flows import DAY, DR, HOUR, PRIMARY
@@ -52,7 +52,7 @@ def test_a_share_older_than_a_day_is_counted_and_found() -> None:
     assert (report.counts[Figure.COPIES_SHARED], report.counts[Figure.COPIES_IN_VAULT]) == (1, 0)
     world.later(DAY)
     assert found(world.sweep(DR)) == {(FindingKind.SHARE_STALE, copy)}
-    sharing_of(world.composition(), DR).withdraw(VaultWord(copy, "snap-0fedcba9876543210", ACCOUNT))
+    sharing_of(world.composition(), DR).withdraw(VaultCopyEvent(copy, "snap-0fedcba9876543210", ACCOUNT))
     report = world.sweep(DR)
     assert found(report) == set()
     assert (report.counts[Figure.COPIES_SHARED], report.counts[Figure.COPIES_IN_VAULT]) == (0, 1)
@@ -60,7 +60,7 @@ def test_a_share_older_than_a_day_is_counted_and_found() -> None:
 
 def test_the_event_of_another_account_withdraws_no_share() -> None:
     world, _, copy = shared_copy()
-    assert not sharing_of(world.composition(), DR).withdraw(VaultWord(copy, "snap-0fedcba9876543210", STRANGER))
+    assert not sharing_of(world.composition(), DR).withdraw(VaultCopyEvent(copy, "snap-0fedcba9876543210", STRANGER))
     assert world.sweep(DR).counts[Figure.COPIES_SHARED] == 1
 
 
@@ -82,7 +82,7 @@ def test_the_status_counts_vault_copies_and_waiting_shares() -> None:
     world.later(DAY)
     assert [one.late for one in seen().vaults] == [True]
     assert not seen().healthy
-    sharing_of(world.composition(), DR).withdraw(VaultWord(copy, "snap-0fedcba9876543210", ACCOUNT))
+    sharing_of(world.composition(), DR).withdraw(VaultCopyEvent(copy, "snap-0fedcba9876543210", ACCOUNT))
     assert totals() == {StatusTotal.COPIES_SHARED: 0, StatusTotal.COPIES_IN_VAULT: 1}
     assert [(one.copied, one.shared, one.late) for one in seen().vaults] == [(1, 0, False)]
 
@@ -110,6 +110,6 @@ def test_a_shared_copy_outlives_newer_ones_until_the_vault_has_it() -> None:
     world.snapshot(volume)
     world.later(2 * HOUR)
     assert copy in ids(world)
-    sharing_of(world.composition(), DR).withdraw(VaultWord(copy, "snap-0fedcba9876543210", ACCOUNT))
+    sharing_of(world.composition(), DR).withdraw(VaultCopyEvent(copy, "snap-0fedcba9876543210", ACCOUNT))
     world.sweep(DR)
     assert copy not in ids(world)

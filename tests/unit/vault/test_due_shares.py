@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from snapkeep.cli.views.vault import standing_text
+from snapkeep.cli.views.vault import vault_status_text
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.model import Action, KeyFault, Snapshot, SnapshotState, Unusable
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, Vault
@@ -16,19 +16,19 @@ from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.shares import share_findings, stale_findings, unshared_findings, vault_findings
 from snapkeep.domain.tag_names import CHECK, MANAGED, OWN_TAGS, PROOF, VAULT, VAULT_COPY, WRONG
 from snapkeep.domain.tags import format_time
+from snapkeep.domain.vault.copy_event import VaultCopyEvent, parse_vault_copy_event
 from snapkeep.domain.vault.shares import (
     SHARED_FOR,
-    VaultStanding,
+    VaultStatus,
     due_shares,
-    is_wanted,
+    must_stay_shared,
     share_figures,
     share_of,
     share_tag,
     vault_copy_tag,
     vault_holds,
-    vault_standings,
+    vault_statuses,
 )
-from snapkeep.domain.vault.word import VaultWord, parse_vault_word
 from support.lineages import SYSTEM, copy_of, snapshot
 
 DR, DAY = "us-east-2", timedelta(days=1)
@@ -119,9 +119,9 @@ def test_a_share_is_due_while_the_policy_names_its_vault() -> None:
     assert share_of(shared.tags) == ("bunker", NOW)
     assert share_of({VAULT: "bunker"}) == ("bunker", None)
     assert share_of({}) is None
-    assert is_wanted(shared, POLICIES)
-    assert not is_wanted(copy(1, **share_tag(ATTIC, NOW)), POLICIES)
-    assert not is_wanted(replace(shared, tags={**shared.tags, "snapkeep:policy": "plain"}), POLICIES)
+    assert must_stay_shared(shared, POLICIES)
+    assert not must_stay_shared(copy(1, **share_tag(ATTIC, NOW)), POLICIES)
+    assert not must_stay_shared(replace(shared, tags={**shared.tags, "snapkeep:policy": "plain"}), POLICIES)
 
 
 def test_the_tags_of_shares_go_onto_no_other_copy() -> None:
@@ -192,7 +192,7 @@ WORD = {
 
 
 def test_a_vaults_event_names_both_copies_and_its_account() -> None:
-    assert parse_vault_word(WORD) == VaultWord("snap-0123456789abcdef0", "snap-0fedcba9876543210", ACCOUNT)
+    assert parse_vault_copy_event(WORD) == VaultCopyEvent("snap-0123456789abcdef0", "snap-0fedcba9876543210", ACCOUNT)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_vaults_event_names_both_copies_and_its_account() -> None:
 )
 def test_an_unreadable_event_of_a_vault_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidEvent):
-        parse_vault_word(WORD | wrong)
+        parse_vault_copy_event(WORD | wrong)
 
 
 def test_managed_copies_that_are_shared_and_copied_are_counted() -> None:
@@ -219,8 +219,8 @@ def test_managed_copies_that_are_shared_and_copied_are_counted() -> None:
     assert share_figures([copy(1), foreign], SYSTEM) == {}
 
 
-def standing(*copies: Snapshot) -> VaultStanding:
-    bunker, attic = vault_standings({DR: copies}, POLICIES, NOW, system=SYSTEM)
+def standing(*copies: Snapshot) -> VaultStatus:
+    bunker, attic = vault_statuses({DR: copies}, POLICIES, NOW, system=SYSTEM)
     assert bunker.vault == BUNKER
     assert (attic.vault, attic.known, attic.late) == (ATTIC, False, False)
     return bunker
@@ -234,8 +234,8 @@ def test_a_vault_has_confirmed_copies_and_waits_for_the_others() -> None:
     others.append(replace(copied[0], tags={**copied[0].tags, MANAGED: "snapkeep-two"}))
     found = standing(*copied, shared, due_now, *others)
     assert replace(standing(*copied, earlier, shared, due_now, *others), shared=1) == found
-    assert found == VaultStanding(BUNKER, True, 2, copied[1].origin.start_time, 1, NOW - 0.5 * DAY, to_share=1, late=False)
-    assert standing_text(found) == (
+    assert found == VaultStatus(BUNKER, True, 2, copied[1].origin.start_time, 1, NOW - 0.5 * DAY, to_share=1, late=False)
+    assert vault_status_text(found) == (
         f"2 copies in account {ACCOUNT}, us-east-2, the newest of 2026-11-20 12:00 UTC; "
         "1 shared and not copied yet, the first since 2026-11-23 00:00 UTC; 1 to be shared"
     )
@@ -253,7 +253,7 @@ def test_a_vault_has_confirmed_copies_and_waits_for_the_others() -> None:
 def test_a_vault_is_late_after_a_day(waiting: Snapshot) -> None:
     found = standing(waiting)
     assert found.late
-    assert standing_text(found).endswith("(late: see `snapkeep report list`)")
+    assert vault_status_text(found).endswith("(late: see `snapkeep report list`)")
 
 
 @pytest.mark.parametrize(
@@ -275,13 +275,13 @@ def test_a_share_whose_time_is_not_known_is_not_the_first() -> None:
 
 def test_a_copy_waits_for_the_vault_of_its_policy_alone() -> None:
     second = replace(BUNKER, name="second")
-    both = vault_standings({DR: [copy(1)]}, replace(POLICIES, vaults=(BUNKER, second)), NOW, system=SYSTEM)
+    both = vault_statuses({DR: [copy(1)]}, replace(POLICIES, vaults=(BUNKER, second)), NOW, system=SYSTEM)
     assert [(standing.vault, standing.to_share) for standing in both] == [(BUNKER, 1), (second, 0)]
 
 
 def test_the_copies_of_a_vault_are_not_known_without_a_listing() -> None:
-    (_, attic) = vault_standings({DR: []}, POLICIES, NOW, system=SYSTEM)
-    assert standing_text(attic) == f"what account {ACCOUNT} has is not known while eu-west-1 could not be read"
+    (_, attic) = vault_statuses({DR: []}, POLICIES, NOW, system=SYSTEM)
+    assert vault_status_text(attic) == f"what account {ACCOUNT} has is not known while eu-west-1 could not be read"
 
 
 def test_times_of_shares_are_written_as_all_others() -> None:

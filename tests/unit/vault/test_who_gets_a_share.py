@@ -12,8 +12,8 @@ from snapkeep.domain.errors import SnapshotGone
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, Vault
 from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, PROOF, VAULT, VAULT_COPY, WRONG
+from snapkeep.domain.vault.copy_event import VaultCopyEvent
 from snapkeep.domain.vault.shares import share_tag, vault_copy_tag
-from snapkeep.domain.vault.word import VaultWord
 from snapkeep.usecases.ports import Notice
 from snapkeep.usecases.vault.share import ShareRound, ShareWithVault
 from support.lineages import SYSTEM, copy_of, snapshot
@@ -112,8 +112,8 @@ def test_a_vault_of_an_account_that_is_not_allowed_gets_nothing() -> None:
     assert region.calls == []
 
 
-def word(account: str = ACCOUNT) -> VaultWord:
-    return VaultWord(SHARED.id, VAULTS_COPY, account)
+def word(account: str = ACCOUNT) -> VaultCopyEvent:
+    return VaultCopyEvent(SHARED.id, VAULTS_COPY, account)
 
 
 def test_the_vault_s_event_ends_its_share_and_is_recorded() -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from snapkeep.cli.output import BAD, GOOD, QUIET, STRONG, WARN, literal, printable
 from snapkeep.cli.views.copies import budget_text
 from snapkeep.cli.views.status_lines import StatusLayout, copy_blocks, fitting_lines, marked_lines, volume_blocks
-from snapkeep.cli.views.vault import standing_text
+from snapkeep.cli.views.vault import vault_status_text
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.protection import age_text
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
@@ -140,6 +140,6 @@ def _total_lines(status: SystemStatus) -> Iterator[Text]:
         yield Text.assemble((f"policy {printable(ages.policy)}: ", STRONG), figures)
     for standing in status.vaults:
         name = (f"vault {printable(standing.vault.name)}: ", STRONG)
-        yield Text.assemble(name, (standing_text(standing), BAD if standing.late else ""))
+        yield Text.assemble(name, (vault_status_text(standing), BAD if standing.late else ""))
     for budget in status.budgets:
         yield Text(budget_text(budget), WARN if budget.exhausted else "")

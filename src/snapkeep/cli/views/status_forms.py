@@ -12,7 +12,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProtection
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.tags import format_time
-from snapkeep.domain.vault.shares import VaultStanding
+from snapkeep.domain.vault.shares import VaultStatus
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
 
 
@@ -49,7 +49,7 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
     }
 
 
-def _vault(standing: VaultStanding) -> dict[str, Any]:
+def _vault(standing: VaultStatus) -> dict[str, Any]:
     vault = standing.vault
     place = {"name": vault.name, "account": vault.account, "region": vault.region, "from": vault.from_region}
     return to_object(standing) | {"vault": place}

@@ -15,13 +15,13 @@ from snapkeep.domain.recovery.copy_steps import CopyPlan
 from snapkeep.domain.retention.deletion_days import DayAllowance
 from snapkeep.domain.tag_names import PROOF
 from snapkeep.domain.tags import format_time
-from snapkeep.domain.vault.shares import VaultStanding
+from snapkeep.domain.vault.shares import VaultStatus
 from snapkeep.usecases.look.vault import VaultPoint
 
 NOT_COMPARED = "size and key checked on arrival; the copy that was shared is compared in production"
 
 
-def standing_text(standing: VaultStanding) -> str:
+def vault_status_text(standing: VaultStatus) -> str:
     """Return how far a vault has the copies that it should have, in words."""
     vault = standing.vault
     if not standing.known:

@@ -143,7 +143,7 @@ def select_for_retention(volume: Volume | None, snapshots: Iterable[Snapshot], p
     return select(volume, policies) if volume else select_by_snapshots(snapshots, policies, system=system)
 
 
-def tells_what_governs(snapshots: Iterable[Snapshot], since: datetime, *, system: str) -> bool:
+def snapshots_show_policy(snapshots: Iterable[Snapshot], since: datetime, *, system: str) -> bool:
     """Whether the snapshots alone show the volume's policy: all carry one, and the newest started after `since`."""
     managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
     newest = max((snapshot.origin.start_time for snapshot in managed), default=NEVER)

@@ -73,7 +73,7 @@ class UnusualChange:
             f"usual are {gib_text(self.usual)}"
         )
 
-    def is_news(self, now: datetime) -> bool:
+    def needs_attention(self, now: datetime) -> bool:
         """Whether the change is recent enough to need attention."""
         return now - self.start_time <= NEWS_FOR
 

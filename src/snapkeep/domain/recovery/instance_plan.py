@@ -91,7 +91,7 @@ def missing_addresses(plans: Iterable[InstancePlan]) -> Iterator[str]:
             yield f"subnet {subnet} has {counted(free, 'free address', 'free addresses')} for {counted(count, 'instance')}"
 
 
-def volumes_wanted(record: RecoveryRecord, without: Sequence[str]) -> tuple[list[str], list[str]]:
+def required_volumes(record: RecoveryRecord, without: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the ids of the volumes to restore, and the reasons why devices cannot be left out."""
     devices = {volume.device: volume for volume in record.volumes}
     problems = []

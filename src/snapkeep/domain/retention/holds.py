@@ -122,7 +122,7 @@ def lock_holds(locks: Mapping[str, SnapshotLock], snapshots: Iterable[Snapshot],
     }
 
 
-def wanted_lock_holds(
+def required_lock_holds(
     snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, *, system: str
 ) -> dict[str, tuple[Reason, ...]]:
     """Return the holds on completed snapshots whose policies require a lock, whether they have one or not.

@@ -20,7 +20,7 @@ from snapkeep.domain.policy.selection import Selection, select_by_snapshots, sel
 from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.retention.deletion_days import NOT_READ, DayAllowance
 from snapkeep.domain.retention.exclusions import kept_apart
-from snapkeep.domain.retention.holds import CopyFacts, copy_facts, wanted_lock_holds
+from snapkeep.domain.retention.holds import CopyFacts, copy_facts, required_lock_holds
 from snapkeep.domain.retention.missing_copies import is_missing, waits_for_key
 from snapkeep.domain.retention.placed_holds import NOTHING_HELD, PlacedHolds
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, plan_lineage
@@ -178,7 +178,7 @@ def plan_region(
     are people's holds. With `adopt`, snapshots to adopt, and those of the renamed system `former`, are planned as adopted.
     """
     policies = policies.as_planned_in(facts.region)
-    held = {**wanted_lock_holds(facts.snapshots, policies, now, system=system), **protected_ids}
+    held = {**required_lock_holds(facts.snapshots, policies, now, system=system), **protected_ids}
     planner = _Planner(facts, policies, now, system, held, placed, adopt, former)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
 

@@ -20,7 +20,7 @@ class MissingLock(NamedTuple):
     """Whether the stack allows a lock that is closer to the required one."""
 
 
-def wanted_locks(snapshots: Iterable[Snapshot], policies: PolicySet, system: str) -> list[Snapshot]:
+def required_locks(snapshots: Iterable[Snapshot], policies: PolicySet, system: str) -> list[Snapshot]:
     """Return the completed snapshots whose policies require a lock."""
     return [snapshot for snapshot in snapshots if snapshot.completed and lock_rule_of(policies, snapshot, system) is not None]
 

@@ -94,7 +94,7 @@ def due_shares(
     return sorted(due, key=lambda pair: (pair[0].origin.start_time, pair[0].id))
 
 
-def is_wanted(copy: Snapshot, policies: PolicySet) -> bool:
+def must_stay_shared(copy: Snapshot, policies: PolicySet) -> bool:
     """Whether a copy must stay shared with the vault that its tag names."""
     share, vault = share_of(copy.tags), vault_for(copy, policies)
     return share is not None and vault is not None and share.vault == vault.name
@@ -108,7 +108,7 @@ def share_figures(copies: Iterable[Snapshot], system: str) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class VaultStanding:
+class VaultStatus:
     """The progress of a vault's copies, by the tags of the DR copies."""
 
     vault: Vault
@@ -128,16 +128,16 @@ class VaultStanding:
     """Whether a shared or due copy has waited for more than a day."""
 
 
-def vault_standings(
+def vault_statuses(
     listings: Mapping[str, Iterable[Snapshot]], policies: PolicySet, now: datetime, *, system: str
-) -> list[VaultStanding]:
+) -> list[VaultStatus]:
     """Return the progress of each vault of the policies, given the copies of the regions that could be listed."""
     return [_standing(vault, listings.get(vault.from_region), policies, now, system) for vault in policies.vaults]
 
 
-def _standing(vault: Vault, listed: Iterable[Snapshot] | None, policies: PolicySet, now: datetime, system: str) -> VaultStanding:
+def _standing(vault: Vault, listed: Iterable[Snapshot] | None, policies: PolicySet, now: datetime, system: str) -> VaultStatus:
     if listed is None:
-        return VaultStanding(vault, known=False)
+        return VaultStatus(vault, known=False)
     copies = [copy for copy in listed if copy.managed_by(system)]
     copied = [copy.origin.start_time for copy in copies if is_in(vault, copy)]
     shares = [share.since for copy in copies if (share := share_of(copy.tags)) and share.vault == vault.name]
@@ -147,7 +147,7 @@ def _standing(vault: Vault, listed: Iterable[Snapshot] | None, policies: PolicyS
         if copying_vault == vault
     ]
     waiting = [*shares, *(copy.completed_at or copy.start_time for copy in due)]
-    return VaultStanding(
+    return VaultStatus(
         vault,
         known=True,
         copied=len(copied),

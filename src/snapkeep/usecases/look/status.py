@@ -30,7 +30,7 @@ from snapkeep.domain.recovery.recoverability import Recoverability, recoverabili
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.placed_holds import PlacedHold
 from snapkeep.domain.system import StackKind, stack_name
-from snapkeep.domain.vault.shares import VaultStanding, share_figures, vault_standings
+from snapkeep.domain.vault.shares import VaultStatus, share_figures, vault_statuses
 from snapkeep.domain.wildcards import matches_any
 from snapkeep.usecases.look.budgets import CopyBudget, copy_budgets
 from snapkeep.usecases.look.queued_copies import QueuedCopy, queued_copies
@@ -156,7 +156,7 @@ class SystemStatus:
     """Whether the holds of every region could be read; if not, there may be more."""
     budgets: tuple[CopyBudget, ...] = ()
     """The budgets of time-based copies in the regions that could be read."""
-    vaults: tuple[VaultStanding, ...] = ()
+    vaults: tuple[VaultStatus, ...] = ()
     """The vaults of the policies; none if the status is about chosen volumes."""
 
     @property
@@ -271,7 +271,7 @@ def gather_status(
         primary_known=not source.problem,
         keys=tuple(keys),
         budgets=tuple(budget for reading in readings for budget in reading.budgets),
-        vaults=tuple(vault_standings(listings, policies, now, system=system)) if chosen == EVERY_VOLUME else (),
+        vaults=tuple(vault_statuses(listings, policies, now, system=system)) if chosen == EVERY_VOLUME else (),
     )
 
 

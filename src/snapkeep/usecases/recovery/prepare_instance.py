@@ -21,7 +21,7 @@ from snapkeep.domain.recovery.instance_plan import (
     no_plan,
     plan_instance,
     plan_root,
-    volumes_wanted,
+    required_volumes,
 )
 from snapkeep.domain.recovery.instance_steps import instance_steps
 from snapkeep.domain.recovery.launch_facts import LaunchInventory, LaunchSite
@@ -165,7 +165,7 @@ class PrepareInstance:
         if self.network is not None:
             record = isolated(record, self.network)
             instance = record.instance or instance
-        volume_ids, problems = volumes_wanted(record, options.without)
+        volume_ids, problems = required_volumes(record, options.without)
         choice = choose_points(lineages, volume_ids, request.at)
         words = translate(instance, options.names, same_region=same_region)
         site = self.reader.site(

@@ -12,7 +12,7 @@ from snapkeep.domain.copies.known_copies import KnownCopies, completed_lately, k
 from snapkeep.domain.errors import CopyWrong
 from snapkeep.domain.model import CLOCK_SKEW, DeletionPlan, KeyFault, Refusal, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
-from snapkeep.domain.policy.selection import select_for_retention, tells_what_governs
+from snapkeep.domain.policy.selection import select_for_retention, snapshots_show_policy
 from snapkeep.domain.records import dataclass, replace
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.guarded_count import GuardedCount
@@ -66,7 +66,9 @@ class RetentionPlanner:
         since = self.clock.now() - ANSWER_GOOD_FOR
         # Recently tagged snapshots name the policy that governs now. DescribeVolumes is read only for the others.
         unsure = [
-            volume_id for volume_id in listed if as_sweep or not tells_what_governs(listed[volume_id], since, system=self.system)
+            volume_id
+            for volume_id in listed
+            if as_sweep or not snapshots_show_policy(listed[volume_id], since, system=self.system)
         ]
         volumes = self.reader.volumes(unsure) if unsure else {}
         # The run knows of a wrong copy before EC2 shows its mark.

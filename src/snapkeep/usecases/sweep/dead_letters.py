@@ -12,7 +12,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling, ReportItem
-from snapkeep.domain.vault.word import SOURCE as VAULT_SOURCE
+from snapkeep.domain.vault.copy_event import SOURCE as VAULT_SOURCE
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, ProtectRuns
 
 _EVENT_ID = re.compile(r"[0-9a-f-]{36}")

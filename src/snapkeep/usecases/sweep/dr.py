@@ -162,7 +162,7 @@ class DrSweep(RegionSweep):
         return [
             Finding(FindingKind.UNUSUAL_CHANGE, change.snapshot_id, change.volume_id, change.text)
             for change in changes
-            if change.snapshot_id in sources and change.is_news(now)
+            if change.snapshot_id in sources and change.needs_attention(now)
         ]
 
     def _unproved(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, leaving: set[str]) -> list[Finding]:

@@ -26,7 +26,7 @@ from snapkeep.domain.retention.deletion_days import DayOfDeletions, usual
 from snapkeep.domain.retention.guarded_count import GuardedCount
 from snapkeep.domain.retention.placed_holds import PlacedHold, PlacedHolds
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision
-from snapkeep.domain.sweep.locks import missing_locks, wanted_locks
+from snapkeep.domain.sweep.locks import missing_locks, required_locks
 from snapkeep.domain.sweep.memory import SweepMemory
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.placed_holds import HoldReader, HoldStore
@@ -254,7 +254,7 @@ class RegionSweep:
         with suppress(SnapkeepError, UnicodeDecodeError):  # what is kept there may be somebody else's
             guarded = {*self.guards.images_using(ids), *self.guards.locks(ids)} if ids else set()
             if self.locks is not None:
-                guarded.update(snapshot.id for snapshot in wanted_locks(snapshots, policies, self.system))
+                guarded.update(snapshot.id for snapshot in required_locks(snapshots, policies, self.system))
             self.count_store.save(GuardedCount(listed_at, len(guarded)))
 
     def locks_missing(
@@ -265,7 +265,7 @@ class RegionSweep:
         Return what was found, and since when each lock is requested, given what earlier sweeps requested: one that AWS has not
         made within `SETTLING` is not called repaired.
         """
-        to_lock = wanted_locks(snapshots, policies, self.system)
+        to_lock = required_locks(snapshots, policies, self.system)
         try:
             locks = self.guards.locks([snapshot.id for snapshot in to_lock]) if to_lock else {}
         except SnapkeepError as error:

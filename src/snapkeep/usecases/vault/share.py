@@ -13,17 +13,17 @@ from snapkeep.domain.policy.model import PolicySet, Vault
 from snapkeep.domain.records import dataclass
 from snapkeep.domain.sweep.rotation import rotating_sample
 from snapkeep.domain.tag_names import MANAGED, PROOF, VAULT
+from snapkeep.domain.vault.copy_event import VaultCopyEvent
 from snapkeep.domain.vault.shares import (
     due_shares,
     is_in,
-    is_wanted,
     may_be_shared,
+    must_stay_shared,
     share_of,
     share_tag,
     vault_copy_tag,
     vault_for,
 )
-from snapkeep.domain.vault.word import VaultWord
 from snapkeep.usecases.ports import Clock, Notice, Notices, ProblemKind, SnapshotReader
 from snapkeep.usecases.vault.ports import Permissions, SnapshotSharer
 
@@ -68,7 +68,7 @@ class ShareWithVault:
             return ""
         return vault.name if self._share(copy, vault) else ""
 
-    def withdraw(self, word: VaultWord) -> bool:
+    def withdraw(self, word: VaultCopyEvent) -> bool:
         """Take back the share of a copy that a vault has copied. Return whether the word was about a copy of ours."""
         copy = self.copies.snapshots([word.snapshot_id]).get(word.snapshot_id)
         if copy is None or copy.tags.get(MANAGED) != self.system or word.account not in self.accounts:
@@ -116,7 +116,7 @@ class ShareWithVault:
         shared: list[tuple[Snapshot, Vault]] = []
         for copy in listed:
             vault = vault_for(copy, policies)
-            if vault is not None and is_wanted(copy, policies) and vault.account in self.accounts:
+            if vault is not None and must_stay_shared(copy, policies) and vault.account in self.accounts:
                 shared.append((copy, vault))
             elif share_of(copy.tags):
                 yield copy, None

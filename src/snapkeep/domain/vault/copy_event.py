@@ -16,7 +16,7 @@ _SNAPSHOT = re.compile(r"snap-[0-9a-f]{8,17}")
 
 
 @dataclass(frozen=True, slots=True)
-class VaultWord:
+class VaultCopyEvent:
     """A vault's copy has completed."""
 
     snapshot_id: str
@@ -27,7 +27,7 @@ class VaultWord:
     """The sender's account, which EventBridge writes."""
 
 
-def parse_vault_word(event: Mapping[str, Any]) -> VaultWord:
+def parse_vault_copy_event(event: Mapping[str, Any]) -> VaultCopyEvent:
     """Return the content of a vault's event. Raise InvalidEvent if it is another event, or has no successful copy."""
     detail = event.get("detail")
     if event.get("source") != SOURCE or event.get("detail-type") != DETAIL_TYPE or not isinstance(detail, Mapping):
@@ -37,4 +37,4 @@ def parse_vault_word(event: Mapping[str, Any]) -> VaultWord:
         isinstance(snapshot_id, str) and _SNAPSHOT.fullmatch(snapshot_id) for snapshot_id in ids
     ):
         raise InvalidEvent(f"'{DETAIL_TYPE}' needs snapshot, copy and result = {SUCCEEDED}; it is {dict(detail)}")
-    return VaultWord(str(ids[0]), str(ids[1]), str(event.get("account", "")))
+    return VaultCopyEvent(str(ids[0]), str(ids[1]), str(event.get("account", "")))
