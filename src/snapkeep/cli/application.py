@@ -98,7 +98,7 @@ class Root(TyperGroup):
 
 
 def tidy_help(command: Any, ctx: Any) -> None:
-    """Remove `<bool>` behind each flag in the help of a command and of its subcommands, and line ends within paragraphs.
+    """Remove `<bool>` behind flags, types of arguments that are no choices, and line ends within paragraphs from help.
 
     Docstrings are wrapped for the source; Typer keeps their lines, which a narrower terminal wraps again.
     """
@@ -107,8 +107,14 @@ def tidy_help(command: Any, ctx: Any) -> None:
     for parameter in (*command.params, command.get_help_option(ctx)):
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
+        elif parameter.param_type_name == "argument" and not parameter.type_descriptor.is_choice:
+            parameter.display_type_rich = _no_type
     for subcommand in getattr(command, "commands", {}).values():
         tidy_help(subcommand, ctx)
+
+
+def _no_type(*, ctx: Any) -> None:
+    """Return no type: Typer's are Python's, such as `list[str]`, which `...` behind an argument's name says."""
 
 
 def _print_version(requested: bool) -> None:

@@ -49,6 +49,22 @@ def test_every_command_has_help() -> None:
         assert "<bool>" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("command", "usage", "described"),
+    [
+        (("plan",), "[VOLUME]...", "VOLUME Only volumes of"),
+        (("policy", "check"), "{FILE}...", "FILE Policy documents in"),
+        (("policy", "show"), "[VERSION]", "VERSION Version to print"),
+        (("completion",), "{SHELL}", "SHELL <bash|zsh|fish> Your shell"),
+    ],
+)
+def test_an_argument_is_named_once_and_without_a_type_of_python(command: tuple[str, ...], usage: str, described: str) -> None:
+    """The usage was `[[VOLUME]...]...`, and the type `<list[str]>`."""
+    shown = CliRunner().invoke(make_application(), [*command, "--help"], env={"COLUMNS": "120"}).output
+    assert f"[OPTIONS] {usage} " in shown
+    assert described in " ".join(shown.split())
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_help_fills_its_lines(columns: int) -> None:
     """Help kept the line breaks of docstrings, which fall in the middle of a terminal's lines."""

@@ -28,7 +28,7 @@ INSTALL = {
 
 
 @app.command()
-def completion(shell: Annotated[Shell, typer.Argument(help="Your shell.")]) -> None:
+def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="Your shell.")]) -> None:
     """Print the script that completes commands and options in a shell.
 
     bash: add to ~/.bashrc: eval "$(snapkeep completion bash)"

@@ -47,7 +47,7 @@ app = typer.Typer(cls=_PlacesByDefault, no_args_is_help=True, help="Keep snapsho
 @with_aws_settings
 def place_hold(
     settings: AwsSettings,
-    names: Annotated[list[str] | None, argument("[VOLUME|SNAPSHOT]...", "Ids to hold.")] = None,
+    names: Annotated[list[str] | None, argument("VOLUME|SNAPSHOT", "Ids to hold.")] = None,
     *,
     policy: Annotated[list[str] | None, option("--policy", "Hold the snapshots that a policy governs.", "NAME")] = None,
     everything: Annotated[bool, option("--all", "Hold everything.")] = False,

@@ -43,7 +43,7 @@ app = typer.Typer(help="Show what would be kept, copied and deleted, and why.")
 @with_aws_settings
 def plan(
     settings: AwsSettings,
-    volumes: Annotated[list[str] | None, argument("[VOLUME]...", "Only volumes of these ids or names (* and ?).")] = None,
+    volumes: Annotated[list[str] | None, argument("VOLUME", "Only volumes of these ids or names (* and ?).")] = None,
     *,
     policy: Annotated[
         Path | None, option("--policy", "Plan with this policy document.", "FILE", exists=True, dir_okay=False)

@@ -34,7 +34,7 @@ _File = Annotated[Path, argument("FILE", "Policy document in YAML or JSON.")]
 
 @app.command()
 def check(
-    files: Annotated[list[Path], argument("FILE...", "Policy documents in YAML or JSON; - is standard input.")],
+    files: Annotated[list[Path], argument("FILE", "Policy documents in YAML or JSON; - is standard input.")],
     *,
     region: Annotated[str, option("--region", "Primary region, to which no copy may go.", "REGION")] = "",
     json: Json = False,

@@ -43,7 +43,7 @@ app.command("map")(instance_map)
 @with_aws_settings
 def volume(
     settings: AwsSettings,
-    targets: Annotated[list[str] | None, argument("[VOLUME|INSTANCE|NAME]...", "Volumes, instances or names to recover.")] = None,
+    targets: Annotated[list[str] | None, argument("VOLUME|INSTANCE|NAME", "Volumes, instances or names to recover.")] = None,
     *,
     policy: OfPolicy = "",
     tag: OfTags = None,

@@ -145,7 +145,7 @@ def recover_stages(
 @with_aws_settings
 def instance_map(
     settings: AwsSettings,
-    instances: Annotated[list[str], argument("INSTANCE...", "Instance ids.")],
+    instances: Annotated[list[str], argument("INSTANCE", "Instance ids.")],
     *,
     in_region: In = "",
     bucket: Bucket = "",

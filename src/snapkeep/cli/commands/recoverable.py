@@ -23,7 +23,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 app = typer.Typer(help="Show what can be recovered, where, and to when.")
 
-Targets = Annotated[list[str] | None, argument("[TARGET]...", "Volume or instance ids, or names.")]
+Targets = Annotated[list[str] | None, argument("TARGET", "Volume or instance ids, or names.")]
 At = Annotated[str, option("--at", "The newest point up to a time such as 2026-12-24T03:00Z.", "TIME")]
 In = Annotated[str, option("--in", "Look in this region alone.", "REGION")]
 OfPolicy = Annotated[str, option("--policy", "Volumes of this policy.", "NAME")]

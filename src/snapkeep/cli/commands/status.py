@@ -28,7 +28,7 @@ app = typer.Typer(help="Show how well each volume is protected.")
 @with_aws_settings
 def status(
     settings: AwsSettings,
-    volumes: Annotated[list[str] | None, argument("[VOLUME]...", "Ids or names (with * and ?) to show in detail.")] = None,
+    volumes: Annotated[list[str] | None, argument("VOLUME", "Ids or names (with * and ?) to show in detail.")] = None,
     *,
     instance: Annotated[list[str] | None, option("--instance", "Volumes of an instance.", "ID")] = None,
     tag: Annotated[list[str] | None, option("--tag", "Volumes with a tag (* and ?).", "KEY=VALUE")] = None,

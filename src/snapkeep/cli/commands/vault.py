@@ -126,7 +126,7 @@ def push(
     exit_unless(not pushed.overtaken)
 
 
-_Volumes = Annotated[list[str] | None, argument("[VOLUME]...", "Source volumes; by default all.")]
+_Volumes = Annotated[list[str] | None, argument("VOLUME", "Source volumes; by default all.")]
 
 
 @app.command("list")
@@ -184,7 +184,7 @@ def _points(settings: AwsSettings, *policies: PolicySet) -> list[list[VaultPoint
 @with_aws_settings
 def restore(
     settings: AwsSettings,
-    volumes: Annotated[list[str], argument("VOLUME...", "Source volumes to restore.")],
+    volumes: Annotated[list[str], argument("VOLUME", "Source volumes to restore.")],
     *,
     at: At = "",
     zone: Annotated[str, option("--zone", "Availability Zone of the volumes.", "AZ")] = "",

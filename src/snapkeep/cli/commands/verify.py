@@ -32,7 +32,7 @@ PATIENCE_HOURS = 12.0
 @with_aws_settings
 def verify(
     settings: AwsSettings,
-    snapshots: Annotated[list[str] | None, argument("[SNAPSHOT]...", "Copies, or their sources.")] = None,
+    snapshots: Annotated[list[str] | None, argument("SNAPSHOT", "Copies, or their sources.")] = None,
     *,
     volume: Annotated[str, option("--volume", "The newest copy of this source volume.", "VOLUME")] = "",
     policy: Annotated[str, option("--policy", "The newest copy of each volume of a policy.", "NAME")] = "",
