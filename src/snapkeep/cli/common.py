@@ -216,7 +216,7 @@ def _session(profile: str) -> boto3.Session:
 
 
 def forget_sessions() -> None:
-    """Let the next client find the credentials anew, as they may have been renewed since."""
+    """Let the next client look up the credentials again: they may have been renewed."""
     _session.cache_clear()
 
 

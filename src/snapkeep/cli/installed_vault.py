@@ -1,4 +1,4 @@
-"""A vault in the caller's account and region as commands see it: whether there is one, and the policies in force there."""
+"""A vault in the caller's account and region as commands see it: its stack, and the policies in force there."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class RecoverySystem:
         )
 
     def first_map(self, instance_ids: Sequence[str]) -> tuple[ProposedMap, list[str]]:
-        """Return a first map for instances, and what was not looked at. Raise DocumentNotFound and other errors of ours."""
+        """Return a first map for instances, and notes on what was not read. Raise DocumentNotFound and other errors of ours."""
         from snapkeep.usecases.recovery.prepare_instance import first_map  # noqa: PLC0415
 
         def subnet_names(region: str, subnet_ids: Collection[str]) -> Mapping[str, str]:
@@ -254,7 +254,7 @@ def recover_by_plan(
     require_consent(question, yes=yes, json=json, otherwise=otherwise)
     run = begin(system.caller(), datetime.now(UTC))
     recover = system.recover(run.region, printing(quiet=json))
-    # The journal comes first: what is made without it could not be undone.
+    # The journal comes first: resources made without it could not be undone.
     recover.journal.begin(run)
     ended = carry_out(recover.run, run, system.command("resume", run.id))
     if json:
@@ -264,6 +264,6 @@ def recover_by_plan(
 
 
 def print_end(run: RecoveryRun, system: RecoverySystem) -> None:
-    """Print how a recovery ended, and the command that removes what it made."""
-    write_lines([f"{run.id} is {run.state}. To remove what it made:"])
+    """Print how a recovery ended, and the command that removes its resources."""
+    write_lines([f"{run.id} is {run.state}. To remove its resources:"])
     write_command(system.command("undo", run.id))

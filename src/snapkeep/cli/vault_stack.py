@@ -24,7 +24,7 @@ class VaultAlone(WrongUse):
 
 
 def refuse_vault(settings: AwsSettings) -> None:
-    """Raise VaultAlone where the caller's region has a vault's stack. What cannot be read is none."""
+    """Raise VaultAlone where the caller's region has a vault's stack. An unreadable region has none."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
     try:

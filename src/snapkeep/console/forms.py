@@ -36,4 +36,4 @@ def check_confirmed(forms: FormTokens, fields: Query, typed: str) -> None:
 def check_consent(fields: Query, steps: Sequence[RecoveryStep]) -> None:
     """Raise WrongUse where the steps are not those that were shown."""
     if consent_to(steps) != fields.get("consent"):
-        raise WrongUse("the plan has changed since it was shown: look at it, and confirm it again")
+        raise WrongUse("the plan has changed since it was shown: check it, and confirm it again")

@@ -51,7 +51,7 @@ class LaunchPage:
         check_confirmed(self.forms, fields, fields.get("group", "") or fields.get("id", ""))
         plan, checks = self._planned(reading, fields, map_of(fields.get("map", ""), "the map"))
         if plan.hindered:
-            raise WrongUse("the plan has an obstacle now: look at it")
+            raise WrongUse("the plan has an obstacle now: check it")
         check_consent(fields, _steps(plan, checks=checks))
         region = fields["in"]
         return self.recoveries.begin(region, partial(begin_instances, plan.stages, checks=checks))

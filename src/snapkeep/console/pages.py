@@ -60,7 +60,7 @@ class Number:
     address: str
     trend: Trend
     urgent: bool
-    """Whether somebody is needed at once."""
+    """Whether it needs attention at once."""
     known: bool
     """Whether everything that could raise it was read."""
     volumes: int
@@ -95,7 +95,7 @@ def _numbers(reading: Reading, governed: Sequence[VolumeProtection]) -> Iterator
 
 
 def _causes(volumes: Iterable[VolumeProtection]) -> Iterator[tuple[VolumeProtection, Sequence[VolumeProtection]]]:
-    """Yield the volumes that need somebody by cause, the worst first, each cause with its first volume."""
+    """Yield the volumes that need attention by cause, the worst first, each cause with its first volume."""
     groups: dict[tuple[VolumeHealth, str], list[VolumeProtection]] = defaultdict(list)
     for volume in volumes:
         if volume.needs_attention or volume.health is VolumeHealth.UNKNOWN:

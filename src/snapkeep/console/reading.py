@@ -317,7 +317,7 @@ class _ReaderOfOneListing:
 
 @dataclass(slots=True)
 class Readings:
-    """The latest reading, renewed in the background while somebody looks."""
+    """The latest reading, renewed in the background while a page is open."""
 
     read: Callable[[], Reading]
     clock: Clock

@@ -106,7 +106,7 @@ class Recoveries:
         return PrepareGroup(prepare=prepare).plan(target, wishes.at, replace(options, without=()), wishes.without)
 
     def first_map(self, region: str, instance_ids: Sequence[str]) -> tuple[ProposedMap, list[str]]:
-        """Return a first map for instances, and what was not looked at. Raise errors of ours and botocore's."""
+        """Return a first map for instances, and notes on what was not read. Raise errors of ours and botocore's."""
         return self._system(region).first_map(instance_ids)
 
     def begin(self, region: str, make: Callable[[str, datetime], RecoveryRun]) -> RecoveryRun:
@@ -143,7 +143,7 @@ class Recoveries:
         try:
             self._known[run_id] = self._journal(region).read(run_id)
         except Exception as error:
-            self._journals.pop(region, None)  # the next look finds the bucket anew
+            self._journals.pop(region, None)  # the next reading looks up the bucket again
             if run_id not in self._known:
                 raise
             problem = f"its journal cannot be read now: {one_line(error)}"

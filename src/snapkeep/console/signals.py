@@ -13,7 +13,7 @@ from snapkeep.cli.kept_reports import KeptReader, report_store, signal_reader
 from snapkeep.domain.signals import SignalRecord
 
 TRAILS_FRESH = timedelta(minutes=10)
-"""Age up to which a look at the trails is used again: it takes several calls."""
+"""Age up to which a check of the trails is reused: it takes several calls."""
 DAYS = 14
 """The days whose signals are listed, as `snapkeep report signals` does."""
 
@@ -24,7 +24,7 @@ class SignalReader:
 
     _reader: KeptReader[SignalRecord] = field(default_factory=signal_reader)
     _unrecorded: dict[str, tuple[datetime, str]] = field(default_factory=dict)
-    """When it was looked at the trails of a region, and why they record nothing."""
+    """The time of the last check of a region's trails, and why they record nothing."""
 
     def read(
         self, system: InstalledSystem, regions: Iterable[str], now: datetime

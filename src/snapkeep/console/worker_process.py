@@ -1,4 +1,4 @@
-"""Work that takes a minute, in a process of its own: pages stay responsive, and it ends when nobody waits for it any more."""
+"""Work that takes a minute, in a process of its own: pages stay responsive, and it ends when no page waits for it any more."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 from snapkeep.cli.errors import WrongUse, one_line
 
 LOOK_SECONDS = 0.1
-"""How often it is seen whether the work is done, or nobody waits."""
+"""The interval of the checks whether the work is done, or no page waits."""
 Runner: TypeAlias = Callable[[Callable[..., str], Sequence[Any], Callable[[], Awaitable[bool]]], Awaitable[str | None]]
-"""Runs work with arguments; returns None once the last argument says that nobody waits."""
+"""Runs work with arguments; returns None once the last argument says that no page waits."""
 
 
 async def run_apart(work: Callable[..., str], arguments: Sequence[Any], abandoned: Callable[[], Awaitable[bool]]) -> str | None:
-    """Return the text that a function of a module returns for arguments, from a process of its own; None if nobody waits.
+    """Return the text that a function of a module returns for arguments, from a process of its own; None if no page waits.
 
     Raise WrongUse with the error of the work.
     """

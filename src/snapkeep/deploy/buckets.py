@@ -139,7 +139,7 @@ class ArtifactBucket:
         return removed
 
     def _finds(self, look: Callable[..., Any], **request: str) -> bool:
-        """Make a HEAD request; return whether there is what it is about."""
+        """Make a HEAD request; return whether its object exists."""
         try:
             look(Bucket=self.name, **request, **self._owner)
         except ClientError as error:

@@ -31,7 +31,7 @@ class Risk(StrEnum):
     DELETES_SNAPSHOTS = "deletes_snapshots"
     ENDS_PROTECTION = "ends_protection"
     LOCKS_FOR_GOOD = "locks_for_good"
-    """Snapshots can be locked so that nobody can delete them."""
+    """Snapshots can be locked so that no principal can delete them."""
     CHANGES_KEY = "changes_key"
     LOSES_DATA = "loses_data"
     """A resource that holds data is removed or replaced."""
@@ -268,7 +268,7 @@ _RISKS: Sequence[tuple[str, Callable[[str, str], bool], Risk, str]] = (
 
 
 def _risk_of(name: str, before: str, after: str) -> tuple[Risk, str]:
-    """Return the risk of a change, and the sentence that says what it leads to."""
+    """Return the risk of a change, and the sentence with its consequence."""
     for parameter, is_risk, risk, consequence in _RISKS:
         if parameter == name and is_risk(before, after):
             return risk, consequence.format(before=before, after=after)

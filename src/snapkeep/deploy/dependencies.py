@@ -24,7 +24,7 @@ _UTILITIES = (
 )
 """Powertools' utilities that no function imports."""
 LEFT_OUT = (
-    "botocore/data/",  # written anew, cut down
+    "botocore/data/",  # rewritten, cut down
     "dateutil/zoneinfo/",  # a copy of the time zone database that nothing here asks for
     "aws_lambda_powertools/event_handler/",  # routers of HTTP requests
     *(f"aws_lambda_powertools/utilities/{name}/" for name in _UTILITIES),

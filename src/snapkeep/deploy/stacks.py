@@ -124,7 +124,7 @@ class Stack:
         """Carry out a change set, wait until it has ended, and return the result. Raise StackBusy or StackFailed."""
         if not prepared.change_set:
             return StackResult(self.name, self.region, StackOutcome.UNCHANGED, prepared.before.outputs)
-        # The ids of earlier events first: what comes after them belongs to this operation.
+        # The ids of earlier events first: later events belong to this operation.
         self._watcher.expect(len(prepared.changes))
         seen = {event.id for event in self._events(self.name)}
         try:

@@ -27,7 +27,7 @@ BLOCK_CONNECTIONS = 100
 """With 100 ms a request, the guide's example, these make 1,000 a second (EBS user guide: optimize performance)."""
 INVOKING = _config("standard", 1, 330)
 """For the function ReadBlocks, which may run five minutes. A portion of Verify, and a call that gets no answer after it, fit into
-Verify's own time: what the portion has compared is not lost. The state machine retries."""
+Verify's own time: the portion's comparisons are not lost. The state machine retries."""
 ONCE = _config("standard", 1, max_pool_connections=BLOCK_CONNECTIONS)
 """For calls that must not be repeated behind our back: CopySnapshot has no client token; deletions and blocks are paced by us."""
 

@@ -108,7 +108,7 @@ def advance(use_case: AdvanceDrill, call: DrillCall) -> DrillAnswer:
 
 
 def _without_ledger(state: DrillState) -> DrillAnswer:
-    """Return the answer for a drill that has ended, or that the ledger never had: what carries its tag is removed."""
+    """Return the answer for a drill that has ended, or that the ledger never had: resources with its tag are removed."""
     if state.drilled is None:
         return DrillAnswer(None, DrillStep.REMOVE, 0, "", None)
     causes = state.removed.left if state.removed and not state.removal_failure else (_text(state.removal_failure),)

@@ -19,7 +19,7 @@ class DrillAnswer:
     """The answer of Drill to the state machine."""
 
     run: DrillRun | None
-    """None: the ledger has no open drill of this name; what carries its tag is removed all the same."""
+    """None: the ledger has no open drill of this name; resources with its tag are removed nevertheless."""
     next: DrillStep
     wait_seconds: int
     verdict: str

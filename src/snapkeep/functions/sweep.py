@@ -141,7 +141,7 @@ def _pull(parts: Composition) -> PullShares:
 
 
 def build_watch(parts: Composition) -> DrillWatch:
-    """Make the use case that looks at drills."""
+    """Make the use case that watches drills."""
     from snapkeep.usecases.drills.watch import DrillWatch  # noqa: PLC0415
 
     return DrillWatch(

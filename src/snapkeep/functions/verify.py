@@ -88,7 +88,7 @@ def compare(use_case: VerifyCopy, event: Mapping[str, Any]) -> ProofProgress | P
 
 
 def _asked(event: Mapping[str, Any]) -> VerifyRequest:
-    """Return the request of an event. A progress that cannot be read, as of another version, is begun anew."""
+    """Return the request of an event. A progress that cannot be read, as of another version, is begun again."""
     try:
         return from_json(VerifyCall, event).asked
     except InvalidEvent:

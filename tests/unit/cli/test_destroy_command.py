@@ -65,8 +65,8 @@ def test_every_dr_stack_of_the_system_is_deleted(destroyed: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("describe_regions", "whether other regions have DR stacks is not known: "),
-        ("describe_stacks", f"{FORMER}: whether it has a DR stack is not known: "),
+        ("describe_regions", "other regions with DR stacks are not known: "),
+        ("describe_stacks", f"{FORMER}: it is not known whether it has a DR stack: "),
     ],
 )
 def test_a_region_that_cannot_be_searched_is_reported(

@@ -89,7 +89,7 @@ def test_while_a_region_is_unreachable_an_unknown_id_is_held(account: Account) -
     account.take_away(FAR)
     result = run("hold", MISTYPED[0], *WHY)
     assert result.exit_code == NOT_ALL_RIGHT
-    assert f"whether there is a volume, snapshot or copy of {MISTYPED[0]} is not known" in result.stderr
+    assert f"it is not known whether a volume, snapshot or copy of {MISTYPED[0]} exists" in result.stderr
     assert account.holds
 
 

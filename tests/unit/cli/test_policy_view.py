@@ -59,7 +59,7 @@ def test_a_policys_tags_and_single_volumes_are_shown() -> None:
         "carry_tags": {"except": ["team:*", "cost"]},
     }
     assert list(summary_lines(parse_document({**POLICIES, "policies": [gold]}), ()))[2:-1] == [
-        "    make snapshots in time for the rpo, where nobody else does",
+        "    make snapshots in time for the rpo, unless others make them",
         "        of each volume by itself",
         "    never delete snapshots with tag OwnedBy=team-* or ops or Keep=*",
         "    hold snapshots with tag Protected=true",

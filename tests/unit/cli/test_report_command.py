@@ -137,7 +137,7 @@ def test_without_a_trail_no_signal_is_not_known_to_be_none(
         monkeypatch.setattr(Trails, name, value)
     done = run("signals")
     assert done.exit_code == 1
-    assert done.stdout == "whether there were calls by others is not known\n"
+    assert done.stdout == "calls by others are not known\n"
     assert all(f"{region}: {why}" in done.stderr for region in (PRIMARY, DR))
     assert json.loads(run("signals", "--json").stdout)["problems"].keys() == {PRIMARY, DR}
 

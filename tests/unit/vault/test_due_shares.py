@@ -281,7 +281,7 @@ def test_a_copy_waits_for_the_vault_of_its_policy_alone() -> None:
 
 def test_the_copies_of_a_vault_are_not_known_without_a_listing() -> None:
     (_, attic) = vault_statuses({DR: []}, POLICIES, NOW, system=SYSTEM)
-    assert vault_status_text(attic) == f"what account {ACCOUNT} has is not known while eu-west-1 could not be read"
+    assert vault_status_text(attic) == f"the copies in account {ACCOUNT} are not known: eu-west-1 could not be read"
 
 
 def test_times_of_shares_are_written_as_all_others() -> None:

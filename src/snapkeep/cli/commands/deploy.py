@@ -189,13 +189,13 @@ def _former_dr_regions(installed: InstalledSystem, known: Iterable[str]) -> tupl
         try:
             return installed.stack(StackKind.DR, region).tags.get(PRIMARY_REGION_TAG) == primary
         except known_errors() as error:
-            problems.append(f"{region}: whether it has a DR stack is not known: {one_line(error)}")
+            problems.append(f"{region}: it is not known whether it has a DR stack: {one_line(error)}")
             return False
 
     try:
         enabled = {region["RegionName"] for region in installed.settings.client("ec2", primary).describe_regions()["Regions"]}
     except known_errors() as error:
-        return [], [f"whether other regions have DR stacks is not known: {one_line(error)}"]
+        return [], [f"other regions with DR stacks are not known: {one_line(error)}"]
     candidates = sorted(enabled.difference(known, {primary}))
     belonging = side_by_side({region: partial(belongs, region) for region in candidates})
     return [region for region in candidates if belonging[region]], problems
@@ -266,7 +266,7 @@ def _refuse_problems(results: Sequence[CheckResult], watcher: Watcher) -> None:
 def are_confirmed(changes: Sequence[Change], watcher: Any, *, yes: bool, move_dr_region: bool, json: bool) -> bool:
     """Return whether changes that can lose or move protection are confirmed. `--yes` alone never moves the DR region.
 
-    They are shown once: in the question, with `--yes` as notes, or in the caller's error where nobody can be asked. Raise
+    They are shown once: in the question, with `--yes` as notes, or in the caller's error if no user can answer. Raise
     NotConfirmed on a no.
     """
     from snapkeep.cli.views.deploy import changes_question, risky_lines  # noqa: PLC0415 - imports rich

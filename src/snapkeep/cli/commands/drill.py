@@ -29,7 +29,7 @@ app = typer.Typer(help="Drill recoveries: begin, list and show drills, and audit
 
 In = Annotated[str, option("--in", "The DR region of the drills.", "REGION")]
 PATIENCE_HOURS = 26.0
-"""A drill ends after 24 hours, and removes what it made."""
+"""A drill ends after 24 hours, and removes its resources."""
 
 
 @app.command()

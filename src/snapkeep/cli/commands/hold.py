@@ -82,7 +82,7 @@ def place_hold(
         raise WrongUse(f"--review-after {review_after}: {error}") from error
     installed, stores, policies = _system(settings)
     if making and is_vault(installed):
-        raise WrongUse("--making: a vault makes no snapshots; without it, name what it shall keep, or give --all")
+        raise WrongUse("--making: a vault makes no snapshots; without it, name snapshots or volumes to hold, or give --all")
     unknown = sorted(set(policy or ()) - policies) if policies else []
     if unknown:
         raise WrongUse(f"--policy {unknown[0]}: there is no such policy; there are: {', '.join(sorted(policies))}")
@@ -188,7 +188,7 @@ def _check_ids(
         return
     missing = ", ".join(sorted(absent))
     if unread:
-        warn([f"whether there is a volume, snapshot or copy of {missing} is not known: {'; '.join(unread)}"])
+        warn([f"it is not known whether a volume, snapshot or copy of {missing} exists: {'; '.join(unread)}"])
         return
     text = f"there is no volume, snapshot or copy of {missing} in {', '.join(regions)}"
     require_consent(f"{text[0].upper()}{text[1:]}. Hold it anyway?", yes=yes, json=json, otherwise=f"{text}; nothing was held")
@@ -229,7 +229,7 @@ def _caller(installed: InstalledSystem, stores: Mapping[str, HoldStore]) -> str:
                 return str(installed.settings.client("sts", region).get_caller_identity()["Arn"])
         except SnapkeepError as error:
             problems.append(one_line(error))
-    raise AwsUnavailable(f"who places the hold is not known: {'; '.join(problems)}")
+    raise AwsUnavailable(f"the caller is not known: {'; '.join(problems)}")
 
 
 def _read(stores: Mapping[str, HoldStore]) -> tuple[dict[PlacedHold, list[str]], list[str]]:

@@ -306,7 +306,7 @@ def _put_in_force(
     warn([*vaults_not_allowed(installed, policies), *documents_not_allowed(installed, policies)])
     warnings = show_gaps(policies, file, json=json)
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
-    # The dropped regions come last: what fails there holds up no other region.
+    # The dropped regions come last: a failure there delays no other region.
     pushed = push_to([*stores, *(installed.adapters.policy_store_of(region.region) for region in readable)], text)
     if json:
         dropped_data = [{"region": region.region, "problem": region.problem} for region in dropped]

@@ -81,7 +81,7 @@ def recoverable(
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
     dr_regions = [region for region in regions if region != settings.region]
     changes, unread = changes_by_volume(installed, dr_regions or [installed.dr_region])
-    # With a moment in the past, nobody knows which volumes existed then.
+    # Nothing shows which volumes existed at a moment in the past.
     expected, unread_volumes = ({}, "") if targets or at else _expected_by_region(installed, target)
     all_points = find_points(readers, target, moment_of(at, now), changes, expected)
     if not any(points.problem for points in all_points):

@@ -123,9 +123,7 @@ def _refuse_lost_holds(before: InstalledSystem, successor: str, regions: Sequenc
     """Raise WrongUse if holds are placed in the former system, or could not be read: the new one does not know them."""
     placed, old, new = before.adapters.placed_holds(regions), before.settings.suffix, successor.removeprefix(system_name(""))
     if placed.unread:
-        raise WrongUse(
-            f"whether system {before.settings.system} holds snapshots is not known: {'; '.join(placed.unread.values())}"
-        )
+        raise WrongUse(f"the holds of system {before.settings.system} are not known: {'; '.join(placed.unread.values())}")
     if placed.holds:
         raise WrongUse(
             f"system {before.settings.system} has holds that {successor} does not know: "

@@ -115,5 +115,5 @@ def why_not_recorded(settings: AwsSettings, region: str) -> str:
     try:
         check = trail_check(region, recording_trails(client_of))
     except known_errors() as error:
-        return f"whether a trail records the calls in {region} is not known: {one_line(error)}"
+        return f"it is not known whether a trail records the calls in {region}: {one_line(error)}"
     return "" if check.state is CheckState.OK else f"{region}: {check.text}"

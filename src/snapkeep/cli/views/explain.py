@@ -102,7 +102,7 @@ def _entry_as_data(entry: QueueEntry) -> dict[str, Any]:
 
 
 def print_story(console: Console, story: Story, links: ConsoleLinks = NO_LINKS) -> None:
-    """Print a story: what is known of the snapshot, then its events. Ids are links where the terminal has them."""
+    """Print a story: the snapshot's facts, then its events. Ids are links where the terminal has them."""
     urls = _urls(story, links)
     facts = _grid(STRONG)
     for label, text in facts_of(story):

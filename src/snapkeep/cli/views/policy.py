@@ -133,7 +133,7 @@ def _group_line(group: RecoveryGroup) -> str:
 
 
 def vault_line(vault: Vault) -> str:
-    """Describe a vault: where it is, what it copies, and how it keeps it."""
+    """Describe a vault: its place, its source, its locks and its retention."""
     key = "the key that AWS manages for EBS there" if vault.kms_key == AWS_MANAGED else vault.kms_key
     return (
         f"vault {vault.name}: account {vault.account}, {vault.region}, from {vault.from_region}, under {key}; "
@@ -156,8 +156,8 @@ def _scripts_text(policy: Policy) -> str:
 def _snapshots_text(rule: SnapshotRule) -> str:
     zone = "" if rule.timezone == "UTC" else f" ({rule.timezone})"
     if rule.when:
-        return "in time for the rpo, where nobody else does"
-    return (f"at {rule.cron}" if rule.cron else f"every {format_duration(rule.every)}") + zone + ", where nobody else does"
+        return "in time for the rpo, unless others make them"
+    return (f"at {rule.cron}" if rule.cron else f"every {format_duration(rule.every)}") + zone + ", unless others make them"
 
 
 def retention_text(retention: Retention) -> str:

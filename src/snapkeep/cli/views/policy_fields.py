@@ -88,7 +88,7 @@ def _meaning(name: str, change: FieldChange) -> str:
 
 
 def _lock_meaning(name: str, change: FieldChange) -> str:
-    """Return what another lock does to what is there; empty where the line of its mode or duration says it."""
+    """Return the effect of another lock on existing snapshots; empty where the line of its mode or duration has it."""
     if name == "mode" and change.after == LockMode.COMPLIANCE:
         for_good = "after the cool-off period no principal can unlock or delete one, and it is paid for until its lock ends"
         return f"existing ones are locked too; {for_good}"

@@ -56,7 +56,7 @@ def _vault(standing: VaultStatus) -> dict[str, Any]:
 
 
 def hold_as_data(hold: PlacedHold) -> dict[str, Any]:
-    """Return a hold as JSON values, with what it covers in words."""
+    """Return a hold as JSON values, with its scope in words."""
     return to_object(hold) | {"everything": hold.covers_everything, "scope": hold.scope}
 
 

@@ -57,7 +57,7 @@ class StatusLayout:
 
     @property
     def wide(self) -> bool:
-        """Whether there is room for figures beside the most needed ones."""
+        """Whether the layout has room for all figures."""
         return self.width >= WIDE
 
 

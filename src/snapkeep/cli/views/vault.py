@@ -25,7 +25,7 @@ def vault_status_text(standing: VaultStatus) -> str:
     """Return how far a vault has the copies that it should have, in words."""
     vault = standing.vault
     if not standing.known:
-        return f"what account {vault.account} has is not known while {vault.from_region} could not be read"
+        return f"the copies in account {vault.account} are not known: {vault.from_region} could not be read"
     newest = f", the newest of {standing.newest:%Y-%m-%d %H:%M} UTC" if standing.newest else ""
     parts = [f"{counted(standing.copied, 'copy', 'copies')} in account {vault.account}, {vault.region}{newest}"]
     if standing.shared:

@@ -1,4 +1,4 @@
-"""STS and IAM: who the caller is, and what the caller's policies allow."""
+"""STS and IAM: the caller, and the permissions of the caller's policies."""
 
 from __future__ import annotations
 

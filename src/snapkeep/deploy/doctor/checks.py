@@ -1,4 +1,4 @@
-"""The doctor's decisions: what was read, as results."""
+"""The doctor's decisions: results from the facts that were read."""
 
 from __future__ import annotations
 

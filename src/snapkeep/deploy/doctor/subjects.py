@@ -1,4 +1,4 @@
-"""Stacks as the doctor examines them: what is deployed, what is given, and what their templates fix."""
+"""Stacks as the doctor examines them: deployed values, given values, and names that their templates fix."""
 
 from __future__ import annotations
 
