@@ -1,7 +1,7 @@
 """A burst of 5,000 copies of mixed sizes into one region with a quota of 20, in virtual time.
 
 Beside it the same burst with the original system's behaviour (every copy is started at once, and once) and with blind
-exponential back-off; and what one dispatch costs with 100 and with 100,000 entries waiting.
+exponential back-off; and the cost of one dispatch with 100 and with 100,000 waiting entries.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ POLICIES = PolicySet((Policy("default", Selector(), Retention(keep_last=1), (RUL
 
 @dataclass
 class Burst:
-    """A world with the sources of a burst, and when each copy must be there."""
+    """A world with the sources of a burst, and the deadline of each copy."""
 
     world: World
     sources: list[str]
@@ -198,7 +198,7 @@ def try_copy(client: Any, source: str) -> bool:
 
 
 def dispatch_milliseconds(waiting: int) -> float:
-    """The median of dispatches that each fill an empty quota, with so many entries waiting at the first of them."""
+    """The median of dispatches that each fill an empty quota, with a number of waiting entries at the first of them."""
     quotas = Quotas(throttling=False, pending_snapshots=100, snapshots_per_volume=100, seconds_between_snapshots=0)
     world = World(clock=VirtualClock(), regions=(PRIMARY, DR), quotas=quotas)
     runner = Runner(world, lambda: POLICIES)

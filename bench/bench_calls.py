@@ -1,13 +1,13 @@
 """EC2 calls and state transitions for each protected snapshot, deletions included, in both regions together.
 
 A fleet at its steady state, with a snapshot of each volume every day. Every volume has as many snapshots and copies as
-retention keeps, so that each new snapshot is tagged, copied and checked, and one older snapshot and one older copy go.
-Every volume is attached to an instance. No function shares what it has listed with another one. No AMI and no lock holds a
-managed snapshot, as the last sweep saw: otherwise each run that deletes looks for both. Each call is printed with the function
-that makes it, and its purpose.
+retention keeps, so that each new snapshot is tagged, copied and checked, and one older snapshot and one older copy are deleted.
+Every volume is attached to an instance. No function shares what it has listed with another one. The last sweep found no AMI and
+no lock on a managed snapshot: otherwise each run that deletes would read both. Each call is printed with the function that
+makes it, and its purpose.
 
-AWS's sample makes 8 calls, or 9 with a tag key, and enters 13 states, 8 and 5 (read in its source); it looks at neither AMIs
-nor locks.
+AWS's sample makes 8 calls, or 9 with a tag key, and enters 13 states, 8 and 5 (read in its source); it reads neither AMIs nor
+locks.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PURPOSES: Mapping[tuple[str, str, str], str] = {
     ("DeleteOldSnapshots", "DescribeLockedSnapshots", ""): "what is locked stays",
     ("DeleteOldSnapshots", "DeleteSnapshot", ""): "one older snapshot, and one older copy",
 }
-"""Function, action and the filter that it uses -> what the call is for. A call that is not here stops the benchmark."""
+"""Function, action and filter -> the purpose of the call. A call without an entry stops the benchmark."""
 
 Take = Callable[[Laboratory, Sequence[str], Sequence[str]], None]
 Call = tuple[str, str, str]
@@ -106,7 +106,7 @@ def make_instance(laboratory: Laboratory) -> str:
 
 
 def one_night(laboratory: Laboratory, take: Callable[[], None]) -> None:
-    """Make the snapshots, and let what is left of the day pass: a record must not be read again every day."""
+    """Make the snapshots, and simulate the rest of the day: a record must not be read again every day."""
     began = laboratory.world.now()
     take()
     assert laboratory.runner.run_until_idle(86_400)
@@ -114,7 +114,7 @@ def one_night(laboratory: Laboratory, take: Callable[[], None]) -> None:
 
 
 def sweep(laboratory: Laboratory) -> None:
-    """Sweep both regions, as every six hours: runs know from it that no AMI and no lock holds a managed snapshot."""
+    """Sweep both regions, as every six hours: the sweep shows runs that no AMI and no lock holds a managed snapshot."""
     Sweeper(laboratory.runner).start()
     assert laboratory.runner.run_until_idle(3600)
 

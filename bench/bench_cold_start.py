@@ -1,8 +1,8 @@
 """Cold start: from interpreter start to a ready handler, out of the built package, against `import boto3; boto3.client("ec2")`.
 
 "Ready" means: imported, the use case made, and the clients that every call needs. Every measurement is a process of its own. A
-round starts each function once and the yardstick five times, so that whatever else the machine does weighs on all. CPU time is
-judged: a start waits for nothing but a core, and a start on a busy machine takes no more of it. Prints one line of JSON.
+round starts each function once and the yardstick five times, so that other load on the machine affects all. CPU time is judged:
+a start waits for nothing but a core, and a start on a busy machine takes no more of it. Prints one line of JSON.
 """
 
 from __future__ import annotations

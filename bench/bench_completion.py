@@ -32,7 +32,7 @@ DEADLINES = {"1h": (1,), "4h": (4,), "24h": (24,), "1h, 4h and 24h": (1, 4, 24)}
 
 
 class Copy(NamedTuple):
-    """A copy to make: its facts, and how long an ordinary one takes."""
+    """A copy to make: its facts, and the duration of an ordinary one."""
 
     facts: CompletionFacts
     ordinary_seconds: float

@@ -128,7 +128,7 @@ def apart(part: str, fleet: str, volumes: int) -> dict[str, float]:
 
 
 def compare(fleet: str, volumes: int) -> dict[str, Any]:
-    # In turns, and the least of each: what else the machine does weighs on both, and can only add to either.
+    # The parts take turns, and the least time of each counts: other load on the machine affects both, and only adds time.
     rounds = [(apart("bare", fleet, volumes), apart("decide", fleet, volumes)) for _ in range(ROUNDS)]
     loop, ours = (min(parts, key=itemgetter("seconds")) for parts in zip(*rounds, strict=True))
     ratio = ours["seconds"] / loop["seconds"]

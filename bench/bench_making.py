@@ -25,7 +25,7 @@ POLICY = Policy("own", Selector(), Retention(keep_last=2), (RULE,), RPO, snapsho
 
 
 def main(days: int) -> int:
-    """Run for so many days and print what came of it. Return 1 if an RPO was missed or a snapshot was superfluous."""
+    """Run for a number of days and print the results. Return 1 if an RPO was missed or a snapshot was superfluous."""
     world = make_world(generate(VOLUMES, 1, {}), PRIMARY, (DR,), seed=1)
     runner = Runner(world, lambda: PolicySet((POLICY,)), timings=TIMINGS)
     volumes = list(world.region_account(PRIMARY).volumes)

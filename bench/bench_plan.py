@@ -68,11 +68,11 @@ with open(sys.argv[1], "wb") as output:
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps([done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
 """
-"""A process of its own starts the command: the system counts what the starting process holds as its child's memory, too."""
+"""A separate process starts the command, because the system also counts the memory of the starting process as its child's."""
 
 
 def run(arguments: list[str], environment: dict[str, str], output: Path) -> Cost:
-    """Run a command and return what it cost, by the operating system's own accounting."""
+    """Run a command and return its cost, by the operating system's own accounting."""
     starter = [sys.executable, "-c", MEASURE, str(output), *arguments]
     done = subprocess.run(starter, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603 - ourselves
     status, cpu_seconds, memory_mib = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""An administrator of production for an hour: forty documented calls against recovery points and what protects them."""
+"""An administrator of production for an hour: forty documented calls against recovery points and their protection."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Targets:
 
 @dataclass(frozen=True)
 class AttackCall:
-    """One call: its service and action, its object in words, where it is made, and its parameters."""
+    """One call: its service and action, its object in words, its region, and its parameters."""
 
     service: str
     action: str

@@ -1,4 +1,4 @@
-"""The definitions as engines take them, and any engine's report of a run."""
+"""The definitions in the form of engines, and the report of a run by any engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Pause = Callable[[float], None]
 
 
 def no_pause(seconds: float) -> None:
-    """Let no time pass."""
+    """Do not wait."""
 
 
 class LambdaRefusedError(Exception):
@@ -57,7 +57,7 @@ def definition(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Run:
-    """How an execution ended. `states` are the states that it entered, in order; those inside a Map among them."""
+    """The result of an execution. `states` are the entered states, in order, including those inside a Map."""
 
     status: str
     states: tuple[str, ...]

@@ -108,7 +108,7 @@ HOLDING: dict[str, dict[str, Any]] = {stack: {"DigestQuietSeconds": 0, "HoldOnSi
 
 
 def calls_by_others(system: RealSystem) -> None:
-    """Somebody deletes a snapshot that no sweep has seen, in each region, and the digests run."""
+    """A person deletes a snapshot that no sweep has listed, in each region, and the digests run."""
     system.protect(system.make_volume(Name="database"))
     for stack in HOLDING:
         system.invoke(stack, "Signal", {"Records": [{"messageId": "1", "body": json.dumps(called("DeleteSnapshot"))}]})

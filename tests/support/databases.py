@@ -1,4 +1,4 @@
-"""A database instance with three volumes in a laboratory: what tests of recovery protect and bring back."""
+"""A database instance with three volumes in a laboratory, which tests of recovery protect and recover."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run_database(lab: Laboratory, *, region: str = PRIMARY, kind: str = "m5.larg
 
 
 def protect_set(lab: Laboratory, instance_id: str) -> list[str]:
-    """Make a multi-volume set and let its copies arrive; return the ids of the snapshots."""
+    """Make a multi-volume set and wait for its copies; return the ids of the snapshots."""
     made = lab.ec2().create_snapshots(InstanceSpecification={"InstanceId": instance_id})["Snapshots"]
     lab.settle()
     return [snapshot["SnapshotId"] for snapshot in made]

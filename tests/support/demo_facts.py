@@ -1,4 +1,4 @@
-"""The facts of a demonstration without a failure, to be shown, and to be broken on purpose."""
+"""The facts of a demonstration without a failure, which tests show, and break on purpose."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def good_facts() -> DemoFacts:
 def with_ending(
     facts: DemoFacts, member: DemoVolume, number: int, *, source: Ending | None = None, copy: Ending | None = None
 ) -> DemoFacts:
-    """The same facts, but for one snapshot or its copy."""
+    """Return the same facts, except for one snapshot or its copy."""
 
     def changed(volume: VolumeFacts) -> VolumeFacts:
         if volume.member is not member:

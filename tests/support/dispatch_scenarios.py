@@ -1,4 +1,4 @@
-"""A system whose dispatcher runs when a test says so, and what it is given to work with."""
+"""A system whose dispatcher runs only when a test calls it, and its ports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUOTA = 3
 
 
 class Copier:
-    """Starts copies, or fails with what it was given, call by call; None lets one through."""
+    """Starts copies, or raises the given errors, call by call; None starts a copy."""
 
     def __init__(self, real: Any, *errors: SnapkeepError | None) -> None:
         self.real, self.errors, self.asked = real, list(errors), list[str]()
@@ -47,7 +47,7 @@ class RecordingKeys:
 
 
 class ManualClock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     def __init__(self, moment: datetime) -> None:
         self.moment = moment
@@ -60,14 +60,14 @@ class ManualClock:
 
 
 class PausedDispatcher(Laboratory):
-    """A system whose dispatcher runs only when a test says so."""
+    """A system whose dispatcher runs only when a test calls it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.runner.dispatch = lambda _: None  # type: ignore[method-assign]
 
     def waiting(self, count: int) -> list[str]:
-        """So many snapshots whose copies wait, in this order."""
+        """Return snapshots whose copies wait, in this order."""
         made = []
         for _ in range(count):
             made.append(self.start_snapshot(self.make_volume()))

@@ -54,7 +54,7 @@ def client_of(environment: dict[str, str], service: str, region: str) -> Any:
 
 
 def assert_permitted(ran: subprocess.CompletedProcess[str]) -> None:
-    """Require that a command was refused nothing."""
+    """Assert that no call of a command was refused."""
     output = ran.stdout + ran.stderr
     assert not [word for word in REFUSALS if word in output], output
     assert ran.returncode in (0, 1), output

@@ -43,7 +43,7 @@ def volumes_are_drilled(system: RealSystem) -> None:
 
     system.world.subscribe(plant)
     push("{policies")
-    system.advance(600)  # however long the first took, another is due
+    system.advance(600)  # another drill is due, whatever the duration of the first
     system.invoke("dr", "Drill", {})
     system.settle()
 

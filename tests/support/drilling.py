@@ -50,14 +50,14 @@ class DrillLab:
         return drill.build_begin(self.lab.runner.composition.stack(DR, StackKind.DR))
 
     def drill(self) -> list[Execution]:
-        """Begin what is due, and let it come to its end."""
+        """Begin the due drills, and wait for their ends."""
         self.begin.run()
         self.lab.runner.advance(36 * HOUR)
         assert self.lab.runner.unexpected == []
         return self.lab.runs("drill")
 
     def sweep(self, hours: float = 6) -> Any:
-        """Sweep the DR region once, and let what follows come to its end; return its report."""
+        """Sweep the DR region once, and wait for the end of everything that it starts; return its report."""
         execution = self.lab.runner.start("sweep", DR, {"stack": StackKind.DR})
         self.lab.runner.advance(hours * HOUR)
         assert execution.status != "RUNNING"

@@ -55,6 +55,6 @@ class InstanceDrillLab(DrillLab):
         return [instance for reservation in found for instance in reservation["Instances"]]
 
     def standing(self) -> list[str]:
-        """Return the ids of everything in the DR region that drills made and that is still there."""
+        """Return the ids of the resources of drills that still exist in the DR region."""
         running = [one["InstanceId"] for one in self.instances() if one["State"]["Name"] != "terminated"]
         return [*running, *self.machines.images(), *self.made()]

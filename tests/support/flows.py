@@ -1,4 +1,4 @@
-"""A system over the model in virtual time, and the few words that tests of the flows are written in."""
+"""A system over the model in virtual time, with the vocabulary of tests of the flows."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Laboratory:
         return str(self.ec2(region).create_snapshot(VolumeId=volume_id)["SnapshotId"])
 
     def protect(self, volume_id: str, *, region: str = PRIMARY) -> str:
-        """Make a snapshot, and let everything that follows from it come to its end."""
+        """Make a snapshot, and wait for the end of everything that it starts."""
         snapshot_id = self.start_snapshot(volume_id, region=region)
         self.settle()
         return snapshot_id
@@ -142,7 +142,7 @@ class CallCounter:
         self.calls.append(name)
 
     def count(self, name: str) -> int:
-        """How often a call was begun (the hook sees it before and after)."""
+        """Return the number of begun calls (the hook is called before and after each)."""
         return (self.calls.count(name) + 1) // 2
 
 

@@ -1,4 +1,4 @@
-"""Everything that can happen to the flows, one method each, with what must hold after every one of them."""
+"""Everything that can happen to the flows, one method each, with the invariants after each of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REGIONS = (*PRIMARIES, *DESTINATIONS)
 
 
 def governed(_: str, tags: Mapping[str, str]) -> bool:
-    """The tester's own word for what the policies below include."""
+    """Whether the policies below include a volume, by the tester's own decision."""
     return "Backup" in tags
 
 
@@ -72,7 +72,7 @@ def make_policies(
 
 
 class Chaos:
-    """A system over two primaries and two DR regions, and everybody who makes its life hard."""
+    """A system over two primary and two DR regions, with all faults and actions of others."""
 
     def __init__(self, seed: int = 0) -> None:
         self.world = World(
@@ -168,7 +168,7 @@ class Chaos:
         self._by_person(lambda: self._ec2(region).create_snapshot(VolumeId=volume))
 
     def make_snapshots(self, number: int) -> None:
-        """Let the system make its own, with most of its ticks at once."""
+        """Make the system's own snapshots, with most of its ticks at once."""
         for _ in range(1 + number % 3):
             self.runner.make_snapshots(PRIMARIES[number % 2])
 
@@ -325,7 +325,7 @@ class Chaos:
         assert not self.runner.unexpected, f"{self.runner.unexpected[0]!r}"
 
     def calm_everything(self) -> None:
-        """Take every fault away."""
+        """Remove every fault."""
         self.calm_down()
         self.let_through()
         self.bring_regions_back()
@@ -334,7 +334,7 @@ class Chaos:
         self.kill_in = self.interleave_in = self.meet_in = 0
 
     def come_to_rest(self) -> None:
-        """Let everything go on without faults until it is done, with a sweep now and then. Check INV-11 and INV-12."""
+        """Run everything to its end without faults, with occasional sweeps. Check INV-11 and INV-12."""
         self.calm_everything()
         for _ in range(4):
             self.runner.run_until_idle(2 * DAY)
@@ -352,7 +352,10 @@ class Chaos:
         ]
 
     def _replay_changes_nothing(self) -> None:
-        """INV-11: everything that happened comes again. A repair that it makes once (of a lost queue's entries) is not made twice."""
+        """INV-11: everything that happened comes again.
+
+        A repair that it makes once (of a lost queue's entries) is not made twice.
+        """
         seen = list({str(event["detail"]): event for event in self.events}.values())
         for rehearsal in (True, True, False):
             self.watch.writes = 0

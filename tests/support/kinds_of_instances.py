@@ -1,4 +1,4 @@
-"""The kinds of instances that a recovery has to tell apart, launched in a deployed system, and what becomes of each elsewhere."""
+"""The kinds of instances that a recovery has to distinguish, launched in a deployed system, and their recoveries elsewhere."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class Recovered(NamedTuple):
 
 @dataclass
 class Recoveries:
-    """`snapkeep recover`, as a person types it."""
+    """`snapkeep recover`, called like by a person."""
 
     machines: Machines
     folder: Path

@@ -1,4 +1,4 @@
-"""Snapshots for tests about retention: one volume's, in one region, in few words."""
+"""Builders of one volume's snapshots in one region, for tests of retention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAST_COPY_AT = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
-    """Return the aware moment of ISO 8601; in UTC where it names no zone."""
+    """Return the aware time of ISO 8601; in UTC if it names no zone."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

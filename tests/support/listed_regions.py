@@ -1,4 +1,4 @@
-"""Regions as lists in memory, for everything that plans: readers, guards and queues that can only be read."""
+"""Regions as lists in memory, for planners: readers, guards and queues that can only be read."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ListedRegion:
 
 
 def planner_of(here: ListedRegion, others: Sequence[ListedRegion], policies: PolicySet, now: datetime) -> RetentionPlanner:
-    """Return what plans a run's retention in one region, with the other regions within its reach."""
+    """Return the planner of a run's retention in one region, with the other regions reachable."""
     by_region = {region.region: region for region in (here, *others)}
     return RetentionPlanner(
         system=SYSTEM,

@@ -1,4 +1,4 @@
-"""Worlds in which the system makes snapshots itself, beside others who make some too."""
+"""Worlds in which the system and others make snapshots."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def making(rule: SnapshotRule, *, rpo: timedelta = RPO, keep: int = 50, consiste
 
 @dataclass
 class MakingWorld:
-    """A laboratory with a tick every five minutes. `kill_in` ends the tick at one of its calls."""
+    """A laboratory with a tick every five minutes. `kill_in` interrupts the tick at one of its calls."""
 
     policies: PolicySet
     kill_in: int = 0
@@ -54,14 +54,14 @@ class MakingWorld:
             raise StepKill(f"at {name}")
 
     def tick(self, *, kill_in: int = 0) -> int:
-        """Run one tick, killed at a call if one is named. Return how many calls it made."""
+        """Run one tick, interrupted at a call if one is named. Return the number of its calls."""
         self.kill_in, self.calls, self.in_tick = kill_in, 0, True
         self.lab.runner.make_snapshots(PRIMARY)
         self.in_tick = False
         return self.calls
 
     def run(self, seconds: float, kills: Sequence[int] = (), *, watch_rpo: bool = False) -> None:
-        """Let time pass with its ticks; the first ones are killed at the calls named."""
+        """Run the ticks of a period; the first ones are interrupted at the named calls."""
         ended, waiting = self.lab.world.now() + seconds, list(kills)
         while self.lab.world.now() < ended:
             self.tick(kill_in=waiting.pop(0) if waiting else 0)
@@ -72,7 +72,7 @@ class MakingWorld:
         assert self.watch.violations == []
 
     def look(self) -> None:
-        """Note the volumes whose newest copy is too old, once each had the time for a first one."""
+        """Record the volumes whose newest copy is too old, after each had the time for a first one."""
         rpo = self.policies.policies[0].rpo.total_seconds()
         if self.lab.world.now() - self.began < rpo:
             return
@@ -87,7 +87,7 @@ class MakingWorld:
 
     @property
     def began(self) -> float:
-        """When the world began."""
+        """The start of the world."""
         return utc(0).timestamp() + datetime.fromisoformat("2026-01-01T00:00:00+00:00").timestamp()
 
     def attach(self, *volumes: str, profile: str = "agent") -> str:
@@ -104,7 +104,7 @@ class MakingWorld:
         return instance
 
     def others_make(self, volume_id: str, every_hours: float, first_seconds: float = 60.0) -> None:
-        """Let somebody else make a snapshot of a volume so often."""
+        """Make another tool's snapshots of a volume at this interval."""
 
         def make() -> None:
             with suppress(ClientError, BotoCoreError):

@@ -1,4 +1,4 @@
-"""How long a test waits for threads: looks are counted, not seconds, for a busy machine makes each look later."""
+"""The limits of tests that wait for threads: looks are counted, not seconds, because looks are late on a busy machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds as tests place them."""
+"""Holds for tests."""
 
 from __future__ import annotations
 

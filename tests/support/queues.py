@@ -56,7 +56,7 @@ class Between:
 
 
 class CountingQueue(MemoryQueue):
-    """Counts the entries that it hands out."""
+    """Counts the entries that it returns."""
 
     items = 0
 

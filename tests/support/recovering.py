@@ -95,7 +95,7 @@ class RecoveryLab:
         return run
 
     def recover(self, hook: Hook | None = None, caller: str = "operator") -> Recover:
-        """Return what carries out recoveries, as a new process of a caller has it."""
+        """Return the use case of recoveries, as in a new process."""
 
         def hooked(port: Any, name: str) -> Any:
             return HookedPort(port, name, hook) if hook else port
@@ -104,7 +104,7 @@ class RecoveryLab:
         return Recover(journal=journal, actions=all_actions(hooked(self.ec2(caller), "ec2"), self.clock), clock=self.clock)
 
     def recover_by_calls(self, hook: Hook, caller: str = "operator") -> Recover:
-        """Return the same, with the hook at each call of EC2 and of S3."""
+        """Return the use case of recoveries with the hook at each call of EC2 and of S3."""
         client: Any = HookedPort(self.lab.world.client("ec2", DR, caller=caller), "ec2", hook)
         journal = Journal(documents=HookedPort(self.documents, "s3", hook))  # type: ignore[arg-type]
         return Recover(journal=journal, actions=all_actions(Ec2Instances(client=client, region=DR), self.clock), clock=self.clock)

@@ -1,4 +1,4 @@
-"""How a request is refused."""
+"""The errors of refused requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 
 def code_of(action: Any, **params: Any) -> tuple[str, int]:
-    """Given a method of a client and its parameters, return the code and the HTTP status that it is refused with."""
+    """Return the code and the HTTP status of the refusal of a call."""
     with pytest.raises(ClientError) as caught:
         action(**params)
     return caught.value.response["Error"]["Code"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]

@@ -1,4 +1,4 @@
-"""A plain, slow version of the retention decision: no caches, nothing shared with the code that it checks."""
+"""A plain, slow version of the retention decision, without caches and without code of the checked version."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ CLOCK_SKEW = timedelta(minutes=15)
 
 
 def expected_verdicts(snapshots: Sequence[Snapshot], retention: Retention, now: datetime) -> dict[str, tuple[Action, list[str]]]:
-    """Return for each snapshot that counts its action, and the rules of its reasons in their order. Second copies are left out."""
+    """Return for each snapshot that counts its action, and the rules of its reasons in their order.
+
+    Second copies are left out.
+    """
     counted = [one for one in snapshots if one.state is SnapshotState.COMPLETED and one.tags.get(MANAGED) == SYSTEM]
     counted = [one for one in counted if one.origin.start_time <= now + CLOCK_SKEW]
     counted.sort(key=lambda one: (one.origin.start_time, one.id), reverse=True)

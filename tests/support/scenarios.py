@@ -1,4 +1,4 @@
-"""Every scenario through Protect and Receive: what the stub functions answer on it, and how it must end."""
+"""Every scenario through Protect and Receive: the answers of the stub functions, and the required end."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ LOST = ("CopyFailed", "copy of snap-2: Given key ID is not accessible")
 
 @dataclass(frozen=True)
 class Scenario:
-    """One scenario through a definition: what the functions do, and what must come of it."""
+    """One scenario through a definition: the behaviour of the functions, and the required result."""
 
     machine: str
     status: str

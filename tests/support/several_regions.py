@@ -1,4 +1,4 @@
-"""An account with a primary region and two DR regions, over the model of EBS, for the commands that look at all of them."""
+"""An account with a primary region and two DR regions, over the model of EBS, for the commands that read all of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DOCUMENT = {
 
 @dataclass
 class Account:
-    """An account: EBS as the model has it, stacks, documents and queues as the test put them there."""
+    """An account: the model's EBS, and the stacks, documents and queues of the test."""
 
     clock: VirtualClock = field(default_factory=VirtualClock)
     stacks: dict[str, str] = field(default_factory=lambda: {PRIMARY: "snapkeep-primary", NEAR: "snapkeep-dr", FAR: "snapkeep-dr"})
@@ -256,7 +256,7 @@ class NoAnswer:
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Account:
-    """Let the commands of this test work on an account of its own."""
+    """Make the commands of this test use an account of its own."""
     made = Account()
 
     def client(_: AwsSettings, service: str, region: str) -> Any:

@@ -1,4 +1,4 @@
-"""A system in virtual time whose sweeps can be run by hand: the same parts as in the functions, over the model of EBS."""
+"""A system in virtual time whose sweeps run by hand, with the parts of the functions, over the model of EBS."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class MemoryReports:
 
 @dataclass
 class Trail:
-    """CloudTrail's event history in memory: who deleted which snapshot, or the error of every lookup."""
+    """CloudTrail's event history in memory: the principal that deleted each snapshot, or the error of every lookup."""
 
     by: dict[str, str] = field(default_factory=dict)
     error: SnapkeepError | None = None
@@ -233,7 +233,7 @@ class SweepingWorld:
         )
 
     def sweep(self, region: str = PRIMARY, *, settle: float = HOUR, **options: bool) -> SweepReport:
-        """Sweep a region, carry its deletions out, and let what it started come to its end."""
+        """Sweep a region, carry its deletions out, and wait for the end of everything that it started."""
         self.number += 1
         sweep = self.make_sweep(region)
         swept = sweep.run(f"sweep-{self.number}", SweepOptions(**options))
