@@ -136,9 +136,9 @@ def test_a_late_caller_settles_no_copy_twice() -> None:
     [
         (WANTED, replace(GOOD, size_gib=7), "its size is 7 GiB"),
         (WANTED, TOO_LARGE, "its size is 9 GiB"),
-        (replace(WANTED, encrypted=True), GOOD, "it is not encrypted, and was to be"),
+        (replace(WANTED, encrypted=True), GOOD, "it is not encrypted, but should be"),
         (replace(WANTED, kms_key=KEY), replace(GOOD, kms_key_id=KEY[:-1] + "c"), "it is encrypted with arn:aws:kms"),
-        (replace(WANTED, kms_key=KEY), GOOD, "it is encrypted with no key, and was to be"),
+        (replace(WANTED, kms_key=KEY), GOOD, "it is encrypted with no key, but should be"),
     ],
 )
 def test_a_fault_of_a_copy_is_named(asked: CopyRequest, copy: Snapshot, fault: str) -> None:

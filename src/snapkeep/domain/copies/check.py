@@ -45,9 +45,9 @@ def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:
         faults.append(f"its size is {copy.size_gib} GiB, its source's {request.size_gib} GiB")
     # An encrypted copy of an unencrypted source is not a fault: the account may encrypt every copy by default.
     if request.encrypted and not copy.encrypted:
-        faults.append("it is not encrypted, and was to be")
+        faults.append("it is not encrypted, but should be")
     if not has_key(copy, request.kms_key):
-        faults.append(f"it is encrypted with {copy.kms_key_id or 'no key'}, and was to be with {request.kms_key}")
+        faults.append(f"it is encrypted with {copy.kms_key_id or 'no key'}, but should be with {request.kms_key}")
     return faults
 
 

@@ -55,7 +55,9 @@ PICK = Shape(
     DrillPick,
     "Write at most one of `latest`, `random` and `oldest_within`; without any of them it is `latest`.",
     (
-        count_field("rotate", "So many volumes each time, those first that were not drilled for the longest time.", maximum=20),
+        count_field(
+            "rotate", "The number of volumes of each drill; those whose last drill is the longest ago come first.", maximum=20
+        ),
         flag_field("latest", "The newest recovery point of each volume."),
         flag_field("random", "Any recovery point of each volume."),
         long_duration(
@@ -92,13 +94,13 @@ COMMAND = Shape(
             example="snapkeep-drill-check",
             missing="write the name of a document of Systems Manager, such as snapkeep-drill-check",
         ),
-        duration_field("timeout", "How soon after it was sent it has to end.", maximum=12 * 60, example="10m"),
+        duration_field("timeout", "The time within which it has to end.", maximum=12 * 60, example="10m"),
     ),
 )
 
 DRILL = Shape(
     DrillRule,
-    "A recovery that is made at times, to learn whether and how fast it works, and removed again.",
+    "A recovery by schedule, which shows whether and how fast recovery works, and is removed again.",
     (
         name_field("drill", "The drill's name, as it appears in evidence.", "gold-weekly"),
         texts_field(
@@ -138,7 +140,7 @@ DRILL = Shape(
         ),
         long_duration(
             "covered_within",
-            "So often, a drill of every volume of the policies has to pass; sweeps report volumes of which none did.",
+            "The time within which a drill of every volume of the policies has to pass; sweeps report volumes without one.",
             example="90d",
             units="days or weeks: 90d or 12w",
             most_days=3660,

@@ -119,7 +119,7 @@ VERIFY = Shape(
         ),
         long_duration(
             "full",
-            "So often, all blocks of a copy of each volume are compared.",
+            "The period in which all blocks of a copy of each volume are compared.",
             example="90d",
             units="days or weeks: 90d or 12w",
             most_days=3660,
@@ -279,7 +279,7 @@ POLICY = Shape(
             "vault", "The vault, of `vaults`, that pulls the copies of one DR region.", pattern=NAME_PATTERN, example="bunker"
         ),
         object_field("before", "Runs on an instance before snapshots of its volumes are made.", shape=SCRIPT),
-        object_field("after", "Runs on it afterwards, whatever became of `before`.", shape=SCRIPT),
+        object_field("after", "Runs on it afterwards, whatever the result of `before`.", shape=SCRIPT),
     ),
 )
 
@@ -289,16 +289,16 @@ LIMITS = Shape(
     (
         count_field(
             "max_deletions",
-            "At most so many of one volume's snapshots in one plan; left out, the stack's `MaxDeletions`.",
+            "The most deletions of one volume's snapshots in one plan; left out, the stack's `MaxDeletions`.",
             inherited=True,
         ),
         count_field(
             "max_share_percent",
-            "At most this share of one volume's snapshots, in percent; left out, the stack's `MaxDeletionSharePercent`.",
+            "The highest share of one volume's snapshots, in percent; left out, the stack's `MaxDeletionSharePercent`.",
             maximum=100,
             inherited=True,
         ),
-        count_field("small_lineage", "The share is looked at where a volume has more than so many snapshots.", minimum=0),
+        count_field("small_lineage", "The share applies to volumes with more snapshots than this.", minimum=0),
     ),
 )
 
