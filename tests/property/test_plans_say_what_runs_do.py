@@ -36,7 +36,7 @@ REFUSED = {"refused"}
 
 @dataclass
 class Account:
-    """An account with three volumes, and everybody who has a hand in it. Each deed takes a number that says to what it is done."""
+    """An account with three volumes, and all actions in it. Each action takes a number that selects its object."""
 
     world: SweepingWorld
     volumes: list[str]

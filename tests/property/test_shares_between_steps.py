@@ -79,7 +79,7 @@ class Story:
             self.broken.append(text)
 
     def _retried(self, step: Callable[[ShareWithVault], object]) -> None:
-        """Run a step as Lambda does: once more if it fails; what is left then, the schedule does an hour later."""
+        """Run a step like Lambda: retry it once if it fails. The schedule does the rest an hour later."""
         for _ in range(3):
             try:
                 step(sharing_of(self.lab.runner.composition, DR))

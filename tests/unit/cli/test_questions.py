@@ -1,4 +1,4 @@
-"""Questions before a change: yes goes on, no changes nothing, and Ctrl-C says so."""
+"""Questions before a change: yes continues, no changes nothing, and Ctrl-C reports that nothing was changed."""
 
 from __future__ import annotations
 

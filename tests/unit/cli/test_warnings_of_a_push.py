@@ -39,7 +39,7 @@ def test_a_file_has_the_warnings_of_a_check(command: str, shadowed: Path, world:
     (warning,) = CliRunner().invoke(app, ["check", str(shadowed)]).stderr.splitlines()
     assert warning == f"{shadowed}:9: warning: {TEXT}"
     assert warning in policy(command, str(shadowed)).stderr.splitlines()
-    assert world.documents[REGION] == []  # the warning comes before the consent, which nobody gave
+    assert world.documents[REGION] == []  # the warning precedes the consent, which was not given
 
 
 @pytest.mark.usefixtures("world")

@@ -1,4 +1,4 @@
-"""The causes for which the first page needs somebody, beside volumes and copies: unusual changes and holds."""
+"""The entries of the first page that need attention, besides volumes and copies: unusual changes and holds."""
 
 import json
 from datetime import UTC, datetime, timedelta

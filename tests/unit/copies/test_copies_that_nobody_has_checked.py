@@ -31,7 +31,7 @@ def test_a_wrong_copy_is_marked_before_a_run_gets_its_answer() -> None:
 
 
 def test_an_unchecked_copy_displaces_no_good_copy() -> None:
-    """The event of the first copy is delivered again while the second has completed and nobody has looked at it yet."""
+    """The event of the first copy is delivered again while the second has completed and is not checked yet."""
     lab = Unreceived(policies=policy_set(keep_copies=1))
     (first, good), (second, unchecked) = lab.two_copies()
     lab.receive(first, good)

@@ -1,4 +1,4 @@
-"""`copy_budget`: time-based copies cost no more in a month; further ones are ordinary, and one notice says so."""
+"""`copy_budget`: the most that time-based copies cost in a month; further ones are ordinary, with one notice."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_dispatcher_killed_at_any_call_spends_no_more_than_the_budget(call: st
     laboratory.protect(laboratory.make_volume(size_gib=GIB))
     assert laboratory.runner.totals.kills == 1
     assert durations(laboratory) == [225]
-    # Killed between the count and the entry, one copy is counted twice: never too little.
+    # After an interruption between the count and the entry, one copy is counted twice: the count is never too low.
     assert FULL_USD - 0.01 < spent(laboratory).spent_usd < 2 * FULL_USD + 0.01
 
 

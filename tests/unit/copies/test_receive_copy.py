@@ -276,7 +276,7 @@ def test_a_second_copy_is_checked_too_though_the_entry_names_another() -> None:
 
 @pytest.mark.parametrize("requested_after_hours", [0, 1])
 def test_a_copy_older_than_its_request_is_not_marked_as_wrong(requested_after_hours: int) -> None:
-    """A queue that was lost requests copies anew, by the rules of today: one with the key of former days is not wrong."""
+    """After the loss of a queue, copies are requested again under the current rules: a copy with an earlier key is not wrong."""
     lab = Unreceived()
     source, made = lab.copy()
     requested_at = lab.entry(source).enqueued_at + timedelta(hours=requested_after_hours)

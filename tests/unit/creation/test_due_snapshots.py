@@ -1,4 +1,4 @@
-"""When a snapshot is due: what anybody made counts, and the RPO leaves room for the time that copies take."""
+"""The time when a snapshot is due: snapshots by any principal count, and the RPO includes the duration of copies."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -216,7 +216,7 @@ def test_without_a_terminal_and_without_yes_nothing_changes() -> None:
 
 
 def test_a_risky_change_is_shown_once() -> None:
-    """In the error where nobody can be asked, as a note with `--yes`, and in the question of a person, who says no."""
+    """The change is in the error without a terminal, in a note with `--yes`, and in the question, which is answered with no."""
     notes, target = Notes(), DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR)
     with pytest.raises(ChangeNotConfirmed, match="MaxDeletions from '100' to '200': deletions that"):
         Deployment(target, notes).deploy({"Retention": "9", "MaxDeletions": "200"}, {})

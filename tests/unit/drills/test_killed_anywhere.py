@@ -13,7 +13,7 @@ from support.recovering import Killed
 
 
 class StopsFrom:
-    """Fails every call from the n-th moment on, before or after a call, until it is lifted: as if all was killed for good."""
+    """Fails every call from the n-th moment on, before or after a call, until it is removed, like a permanent interruption."""
 
     def __init__(self, moment: int) -> None:
         self.moment, self.seen, self.on = moment, 0, False

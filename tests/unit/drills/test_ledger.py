@@ -150,7 +150,7 @@ class BeforeCall:
 @pytest.mark.parametrize("killed_at", range(7))
 @pytest.mark.parametrize("moment", range(1, 5))
 def test_executions_that_end_a_drill_at_once_agree_on_one_chain(moment: int, killed_at: int) -> None:
-    """Between two calls of the first one, a second one, which may be killed, and another drill end."""
+    """A second execution, which may be interrupted, and another drill end between two calls of the first one."""
     documents = MemoryDocuments()
     store, other, stopped = LedgerStore(documents), replace(WHOLE, id="drill-2"), WHOLE.failed("it was stopped")
     store.change(lambda ledger: ledger.begun((WHOLE, other)))

@@ -327,7 +327,7 @@ def lost(original: Original, policy: Policy, retention: Retention, schedules: Se
             ours.append(snapshot(now, next(numbers)))
             due = next_due(volume(**original.taken), policy, ours, {}, now)
         elif not due:
-            # The other tool goes on making them.
+            # The other tool continues to make them.
             ours += [snapshot(now, next(numbers)) for made in making if made]
         elif not any(making):
             continue

@@ -1,4 +1,4 @@
-"""The budget of a month: comparisons cost no more, go on by structure alone, and a person is told once."""
+"""The budget of a month: the most that comparisons cost. Further ones compare only structure, with one notice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that cannot be used: what is behind them counts nowhere, every place that counts says so, and nothing is deleted for it."""
+"""Unusable keys: their snapshots and copies count nowhere, every view shows this, and nothing is deleted because of them."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def test_a_plan_that_relies_on_a_deleted_snapshot_is_not_carried_out(region: str
 
 
 def test_a_plan_of_any_age_is_made_again() -> None:
-    """An execution can be redriven within 14 days (Step Functions): its plan is old, and what it deletes is planned anew."""
+    """An execution can be redriven within 14 days (Step Functions): its plan is old, and its deletions are planned again."""
     lab, volume = laboratory(policies=ONE)
     plan = lab.runner.composition.planner(PRIMARY).plan_sources([volume])
     lab.policies = policy_set(keep=2, keep_copies=2)

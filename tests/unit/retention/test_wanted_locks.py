@@ -1,4 +1,4 @@
-"""Retention deletes nothing that its policy wants locked: neither before the lock is made, nor after somebody removed it."""
+"""Retention deletes no snapshot whose policy requires a lock, neither before the lock is made nor after its removal."""
 
 from __future__ import annotations
 

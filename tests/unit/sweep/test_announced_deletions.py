@@ -103,7 +103,7 @@ def test_a_day_that_stops_runs_is_notified_once() -> None:
 
 
 class Busy(MemoryDocuments):
-    """A bucket whose every request lasts so long that others go on meanwhile."""
+    """A bucket whose requests are so slow that others continue during each."""
 
     def __init__(self, meanwhile: Callable[[], None]) -> None:
         super().__init__()

@@ -146,7 +146,7 @@ def locks_missing(report: SweepReport) -> list[float]:
 
 
 def test_a_compliance_lock_before_a_raised_duration_is_noted_until_it_ends() -> None:
-    """The alarm was up for all of these days, although nobody could delete the snapshot."""
+    """The alarm was raised on all these days, although the snapshot could not be deleted."""
     lab = Locking(policy_set())
     lab.ec2().lock_snapshot(SnapshotId=lab.ids()[0], LockMode="compliance", LockDuration=2)
     report = lab.report()

@@ -171,7 +171,7 @@ def test_a_copy_succeeds_once_its_key_is_shared() -> None:
 
 
 def test_an_unrestorable_copy_is_not_reported_as_completed() -> None:
-    """INV-25: production goes on to share until the vault has a usable copy."""
+    """INV-25: production continues to share until the vault has a usable copy."""
     lab = VaultLaboratory(vaults=(vault(kms_key="alias/mine"),))
     kms = lab.world.client("kms", DR, VAULT_ACCOUNT, caller="person")
     key_id = kms.create_key()["KeyMetadata"]["KeyId"]

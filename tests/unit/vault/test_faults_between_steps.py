@@ -87,13 +87,13 @@ def the_description_names_the_shared_copy(patch: pytest.MonkeyPatch) -> None:
 
 
 def failed_copies_are_left(patch: pytest.MonkeyPatch) -> None:
-    """A copy that failed for good is never requested anew."""
+    """A copy that failed for good is never requested again."""
     run = PullShares.run
     patch.setattr(PullShares, "run", lambda pull, ids=(), *, retry_failed=False: run(pull, ids, retry_failed=False))
 
 
 def the_queue_is_not_asked(patch: pytest.MonkeyPatch) -> None:
-    """Each look at a share requests the copy anew."""
+    """Each look at a share requests the copy again."""
 
     def joined(entry: QueueEntry, *_: Any) -> QueueEntry:
         return replace(entry, state=EntryState.WAITING, copy_id="")

@@ -132,7 +132,7 @@ def test_a_locked_copy_stays_past_its_retention() -> None:
 
 
 def test_worthless_copies_with_forged_starts_displace_no_locked_copy() -> None:
-    """Somebody who has production can share copies without end whose descriptions name later starts on the same days."""
+    """An administrator of production can share any number of copies whose descriptions name later starts on the same days."""
     kept = Retention(keep_daily=5)
     lock = LockRule(LockMode.GOVERNANCE, timedelta(days=35))
     lab = VaultLaboratory(vaults=(vault(retention=kept, lock=lock),))

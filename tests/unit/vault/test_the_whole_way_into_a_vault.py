@@ -51,7 +51,7 @@ class WholeWay(TwoAccounts):
             lock=LockRule(LockMode.GOVERNANCE, timedelta(days=1)),
             hook=self._hook,
             quotas=Quotas(copies_per_destination=QUOTA),
-            speeds=Speeds(copy_base_seconds=900.0),  # longer than a killed dispatcher keeps its lease
+            speeds=Speeds(copy_base_seconds=900.0),  # longer than the lease of an interrupted dispatcher
         )
         self.bunker.composition.on_word.append(self._on_word)
         self.bunker.audit.append(self._on_deletion)

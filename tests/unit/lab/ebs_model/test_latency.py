@@ -58,7 +58,7 @@ def test_an_error_takes_time_too() -> None:
 
 
 def test_throttling_sees_requests_as_far_apart_as_their_answers() -> None:
-    """100 calls and 20 a second: at ten a second a listing can go on for ever, at once it cannot."""
+    """The bucket has 100 calls and 20 a second: a listing at ten a second never empties it, while concurrent requests do."""
     slow, quick = Bench(latency=Latency(read_seconds=0.1)), Bench()
     for _ in range(300):
         slow.primary.describe_volumes(MaxResults=5)
