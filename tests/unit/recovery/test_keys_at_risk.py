@@ -189,7 +189,9 @@ def test_an_archived_copy_is_no_recovery_point_and_is_kept() -> None:
 
 
 def test_a_confirmed_copy_counts_only_while_its_key_can_be_used() -> None:
-    world = KeyedWorld(keep=3, snapshots=3)
+    world = KeyedWorld(keep=3, snapshots=2)
+    world.snapshot(world.volume_id)
+    world.later(10 * 60)
     world.keep = 1
     world.use(world.key)
     planner = world.composition().planner(PRIMARY)
@@ -201,6 +203,7 @@ def test_a_confirmed_copy_counts_only_while_its_key_can_be_used() -> None:
         return {verdict.snapshot.id for verdict in plan.deletions}
 
     assert oldest in deleted()
+    assert planner._confirmed([result]) == [(newest, DR)], "one that is not confirmed is listed, and its key looked at there"
     world.kms.disable_key(KeyId=world.key)
     world.later(6 * 60)
     assert deleted() == set()
