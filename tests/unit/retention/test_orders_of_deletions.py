@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from snapkeep.domain.model import Action, DeletionPlan, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import Action, DeletionPlan, Reason, Refusal, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
 from snapkeep.domain.retention.placed_holds import HOLD_RULE
 from snapkeep.lab.simulator.memory_ports import no_notice
@@ -30,6 +30,7 @@ class Region:
 
     listed: Sequence[Snapshot]
     verdicts: tuple[Verdict, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     deleted: list[str] = field(default_factory=list)
     audited: list[DeletionResult] = field(default_factory=list)
 
@@ -47,7 +48,7 @@ class Region:
         raise AssertionError(f"a few deletions need no pause of {seconds} s")
 
     def plan(self, *_: object, as_sweep: bool = False) -> DeletionPlan:
-        return DeletionPlan(f"plan-{as_sweep}", DR, NOW, self.verdicts)
+        return DeletionPlan(f"plan-{as_sweep}", DR, NOW, self.verdicts, self.refusals)
 
     def step(self, day_limit: str = "") -> DeleteSnapshots:
         return DeleteSnapshots(
@@ -104,3 +105,13 @@ def test_a_limit_of_the_day_stops_runs_with_an_audit_line_and_no_sweep() -> None
     assert region.deleted == []
     region.step("too many").run((), asked=[order_of(COPY, DeletionKind.RETENTION)])
     assert region.deleted == [COPY.id]
+
+
+def test_each_order_and_each_refusal_is_noted_once_for_its_volume() -> None:
+    other = copy_of(snapshot("2026-11-20T03:00", 2, volume="vol-0b"), DR, 2)
+    kept = tuple(Verdict(one, Action.KEEP, BEYOND) for one in (COPY, other))
+    refusals = tuple(Refusal(one.origin.lineage, f"of {one.id}") for one in (COPY, other))
+    region = Region([COPY, other], kept, refusals)
+    orders = [order_of(one, DeletionKind.RETENTION) for one in (COPY, other)]
+    assert region.step().run((), asked=orders).orders == orders
+    assert region.step().run([COPY.origin.volume_id]).refusals == [refusals[0]]
