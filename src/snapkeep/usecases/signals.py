@@ -58,7 +58,7 @@ class NotifySignals:
         groups: dict[tuple[str, str, str, str], list[tuple[Signal, int | None]]] = {}
         for signal in signals:
             touched = points.touched_by(signal)
-            # Not known is not nothing: it is notified too.
+            # An unknown number is not zero: the call is notified too.
             if touched != 0 or signal.concern not in OF_SINGLE_POINTS:
                 key = (signal.call, signal.principal, signal.address, signal.error)
                 groups.setdefault(key, []).append((signal, touched))

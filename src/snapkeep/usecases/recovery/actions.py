@@ -18,7 +18,10 @@ Made = TypeVar("Made")
 
 
 class RecoveryEc2(SnapshotTags, Protocol):
-    """Makes and removes what a recovery needs, in one region. Raises AwsRefused, AwsThrottled, AwsUnavailable, SnapshotGone."""
+    """Makes and removes the resources of a recovery in one region.
+
+    Raises AwsRefused, AwsThrottled, AwsUnavailable, SnapshotGone.
+    """
 
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
         """Return the volumes that have all of these tags."""
@@ -46,11 +49,11 @@ class StepActions(Protocol):
         """Take a step, or find that it was taken; return it with its result. Raise RecoveryFailed where it cannot succeed."""
 
     def undo(self, run: RecoveryRun, step: RecoveryStep) -> None:
-        """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed where others use it."""
+        """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed if others use its resource."""
 
 
 VISIBLE_SECONDS = 60.0
-"""How long a new volume may be missing from EC2's answers, which are eventually consistent."""
+"""The time for which EC2's eventually consistent answers may lack a new volume."""
 POLL_SECONDS, PATIENCE_SECONDS = 5.0, 900.0
 """How often a volume is looked at, and how long; a volume is available within seconds, and attached within seconds."""
 
@@ -114,7 +117,7 @@ class Actions:
         self.pacer.pause(POLL_SECONDS)
 
     def undo(self, run: RecoveryRun, step: RecoveryStep) -> None:
-        """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed where others use it."""
+        """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed if others use its resource."""
         match step.kind:
             case StepKind.ATTACH_VOLUME:
                 self._detach(run, step)

@@ -1,4 +1,4 @@
-"""The actions of all kinds of recovery steps, put together."""
+"""The composition of the actions of all kinds of recovery steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choose the copies that a person wants compared with their sources."""
+"""Choose the copies that a person requests to compare with their sources."""
 
 from __future__ import annotations
 

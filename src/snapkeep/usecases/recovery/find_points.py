@@ -30,7 +30,7 @@ class SnapshotLister(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BeforeChange:
-    """An unusual change of a volume, and the last recovery point before it in a region; None where it has none."""
+    """An unusual change of a volume, and the last recovery point before it in a region; None if there is none."""
 
     change: UnusualChange
     point: Snapshot | None
@@ -43,7 +43,7 @@ class RegionPoints:
     region: str
     choices: Mapping[str, PointChoice]
     problem: str = ""
-    """Why the region was not read; nothing is known of it then."""
+    """The reason why the region was not read; then nothing is known about it."""
     before: Mapping[str, BeforeChange] = field(default_factory=dict)
     """The unusual changes of chosen volumes, by volume."""
 
@@ -55,7 +55,7 @@ def find_points(
     changes: Mapping[str, UnusualChange] = NO_CHANGES,
     expected: Mapping[str, Collection[str]] = NOTHING_EXPECTED,
 ) -> list[RegionPoints]:
-    """Return what can be recovered in each region. A region that cannot be read is among them, with its problem.
+    """Return the recovery points in each region. A region that cannot be read is included with its problem.
 
     `changes` has the newest unusual change by volume, `expected` by region the volumes that are named even if they have no
     snapshot there.
@@ -89,7 +89,7 @@ def points_in(
     changes: Mapping[str, UnusualChange] = NO_CHANGES,
     expected: Collection[str] = (),
 ) -> RegionPoints:
-    """Return what can be recovered in a region that was listed."""
+    """Return the recovery points in a listed region."""
     groups = target.groups(lineages, at)
     named = {volume_id for volume_ids in groups.values() for volume_id in volume_ids}
     groups |= {volume_id: [volume_id] for volume_id in expected if volume_id not in named}

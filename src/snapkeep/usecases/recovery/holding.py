@@ -1,4 +1,4 @@
-"""Hold the points of a recovery, and release those that no other holds."""
+"""Hold the points of a recovery, and release those without another holder."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class PointHolds:
         return full
 
     def release(self, snapshot_ids: Collection[str], run_id: str) -> None:
-        """Release the points that still exist. Where others hold one, the key that all share names one of them."""
+        """Release the points that still exist. If a point has other holders, the shared key names one of them."""
         key = f"{HOLDER}{run_id}"
         ended = {point_id: {run_id} for point_id in snapshot_ids}  # the values of the shared key that may be replaced
         changed: Collection[str] = snapshot_ids
-        while changed:  # looks again at each point that it changed: others hold and release it meanwhile
+        while changed:  # checks each changed point again, because others hold and release points at the same time
             listed, changed = self.ec2.tags_of(changed), []
             for point_id, tags in listed.items():
                 other_runs = sorted(tag.removeprefix(HOLDER) for tag in tags if tag.startswith(HOLDER) and tag != key)

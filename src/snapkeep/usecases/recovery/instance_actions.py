@@ -96,7 +96,7 @@ class InstanceActions:
         return actions[step.kind](run, step)
 
     def undo(self, run: RecoveryRun, step: RecoveryStep) -> None:
-        """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed where others use it."""
+        """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed if others use its resource."""
         match step.kind:
             case StepKind.RUN_INSTANCE:
                 self._terminate(run, step)

@@ -1,4 +1,4 @@
-"""Measure how much of a volume changed since its last snapshot, and keep what is unusual. It reads no data, only lists blocks."""
+"""Measure the change of a volume since its last snapshot, and store unusual changes. It only lists blocks, and reads no data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEY = re.compile(rf"{UNUSUAL}([a-z0-9-]+)/(vol-\w+)/(snap-\w+)_(\d{{8}}T\d{{6}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureChanges:
-    """Lists what changed in a copy's source since the volume's snapshot before it, where both are still there."""
+    """Lists the changes in a copy's source since the volume's previous snapshot, if both exist."""
 
     documents: Documents
     blocks_of: Callable[[str], BlockReader]
@@ -40,7 +40,7 @@ class MeasureChanges:
 
     def _measure(self, copy: Snapshot) -> UnusualChange | None:
         source = copy.origin
-        history, version = read_version(self.documents, ChangeHistory, _key_of_history(copy))  # of another version: begun anew
+        history, version = read_version(self.documents, ChangeHistory, _key_of_history(copy))  # begins again
         if history is None:
             self._keep(copy, ChangeHistory(source.snapshot_id, source.start_time), version)
             return None
@@ -57,7 +57,7 @@ class MeasureChanges:
         return change
 
     def _changed(self, history: ChangeHistory, copy: Snapshot) -> int | None:
-        """Return how many blocks changed; for an unusual change as many as show that. None where AWS does not compare the two."""
+        """Return the number of changed blocks; for an unusual change, enough to show it. None if AWS does not compare the two."""
         enough = most_usual(history.changed, copy.size_gib)
         reader, changed, first, ended = self.blocks_of(copy.origin.region), 0, 0, False
         # A change that is unusual already is listed no further: each page is a paid request.
@@ -77,13 +77,13 @@ class MeasureChanges:
 
 
 def keep_unusual(documents: Documents, change: UnusualChange) -> None:
-    """Keep an unusual change, under a name that says it. A change that is kept already stays as it is."""
+    """Store an unusual change, under a name with its content. A stored change stays unchanged."""
     with suppress(DocumentChanged):
         documents.put(_key_of(change), to_text(change))
 
 
 def unusual_changes(documents: Documents) -> list[UnusualChange]:
-    """Return the unusual changes that are kept. The names of the documents say them: none is read."""
+    """Return the stored unusual changes. The names of the documents have their content: none is read."""
     return [change for key in documents.keys(UNUSUAL) if (change := _change_in(key)) is not None]
 
 

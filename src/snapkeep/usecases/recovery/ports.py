@@ -1,4 +1,4 @@
-"""The ports of proofs. Blocks are read in the region that they are in: their hashes travel, they do not."""
+"""The ports of proofs. Blocks are read in their own region: only their hashes leave it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BlockReader(Protocol):
     """Lists and reads the blocks of snapshots in one region. Raises BlocksUnreadable, AwsUnavailable or AwsRefused."""
 
     def listing(self, snapshot_id: str, first: int, most: int, size_gib: int) -> BlockList:
-        """Return what is listed from a block on: at least `most` blocks' worth of indexes, or to the end."""
+        """Return the listing from a block on: at least `most` indexes, or to the end."""
 
     def changes(self, base_id: str, snapshot_id: str, first: int, most: int) -> BlockList:
         """Return the blocks that changed since another snapshot, in the same way."""
@@ -72,7 +72,7 @@ class Verifications(Protocol):
     """The state machine Verify of this region."""
 
     def start(self, copy_id: str, method: Method, name: str, *, month_usd: float = 0.0) -> str:
-        """Start the comparison of a copy; return its execution. A name that was taken in 90 days starts nothing anew.
+        """Start the comparison of a copy; return its execution. A name that was taken in the last 90 days starts no new one.
 
         `month_usd` is the budget of the copy's rule for a month; 0 for no limit.
         """

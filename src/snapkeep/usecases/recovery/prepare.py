@@ -1,4 +1,4 @@
-"""Plan a recovery: read the points, the records and what EC2 would refuse. It changes nothing."""
+"""Plan a recovery: read the points and the records, and make dry runs. It changes nothing."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class RecoveryReader(RegionReader, Protocol):
         """Return the Availability Zones that can be used."""
 
     def place(self, instance_id: str) -> InstancePlace:
-        """Return where an instance is, and its state and devices. Raise AwsRefused if there is no such instance."""
+        """Return the zone, state and devices of an instance. Raise AwsRefused if there is no such instance."""
 
     def refusal_to_attach(self, place: InstancePlace) -> str:
         """Return why AttachVolume to an instance would be refused; empty if it would not, or cannot be tried."""
@@ -86,11 +86,11 @@ class RecoveryRequest:
     without: tuple[str, ...] = ()
     """Volumes and devices that are not recovered; an instance without them counts as whole."""
     newest: bool = False
-    """Take the newest point of each volume, also where a whole set is older."""
+    """Whether the newest point of each volume is used, even if a whole set is older."""
     with_deleted: bool = False
-    """Recover volumes that do not exist any more too, where a policy or tags name them."""
+    """Whether volumes that no longer exist are recovered too, if a policy or tags select them."""
     from_vault: bool = False
-    """Recover from a vault, which has no recovery records."""
+    """Whether the recovery is from a vault, which has no recovery records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class PrepareRecovery:
     snapshots: SnapshotLister
     reader: RecoveryReader
     documents: Documents | None
-    """None where the bucket cannot be reached: volumes are planned without their records."""
+    """None if the bucket is unreachable: volumes are planned without their records."""
     volumes_in: VolumesIn
 
     def plan(self, request: RecoveryRequest) -> RecoveryPlan:

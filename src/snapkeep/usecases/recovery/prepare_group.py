@@ -1,4 +1,4 @@
-"""Plan the recovery of a group: find its members by their records, and bring all of them to one moment."""
+"""Plan the recovery of a group: find its members by their records, and choose one moment for all of them."""
 
 from __future__ import annotations
 

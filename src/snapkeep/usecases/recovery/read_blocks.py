@@ -1,4 +1,4 @@
-"""Read the blocks of snapshots as fast as the documented quotas allow, and slower as soon as AWS throttles."""
+"""Read the blocks of snapshots as fast as the documented quotas allow, and slower after throttling."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.1, 10.0
 MOST_EMPTY_PAGES = 100
 """Empty pages in a row after which a listing counts as unavailable."""
 READINGS = 3
-"""How often a block is read whose bytes do not have the stated checksum."""
+"""The number of reads of a block whose bytes do not have the stated checksum."""
 
 
 class Pace:
-    """The rate of one kind of requests: at most its limit, half after throttling, then more again with every answer."""
+    """The rate of one kind of requests: at most its limit, half after throttling, and higher again with every answer."""
 
     def __init__(self, per_second: float) -> None:
         self.limit = per_second
@@ -80,9 +80,9 @@ class _Part:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadBlocks:
-    """`BlockReader` over single requests, which are made at the same time and paced.
+    """`BlockReader` over concurrent, paced requests.
 
-    Listings never go on by a page token but where a page is empty: those tokens end after 60 minutes.
+    Listings continue by a page token only after an empty page, because tokens expire after 60 minutes.
     """
 
     api: BlockApi
@@ -91,7 +91,7 @@ class ReadBlocks:
     listings: Pace = field(default_factory=lambda: Pace(LISTINGS_PER_SECOND))
     readings: Pace = field(default_factory=lambda: Pace(READS_PER_SECOND))
     _spans: dict[str, int] = field(default_factory=dict)
-    """How many indexes the shortest of the latest pages of a snapshot covered."""
+    """The number of indexes in the shortest of the latest pages of a snapshot."""
 
     def listing(self, snapshot_id: str, first: int, most: int, size_gib: int) -> BlockList:
         """Return what is listed from a block on, at least until `first + most`, or to the end.

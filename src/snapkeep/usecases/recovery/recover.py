@@ -24,7 +24,7 @@ class Journal:
     _versions: dict[str, str] = field(default_factory=dict)
 
     def begin(self, run: RecoveryRun) -> None:
-        """Keep a new run. Raise DocumentChanged if there is one of its name."""
+        """Store a new run. Raise DocumentChanged if one with its name exists."""
         self._versions[run.id] = self.documents.put(run.key, to_text(run))
 
     def read(self, run_id: str) -> RecoveryRun:
@@ -66,7 +66,7 @@ def refuse_undone(run: RecoveryRun) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recover:
-    """Carries out and undoes recoveries. Interrupted anywhere, either is continued by calling it again."""
+    """Carries out and undoes recoveries. A repeated call continues either after any interruption."""
 
     journal: Journal
     actions: Actions
@@ -102,7 +102,7 @@ class Recover:
             raise RecoveryFailed(f"{run.id} is being undone by another session: its last step was undone here") from error
 
     def undo(self, run: RecoveryRun) -> RecoveryRun:
-        """Remove what the run made, the last step first; what others attached it to stays, and is an error.
+        """Remove the resources of the run, the last step first; a resource that others use stays, and is an error.
 
         Steps that are undone are looked at again, also those of an undone run: a session that carried it out may have taken one
         more, and may have been ended before it could undo that itself.

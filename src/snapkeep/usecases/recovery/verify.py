@@ -1,6 +1,6 @@
 """Verify: compare a copy with its source, portion by portion, and keep the proof.
 
-A portion fits within one call of a function; the progress that it returns is where the next one goes on.
+A portion fits within one call of a function; the next one continues from the progress that it returns.
 """
 
 from __future__ import annotations

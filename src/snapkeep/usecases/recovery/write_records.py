@@ -24,7 +24,7 @@ To read them takes four to seven calls for each instance: every day that would b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRecords:
-    """Observes volumes, and writes records where something changed."""
+    """Observes volumes, and writes records after changes."""
 
     reader: RecordReader
     documents_of: Callable[[str], Documents]

@@ -1,4 +1,7 @@
-"""Delete what retention gives up. The plan is made here, right before its deletions: no other function's plan is believed."""
+"""Delete the snapshots that retention does not keep.
+
+The plan is made here, right before its deletions: plans of other functions are not used.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +37,13 @@ Audit = Callable[[DeletionOrder, DeletionResult, str], None]
 
 @dataclass(slots=True)
 class Deletions:
-    """The orders that were carried out, or refused, with their results, and the volumes whose own plan is refused."""
+    """The orders that were carried out or refused, with their results, and the volumes whose plan is refused."""
 
     orders: list[DeletionOrder] = field(default_factory=list)
     results: list[DeletionResult] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     calls: int = 0
-    """How often DeleteSnapshot was called, throttled calls aside."""
+    """The number of calls of DeleteSnapshot, without throttled ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +61,9 @@ class DeleteSnapshots:
     pacer: PacingClock
     audit: Audit
     planned: Callable[[DeletionPlan], None]
-    """Hears of each plan before it is carried out."""
+    """Called with each plan before it is carried out."""
     day_limit: Callable[[Sequence[str]], str] | None = None
-    """Hears of a run's deletions before they are made, and returns why they must not be: `DayLimit`."""
+    """Called with a run's deletions before they are made; returns why they must not be: `DayLimit`."""
     burst: int = 50
     most: int = 400
     """The deletions after which no other volume is begun: the next run, or sweep, plans and deletes the rest."""
@@ -93,7 +96,8 @@ class DeleteSnapshots:
         """Plan the volumes and delete, volume by volume: only what is `asked` for, unless that is None."""
         left = list(dict.fromkeys(volume_ids))
         while left and len(done.orders) < self.most:
-            # Planned anew after each burst: a plan is fresh when its deletions begin, and many volumes share its listing.
+            # The plan is made again after each burst, so that it is new when its deletions begin, and many volumes share its
+            # listing.
             plan = self.plan(left, results, as_sweep=asked is not None)
             self.planned(plan)
             orders = deletion_orders(plan.deletions)

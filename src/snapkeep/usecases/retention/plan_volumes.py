@@ -24,7 +24,8 @@ from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStat
 from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan, tagged_sources
 
 ANSWER_GOOD_FOR = timedelta(hours=1)
-"""Time for which a run relies on what it has seen: the policy of a snapshot that it tagged, and a copy that it saw complete."""
+"""The time for which a run relies on earlier facts: the policy of a snapshot that it tagged, and a copy that completed in
+it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +186,7 @@ def is_recent(checked_at: datetime, now: datetime) -> bool:
     """Whether a copy was checked within the last hour.
 
     A run may plan much later: it waits for the other copies of its set, or is redriven within 14 days (Step Functions). The
-    copy may be deleted meanwhile, so that its region is listed again.
+    copy may be deleted in between, so that its region is listed again.
     """
     return -CLOCK_SKEW <= now - checked_at <= ANSWER_GOOD_FOR
 

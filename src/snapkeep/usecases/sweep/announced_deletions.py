@@ -81,7 +81,7 @@ class AnnouncedDeletions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayLimit:
-    """Tells a run whether it may make its deletions, on this day."""
+    """The check whether a run may make its deletions on this day."""
 
     announced: AnnouncedDeletions
     times_usual: int

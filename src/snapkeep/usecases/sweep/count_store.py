@@ -1,4 +1,4 @@
-"""The store of what a sweep counted of AMIs and locks, for the runs until the next one."""
+"""The store of a sweep's count of AMIs and locks, for the runs until the next sweep."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class StoredCount:
         """Return the last count; None where there is none that can be read: then a run looks itself."""
         try:
             return from_text(GuardedCount, self.documents.get(KEY).text)
-        except (SnapkeepError, ValueError, RecursionError):  # it may be somebody else's
+        except (SnapkeepError, ValueError, RecursionError):  # it may be another system's
             return None
 
     def save(self, counted: GuardedCount) -> None:
-        """Keep a count in place of the last one. Raise DocumentChanged where another sweep did so meanwhile, AwsRefused, …."""
+        """Replace the last count. Raise DocumentChanged if another sweep has replaced it, AwsRefused, …."""
         try:
             version = self.documents.get(KEY).version
         except DocumentNotFound:

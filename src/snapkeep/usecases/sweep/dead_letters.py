@@ -1,4 +1,4 @@
-"""Replay what the rules could not deliver: events go into the state machine that they were meant for."""
+"""Replay the events that the rules could not deliver, in the intended state machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ReplayDeadLetters:
     most: int = 500
 
     def run(self) -> list[ReportItem]:
-        """Replay what is there; return what became of each message."""
+        """Replay all messages; return the result of each."""
         items: list[ReportItem] = []
         replayed: list[DeadLetter] = []
         for letter in self.letters.receive(self.most):

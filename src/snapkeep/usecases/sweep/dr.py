@@ -54,7 +54,7 @@ from snapkeep.usecases.sweep.shared import RegionSweep, Repairs, SweepOptions, S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrSweep(RegionSweep):
-    """Brings a DR region, or a vault, to order."""
+    """The sweep of a DR region or a vault."""
 
     queue: CopyQueue
     receive: ReceiveCopy

@@ -24,7 +24,7 @@ NO_POLICIES = PolicySet(())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExposureCheck:
-    """Looks who else can read this region's snapshots."""
+    """The check of other accounts that can read this region's snapshots."""
 
     exposure: Exposure
     known_accounts: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""The store of what a sweep remembers for the next one, and for the signals until then."""
+"""The store of a sweep's memory, for the next sweep and for signals before it."""
 
 from __future__ import annotations
 

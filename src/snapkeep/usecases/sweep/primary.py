@@ -50,7 +50,7 @@ RETRY_FAILED_AFTER = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrimarySweep(RegionSweep):
-    """Brings a primary region to order."""
+    """The sweep of a primary region."""
 
     queue_of: Callable[[str], CopyQueue]
     enqueue: EnqueueCopy
@@ -201,7 +201,7 @@ class PrimarySweep(RegionSweep):
     def _ask_for_copy(self, repair: EnqueueRepair) -> Handling:
         request = copy_request(self.system, repair.snapshot, repair.policy, repair.rule, repair.volume, repair.rpo_ends)
         entry = self.enqueue.run(request, "")
-        # The entry may be done although its copy was deleted since: EC2 decides, and the copy is requested anew.
+        # The entry may be done although its copy was deleted since: EC2 decides, and the copy is requested again.
         if entry.state is not EntryState.DONE:
             return Handling.REPAIRED
         if copy_is_there(self.reader_of(request.region), entry):

@@ -1,4 +1,4 @@
-"""Make a sweep's report public: as JSON and as a page in the bucket, and to the people who subscribed."""
+"""Publish a sweep's report: as JSON and as a page in the bucket, and to the subscribers."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class PublishReport:
         return PublishedReport(str(report.outcome), subject, kept, page)
 
     def _keep_index(self, last: SweepReport) -> None:
-        """Keep the page that lists what the bucket has. A sweep does not fail for it: the next one makes it anew."""
+        """Store the page that lists the bucket. A failure does not affect the sweep: the next one makes the page again."""
         if self.render_index is None:
             return
         with suppress(SnapkeepError):

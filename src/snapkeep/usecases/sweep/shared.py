@@ -90,7 +90,7 @@ class SweepResult:
 
 @dataclass(slots=True)
 class Repairs:
-    """Carries out repairs, most urgent first, up to a limit; collects what became of each finding."""
+    """Carries out repairs, the most urgent first, up to a limit; collects the result of each finding."""
 
     limit: int
     items: list[ReportItem] = field(default_factory=list)
@@ -119,7 +119,7 @@ class Repairs:
 
 
 def not_done(queue: CopyQueue) -> list[QueueEntry]:
-    """Return the queue's entries that are open or failed. One that moves meanwhile is returned once."""
+    """Return the open and failed entries of the queue. An entry that changes its state in between is returned once."""
     entries = {entry.key: entry for state in (*OPEN, EntryState.FAILED) for entry in queue.in_state(state)}
     return list(entries.values())
 
@@ -248,10 +248,10 @@ class RegionSweep:
         """
         if self.count_store is None:
             return
-        # What becomes managed by consent may be due at once.
+        # Snapshots that become managed by consent may be due at once.
         adopts = options.adopt or bool(options.former)
         ids = [snapshot.id for snapshot in snapshots if adopts or snapshot.managed_by(self.system)]
-        with suppress(SnapkeepError, UnicodeDecodeError):  # what is kept there may be somebody else's
+        with suppress(SnapkeepError, UnicodeDecodeError):  # the stored count may be another system's
             guarded = {*self.guards.images_using(ids), *self.guards.locks(ids)} if ids else set()
             if self.locks is not None:
                 guarded.update(snapshot.id for snapshot in required_locks(snapshots, policies, self.system))

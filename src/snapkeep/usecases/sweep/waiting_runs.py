@@ -50,14 +50,14 @@ def look_at_runs(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejoinRun:
-    """Lets a waiting run have its answer: the step that the run took, once more, with the run's own token."""
+    """Repeats the step of a waiting run with the run's own token, so that the run gets its answer."""
 
     queue_of: Callable[[str], CopyQueue]
     reader_of: Callable[[str], SnapshotReader]
     enqueue: EnqueueCopy
 
     def run(self, wait: CopyWait) -> Handling:
-        """Give a wait's token back to the entry of its copy, or answer it. Return NOTED if that was done meanwhile."""
+        """Give a wait's token back to the entry of its copy, or answer it. Return NOTED if this was done in between."""
         request, queue = wait.request, self.queue_of(wait.request.region)
         entry = find_entry(queue, entry_key(request.origin.region, request.origin.snapshot_id, request.region))
         # The run joined the entry after the queue was read: nothing is lost.

@@ -69,7 +69,7 @@ class ShareWithVault:
         return vault.name if self._share(copy, vault) else ""
 
     def withdraw(self, word: VaultCopyEvent) -> bool:
-        """Take back the share of a copy that a vault has copied. Return whether the word was about a copy of ours."""
+        """Withdraw the share of a copy that a vault has copied. Return whether the event was about a managed copy."""
         copy = self.copies.snapshots([word.snapshot_id]).get(word.snapshot_id)
         if copy is None or copy.tags.get(MANAGED) != self.system or word.account not in self.accounts:
             return False
@@ -88,7 +88,7 @@ class ShareWithVault:
         return True
 
     def catch_up(self) -> ShareRound:
-        """Share what no run shared, repeat shares that are not there, and take back those that no policy wants any more.
+        """Share copies that no run shared, repeat missing shares, and withdraw those that no policy requires any longer.
 
         A copy that cannot be shared stops no other; a notice says why.
         """
