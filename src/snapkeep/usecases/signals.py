@@ -71,7 +71,7 @@ class NotifySignals:
         return sum(map(len, groups.values()))
 
     def _hold(self, signals: Sequence[Signal]) -> None:
-        """Put the system on hold, once a day, if signals are worth it."""
+        """Put the system on hold, once a day, if a signal is grave enough."""
         signal = signal_for_hold(signals)
         if self.hold_store is None or signal is None:
             return
@@ -106,7 +106,7 @@ class _Points:
     signals: Sequence[Signal] = field(repr=False)
 
     def touched_by(self, signal: Signal) -> int | None:
-        """Return how many managed snapshots a signal touches; None where that is not known."""
+        """Return the number of managed snapshots that a signal affects; None if it is not known."""
         try:
             match signal.concern:
                 case Concern.SNAPSHOT:

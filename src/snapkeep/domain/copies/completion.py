@@ -38,7 +38,7 @@ MIB_OF_GIB = 1024
 
 
 class CopyWayKind(LabelledEnum):
-    """How a copy is made. The values are identifiers for machines."""
+    """The way in which a copy is made. The values are identifiers for machines."""
 
     ORDINARY = "ordinary", "an ordinary copy"
     TIME_BASED = "time_based", "a time-based copy"
@@ -47,7 +47,7 @@ class CopyWayKind(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class CopyWay:
-    """How a copy is made, and the most that its completion duration adds to the price of its transfer."""
+    """The way of a copy, and the most that its completion duration adds to the price of its transfer."""
 
     kind: CopyWayKind
     minutes: int = 0

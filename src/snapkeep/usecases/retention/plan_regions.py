@@ -1,4 +1,4 @@
-"""Plan a region, or a primary with its DR regions, from one listing of each. Nothing is written: no port here can."""
+"""Plan a region, or a primary with its DR regions, from one listing of each. No port here can write."""
 
 from __future__ import annotations
 
@@ -70,16 +70,16 @@ def guarded_plan(
     # AMIs and locks cost calls, which only what would be deleted is worth.
     held = protected_ids(guards, to_delete, now, counted=counted() if to_delete and not refused else None)
     holds = placed(to_delete) if to_delete else NOTHING_HELD
-    # Planned again, and not only filtered: a held snapshot counts in the limits and in the numbers of the others.
+    # The plan is made again, and not only filtered: a held snapshot affects the limits and the counts of the others.
     return plan_region(facts, policies, now, system=system, protected_ids=held, placed=holds) if held or holds else plan
 
 
 def deleted_sources(
     copies: Iterable[Snapshot], region: str, reader_of: Callable[[str], SnapshotReader]
 ) -> tuple[frozenset[Lineage], bool]:
-    """Return the lineages of copies in a DR region whose volumes are deleted, and whether every source region answered.
+    """Return the lineages of copies in a DR region whose volumes are deleted, and whether every source region responded.
 
-    Nothing is concluded about a region that does not answer.
+    A region that does not respond has no deleted volumes here.
     """
     volume_ids: dict[str, set[str]] = defaultdict(set)
     listed = [copy for copy in copies if copy.origin.region != region]
@@ -98,10 +98,7 @@ def deleted_sources(
 def tagged_sources(
     copies: Iterable[Snapshot], region: str, policies: PolicySet, reader_of: Callable[[str], SnapshotReader]
 ) -> TaggedSources:
-    """Return the source snapshots by whose tags copies of a DR region may be held.
-
-    Nothing is read where no policy holds by tags.
-    """
+    """Return the source snapshots whose tags may hold copies of a DR region. Nothing is read if no policy holds by tags."""
     keys = holding_keys(policies)
     if not keys:
         return NO_SOURCES
@@ -142,7 +139,7 @@ class RegionListing:
     volumes: Sequence[Volume] = ()
     known: KnownCopies = field(default_factory=KnownCopies)
     since: datetime | None = None
-    """When the system was deployed in the primary region; None where that is not known."""
+    """The time of the deployment in the primary region; None if it is not known."""
 
 
 def list_region(reader: SnapshotReader, known: KnownCopies | None = None, *, with_volumes: bool = False) -> RegionListing:

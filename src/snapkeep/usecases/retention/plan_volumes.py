@@ -44,10 +44,10 @@ class RetentionPlanner:
     clock: Clock
     reader_of: Callable[[str], SnapshotReader]
     source_of: Callable[[str], SnapshotReader]
-    """Returns the reader of a region that copies come from."""
+    """Returns the reader of a source region."""
     queue_of: Callable[[str], CopyQueue]
     fault_of_key: Callable[[str, str], KeyFault | None]
-    """Returns why a key cannot be used, given its region and ARN; None where it can."""
+    """Returns why a key cannot be used, given its region and ARN; None if it can."""
     counted: Callable[[], GuardedCount | None] = lambda: None
     """Returns how many managed snapshots AMIs or locks held at the last sweep; None where that is not known."""
 
@@ -72,10 +72,10 @@ class RetentionPlanner:
             if as_sweep or not snapshots_show_policy(listed[volume_id], since, system=self.system)
         ]
         volumes = self.reader.volumes(unsure) if unsure else {}
-        # The run knows of a wrong copy before EC2 shows its mark.
+        # The run knows a wrong copy before EC2 shows its mark.
         wrong = {(result.snapshot_id, result.region) for result in results if result.error == CopyWrong.__name__}
         facts = self._facts(listed, volumes, policies, frozenset(self._confirmed(results)), wrong)
-        # A volume that was not read must not pass for a deleted one.
+        # A volume that was not read must not count as deleted.
         return self._plan(replace(facts, not_read=frozenset(listed.keys() - unsure)), policies)
 
     def plan_copies(self, volume_ids: Sequence[str], _: Sequence[CopyResult] = (), *, as_sweep: bool = False) -> DeletionPlan:

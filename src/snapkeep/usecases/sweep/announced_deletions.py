@@ -24,7 +24,7 @@ SEEN = "-seen"
 USUAL = "-usual-"
 BY_RUNS = "runs/"
 _BY_A_RUN = f"{BY_RUNS}([0-9a-f]{{{HASH_DIGITS}}})-"
-"""Other names can only be forged, and count nothing."""
+"""Other names can only be forged, and do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class AnnouncedDeletions:
         self._write(f"{_prefix(day)}{USUAL}{number}")
 
     def mark_notified(self, day: date) -> None:
-        """Keep that a notice was sent."""
+        """Record that a notice was sent."""
         self._write(_prefix(day) + NOTIFIED)
 
     def mark_seen(self, day: date) -> None:
-        """Keep that a sweep has looked at a day on which runs stopped."""
+        """Record that a sweep has handled a day on which runs stopped."""
         self._write(_prefix(day) + SEEN)
 
     def of(self, day: date) -> DayOfDeletions:
@@ -75,7 +75,7 @@ class AnnouncedDeletions:
         return allowance
 
     def _write(self, key: str) -> None:
-        with suppress(DocumentChanged):  # it is there already
+        with suppress(DocumentChanged):  # it exists
             self.documents.put(key, "")
 
 

@@ -19,7 +19,7 @@ from snapkeep.usecases.sweep.memory import Memories
 from snapkeep.usecases.sweep.ports import DeletionTrail
 
 LOOKUPS = 20
-"""Deletions that one sweep looks up; who made the others is not known.
+"""The most deletions that one sweep looks up; the principals of the others are not known.
 
 CloudTrail answers two lookups a second (CloudTrail API reference: LookupEvents).
 """
@@ -40,7 +40,7 @@ class WatchResult:
     """The missing locks that it requested: since when, by snapshot id."""
 
     def new(self, findings: Iterable[Finding]) -> list[Finding]:
-        """Return the findings without those that are said once, and were."""
+        """Return the findings without those that are reported only once, and were."""
         return [item for item in findings if item.kind is not FindingKind.NOT_COPYABLE or item.subject not in self.notified]
 
     def unusual(self, today: date, times: int) -> list[Finding]:
@@ -85,14 +85,14 @@ class DeletionWatch:
         try:
             for snapshot in deleted[:LOOKUPS]:
                 by[snapshot.id] = self.trail.deleted_by(snapshot.id, since)
-        except SnapkeepError:  # AWS does not say, or not now: who deleted the others stays unknown
+        except SnapkeepError:  # AWS does not respond, or not now: the principals of the others stay unknown
             return by
         return by
 
     def prepare(self, sweep_id: str, memory: SweepMemory) -> None:
-        """Keep what a sweep remembers, apart from what the last one remembered."""
+        """Store the memory of a sweep, apart from that of the last one."""
         self.memories.prepare(sweep_id, memory)
 
     def remember(self, sweep_id: str) -> None:
-        """Let the next sweep compare with this one. Call it once the report is published: else its findings would be lost."""
+        """Make this memory the one of the next sweep. Call it after the report is published, or its findings would be lost."""
         self.memories.replace_by(sweep_id)

@@ -59,11 +59,11 @@ class DrSweep(RegionSweep):
     queue: CopyQueue
     receive: ReceiveCopy
     drills: DrillWatch | None = None
-    """Looks at drills; None in a vault, which has none."""
+    """The watch of drills; None in a vault, which has none."""
     verifications: Verifications | None
     """Starts comparisons; None where nothing is compared, as in most simulations."""
     documents: Documents | None = None
-    """Has the unusual changes; None where they are not read."""
+    """The documents with the unusual changes; None if they are not read."""
     pull: PullShares | None = None
     """In a vault: copies what is shared with it."""
     stack: StackKind = StackKind.DR
@@ -198,7 +198,7 @@ class DrSweep(RegionSweep):
 
 @dataclass(slots=True)
 class _Actor:
-    """Carries out a DR region's repairs, and keeps what they leave to be done."""
+    """Carries out a DR region's repairs, and stores their remaining work."""
 
     sweep: DrSweep
     remove: list[tuple[Snapshot, str]] = field(default_factory=list)

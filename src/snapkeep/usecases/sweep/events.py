@@ -1,4 +1,4 @@
-"""Events as EventBridge would have sent them, for what was missed: the event-driven path reads them like any other."""
+"""The missed events in EventBridge's form, which the event-driven path reads like any other."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class ProtectRuns(Protocol):
         """Start an execution with an event as its input. Return False if one of that name was started already."""
 
     def deployed_at(self) -> datetime:
-        """Return when the state machine was made: what was taken before is history."""
+        """Return the time when the state machine was made: earlier snapshots are history."""
 
 
 class WaitingRuns(Protocol):
@@ -66,10 +66,10 @@ class Exposure(Protocol):
 
 
 class DeletionTrail(Protocol):
-    """Reads who deleted snapshots of this region."""
+    """Reads the principals that deleted snapshots of this region."""
 
     def deleted_by(self, snapshot_id: str, since: datetime) -> str:
-        """Return the ARN of who deleted a snapshot since a time; empty if AWS does not show it (yet)."""
+        """Return the ARN of the principal that deleted a snapshot since a time; empty if AWS does not show it (yet)."""
 
 
 class ReportStore(PageStore, Protocol):

@@ -101,7 +101,7 @@ class PrimarySweep(RegionSweep):
         protections = volume_protections(
             self.reader.region, listing.volumes, listing.snapshots, dr.copies, policies, started, system=self.system
         )
-        # Findings about documents, keys and regions take no repair, so they are reported even where the limit is reached.
+        # Findings about documents, keys and regions have no repair, so that they are reported even if the limit is reached.
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out(
             [
@@ -162,7 +162,7 @@ class PrimarySweep(RegionSweep):
                 continue
             try:
                 entries = not_done(self.queue_of(region))
-                # A copy that was found wrong must not release its source.
+                # A copy whose check found it wrong must not release its source.
                 wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
                 listed = self.reader_of(region).all_snapshots()
                 dr.copies[region] = [copy for copy in self._ours(listed, former) if copy.id not in wrong]

@@ -81,11 +81,11 @@ class SweepResult:
     report: SweepReport
     plan: DeletionPlan
     remove: tuple[tuple[Snapshot, str], ...] = ()
-    """Failed copies to remove, with why."""
+    """Failed copies to remove, with the causes."""
     rpo_ages_seconds: Mapping[str, float] = field(default_factory=dict)
     """RPO age by volume, where there is one."""
     memory: SweepMemory | None = None
-    """The knowledge for the next sweep; None if the sweep broke off."""
+    """The memory for the next sweep; None if the sweep failed as a whole."""
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ class Repairs:
         for finding in findings:
             if finding.repair is None:
                 self.items.append(item_of(finding, _unrepaired(finding)))
-            # The next sweep finds the rest again: the limit bounds the time of one sweep, not the repairs.
+            # The next sweep finds the others again: the limit is for the time of one sweep, not for the repairs.
             elif self.made >= self.limit:
                 self.items.append(item_of(finding, Handling.LEFT))
             else:

@@ -9,7 +9,7 @@ from snapkeep.usecases.ports import SnapshotTagger
 
 
 class Permissions(Protocol):
-    """Reads who can read snapshots."""
+    """Reads the accounts that can read snapshots."""
 
     def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the accounts that can read each shared snapshot; a deleted snapshot is shared with none."""
@@ -22,7 +22,7 @@ class SnapshotSharer(SnapshotTagger, Protocol):
         """Remove tags that have these values; a deleted snapshot has none."""
 
     def share(self, snapshot_id: str, account: str) -> None:
-        """Let an account copy a snapshot; again it changes nothing. Raise SnapshotGone, or AwsRefused."""
+        """Let an account copy a snapshot; a repeated call changes nothing. Raise SnapshotGone, or AwsRefused."""
 
     def unshare(self, snapshot_id: str, account: str) -> None:
-        """Take a share back; one that is not there, or of a deleted snapshot, is taken back."""
+        """Withdraw a share; a missing share, or that of a deleted snapshot, counts as withdrawn."""

@@ -79,7 +79,7 @@ class ShareWithVault:
         of_policy = vault_for(copy, self.policies())
         vault = vaults.get(share.vault if share else of_policy.name if of_policy else "")
         if share and vault is None and vaults:
-            return False  # one vault does not speak for another
+            return False  # a vault cannot confirm the copy of another
         self.sharer.unshare(copy.id, word.account)
         self._untag(copy)
         # Last: as long as it is missing, the copy is shared again, and the vault says again that it has it.
@@ -130,7 +130,7 @@ class ShareWithVault:
     def _share(self, copy: Snapshot, vault: Vault) -> bool:
         """Share a copy; return False if it is deleted."""
         try:
-            # The tag first: a share without it would be unknown to sweeps, and would hold nothing.
+            # The tag is first: a share without it would be unknown to sweeps, and would hold nothing.
             if share_of(copy.tags) is None:
                 self.sharer.tag([copy.id], share_tag(vault, self.clock.now()))
             self.sharer.share(copy.id, vault.account)
