@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict, Volume
-from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.model import CopyRule, GoneRetention, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention import plan as lineage_plan
 from snapkeep.domain.retention.comparison import changes, compare
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionFacts, plan_region
@@ -85,6 +85,17 @@ def test_a_period_has_its_copy_once_it_is_completed_or_in_progress() -> None:
     assert [(copy.snapshot_id, copy.status) for copy in plan.missing] == [(made[0].id, CopyStatus.FAILED)]
     plan = plan_region(facts(made, waiting=frozenset({(made[1].id, DR)})), daily, NOW, system=SYSTEM)
     assert [(copy.snapshot_id, copy.status) for copy in plan.missing] == [(made[1].id, CopyStatus.IN_PROGRESS)]
+
+
+def test_only_a_volume_that_is_known_to_be_deleted_is_retained_as_such() -> None:
+    # By `gone`, the older one would be deleted.
+    policies = PolicySet((replace(PLAIN, retention=Retention(keep_last=4), gone=GoneRetention(keep_last=1)),))
+    listed = [snapshot(f"2026-11-{day}T03:00", day, policy="plain") for day in (20, 21)]
+    assert plan_region(facts(listed, volumes=()), policies, NOW, system=SYSTEM).deletions
+    not_read = facts(listed, volumes=(), not_read=frozenset({VOLUME.id}))
+    assert plan_region(not_read, policies, NOW, system=SYSTEM).deletions == []
+    imported = [replace(item, origin=replace(item.origin, volume_id="snap-0imported")) for item in listed]
+    assert plan_region(facts(imported, volumes=()), policies, NOW, system=SYSTEM).deletions == []
 
 
 def test_an_adopted_snapshot_needs_a_copy_until_a_newer_one_is_requested() -> None:
