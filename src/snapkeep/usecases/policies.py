@@ -294,9 +294,11 @@ def version_to_restore(store: PolicyStore, parameters: PolicySet, version: int =
     versions = store.history()
     if version:
         return _named(versions, parameters, version)
-    current = versions[0] if versions else None
+    if not versions:
+        raise InvalidConfiguration("no policy document has been pushed: there is no version to compare or to restore")
+    current = versions[0]
     for candidate in (_parsed(stored, parameters) for stored in versions[1:] if not stored.is_empty):
-        if current and candidate.policies and candidate.stored.text != current.text:
+        if candidate.policies and candidate.stored.text != current.text:
             return FormerVersion(candidate.stored, candidate.policies)
     raise InvalidConfiguration("there is no usable version before the one in force; `policy history` lists what is kept")
 

@@ -266,6 +266,8 @@ def test_a_rollback_finds_the_newest_usable_different_version() -> None:
         version_to_restore(shelf, PARAMETERS, 3)
     with pytest.raises(InvalidConfiguration, match="no usable version before"):
         version_to_restore(Shelf(texts=[text(3)]), PARAMETERS)
+    with pytest.raises(InvalidConfiguration, match="no policy document has been pushed"):
+        version_to_restore(Shelf(texts=[]), PARAMETERS)
 
 
 def test_a_removed_document_does_not_replace_a_later_broken_one() -> None:

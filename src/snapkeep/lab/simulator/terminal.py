@@ -57,7 +57,7 @@ def _print_charts(result: ExperimentResult, console: Console) -> None:
         charts.append((f"snapshots in {region}", lambda day, region=region: day.regions[region].snapshots, ",.0f"))  # type: ignore[misc]
         charts.append((f"GiB in {region}", lambda day, region=region: day.regions[region].stored_gib, ",.0f"))  # type: ignore[misc]
     charts.append(("copies waiting, most", lambda day: float(day.waiting_most), ",.0f"))
-    charts.append(("age of the oldest newest recovery point, hours", lambda day: day.rpo_worst_hours, ",.1f"))
+    charts.append(("largest age of a newest recovery point, hours", lambda day: day.rpo_worst_hours, ",.1f"))
     lines = [(label, [read(day) for day in result.days], form) for label, read, form in charts]
     lines.append(("dollars, month by month", [sum(month.values()) for month in result.months.values()], ",.2f"))
     label_width = max(len(label) for label, _, _ in lines)
