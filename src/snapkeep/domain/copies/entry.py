@@ -112,7 +112,7 @@ class QueueEntry:
     again: bool = field(default=False, metadata=OPTIONAL)
     """Whether the copy was requested again after it was settled."""
     done_at: datetime | None = field(default=None, metadata=OPTIONAL)
-    """The time when the completed copy was checked."""
+    """The time when the completed copy was checked; None unless the entry is DONE, and in entries of earlier versions."""
     kms_key: str = field(default="", metadata=OPTIONAL)
     """ARN of the key of the completed copy; empty if it is not encrypted."""
     proof: str = field(default="", metadata=OPTIONAL)

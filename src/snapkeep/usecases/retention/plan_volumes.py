@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.copies.entry import QueueEntry, entry_key
 from snapkeep.domain.copies.known_copies import KnownCopies, completed_lately, known_copies
 from snapkeep.domain.errors import CopyWrong
 from snapkeep.domain.model import CLOCK_SKEW, DeletionPlan, KeyFault, Refusal, Snapshot, SnapshotInRegion, Verdict, Volume
@@ -106,7 +106,6 @@ class RetentionPlanner:
             for result in results
             if result.status is CopyResultStatus.COPIED
             and (entry := self._entry(self.reader.region, result.snapshot_id, result.region)) is not None
-            and entry.state is EntryState.DONE
             and entry.copy_id == result.copy_id
             and entry.done_at is not None
             and is_recent(entry.done_at, now)
