@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-import pytest
-
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.layout import SystemLayout
-from snapkeep.usecases.retention.plan_volumes import is_recent
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 
 FAR = "eu-west-1"
@@ -43,11 +38,3 @@ def test_a_deleted_copy_that_a_long_run_saw_complete_frees_no_snapshot() -> None
     lab.settle()
     assert len(lab.ids(FAR)) == 2
     assert first in lab.ids()
-
-
-@pytest.mark.parametrize(
-    ("minutes", "recent"), [(5, True), (59, True), (61, False), (14 * 24 * 60, False), (-10, True), (-60, False)]
-)
-def test_a_copy_that_was_checked_long_before_is_looked_for_again(minutes: int, recent: bool) -> None:
-    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    assert is_recent(now - timedelta(minutes=minutes), now) is recent
