@@ -69,5 +69,5 @@ class LockSnapshots:
 
     def _notice(self, snapshot: Snapshot, order: LockOrder, error: AwsRefused) -> Notice:
         detail = f"volume {snapshot.origin.volume_id}, {order.mode} for {order.days} d: {error}"
-        cause = "AWS refuses a lock that a policy wants: the snapshot can be deleted"
+        cause = "AWS refuses a lock that a policy requires: the snapshot can be deleted"
         return Notice(ProblemKind.NOT_LOCKED, cause, snapshot.id, detail, self.reader.region, self.clock.now())

@@ -70,7 +70,7 @@ def test_a_sweep_covers_only_the_dr_region_of_the_option() -> None:
     ("given", "expected"),
     [({StackKind.DR: {}}, DR), ({StackKind.DR: {}, StackKind.PRIMARY: {"DRRegion": FURTHER}}, FURTHER)],
 )
-def test_only_a_further_dr_stack_moves_no_key(
+def test_deploying_a_further_dr_stack_moves_no_key(
     monkeypatch: pytest.MonkeyPatch, given: dict[StackKind, dict[str, str]], expected: str
 ) -> None:
     seen: list[System] = []

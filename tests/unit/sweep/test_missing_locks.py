@@ -1,4 +1,4 @@
-"""Sources that are not locked as their policy wants: a sweep of the primary region finds them and has them locked."""
+"""Sources that are not locked as their policy requires: a sweep of the primary region finds them and has them locked."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def required_lock_holds(
         rule = lock_rule_of(policies, snapshot, system) if snapshot.completed else None
         until = (snapshot.completed_at or snapshot.start_time) + rule.duration if rule else now
         if until > now:
-            held[snapshot.id] = (Reason(WANTED_LOCK_RULE, f"held: its policy wants it locked until {until:%Y-%m-%d %H:%M} UTC"),)
+            held[snapshot.id] = (Reason(WANTED_LOCK_RULE, f"held: its policy requires a lock until {until:%Y-%m-%d %H:%M} UTC"),)
     return held
 
 

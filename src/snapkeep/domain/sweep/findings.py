@@ -178,7 +178,7 @@ class FindingKind(LabelledEnum):
     )
     LOCK_MISSING = _attention(
         "lock_missing",
-        "recovery point that is not locked as its policy wants",
+        "recovery point that is not locked as its policy requires",
         "Without a lock it can be deleted now, else once that ends. Found again: the finding or a notice NotLocked says why.",
     )
     LOCK_ENDS_EARLY = _noted(

@@ -49,7 +49,7 @@ def missing_locks(
         if until <= now or (lasts and order is None):
             continue
         state = lock.text if lock else "it is not locked"
-        text = f"{state}; its policy wants a lock in {rule.mode} mode until {until:%Y-%m-%d %H:%M} UTC"
+        text = f"{state}; its policy requires a lock in {rule.mode} mode until {until:%Y-%m-%d %H:%M} UTC"
         if order is None and lock is not None and lock.state is not LockState.GOVERNANCE:
             text += f", and a lock in state {lock.state} is never changed"
         elif order is None:
