@@ -47,7 +47,7 @@ def rename(
         raise WrongUse(f"{former} is both OLD and NEW: write two names, such as `snapkeep rename snapkeep snapkeep2`")
     for name in (former, successor):
         if not name.startswith(system_name("")):
-            raise WrongUse(f"{name} is not the name of a system, which begins with {system_name('')}: write such as snapkeep2")
+            raise WrongUse(f"{name} is not the name of a system: names begin with {system_name('')}, such as snapkeep2")
     settings = replace(settings, suffix=successor.removeprefix(system_name("")))
     installed = InstalledSystem(replace(settings, read_only=True))
     dr_regions = installed.dr_stack_regions()

@@ -111,9 +111,9 @@ def push(
     current = policies_of_vault(settings)
     before, after = _points(settings, current, proposed)
     deleted = newly_deleted(before, after)
-    installed, going = InstalledSystem(settings), [point.copy.id for point in deleted_points(after)]
+    installed, to_delete = InstalledSystem(settings), [point.copy.id for point in deleted_points(after)]
     read_allowance = allowance_reader(installed, settings.region, StackKind.VAULT)
-    allowance = read_allowance(datetime.now(UTC).date(), going) if going else NOT_READ
+    allowance = read_allowance(datetime.now(UTC).date(), to_delete) if to_delete else NOT_READ
     if not json:
         fields = field_changes(replace(current, policies=()), replace(proposed, policies=()))
         write_lines(field_lines(fields))

@@ -184,7 +184,7 @@ class FindingKind(LabelledEnum):
     LOCK_ENDS_EARLY = _noted(
         "lock_ends_early",
         "lock in compliance mode that ends before its policy requires",
-        "Nobody can remove it before, and the rest is locked once it ends. After no raised for: see snapkeep report signals.",
+        "Nobody can remove it before it ends; then the rest is locked. If for was not raised, see snapkeep report signals.",
     )
     VAULT_IDLE = _attention(
         "vault_idle",
