@@ -52,10 +52,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             _audit(call.copy, f"shared with vault {vault}")
         return {"vault": vault}
     if event.get("detail-type") == DETAIL_TYPE:
-        word = parse_vault_copy_event(event)
-        withdrawn = sharing.withdraw(word)
+        copied = parse_vault_copy_event(event)
+        withdrawn = sharing.withdraw(copied)
         if withdrawn:
-            _audit(word.snapshot_id, f"account {word.account} has copied it as {word.copy_id}: no longer shared")
+            _audit(copied.snapshot_id, f"account {copied.account} has copied it as {copied.copy_id}: no longer shared")
         return {"withdrawn": withdrawn}
     result = sharing.catch_up()
     for copy_id in result.shared:

@@ -211,7 +211,7 @@ def test_a_sweep_that_cannot_list_announcements_repairs_and_deletes_nothing(regi
     report = world.sweep(region, settle=0)
     (item,) = [item for item in report.items if item.subject == "deletions of the day"]
     assert (item.kind, item.handling) == (FindingKind.OUT_OF_REACH, Handling.NEEDS_ATTENTION)
-    assert item.text == "they are not known, and this sweep deletes nothing: list_objects_v2: AccessDenied"
+    assert item.text == "they are not known, and retention deletes nothing in this sweep: list_objects_v2: AccessDenied"
     assert kinds(report, Handling.REPAIRED) == {FindingKind.TAGS_LOST: 1}
     assert kinds(report, Handling.LEFT)[FindingKind.PAST_RETENTION] >= 1
     assert sorted(snapshot["SnapshotId"] for snapshot in world.snapshots(region)) == ids

@@ -294,7 +294,7 @@ class RegionSweep:
         try:
             days = self._announced_days(watched, today)
         except SnapkeepError as error:
-            days, text = [DayOfDeletions(today, 0)], f"they are not known, and this sweep deletes nothing: {error}"
+            days, text = [DayOfDeletions(today, 0)], f"they are not known, and retention deletes nothing in this sweep: {error}"
             unread = [Finding(FindingKind.OUT_OF_REACH, "deletions of the day", "", text)]
         by_others = watched.unusual(today, times)
         unusual_days = [day for day in days if day.is_unusual(times) or (by_others and day.day == today)]

@@ -68,23 +68,23 @@ class ShareWithVault:
             return ""
         return vault.name if self._share(copy, vault) else ""
 
-    def withdraw(self, word: VaultCopyEvent) -> bool:
+    def withdraw(self, event: VaultCopyEvent) -> bool:
         """Withdraw the share of a copy that a vault has copied. Return whether the event was about a managed copy."""
-        copy = self.copies.snapshots([word.snapshot_id]).get(word.snapshot_id)
-        if copy is None or copy.tags.get(MANAGED) != self.system or word.account not in self.accounts:
+        copy = self.copies.snapshots([event.snapshot_id]).get(event.snapshot_id)
+        if copy is None or copy.tags.get(MANAGED) != self.system or event.account not in self.accounts:
             return False
         share = share_of(copy.tags)
-        vaults = {vault.name: vault for vault in self.policies().vaults if vault.account == word.account}
+        vaults = {vault.name: vault for vault in self.policies().vaults if vault.account == event.account}
         # An account may have two vaults: the tag names the right one; without the tag, the policy does.
         of_policy = vault_for(copy, self.policies())
         vault = vaults.get(share.vault if share else of_policy.name if of_policy else "")
         if share and vault is None and vaults:
             return False  # a vault cannot confirm the copy of another
-        self.sharer.unshare(copy.id, word.account)
+        self.sharer.unshare(copy.id, event.account)
         self._untag(copy)
         # Last: as long as it is missing, the copy is shared again, and the vault says again that it has it.
         if vault is not None:
-            self.sharer.tag([copy.id], vault_copy_tag(vault, word.copy_id))
+            self.sharer.tag([copy.id], vault_copy_tag(vault, event.copy_id))
         return True
 
     def catch_up(self) -> ShareRound:
