@@ -10,7 +10,7 @@ RETENTION = Shape(
     Retention,
     "A snapshot is kept when any rule keeps it; `{}` keeps everything.",
     (
-        count_field("keep_last", "Keep this number of newest snapshots."),
+        count_field("keep_last", "Keep the N newest snapshots."),
         long_duration(
             "keep_within",
             "Keep what is less than this much older than the newest snapshot.",
@@ -19,10 +19,10 @@ RETENTION = Shape(
             most_days=36500,
         ),
         *(
-            count_field(f"keep_{word}", f"Keep the newest snapshot of each of this number of last {period.plural} that have one.")
+            count_field(f"keep_{word}", f"Keep the newest snapshot of each of the last N {period.plural} that have one.")
             for word, period in PERIODS.items()
         ),
-        count_field("minimum", "Keep this number of newest completed snapshots regardless of the rules; it is no rule itself."),
+        count_field("minimum", "Keep the N newest completed snapshots regardless of the rules; it is no rule itself."),
         timezone_field("IANA name of the time zone in which these periods begin."),
     ),
 )
