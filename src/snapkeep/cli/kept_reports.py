@@ -108,6 +108,8 @@ def report_stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dic
             problems[reading.region] = reading.problem
         elif store := report_store(installed, reading.region):
             stores[reading.region] = store
+        elif reading.stack:
+            problems[reading.region] = "its stack names no bucket of reports"
     return stores, problems
 
 

@@ -191,6 +191,14 @@ def test_a_bucket_that_cannot_be_read_is_named(buckets: dict[str, PublishReport]
     assert list(data["problems"]) == [DR]
 
 
+def test_a_stack_without_a_bucket_of_reports_is_named(buckets: dict[str, PublishReport], monkeypatch: pytest.MonkeyPatch) -> None:
+    buckets[PRIMARY].run(report("first", PRIMARY, 1))
+    monkeypatch.setitem(STACKS, (DR, "snapkeep-dr"), {"Retention": "3"})
+    result = run("list", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"] == {DR: "its stack names no bucket of reports"}
+
+
 def test_a_report_of_another_version_hides_no_other(buckets: dict[str, PublishReport]) -> None:
     buckets[PRIMARY].run(report("seen", PRIMARY, 1))
     for name in ("later", "latest"):

@@ -148,6 +148,7 @@ def locks_missing(report: SweepReport) -> list[float]:
 def test_a_compliance_lock_before_a_raised_duration_is_noted_until_it_ends() -> None:
     """The alarm was raised on all these days, although the snapshot could not be deleted."""
     lab = Locking(policy_set())
+    lab.lock(LockRule(LockMode.COMPLIANCE, timedelta(days=7)))
     lab.ec2().lock_snapshot(SnapshotId=lab.ids()[0], LockMode="compliance", LockDuration=2)
     report = lab.report()
     (item,) = [item for item in report.items if item.kind is FindingKind.LOCK_ENDS_EARLY]
@@ -159,6 +160,15 @@ def test_a_compliance_lock_before_a_raised_duration_is_noted_until_it_ends() -> 
     assert locks_missing(report) == [1]
     assert lab.missing() == []
     assert lab.days_locked() == [4]
+
+
+def test_a_short_compliance_lock_where_the_policy_requires_governance_mode_raises_the_alarm() -> None:
+    """Somebody else made it: it shortened the lock that the policy requires."""
+    lab = Locking(policy_set())
+    lab.ec2().lock_snapshot(SnapshotId=lab.ids()[0], LockMode="compliance", LockDuration=1)
+    report = lab.report()
+    assert locks_missing(report) == [1]
+    assert [item.handling for item in report.items if item.kind is FindingKind.LOCK_MISSING] == [Handling.NEEDS_ATTENTION]
 
 
 def test_a_compliance_lock_in_its_cool_off_period_that_is_too_short_raises_the_alarm() -> None:

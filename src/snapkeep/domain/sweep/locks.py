@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from snapkeep.domain.locks import TOLERANCE, LockLimits, due_lock, is_settling, lock_rule_of
 from snapkeep.domain.model import LockState, Snapshot, SnapshotLock
-from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.model import LockMode, PolicySet
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 
 
@@ -54,8 +54,9 @@ def missing_locks(
             text += f", and a lock in state {lock.state} is never changed"
         elif order is None:
             text += f", and the stack allows at most {limits.max_days} days (MaxLockDays)"
-        # Nobody can shorten or remove one whose cool-off period is over (EC2 API reference: LockSnapshot).
-        holds = lock is not None and lock.state is LockState.COMPLIANCE
+        # Nobody can shorten or remove one whose cool-off period is over (EC2 API reference: LockSnapshot). Where the policy
+        # requires governance mode, somebody else made it.
+        holds = lock is not None and lock.state is LockState.COMPLIANCE and rule.mode is LockMode.COMPLIANCE
         kind = FindingKind.LOCK_ENDS_EARLY if holds else FindingKind.LOCK_MISSING
         finding = Finding(kind, snapshot.id, snapshot.origin.volume_id, text)
         missing.append(MissingLock(finding, order is not None))
